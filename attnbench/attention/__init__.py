@@ -1,0 +1,1 @@
+"""Attention variants: one paper per file, each an `Attention` (see `base`)."""

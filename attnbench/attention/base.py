@@ -1,0 +1,73 @@
+"""The contract between attention and backbone.
+
+An attention variant is a plain `nn.Module`. It is attached once to a backbone, where it may
+
+1. insert modules inside residual blocks (`stage1.block0.residual`, `stage1.block0.out`),
+2. insert modules between stages (`stage1.out`),
+3. insert modules built of the backbone's own blocks (`backbone.make_block("stage1")`),
+4. tap features for predictions of its own, or replace the head (`backbone.remove_classifier()`).
+
+Then, per batch, it turns features and the backbone's logits into an `Output`, and an output into losses. A variant
+with nothing to add to one of these steps inherits it.
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Backbone, Features, Refined, Taps
+
+__all__ = ["Attention", "Output", "Refined", "Tap", "hard_labels"]
+
+
+class Output(NamedTuple):
+    """What a classifier returns for a batch.
+
+    logits: (B, L); log-probabilities serve as well. features: the backbone's. extras: tensors of the variant's own.
+    """
+
+    logits: Tensor
+    features: Features
+    extras: Taps
+
+
+class Tap(nn.Module):
+    """Inserted at a point, hands on the map (B, C, H, W) that passes there as `"<point>/<name>/map"`."""
+
+    def forward(self, x: Tensor) -> Refined:
+        return Refined(x, {"map": x})
+
+
+class Attention(nn.Module):
+    """Base of all attention variants, and the variant `none`: the plain network under cross-entropy."""
+
+    def attach(self, backbone: Backbone) -> None:
+        """Insert modules into `backbone`, once, before training.
+
+        Raises `OptionError` when an option does not fit this backbone (no channel left after a reduction, say) and
+        `NotImplementedError` when the backbone lacks what the variant is built of.
+        """
+
+    def classify(self, features: Features, logits: Tensor | None) -> Output:
+        """Turn features and the backbone's logits (B, L) into an `Output`; `logits` is None if the head is replaced."""
+        if logits is None:
+            raise NotImplementedError(f"{type(self).__name__} removed the classifier but classifies nothing itself")
+        return Output(logits, features, {})
+
+    def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
+        """Terms of the training loss, already weighted: their sum is minimised.
+
+        target: (B,) class indices, or (B, L) probabilities when labels are smoothed or mixed.
+        """
+        return {"cross_entropy": F.cross_entropy(output.logits, target)}
+
+    def maps(self, output: Output) -> dict[str, Tensor]:
+        """Attention maps (B, K, H, W) by name, computed on request; H = W = 1 where nothing varies in space."""
+        del output
+        return {}
+
+
+def hard_labels(target: Tensor) -> Tensor:
+    """Class indices (B,) of a target that is (B,) indices or (B, L) probabilities."""
+    return target if target.ndim == 1 else target.argmax(1)

@@ -1,0 +1,150 @@
+"""What a backbone shows to attention: points to insert at, features, a classifier, blocks of its own kind.
+
+A backbone is a plain `nn.Module`. Its forward pass is two calls, because a class-score gradient cannot be taken
+inside one compiled graph: `features(x)` gives the final feature map and whatever inserted modules hand on,
+`classify(features)` gives logits. `backbone.compile()` compiles the features in place and leaves the head eager.
+"""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+Taps = dict[str, Tensor]
+"""What inserted modules hand on during one forward pass: `"<point>/<module>/<name>"` -> tensor."""
+
+
+class Point(NamedTuple):
+    """A place in a backbone where attention may be inserted.
+
+    channels: channels C of the feature map (B, C, H, W) that passes there.
+    stride: input pixels per feature-map pixel.
+    """
+
+    channels: int
+    stride: int
+
+
+class Features(NamedTuple):
+    """The result of a backbone's feature pass.
+
+    final: (B, C, H, W), the map that the classifier pools.
+    taps: what inserted modules handed on, by `"<point>/<module>/<name>"`.
+    """
+
+    final: Tensor
+    taps: Taps
+
+
+class Refined(NamedTuple):
+    """What an inserted module returns when it has more to give than the refined map.
+
+    features: (B, C, H, W), takes the place of the module's input.
+    extras: tensors to hand on (a gate, a mask), by a name of the module's own.
+    """
+
+    features: Tensor
+    extras: Taps
+
+
+class Slot(nn.ModuleDict):
+    """An insertion point: the identity until modules are inserted, then those modules in order of insertion.
+
+    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to `Refined`. It is registered here and
+    nowhere else, under its name, so that copies, pickles and state dicts see it once.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+        self.point = ""
+
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        for name, module in self.items():
+            result = module(x)
+            if isinstance(result, Refined):
+                x = result.features
+                if taps is not None:
+                    taps.update({f"{self.point}/{name}/{key}": value for key, value in result.extras.items()})
+            else:
+                x = result
+        return x
+
+
+class Backbone(nn.Module):
+    """Base of all backbones. A subclass builds its layers with `Slot`s among them, ends its constructor with
+    `self.register_points()`, sets `stages`, `bottlenecks` and `classifier`, and defines `trunk`.
+
+    points: every place where attention may be inserted, by name (`stage1.out`, `stage2.block0.residual`).
+    stages: names of the stages, shallow to deep.
+    bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
+    num_classes: number of labels L.
+    classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
+    """
+
+    points: dict[str, Point]
+    stages: tuple[str, ...]
+    bottlenecks: tuple[str, ...]
+    num_classes: int
+    classifier: nn.Module
+
+    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
+        """Map images (B, 3, H, W) to the final feature map (B, C, h, w), filling `taps` on the way."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Features:
+        """Same as `features`; it is the forward pass so that `compile()` compiles just this."""
+        taps: Taps = {}
+        return Features(self.trunk(x, taps), taps)
+
+    def features(self, x: Tensor) -> Features:
+        """Compute the final feature map and the taps of images `x` (B, C, H, W)."""
+        features: Features = self(x)
+        return features
+
+    def classify(self, features: Features) -> Tensor:
+        """Turn features into logits (B, L): global average pooling, then the classifier."""
+        logits: Tensor = self.classifier(features.final.mean((2, 3)))
+        return logits
+
+    @property
+    def has_classifier(self) -> bool:
+        """False once an attention has replaced the head."""
+        return not isinstance(self.classifier, nn.Identity)
+
+    def remove_classifier(self) -> None:
+        """Leave classification to an attention that has a head of its own; no dead parameters stay behind."""
+        self.classifier = nn.Identity()
+
+    def make_block(self, stage: str) -> nn.Module:
+        """Build a fresh block of this backbone's kind that maps the stage's output shape to itself.
+
+        Raises `NotImplementedError` where a backbone has no such block; attention built of the backbone's own
+        blocks is then refused.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no block to build attention of")
+
+    def match(self, pattern: str) -> list[str]:
+        """Names of the points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
+        return [name for name in self.points if fnmatchcase(name, pattern)]
+
+    def insert(self, point: str, module: nn.Module, name: str) -> None:
+        """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
+        if point not in self.points:
+            raise KeyError(f"no point {point!r}; the points are {', '.join(self.points)}")
+        slot = self.get_submodule(self._slots[point])
+        assert isinstance(slot, Slot)
+        if name in slot:
+            raise KeyError(f"{point} already holds a module {name!r}")
+        slot.add_module(name, module)
+
+    def register_points(self, aliases: dict[str, str] | None = None) -> None:
+        """Collect the slots built so far as points, under their module paths or, where given, an alias."""
+        self.points, self._slots = {}, {}
+        names = {path: alias for alias, path in (aliases or {}).items()}
+        for path, slot in self.named_modules():
+            if isinstance(slot, Slot):
+                slot.point = names.get(path, path)
+                self.points[slot.point] = Point(slot.channels, slot.stride)
+                self._slots[slot.point] = path

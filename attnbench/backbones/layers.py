@@ -1,0 +1,94 @@
+"""Parts that several families of convolutional backbones share."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Slot, Taps
+from attnbench.errors import require_choice
+
+StemName = Literal["cifar", "imagenet"]
+IMAGENET_STEM_FROM = 128
+"""Image side in pixels from which `stem=auto` means the ImageNet stem."""
+
+
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """1x1 convolution without bias."""
+    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution without bias that keeps the size at stride 1."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+
+
+def choose_stem(stem: str, image_size: int) -> StemName:
+    """Resolve `stem=auto` by the image's side in pixels. Raises `OptionError` for an unknown stem."""
+    require_choice("stem", stem, ("auto", "cifar", "imagenet"))
+    if stem == "auto":
+        return "imagenet" if image_size >= IMAGENET_STEM_FROM else "cifar"
+    return "cifar" if stem == "cifar" else "imagenet"
+
+
+def make_stem(stem: StemName, in_channels: int, channels: int, activate: bool) -> tuple[nn.Sequential, int]:
+    """Build the first layers and tell their stride in pixels.
+
+    cifar: 3x3 convolution, followed by BN-ReLU if `activate` (post-activation networks).
+    imagenet: 7x7 convolution with stride 2, BN-ReLU, 3x3 max pooling with stride 2 (He et al., CVPR 2016, table 1).
+    """
+    if stem == "imagenet":
+        convolution = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
+        pool = nn.MaxPool2d(3, stride=2, padding=1)
+        return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True), pool), 4
+    if activate:
+        layers = (conv3x3(in_channels, channels), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+        return nn.Sequential(*layers), 1
+    return nn.Sequential(conv3x3(in_channels, channels)), 1
+
+
+class Stage(nn.Module):
+    """A run of blocks (`block0`, `block1`, …) at one resolution, then the point `out`."""
+
+    def __init__(self, blocks: Sequence[nn.Module], channels: int, stride: int) -> None:
+        super().__init__()
+        for index, block in enumerate(blocks):
+            self.add_module(f"block{index}", block)
+        self.out = Slot(channels, stride)
+
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        for module in self.children():
+            x = module(x, taps)
+        return x
+
+
+MakeBlock = Callable[[int, int, int, int], nn.Module]
+"""(input channels, width, stride, stride of the output in image pixels) -> block."""
+
+
+def make_stages(
+    make_block: MakeBlock, widths: Sequence[int], counts: Sequence[int], expansion: int, in_channels: int, at: int
+) -> dict[str, Stage]:
+    """Build `stage1`, `stage2`, … of `counts` blocks each; every stage but the first halves the resolution."""
+    stages: dict[str, Stage] = {}
+    for index, (width, count) in enumerate(zip(widths, counts, strict=True)):
+        stride = 1 if index == 0 else 2
+        at *= stride
+        channels = width * expansion
+        blocks = [make_block(in_channels, width, stride, at)]
+        blocks += [make_block(channels, width, 1, at) for _ in range(count - 1)]
+        stages[f"stage{index + 1}"] = Stage(blocks, channels, at)
+        in_channels = channels
+    return stages
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation by fan-out for convolutions, ones and zeros for batch normalisation (He et al., 2015)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,180 @@
+"""Pre-activation ResNet: He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, arXiv 1603.05027.
+
+Three stages of width 16, 32, 64 for CIFAR; depth 6n+2 with basic blocks, 9n+2 with bottlenecks (ResNet-164 and -1001).
+The network that BAM's tables call "PreResNet110" is the bottleneck network with 18 blocks a stage, that is depth 164.
+
+Where the shape changes, the shortcut is a 1x1 convolution without BN; it reads the shared pre-activation, as in the
+paper's code and in Residual Attention's prototxt (`shortcut_input=raw`: the unnormalised input, as in the CIFAR zoo
+that BAM's authors evidently used; the counts are the same).
+"""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Backbone, Slot, Taps
+from attnbench.backbones.layers import (
+    StemName,
+    choose_stem,
+    conv1x1,
+    conv3x3,
+    initialise,
+    make_stages,
+    make_stem,
+)
+from attnbench.errors import OptionError, require, require_choice
+
+EXPANSION = {"basic": 1, "bottleneck": 4}
+
+
+class PreActBlock(nn.Module):
+    """A residual unit whose convolutions each follow BN-ReLU.
+
+    Points: `pre` (after the first BN-ReLU, before any stride), `residual` (before the sum), `out` (the raw sum).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        at: int,
+        block: str,
+        stride_in: str = "3x3",
+        shortcut_input: str = "preactivation",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels = width * EXPANSION[block]
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.pre = Slot(in_channels, at // stride)
+        if block == "basic":
+            self.conv1, self.bn2 = conv3x3(in_channels, width, stride), nn.BatchNorm2d(width)
+            self.conv2 = conv3x3(width, width)
+        else:
+            first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+            self.conv1, self.bn2 = conv1x1(in_channels, width, first), nn.BatchNorm2d(width)
+            self.conv2, self.bn3 = conv3x3(width, width, second), nn.BatchNorm2d(width)
+            self.conv3 = conv1x1(width, channels)
+        self.dropout, self.bottleneck = dropout, block == "bottleneck"
+        self.project = stride != 1 or in_channels != channels
+        self.shared = shortcut_input == "preactivation"
+        if self.project:
+            self.shortcut = conv1x1(in_channels, channels, stride)
+        self.residual, self.out = Slot(channels, at), Slot(channels, at)
+
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        pre = self.pre(F.relu(self.bn1(x), inplace=True), taps)
+        y = F.relu(self.bn2(self.conv1(pre)), inplace=True)
+        if self.dropout > 0:
+            y = F.dropout(y, self.dropout, self.training)
+        y = self.conv2(y)
+        if self.bottleneck:
+            y = self.conv3(F.relu(self.bn3(y), inplace=True))
+        if self.project:
+            x = self.shortcut(pre if self.shared else x)
+        result: Tensor = self.out(self.residual(y, taps) + x, taps)
+        return result
+
+
+def blocks_per_stage(depth: int, block: str) -> int:
+    """Blocks in each of the three stages. Raises `OptionError` for a depth that the block does not divide."""
+    layers = 6 if block == "basic" else 9
+    reachable = depth > 2 and (depth - 2) % layers == 0
+    require(reachable, "depth", depth, f"must be {layers}n+2 with {block} blocks")
+    return (depth - 2) // layers
+
+
+class PreActNet(Backbone):
+    """Pre-activation network of equally deep stages; its final map is the one after the last BN-ReLU.
+
+    Besides the points of its blocks a stage has `stageN.pre`: the pre-activation that stage N's first block shares
+    between its branches, at the size of stage N-1 (Attend and Rectify taps it).
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        count: int,
+        block: str,
+        num_classes: int,
+        in_channels: int,
+        stem: StemName,
+        stem_width: int,
+        stride_in: str = "3x3",
+        shortcut_input: str = "preactivation",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.block, self.stride_in, self.shortcut_input, self.dropout = block, stride_in, shortcut_input, dropout
+        self.stem, stride = make_stem(stem, in_channels, stem_width, activate=False)
+        counts = (count,) * len(widths)
+        stages = make_stages(self._block, widths, counts, EXPANSION[block], stem_width, stride)
+        for name, stage in stages.items():
+            self.add_module(name, stage)
+        channels = widths[-1] * EXPANSION[block]
+        self.bn = nn.BatchNorm2d(channels)
+        self.stages = tuple(stages)
+        self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
+        self.num_classes = num_classes
+        self.classifier = nn.Linear(channels, num_classes)
+        initialise(self)
+        self.register_points({f"{stage}.pre": f"{stage}.block0.pre" for stage in self.stages})
+
+    def _block(self, in_channels: int, width: int, stride: int, at: int) -> PreActBlock:
+        options = (self.block, self.stride_in, self.shortcut_input, self.dropout)
+        return PreActBlock(in_channels, width, stride, at, *options)
+
+    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
+        x = self.stem(x)
+        for stage in self.stages:
+            x = getattr(self, stage)(x, taps)
+        return F.relu(self.bn(x), inplace=True)
+
+    def make_block(self, stage: str) -> nn.Module:
+        channels, stride = self.points[f"{stage}.out"]
+        block = self._block(channels, channels // EXPANSION[self.block], 1, stride)
+        initialise(block)
+        return block
+
+
+class PreActResNet(PreActNet):
+    """Pre-activation ResNet.
+
+    depth: layers, 6n+2 (basic) or 9n+2 (bottleneck). block: `basic`, `bottleneck`, or `auto` (bottleneck from
+    depth 164 on, as in the paper). width: channels of the stem and of the first stage's 3x3 convolutions; it doubles from stage to stage.
+    stride_in: `3x3` or `1x1` (bottlenecks only). shortcut_input: `preactivation` or `raw`.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        num_classes: int,
+        in_channels: int = 3,
+        image_size: int = 32,
+        width: int = 16,
+        block: str = "auto",
+        stem: str = "auto",
+        stride_in: str = "3x3",
+        shortcut_input: str = "preactivation",
+    ) -> None:
+        require_choice("block", block, ("auto", "basic", "bottleneck"))
+        require_choice("stride_in", stride_in, ("3x3", "1x1"))
+        require_choice("shortcut_input", shortcut_input, ("preactivation", "raw"))
+        require(width >= 1, "width", width, "must be a positive number")
+        if block == "auto":
+            block = "bottleneck" if depth >= 164 else "basic"
+        if stride_in == "1x1" and block == "basic":
+            raise OptionError("stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+        super().__init__(
+            widths=(width, 2 * width, 4 * width),
+            count=blocks_per_stage(depth, block),
+            block=block,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            stem=choose_stem(stem, image_size),
+            stem_width=width,
+            stride_in=stride_in,
+            shortcut_input=shortcut_input,
+        )

@@ -1,0 +1,109 @@
+"""Where configuration files lie, and which choices each group offers."""
+
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from attnbench.errors import UserError
+
+ENTRY_POINTS = "attnbench.configs"
+"""Entry-point group through which another package adds a folder of configs: `mine = "package.folder"`."""
+
+NAME_PATTERN = re.compile(r"^_name_:\s*(\S+)", re.MULTILINE)
+
+
+def shipped() -> Path:
+    """The folder of configs that comes with attnbench: inside the package (wheel) or beside it (checkout)."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise UserError(f"the installation is damaged: no configs in {package} nor beside it; reinstall attnbench")
+
+
+def installed() -> Iterator[Path]:
+    """Folders that other packages add. Found without importing those packages."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        package, *parts = entry.value.split(".")
+        spec = importlib.util.find_spec(package)
+        locations = spec.submodule_search_locations if spec else None
+        folder = Path(next(iter(locations)), *parts) if locations else None
+        if folder is None or not folder.is_dir():
+            raise UserError(f"entry point {entry.name} of {ENTRY_POINTS}: {entry.value} is not a folder of configs")
+        yield folder
+
+
+def search_path(config_dir: str | None = None) -> list[Path]:
+    """All config folders, in order of precedence: attnbench's, those of other packages, `--config-dir`."""
+    folders = [shipped(), *installed()]
+    if config_dir is not None:
+        own = Path(config_dir).resolve()
+        if not own.is_dir():
+            raise UserError(f"--config-dir {config_dir}: no such folder")
+        folders.append(own)
+    return folders
+
+
+def groups(folders: Sequence[Path]) -> list[str]:
+    """Names of the top-level config groups, Hydra's own left out."""
+    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    return sorted(name for name in names if name != "hydra" and not name.startswith((".", "_")))
+
+
+def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
+    """The files of a group by the name to choose them by; the first folder that has a name wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted((folder / group).glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items(), key=lambda item: natural_order(item[0])))
+
+
+def natural_order(name: str) -> list[tuple[int, int | str]]:
+    """Sort key that puts resnet20 before resnet110."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
+
+
+def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
+    """Choices that are written with values in their names: choice -> pattern, `wrn` -> `wrn{depth}_{width}`."""
+    patterns = {}
+    for choice, path in choices(group, folders).items():
+        match = NAME_PATTERN.search(path.read_text(encoding="utf-8"))
+        if match:
+            patterns[choice] = match.group(1)
+    return patterns
+
+
+def choices_with(group: str, option: str, folders: Sequence[Path]) -> list[str]:
+    """The choices of a group whose file sets an option of this name."""
+    line = re.compile(rf"^{re.escape(option)}:", re.MULTILINE)
+    files = choices(group, folders).items()
+    return [choice for choice, path in files if line.search(path.read_text(encoding="utf-8"))]
+
+
+def describe(path: Path) -> str:
+    """The one-line description at the top of a config file, without package directives."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text = line.lstrip("# ").strip()
+        if line.startswith("#") and not text.startswith("@package"):
+            return text
+    return ""
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """`; did you mean X?`, or nothing if no name is close."""
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
+    """Raise `UserError` unless the group offers the choice."""
+    names = list(choices(group, folders))
+    if choice in names:
+        return
+    offered = names + [re.sub(r"{(\w+)}", r"<\1>", pattern) for pattern in name_patterns(group, folders).values()]
+    raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")

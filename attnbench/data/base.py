@@ -1,0 +1,153 @@
+"""What a data set shows to the rest: classes, image shape, three splits, and a fingerprint of what lies on disk.
+
+Nothing here imports torch, so that data can be listed and checked quickly.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.errors import require, require_choice
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """One split in memory.
+
+    images: (N, H, W, C) uint8. labels: (N,) int64.
+    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    boxes: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, chosen: NDArray[np.bool_]) -> "Arrays":
+        """The images where the mask (N,) is true."""
+        return Arrays(self.images[chosen], self.labels[chosen], None if self.boxes is None else self.boxes[chosen])
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random crop and flip of training images, drawn per image.
+
+    padding: pixels added on each side before a crop of the original size. padding_mode: `zeros` or `reflect`.
+    flip: horizontal flip with probability 1/2.
+    """
+
+    padding: int = 0
+    padding_mode: str = "zeros"
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.padding >= 0, "padding", self.padding, "must not be negative")
+        require_choice("padding_mode", self.padding_mode, ("zeros", "reflect"))
+
+
+class DataSet(ABC):
+    """A set of images small enough to live on the training device.
+
+    batch_size: training images per optimiser step, over all devices. validation: training images held out, balanced
+    over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
+
+    A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
+    images including those held out.
+    """
+
+    classes: tuple[str, ...]
+    image_size: int
+    channels: int
+    train_images: int
+
+    def __init__(
+        self,
+        batch_size: int,
+        validation: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        padding: int = 0,
+        padding_mode: str = "zeros",
+        flip: bool = False,
+    ) -> None:
+        require(batch_size >= 1, "batch_size", batch_size, "must be at least 1")
+        require(
+            0 <= validation < self.train_images,
+            "validation",
+            validation,
+            f"must be from 0 to {self.train_images - 1}, as there are {self.train_images} training images",
+        )
+        for key, values in (("mean", mean), ("std", std)):
+            require(len(values) == self.channels, key, values, f"must hold {self.channels} numbers, one a channel")
+        require(min(std) > 0, "std", std, "must be positive")
+        self.augmentation = Augmentation(padding, padding_mode, flip)
+        reflectable = padding_mode != "reflect" or padding < self.image_size
+        require(reflectable, "padding", padding, f"must be below {self.image_size} to reflect")
+        self.batch_size, self.validation = batch_size, validation
+        self.mean, self.std = tuple(mean), tuple(std)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels."""
+        return len(self.classes)
+
+    def find(self) -> None:
+        """Raise `UserError` with what is missing, where it was looked for and how to get it, unless the set is
+        there or can be made. Reads no images."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Tells apart what lies at a location: name and split, or files with sizes. Part of a run's identity."""
+
+    @abstractmethod
+    def load(self, split: Split) -> Arrays:
+        """Read one split into memory. `validation` is empty when nothing is held out."""
+
+
+class SplitDataSet(DataSet):
+    """A data set with a training and a test set on disk; validation is held out from training."""
+
+    @abstractmethod
+    def read(self, train: bool) -> Arrays:
+        """Read the training set or the test set as it is on disk."""
+
+    @cached_property
+    def _train(self) -> Arrays:
+        return self.read(train=True)
+
+    def load(self, split: Split) -> Arrays:
+        if split == "test":
+            return self.read(train=False)
+        held_out = hold_out(self._train.labels, self.validation)
+        return self._train.take(held_out if split == "validation" else ~held_out)
+
+
+def hold_out(labels: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Mask (N,) of `count` images, as balanced over the classes as their numbers allow; always the same ones."""
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(labels))
+    # rank of each image among its class, in random order: taking the lowest ranks first balances the classes
+    rank = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        rank[members] = np.arange(len(members))
+    chosen = np.lexsort((labels, rank))[:count]
+    mask = np.zeros(len(labels), dtype=np.bool_)
+    mask[chosen] = True
+    return mask
+
+
+def folder_of(root: str) -> Path:
+    """The folder that `data.root` means, for messages: absolute, with the user's home expanded."""
+    return Path(root).expanduser().absolute()

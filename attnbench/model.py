@@ -1,0 +1,37 @@
+"""The classifier that is trained: a backbone with an attention attached."""
+
+from torch import Tensor, nn
+
+from attnbench.attention.base import Attention, Output
+from attnbench.backbones.base import Backbone
+
+
+class Classifier(nn.Module):
+    """Backbone and attention as one network.
+
+    Calling it gives logits (B, L); `output` gives all that losses and maps are computed from.
+    """
+
+    def __init__(self, backbone: Backbone, attention: Attention) -> None:
+        super().__init__()
+        attention.attach(backbone)
+        self.backbone = backbone
+        self.attention = attention
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, L) of images (B, C, H, W)."""
+        return self.output(x).logits
+
+    def output(self, x: Tensor) -> Output:
+        """Logits, features and extras of images (B, C, H, W)."""
+        features = self.backbone.features(x)
+        logits = self.backbone.classify(features) if self.backbone.has_classifier else None
+        return self.attention.classify(features, logits)
+
+    def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
+        """Terms of the training loss; `target` is (B,) class indices or (B, L) probabilities."""
+        return self.attention.losses(output, target)
+
+    def maps(self, output: Output) -> dict[str, Tensor]:
+        """Attention maps (B, K, H, W) by name."""
+        return self.attention.maps(output)

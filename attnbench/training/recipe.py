@@ -1,0 +1,117 @@
+"""Recipes: optimiser, learning-rate schedule, weight decay, smoothing and clipping, as one checked set of options."""
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.errors import require, require_choice
+
+SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; see `configs/recipe/one_cycle.yaml` for each option."""
+
+    epochs: int
+    optimizer: str
+    lr: float
+    momentum: float
+    nesterov: bool
+    betas: list[float]
+    weight_decay: float
+    decay_norm_and_bias: bool
+    label_smoothing: float
+    clip_norm: float
+    schedule: str
+    update: str
+    warmup: float
+    warmup_from: float
+    final: float
+    milestones: list[float]
+    gamma: float
+
+    def __post_init__(self) -> None:
+        require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        require_choice("schedule", self.schedule, SCHEDULES)
+        require_choice("update", self.update, ("step", "epoch"))
+        require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
+        for key in ("lr", "gamma"):
+            value = getattr(self, key)
+            require(0 < value < math.inf, key, value, "must be positive")
+        for key in ("weight_decay", "clip_norm"):
+            value = getattr(self, key)
+            require(0 <= value < math.inf, key, value, "must not be negative")
+        for key in ("momentum", "label_smoothing", "warmup"):
+            value = getattr(self, key)
+            require(0 <= value < 1, key, value, "must lie in [0, 1)")
+        for key in ("warmup_from", "final"):
+            value = getattr(self, key)
+            require(0 <= value <= 1, key, value, "must lie in [0, 1]: it is a fraction of lr")
+        self._check_combinations()
+
+    def _check_combinations(self) -> None:
+        two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        require(two, "betas", self.betas, "must be two numbers in [0, 1)")
+        if self.nesterov and self.optimizer == "sgd":
+            require(self.momentum > 0, "momentum", self.momentum, "must be positive with nesterov=true")
+        rising = self.milestones == sorted(set(self.milestones)) and min(self.milestones, default=1) > 0
+        require(rising, "milestones", self.milestones, "must be positive epochs in rising order")
+        if self.schedule == "multi_step":
+            require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """The factor of `lr` that optimiser step `step` (from 0) is taken with."""
+        if self.update == "epoch":
+            step -= step % steps_per_epoch
+        total = self.epochs * steps_per_epoch
+        rising = round(self.warmup * total)
+        if step < rising:
+            share = step / rising
+            shape = (1 - math.cos(math.pi * share)) / 2 if self.schedule == "one_cycle" else share
+            return self.warmup_from + (1 - self.warmup_from) * shape
+        if self.schedule == "multi_step":
+            passed = bisect_right(self.milestones, step / steps_per_epoch + 1e-9)
+            return float(self.gamma**passed)
+        if self.schedule == "constant":
+            return 1.0
+        last = total - 1 if self.schedule == "one_cycle" else total  # one_cycle ends exactly at `final`
+        share = min(1.0, (step - rising) / max(1, last - rising))
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * share)) / 2
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Build the recipe's optimiser over the parameters that train.
+
+    Without `decay_norm_and_bias`, parameters of one dimension (biases, normalisation) form a group without decay.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    free = [] if recipe.decay_norm_and_bias else [parameter for parameter in trained if parameter.ndim <= 1]
+    kept = {id(parameter) for parameter in free}
+    groups: list[dict[str, Any]] = [{"params": [p for p in trained if id(p) not in kept]}]
+    if free:
+        groups.append({"params": free, "weight_decay": 0.0})
+    for group in groups:
+        group["initial_lr"] = recipe.lr
+    if recipe.optimizer == "adamw":
+        betas = (recipe.betas[0], recipe.betas[1])
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        groups,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def smooth(labels: Tensor, classes: int, amount: float) -> Tensor:
+    """Labels (B,) as they are, or, smoothed, as probabilities (B, L): `amount` spread evenly over all classes."""
+    if amount == 0:
+        return labels
+    even = torch.full((len(labels), classes), amount / classes, device=labels.device)
+    return even.scatter_add_(1, labels[:, None], torch.full((len(labels), 1), 1 - amount, device=labels.device))
