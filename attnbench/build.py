@@ -1,69 +1,14 @@
-"""From a checked configuration to objects: data set, classifier, recipe.
-
-Constructors check ranges, and attaching checks pairs. What they refuse becomes one line that names the whole key.
-"""
-
-import importlib
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+"""From a checked configuration to a network: ranges are checked by constructors, pairs by attaching."""
 
 import torch
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
-from attnbench.config.compose import RunConfig
+from attnbench.config.check import RunConfig
+from attnbench.construct import build_data, construct, guarded
 from attnbench.data.base import DataSet
-from attnbench.errors import OptionError, UserError
+from attnbench.errors import UserError
 from attnbench.model import Classifier
-
-T = TypeVar("T")
-PYTHON_NAMES = {"lambda": "lambda_"}
-"""Keys that are words of Python's grammar, by the name that constructors know them under."""
-
-
-def locate(path: str, key: str) -> Callable[..., Any]:
-    """The class or function at a dotted path. Raises `UserError` that names `key`."""
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{key}={path}: cannot be imported: {error}") from error
-    if not callable(found):
-        raise UserError(f"{key}={path}: is not a class or function")
-    target: Callable[..., Any] = found
-    return target
-
-
-def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
-    """Call a node's `_target_` with its options and those of `extra`.
-
-    Raises `UserError` for options that the target does not take, lacks, or refuses with a `ValueError`.
-    """
-    target = locate(str(node.get("_target_", "")), f"{group}._target_")
-    options = {PYTHON_NAMES.get(key, key): value for key, value in node.items() if not key.startswith("_")}
-    try:
-        inspect.signature(target).bind(**options, **extra)
-    except TypeError as error:
-        raise UserError(f"{group}: {node['_target_']}: {error}") from None
-    return guarded(group, lambda: target(**options, **extra))
-
-
-def guarded(group: str, action: Callable[[], T]) -> T:
-    """Run `action`; what it refuses is the user's mistake in `group`."""
-    try:
-        return action()
-    except OptionError as error:
-        key = next((name for name, python in PYTHON_NAMES.items() if python == error.key), error.key)
-        raise UserError(f"{group}.{key}={error.value}: {error.expected}") from error
-    except (ValueError, NotImplementedError) as error:
-        raise UserError(f"{group}: {error}") from error
-
-
-def build_data(config: RunConfig) -> DataSet:
-    """Build the data set's description; nothing is read."""
-    data: DataSet = construct("data", config["data"])
-    return data
 
 
 def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:

@@ -60,7 +60,7 @@ class Attention(nn.Module):
 
         target: (B,) class indices, or (B, L) probabilities when labels are smoothed or mixed.
         """
-        return {"cross_entropy": F.cross_entropy(output.logits, target)}
+        return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Attention maps (B, K, H, W) by name, computed on request; H = W = 1 where nothing varies in space."""

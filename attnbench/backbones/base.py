@@ -129,14 +129,19 @@ class Backbone(nn.Module):
         """Names of the points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
         return [name for name in self.points if fnmatchcase(name, pattern)]
 
+    @property
+    def slot_paths(self) -> set[str]:
+        """Module paths of the backbone's own points; slots inside inserted modules are not among them."""
+        return set(self._slots.values())
+
     def insert(self, point: str, module: nn.Module, name: str) -> None:
         """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
         if point not in self.points:
             raise KeyError(f"no point {point!r}; the points are {', '.join(self.points)}")
         slot = self.get_submodule(self._slots[point])
         assert isinstance(slot, Slot)
-        if name in slot:
-            raise KeyError(f"{point} already holds a module {name!r}")
+        if hasattr(slot, name):
+            raise KeyError(f"{point} already holds {name!r}: insert the module under another name")
         slot.add_module(name, module)
 
     def register_points(self, aliases: dict[str, str] | None = None) -> None:

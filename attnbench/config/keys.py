@@ -100,14 +100,12 @@ def _type_of(default: Any) -> str | None:
 
 
 def convert(value: Any, accepts: tuple[str, ...]) -> Any:
-    """`value` as the first accepted type that fits, so that 1 and 1.0 become the same number.
-
-    Raises `Mistyped` if none fits.
+    """`value` as it is if its type is accepted, else as the first accepted type that holds it, so that 1 and 1.0
+    become the same number. Raises `Mistyped` if none does.
     """
-    for word in accepts:
-        result = _as(word, value)
-        if result is not ABSENT:
-            return result
+    fitting = [result for word in accepts if (result := _as(word, value)) is not ABSENT]
+    if fitting:
+        return next((result for result in fitting if repr(result) == repr(value)), fitting[0])
     literals = [word for word in accepts if word not in ARTICLES]
     hint = nearest(value, literals) if isinstance(value, str) else ""
     raise Mistyped(f"must be {_sentence(accepts)}{hint}")

@@ -124,13 +124,13 @@ def balanced_order(
 ) -> NDArray[np.int64]:
     """Indices (count,) in random order: classes equally often, and equally often each digit of a class."""
     classes = np.unique(labels)
-    chosen = []
+    chosen = [np.arange(0)]
     for index, label in enumerate(classes):
         wanted = count // len(classes) + (index < count % len(classes))
         members = np.flatnonzero(labels == label)
         rounds = -(-wanted // len(members))
         order = [generator.permutation(members) for _ in range(rounds)]
-        chosen.append(np.concatenate([*order, members[:0]])[:wanted])
+        chosen.append(np.concatenate(order)[:wanted] if order else members[:0])
     return generator.permutation(np.concatenate(chosen))
 
 
@@ -171,7 +171,7 @@ def _read(path: Path) -> Arrays | None:
     try:
         with np.load(path) as stored:
             return Arrays(stored["images"], stored["labels"], stored["boxes"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         warnings.warn(f"{path} is damaged ({error}); generating it anew", stacklevel=2)

@@ -3,8 +3,6 @@
 from functools import cache
 
 import numpy as np
-from sklearn.datasets import load_digits
-
 from attnbench.data.base import Arrays, SplitDataSet, hold_out
 
 TEST_IMAGES = 360
@@ -14,6 +12,8 @@ TOTAL_IMAGES = 1797
 @cache
 def read_digits(train: bool) -> Arrays:
     """Digits (N, 8, 8, 1) of one side of a fixed, class-balanced division: 1,437 for training, 360 for testing."""
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # stored with 17 grey levels
     labels = bunch.target.astype(np.int64)

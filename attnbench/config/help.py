@@ -1,0 +1,80 @@
+"""The help of the verbs that take overrides: groups, choices, options, examples. Reads file names only."""
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from attnbench.config import folders as where
+
+TRAIN = """\
+attnbench train [OVERRIDE ...]      train one run, or find it trained
+attnbench train -m [OVERRIDE ...]   train every combination of values, one process a run
+
+An override is group=choice or group.option=value. The run's folder is named after the configuration: the same
+command again finds the finished run, or resumes an unfinished one after its last epoch.
+
+{groups}
+
+Options of a choice: attnbench train --cfg job -p attention attention=bam
+Also: seed=0  output=outputs  run.again=true (train a finished run anew)
+
+Flags:
+  -m, --multirun        several values for a key, separated by commas, make a sweep: seed=0,1,2 or seed=range(5)
+                        sweep.jobs=N (runs at a time)  sweep.skip_invalid=true  sweep.strict=true
+  --cfg job             print the configuration and stop; -p GROUP prints a part of it
+  --config-dir DIR      a folder of further configs, laid out like attnbench's (your own attention, data, recipe …)
+  --config-name NAME    another primary config than train
+  -sc install=bash      print the code for completion by the shell: eval "$(attnbench train -sc install=bash)"
+                        (zsh and fish likewise)
+  --hydra-help, --info  Hydra's own help and search path
+
+Examples:
+  attnbench train                                                     ResNet-20 on cluttered digits, minutes on a CPU
+  attnbench train attention=bam seed=1
+  attnbench train backbone=wrn28_10 attention=bam data=cifar100 data.root=DIR recipe=bam_cifar
+  attnbench train -m attention=none,bam seed=0,1,2
+  attnbench train -m attention=bam attention.combine=sum,product,max
+  tensorboard --logdir outputs
+"""
+
+COST = """\
+attnbench cost [OVERRIDE ...]      count parameters and multiply-adds; nothing is trained or read
+attnbench cost -m [OVERRIDE ...]   the same for every combination of values
+
+Overrides are those of attnbench train; the data set only tells image size and classes, and need not be on disk.
+
+Flags:
+  -m, --multirun     several values for a key: backbone=resnet50,resnet101
+  --json             print JSON
+  --config-dir DIR, --config-name NAME   as for attnbench train
+
+Examples:
+  attnbench cost backbone=resnet50 attention=bam data=cifar100
+  attnbench cost -m backbone=resnet50,resnet101 attention=none,bam data=cifar100 backbone.stride_in=1x1
+"""
+
+
+def train_help(folders: Sequence[Path]) -> str:
+    """The text of `attnbench train --help`."""
+    groups = "\n".join(_group_lines(group, folders) for group in where.groups(folders))
+    return TRAIN.format(groups=f"Groups and their choices:\n{groups}")
+
+
+def _group_lines(group: str, folders: Sequence[Path]) -> str:
+    names = list(shown_choices(group, folders))
+    return textwrap.fill(
+        ", ".join(names),
+        width=110,
+        initial_indent=f"  {group:<11} ",
+        subsequent_indent=" " * 14,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def shown_choices(group: str, folders: Sequence[Path]) -> Iterable[str]:
+    """Names to choose from, with a pattern (`wrn<depth>_<width>`) in place of a choice that has one."""
+    patterns = where.name_patterns(group, folders)
+    for choice in where.choices(group, folders):
+        yield re.sub(r"{(\w+)}", r"<\1>", patterns[choice]) if choice in patterns else choice

@@ -1,0 +1,65 @@
+"""What a network costs: parameters and multiply-adds, counted and not estimated.
+
+Multiply-adds are those of convolutions and matrix products, as papers count them; biases, normalisation, activations,
+pooling and element-wise products are left out. Counting runs on the meta device: nothing is computed.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from attnbench.backbones.base import Slot
+from attnbench.model import Classifier
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one network for one image.
+
+    parameters: those that train or could. multiply_adds: of one forward pass. attention_parameters and
+    attention_multiply_adds: the share of what an attention inserted or owns.
+    """
+
+    parameters: int
+    multiply_adds: int
+    attention_parameters: int
+    attention_multiply_adds: int
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of parameters, each counted once; running statistics are not parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count(net: Classifier, channels: int, image_size: int) -> Cost:
+    """Count a classifier's cost for an image of `channels` x `image_size` x `image_size`."""
+    device = next(net.parameters()).device
+    image = torch.empty(1, channels, image_size, image_size, device=device)
+    training = net.training
+    net.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(image)
+    net.train(training)
+    # the counter calls a module by its path below the root's class name, and counts 2 per multiply-add
+    totals = {path.removeprefix(f"{type(net).__name__}."): sum(flops.values()) // 2
+              for path, flops in counter.get_flop_counts().items()}  # fmt: skip
+    parts = attention_parts(net)
+    return Cost(
+        parameters=count_parameters(net),
+        multiply_adds=counter.get_total_flops() // 2,
+        attention_parameters=sum(count_parameters(net.get_submodule(path)) for path in parts),
+        attention_multiply_adds=sum(totals.get(path, 0) for path in parts),
+    )
+
+
+def attention_parts(net: Classifier) -> list[str]:
+    """Paths of the modules that the attention inserted or owns."""
+    inserted = [
+        f"backbone.{path}.{name}"
+        for path, slot in net.backbone.named_modules()
+        if isinstance(slot, Slot) and path in net.backbone.slot_paths
+        for name in slot
+    ]
+    return [*inserted, "attention"]

@@ -1,0 +1,25 @@
+"""Which run a configuration is: the hash that names its folder."""
+
+import hashlib
+import json
+from typing import Any
+
+from attnbench.config.check import RunConfig
+from attnbench.config.names import short_name
+
+DIGITS = 10
+
+
+def identity(config: RunConfig, fingerprint: str) -> str:
+    """Hash of what makes a run what it is: the checked configuration without what is declared not to count (seed,
+    locations, display), and the fingerprint of the data that lies at the location.
+    """
+    content: dict[str, Any] = {"config": config.identity, "data": fingerprint}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:DIGITS]
+
+
+def readable_name(config: RunConfig) -> str:
+    """`<data>-<backbone>-<attention>`, safe as a folder's name."""
+    parts = (short_name(config.choices[group], config[group]) for group in ("data", "backbone", "attention"))
+    return "-".join(parts).replace("/", "_")

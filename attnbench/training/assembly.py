@@ -1,0 +1,112 @@
+"""The parts of a training job, made from its configuration: network, pipelines, loggers, trainer."""
+
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy
+
+from attnbench.build import build_model
+from attnbench.construct import construct, parameters_of
+from attnbench.config.keys import flatten
+from attnbench.data.base import SPLITS, DataSet, Split
+from attnbench.data.pipeline import Pipeline, Placement
+from attnbench.model import Classifier
+from attnbench.runs.folder import Job, RunFolder
+from attnbench.seeding import derive_seed
+from attnbench.training import distributed
+from attnbench.training.hardware import Hardware
+
+
+def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Classifier:
+    """Build the classifier with the seed's weights, which are the same on every device."""
+    torch.manual_seed(derive_seed(job.seed, "initial weights"))
+    net = build_model(job.config, data)
+    if hardware.channels_last:
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if compiled:
+        net.backbone.compile()  # in place, so that names in checkpoints stay
+    return net
+
+
+def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pipeline]:
+    """Load each split onto the device; `validation` is left out when no image is held out."""
+    index = distributed.local_rank() if hardware.accelerator == "gpu" else None
+    placement = Placement(
+        device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
+        dtype=torch.bfloat16 if hardware.precision == "bf16" else torch.float32,
+        channels_last=hardware.channels_last,
+        rank=distributed.rank(hardware.devices),
+        world=distributed.world_size(hardware.devices),
+    )
+
+    def make(split: Split) -> Pipeline:
+        training = (data.augmentation, seed) if split == "train" else (None, None)
+        return Pipeline(data.load(split), data.mean, data.std, data.batch_size, placement, *training)
+
+    return {split: make(split) for split in SPLITS if split != "validation" or data.validation}
+
+
+def make_callbacks(job: Job) -> list[Callback]:
+    """The callbacks that the configuration names."""
+    return [construct(f"callbacks.{name}", node) for name, node in job.config["callbacks"].items()]
+
+
+def make_loggers(job: Job, run: RunFolder, images_seen: int) -> list[Logger]:
+    """The loggers that the configuration names, each writing into the run's folder.
+
+    One that takes `purge_step` is told from which step on it is to forget what an interrupted epoch logged.
+    """
+    loggers = []
+    for name, node in job.config["logger"].items():
+        extra: dict[str, Any] = {"save_dir": run.path}
+        if "purge_step" in parameters_of(node["_target_"]):
+            extra["purge_step"] = images_seen + 1
+        loggers.append(construct(f"logger.{name}", node, **extra))
+    return loggers
+
+
+def make_trainer(
+    hardware: Hardware, epochs: int, validated: bool, loggers: list[Logger], callbacks: list[Callback], run: RunFolder
+) -> pl.Trainer:
+    """A Lightning trainer that does what the configuration says and nothing else."""
+    quieten_lightning()
+    strategy: Any = "auto"
+    if hardware.devices > 1:
+        backend = "nccl" if hardware.accelerator == "gpu" else "gloo"
+        # buffers are averaged once an epoch by the module; broadcasting them would depend on the block's length
+        strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True, process_group_backend=backend)
+    return pl.Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        strategy=strategy,
+        max_epochs=epochs,
+        limit_val_batches=None if validated else 0,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=run.path,
+    )
+
+
+def quieten_lightning() -> None:
+    """Hold back Lightning's banners and its hints about data loaders, which our blocks are not."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for hint in (".*does not have many workers.*", ".*exists and is not empty.*", ".*treespec, LeafSpec.*"):
+        warnings.filterwarnings("ignore", hint)
+
+
+def hyperparameters(job: Job) -> dict[str, Any]:
+    """What tells this run from others, flat, for a logger's table of hyperparameters."""
+    values = {**flatten(job.config.identity), **job.config.choices, "seed": job.seed}
+    shown = {key: value for key, value in values.items() if not key.split(".")[-1].startswith("_")}
+    return {key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in shown.items()}

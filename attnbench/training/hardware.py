@@ -1,0 +1,132 @@
+"""On what a run computes: device, precision, memory layout, threads. Choices of `auto` are made once and recorded."""
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnbench.errors import OptionError, require, require_choice
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """The group `trainer`; see `configs/trainer/default.yaml`."""
+
+    accelerator: str
+    devices: int
+    precision: str
+    channels_last: bool | str
+    compile: bool
+    block_length: int | str
+    threads: int | str
+    progress: bool
+
+    def __post_init__(self) -> None:
+        require_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
+        require_choice("precision", self.precision, ("auto", "bf16", "fp32"))
+        require(self.devices >= 1, "devices", self.devices, "must be at least 1")
+        for key in ("block_length", "threads"):
+            value = getattr(self, key)
+            require(value == "auto" or int(value) >= 1, key, value, "must be at least 1, or auto")
+        available = {"gpu": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+        if self.accelerator in available and not available[self.accelerator]:
+            raise OptionError("accelerator", self.accelerator, "there is none on this machine; leave it at auto")
+        most = available.get(choose_accelerator(self.accelerator))
+        if most is not None and self.devices > most:
+            raise OptionError("devices", self.devices, f"this machine has {most}")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The choices made for one run, recorded and reused when it resumes.
+
+    precision: `bf16` (autocast) or `fp32`. block_length: optimiser steps per call of Lightning's loop.
+    """
+
+    accelerator: str
+    devices: int
+    device_name: str
+    precision: str
+    channels_last: bool
+    threads: int
+    block_length: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the record."""
+        return asdict(self)
+
+    @property
+    def device_type(self) -> str:
+        """torch's name for the kind of device."""
+        return "cuda" if self.accelerator == "gpu" else self.accelerator
+
+
+def choose_accelerator(wanted: str) -> str:
+    """Resolve `auto`: a GPU if there is one, then Apple's, else the CPU."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "gpu"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware. Without that, bf16 is emulated and ten times slower than fp32."""
+    flags = set(_cpu_info("flags").split()) | set(_cpu_info("Features").split())
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def _cpu_info(field: str) -> str:
+    """A field of the first processor in /proc/cpuinfo; empty where there is none (macOS, Windows)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == field), "")
+
+
+def gains_from_bf16(accelerator: str) -> bool:
+    """Whether training in bf16 is faster than in fp32."""
+    if accelerator == "gpu":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return accelerator == "cpu" and cpu_computes_bf16()
+
+
+def resolve(options: TrainerOptions, recorded: dict[str, Any] | None = None) -> Hardware:
+    """Make the choices that are left to us, or take over those that an earlier part of the run made."""
+    accelerator = choose_accelerator(options.accelerator)
+    threads = options.threads
+    if threads == "auto":
+        threads = max(1, torch.get_num_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
+    length = options.block_length
+    choices: dict[str, Any] = {
+        "accelerator": accelerator,
+        "devices": options.devices,
+        "device_name": device_name(accelerator),
+        "precision": _precision(options.precision, accelerator),
+        "channels_last": accelerator != "mps" if options.channels_last == "auto" else bool(options.channels_last),
+        "threads": int(threads),
+        "block_length": (8 if accelerator == "cpu" else 32) if length == "auto" else int(length),
+    }
+    kept = ("precision", "channels_last", "threads") if recorded else ()
+    choices |= {key: recorded[key] for key in kept if recorded and key in recorded}
+    return Hardware(**choices)
+
+
+def _precision(wanted: str, accelerator: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "bf16" if gains_from_bf16(accelerator) else "fp32"
+
+
+def device_name(accelerator: str) -> str:
+    """The device as people call it."""
+    if accelerator == "gpu":
+        return torch.cuda.get_device_name()
+    if accelerator == "mps":
+        return "Apple GPU"
+    name = _cpu_info("model name") or platform.processor() or platform.machine()
+    return f"{name} ({os.cpu_count()} cores)"

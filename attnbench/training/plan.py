@@ -1,0 +1,59 @@
+"""From a configuration to a job: the last checks, before data is read or a folder is made.
+
+Names and types are right by now. Here constructors check ranges, the network is built without memory to check pairs,
+the data is looked for, and the run gets its identity. Nothing here imports Lightning.
+"""
+
+from pathlib import Path
+
+from attnbench.build import build_model_on_meta
+from attnbench.construct import build_data, guarded, locate
+from attnbench.config.check import RunConfig
+from attnbench.errors import require
+from attnbench.runs.folder import Job
+from attnbench.runs.identity import identity, readable_name
+from attnbench.training.hardware import TrainerOptions
+from attnbench.training.recipe import Recipe
+
+LARGEST_SEED = 2**32 - 1
+
+
+def plan(config: RunConfig) -> Job:
+    """Check a configuration and tell which run it is. Raises `UserError`."""
+    require_seed(config["seed"])
+    make_recipe(config)
+    make_trainer_options(config)
+    data = build_data(config)
+    build_model_on_meta(config, data)
+    check_targets(config)
+    data.find()
+    name = identity(config, data.fingerprint())
+    folder = Path(config["output"]).expanduser().absolute() / "runs" / f"{readable_name(config)}-{name}"
+    return Job(config, name, folder / f"seed{config['seed']}")
+
+
+def require_seed(seed: int) -> None:
+    """Raise `UserError` unless the seed is one that every generator takes."""
+    right = 0 <= seed <= LARGEST_SEED
+    guarded("", lambda: require(right, "seed", seed, f"must be from 0 to {LARGEST_SEED}"))
+
+
+def make_recipe(config: RunConfig) -> Recipe:
+    """The recipe of a configuration."""
+    recipe: Recipe = guarded("recipe", lambda: Recipe(**config["recipe"]))
+    return recipe
+
+
+def make_trainer_options(config: RunConfig) -> TrainerOptions:
+    """The trainer's options of a configuration."""
+    options: TrainerOptions = guarded("trainer", lambda: TrainerOptions(**config["trainer"]))
+    return options
+
+
+def check_targets(config: RunConfig) -> None:
+    """Import what loggers and callbacks of the user's own name, so that a misspelt one is found now."""
+    for group in ("logger", "callbacks"):
+        for name, node in config[group].items():
+            target = str(node.get("_target_", ""))
+            if not target.startswith("attnbench."):
+                locate(target, f"{group}.{name}._target_")

@@ -1,0 +1,76 @@
+"""attnbench cost: parameters and multiply-adds, counted without data, weights or training."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from attnbench.config.check import RunConfig
+from attnbench.config.compose import compose
+from attnbench.config.expand import expand
+from attnbench.config.help import COST
+from attnbench.config.names import short_name
+from attnbench.status import DONE
+from attnbench.verbs.arguments import override_parser, wants_help
+
+NAMES = ("backbone", "attention", "data", "image", "classes")
+COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_multiply_adds")
+
+
+def main(words: Sequence[str]) -> int:
+    """Print what networks cost; returns the exit status."""
+    if wants_help(words):
+        print(COST)
+        return DONE
+    parser = override_parser("cost")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_intermixed_args(words)
+    named = (arguments.overrides, arguments.config_dir, arguments.config_name)
+    configs = expand(*named).configs if arguments.multirun else [compose(*named)]
+    rows = [row_of(config) for config in configs]
+    if arguments.json:
+        print(json.dumps(rows if arguments.multirun else rows[0], indent=2))
+    else:
+        show(rows)
+    return DONE
+
+
+def row_of(config: RunConfig) -> dict[str, Any]:
+    """A configuration's network and its cost."""
+    from attnbench.build import build_model_on_meta
+    from attnbench.construct import build_data
+    from attnbench.cost import count
+
+    data = build_data(config)
+    cost = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
+    image = f"{data.channels}x{data.image_size}x{data.image_size}"
+    return {**names, "image": image, "classes": data.num_classes, **asdict(cost), "config": config.values}
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print costs: one network in a few lines, several as a table of what they differ in."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if len(rows) == 1:
+        console.print("\n".join(_lines(rows[0])), soft_wrap=True)
+        return
+    names = [name for name in NAMES if len({row[name] for row in rows}) > 1]
+    table = Table(caption="parameters and multiply-adds of one image's forward pass", caption_justify="left")
+    for name in names:
+        table.add_column(name)
+    for count in ("parameters", "by attention", "multiply-adds", "by attention"):
+        table.add_column(count, justify="right")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in names), *(f"{row[count]:,}" for count in COUNTS))
+    console.print(table)
+
+
+def _lines(row: dict[str, Any]) -> Iterator[str]:
+    network = f"{row['backbone']} with attention {row['attention']}"
+    yield f"{network}, on {row['data']}: images of {row['image']}, {row['classes']} classes"
+    for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
+        part = f"  ({row[share]:,} by attention)" if row[share] else ""
+        yield f"  {label:<14} {row[total]:>15,}{part}"

@@ -1,0 +1,129 @@
+"""attnbench train -m: plan every run of a sweep, then let the scheduler do them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from attnbench.config.check import RunConfig
+from attnbench.config.compose import Composer
+from attnbench.config.expand import expand
+from attnbench.errors import UserError
+from attnbench.runs.folder import Job, RunFolder, shown
+from attnbench.runs.schedule import Scheduler, Task, automatic_slots, last_lines
+from attnbench.status import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """Run a sweep and print its table; returns the exit status."""
+    if wants_other_sweeper(arguments.overrides):
+        from attnbench.verbs.hydra import hand_over
+
+        return hand_over(arguments)
+    expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
+    if note := expanded.note():
+        print(f"attnbench: {note}")
+    jobs, refusals = plan_all(expanded.configs)
+    if refusals and not expanded.configs[0]["sweep"]["skip_invalid"]:
+        for refusal in refusals:
+            print(f"attnbench: {refusal}", file=sys.stderr)
+        print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+        return WRONG_INPUT
+    for refusal in refusals:
+        print(f"attnbench: left out: {refusal}")
+    return run_all(jobs) if jobs else WRONG_INPUT
+
+
+def wants_other_sweeper(overrides: Sequence[str]) -> bool:
+    """Whether a sweeper or launcher other than ours is asked for (Optuna's, say)."""
+    return any(override.lstrip("+").startswith(("hydra/sweeper=", "hydra/launcher=")) for override in overrides)
+
+
+def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
+    """Check every configuration; the jobs to be done, and each mistake once."""
+    from attnbench.training.plan import plan
+
+    jobs: dict[str, Job] = {}
+    refusals: list[str] = []
+    for config in configs:
+        try:
+            job = plan(config)
+        except UserError as error:
+            if str(error) not in refusals:
+                refusals.append(str(error))
+        else:
+            jobs.setdefault(str(job.folder), job)
+    return list(jobs.values()), refusals
+
+
+def run_all(jobs: Sequence[Job]) -> int:
+    """Run jobs on this machine, showing how they fare; print how they ended and a table; return the exit status."""
+    from rich.console import Console
+
+    from attnbench.runs.engine import LocalEngine
+    from attnbench.runs.live import LiveView
+    from attnbench.runs.summary import comparison
+
+    console = Console(highlight=False)
+    tasks: Sequence[Task]
+    status = DONE
+    scheduler = Scheduler(jobs, LocalEngine(slots_for(jobs), gpus=gpu_count()))
+    with LiveView(console, jobs) as view:
+        scheduler.watch = view.show
+        try:
+            tasks = scheduler.run()
+        except KeyboardInterrupt:
+            tasks, status = scheduler.tasks, INTERRUPTED
+    for task in tasks:
+        if task.state == "failed":
+            tell_failure(task)
+            status = max(status, FAILED)
+    records = {job.folder: record for job in jobs if (record := RunFolder(job.folder).record()) and record["status"] == "finished"}
+    if records:
+        console.print(comparison(jobs, records))
+    counts = {state: sum(task.state == state for task in tasks) for state in ("finished", "found", "failed", "interrupted")}
+    said = ", ".join(f"{count} {TOLD[state]}" for state, count in counts.items() if count)
+    output = jobs[0].folder.parent.parent.parent
+    console.print(f"{len(tasks)} runs: {said}. Compare curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
+    return status
+
+
+TOLD = {
+    "finished": "trained",
+    "found": "found finished",
+    "failed": "failed",
+    "interrupted": "interrupted (the same command goes on from there)",
+}
+
+
+def tell_failure(task: Task) -> None:
+    """Say which run failed and why, with the last lines of its log."""
+    log = RunFolder(task.job.folder).log_file
+    print(f"attnbench: failed: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
+    for line in last_lines(log, 5):
+        print(f"    {line}", file=sys.stderr)
+    print(f"    (whole log: {shown(log)})", file=sys.stderr)
+
+
+def slots_for(jobs: Sequence[Job]) -> int:
+    """How many jobs run at a time: `sweep.jobs`, or what the machine takes."""
+    wanted = jobs[0].config["sweep"]["jobs"]
+    if wanted == "auto":
+        return automatic_slots(len(jobs))
+    if int(wanted) < 1:
+        raise UserError(f"sweep.jobs={wanted}: must be at least 1, or auto")
+    return int(wanted)
+
+
+def gpu_count() -> int:
+    """GPUs on this machine."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def jobs_of(override_lists: Sequence[Sequence[str]]) -> list[Job]:
+    """Plan the jobs that another sweeper asks for. Raises `UserError` for the first mistake."""
+    from attnbench.training.plan import plan
+
+    composer = Composer()
+    return [plan(composer.compose(list(overrides))) for overrides in override_lists]

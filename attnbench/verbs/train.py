@@ -1,0 +1,121 @@
+"""attnbench train: one run, or with -m a sweep."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attnbench.config.check import RunConfig
+from attnbench.config.folders import search_path
+from attnbench.config.help import train_help
+from attnbench.config.names import short_name
+from attnbench.errors import UserError
+from attnbench.status import DONE
+from attnbench.verbs.arguments import override_parser, wants_help
+
+HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
+
+
+def main(words: Sequence[str]) -> int:
+    """Train what the overrides say; returns the exit status."""
+    if wants_help(words):
+        print(train_help(search_path(_config_dir(words))))
+        return DONE
+    arguments = _parser().parse_intermixed_args(words)
+    if any(getattr(arguments, flag) for flag in HYDRA_FLAGS) or arguments.cfg in ("hydra", "all"):
+        from attnbench.verbs.hydra import hand_over
+
+        return hand_over(arguments)
+    if arguments.multirun:
+        from attnbench.verbs.sweep import sweep
+
+        return sweep(arguments)
+    from attnbench.config.compose import compose
+
+    config = compose(arguments.overrides, arguments.config_dir, arguments.config_name)
+    if arguments.cfg:
+        return print_config(config, arguments.package)
+    return train_one(config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = override_parser("train")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")  # configurations are always resolved
+    parser.add_argument("-sc", "--shell-completion", action="store_true")
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("-i", "--info", nargs="?", const="all")
+    return parser
+
+
+def _config_dir(words: Sequence[str]) -> str | None:
+    parser = override_parser("train")
+    known, _ = parser.parse_known_args([word for word in words if word not in ("-h", "--help")])
+    directory: str | None = known.config_dir
+    return directory
+
+
+def print_config(config: RunConfig, package: str | None) -> int:
+    """Print a configuration, or one group or key of it, as YAML."""
+    import yaml
+
+    node: Any = config.values
+    for name in package.split(".") if package else ():
+        if not isinstance(node, dict) or name not in node:
+            raise UserError(f"-p {package}: no such group or key (groups: {', '.join(config.values)})")
+        node = node[name]
+    text = yaml.safe_dump(node, sort_keys=False, default_flow_style=False)
+    print(text.removesuffix("...\n"), end="")
+    return DONE
+
+
+def train_one(config: RunConfig) -> int:
+    """Train a single run in this process or, on several devices, in processes of its own."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"attnbench: {headline(config)}", soft_wrap=True)
+    from attnbench.training.plan import plan
+
+    job = plan(config)
+    from attnbench.training import distributed
+
+    if config["trainer"]["devices"] > 1 and not distributed.launched():
+        return _in_child(job)
+    from attnbench.runs.folder import RunFolder
+    from attnbench.runs.summary import show_result
+    from attnbench.training.child import run_job
+
+    found = RunFolder(job.folder).finished() and not job.again
+    return run_job(job, console, lambda record: show_result(console, record, job.folder, found))
+
+
+def headline(config: RunConfig) -> str:
+    """The run in a line."""
+    names = [short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")]
+    recipe = f"{config.choices['recipe']} recipe, {config['recipe']['epochs']} epochs"
+    return f"{names[0]} with attention {names[1]} on {names[2]}, {recipe}, seed {config['seed']}"
+
+
+def _in_child(job: Any) -> int:
+    """Run a job in a process that may be repeated by Lightning for each further rank; Ctrl-C reaches it directly."""
+    from attnbench.runs.engine import CHILD
+
+    job.folder.mkdir(parents=True, exist_ok=True)
+    job_file: Path = job.folder / "job.json"
+    job.save(job_file)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = [sys.executable, "-m", CHILD, os.fspath(job_file)]
+        return subprocess.run(command, check=False, preexec_fn=_default_interrupt).returncode
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

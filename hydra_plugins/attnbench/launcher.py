@@ -1,0 +1,20 @@
+"""attnbench's scheduler as a launcher, for Hydra's other sweepers."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class AttnbenchLauncher(Launcher):
+    """Runs each job as a process of its own, in slots; finished runs are found and not trained again."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_overrides = list(config.hydra.overrides.hydra)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from attnbench.verbs.hydra import launch
+
+        return launch([[*self.hydra_overrides, *overrides] for overrides in job_overrides])

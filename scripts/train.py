@@ -1,0 +1,8 @@
+"""The same as `attnbench train`: `python scripts/train.py attention=bam`."""
+
+import sys
+
+from attnbench.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,175 @@
+"""Every attention on every backbone: builds, runs forward and backward, copies, compiles."""
+
+import copy
+import io
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from toys import TOYS
+from torch import nn
+
+from attnbench.attention.base import Attention
+from attnbench.build import build_model
+from attnbench.config import folders
+from attnbench.config.compose import compose
+from attnbench.model import Classifier
+from attnbench.construct import construct
+
+NARROW = {
+    "resnet basic": ("backbone=resnet20", "backbone.width=8"),
+    "resnet bottleneck": ("backbone=resnet50", "backbone.width=4"),
+    "preact basic": ("backbone=preact_resnet20", "backbone.width=8"),
+    "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
+    "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
+}
+SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
+VARIANTS = {
+    "bam official": ("attention=bam", "attention.variant=official"),
+    "bam block": ("attention=bam", "attention.placement=block"),
+    "bam product": ("attention=bam", "attention.combine=product"),
+    "bam max": ("attention=bam", "attention.combine=max"),
+    "bam channel": ("attention=bam", "attention.branch=channel"),
+    "bam spatial": ("attention=bam", "attention.branch=spatial"),
+    "bam tanh": ("attention=bam", "attention.gate=tanh"),
+}
+NARROW_OPTIONS = {"bam": ("attention.reduction=2",)}
+ATTENTIONS = {**SHIPPED, **VARIANTS}
+
+Build = Callable[[], Classifier]
+
+
+def from_config(attention: str, backbone: str) -> Build:
+    overrides = ["data=cifar10", *NARROW[backbone], *ATTENTIONS[attention]]
+    overrides += NARROW_OPTIONS.get(attention.split()[0], ())
+    return lambda: build_model(compose(overrides))
+
+
+def from_toy(toy: str, backbone: str) -> Build:
+    config = compose(["data=cifar10", *NARROW[backbone]])
+    shape = {"num_classes": 10, "in_channels": 3, "image_size": 32}
+    return lambda: Classifier(construct("backbone", config["backbone"], **shape), TOYS[toy]())
+
+
+def cases() -> list[object]:
+    """Each attention on each family; the variants on one family only, unless slow tests are asked for."""
+    found: list[object] = []
+    for attention, backbone in itertools.product(ATTENTIONS, NARROW):
+        slow = attention in VARIANTS and backbone != "resnet basic"
+        marks = [pytest.mark.slow] if slow else []
+        found.append(pytest.param((from_config, attention, backbone), id=f"{attention} on {backbone}", marks=marks))
+    for toy, backbone in itertools.product(TOYS, NARROW):
+        found.append(pytest.param((from_toy, toy, backbone), id=f"toy {toy} on {backbone}"))
+    return found
+
+
+@pytest.fixture(params=cases())
+def build(request: pytest.FixtureRequest) -> Build:
+    make, attention, backbone = request.param
+    torch.manual_seed(0)
+    result: Build = make(attention, backbone)
+    return result
+
+
+def loss_of(net: Classifier, images: torch.Tensor) -> torch.Tensor:
+    output = net.output(images)
+    target = torch.arange(len(images)) % 10
+    return torch.stack(list(net.losses(output, target).values())).sum()
+
+
+@pytest.mark.parametrize("size", [(33, 47), (8, 8), (28, 28)], ids=str)
+def test_forward_and_backward_on_odd_sizes(build: Build, size: tuple[int, int]) -> None:
+    net = build()
+    loss_of(net, torch.randn(3, 3, *size)).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_training_batch_of_one(build: Build) -> None:
+    net = build().train()
+    loss_of(net, torch.randn(1, 3, 32, 32)).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_maps_are_not_constant(build: Build) -> None:
+    net = build()
+    output = net.output(torch.randn(4, 3, 32, 32))
+    assert output.logits.shape == (4, 10)
+    for name, values in net.maps(output).items():
+        assert values.ndim == 4, name
+        assert len(values) == 4, name
+        assert values.std() > 1e-6, name
+
+
+def test_nothing_is_left_behind_on_modules(build: Build) -> None:
+    net = build()
+    loss_of(net, torch.randn(2, 3, 32, 32)).backward()
+    for path, module in net.named_modules():
+        held = [name for name, value in vars(module).items() if isinstance(value, torch.Tensor)]
+        assert not held, f"{path} holds {held}"
+
+
+def test_a_copy_computes_the_same_and_shares_nothing(build: Build) -> None:
+    net = build().eval()
+    images = torch.randn(2, 3, 32, 32)
+    before = net(images)
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(1.0)
+    assert torch.equal(net(images), before)
+    assert not torch.equal(twin(images), before)
+
+
+def test_a_state_dict_round_trip(build: Build) -> None:
+    net, other = build().eval(), build().eval()
+    file = io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    images = torch.randn(2, 3, 16, 16)
+    assert torch.equal(net(images), other(images))
+
+
+def test_bf16_autocast(build: Build) -> None:
+    net = build()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = loss_of(net, torch.randn(2, 3, 32, 32))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("attention", [*SHIPPED, *TOYS])
+def test_features_compile_in_place_as_one_graph(attention: str) -> None:
+    make = from_config if attention in SHIPPED else from_toy
+    net = make(attention, "resnet basic")().eval()
+    images = torch.randn(2, 3, 16, 16)
+    expected, names = net(images), set(net.state_dict())
+    net.backbone.compile(fullgraph=True, backend="aot_eager")
+    assert torch.allclose(net(images), expected, atol=1e-5)
+    assert set(net.state_dict()) == names
+
+
+def test_a_replaced_head_leaves_no_dead_parameters() -> None:
+    net = from_toy("score", "resnet basic")()
+    assert not list(net.backbone.classifier.parameters())
+
+
+def test_a_head_that_nothing_replaces_is_an_error() -> None:
+    backbone = from_toy("taps", "wrn")().backbone
+    backbone.remove_classifier()
+    with pytest.raises(NotImplementedError, match="classifies nothing"):
+        Classifier(backbone, Attention())(torch.randn(2, 3, 8, 8))
+
+
+def test_no_attention_is_the_plain_network() -> None:
+    net = from_config("none", "resnet basic")().eval()
+    images = torch.randn(2, 3, 32, 32)
+    features = net.backbone.features(images)
+    assert torch.equal(net(images), net.backbone.classify(features))
+    output = net.output(images)
+    target = torch.tensor([3, 1])
+    assert torch.equal(net.losses(output, target)["cross_entropy"], nn.functional.cross_entropy(output.logits, target))
+    assert net.maps(output) == {}

@@ -1,0 +1,156 @@
+"""The backbones' side of the contract: points, features, classifier, blocks of their own."""
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Backbone, Refined
+from attnbench.backbones.preact_resnet import PreActResNet
+from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.wrn import WideResNet
+from attnbench.errors import OptionError
+
+FAMILIES: dict[str, Callable[..., Backbone]] = {
+    "resnet basic": lambda **o: ResNet(20, 7, width=4, **o),
+    "resnet bottleneck": lambda **o: ResNet(50, 7, width=4, **o),
+    "resnet imagenet stem": lambda **o: ResNet(18, 7, width=4, stem="imagenet", **o),
+    "preact basic": lambda **o: PreActResNet(20, 7, width=4, **o),
+    "preact bottleneck": lambda **o: PreActResNet(20, 7, width=4, block="bottleneck", **o),
+    "wrn": lambda **o: WideResNet(10, 1, 7, stem_width=4, **o),
+}
+
+
+@pytest.fixture(params=FAMILIES.values(), ids=FAMILIES.keys())
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    torch.manual_seed(0)
+    return request.param()  # type: ignore[no-any-return]
+
+
+class Double(nn.Module):
+    """Doubles a map and hands on its input."""
+
+    def forward(self, x: Tensor) -> Refined:
+        return Refined(2 * x, {"input": x})
+
+
+def test_points_tell_the_shapes_that_pass_there(backbone: Backbone) -> None:
+    for point in backbone.points:
+        backbone.insert(point, Double(), "twice")
+    images = torch.randn(2, 3, 64, 96)
+    taps = backbone.features(images).taps
+    assert taps.keys() == {f"{point}/twice/input" for point in backbone.points}
+    for name, point in backbone.points.items():
+        found = taps[f"{name}/twice/input"]
+        assert found.shape == (2, point.channels, 64 // point.stride, 96 // point.stride)
+
+
+def test_an_inserted_module_takes_part(backbone: Backbone) -> None:
+    backbone.eval()
+    images = torch.randn(2, 3, 32, 32)
+    plain = backbone.features(images).final
+    backbone.insert(f"{backbone.stages[-2]}.out", Double(), "twice")
+    assert not torch.allclose(backbone.features(images).final, plain)
+
+
+def test_each_inserted_module_is_registered_once(backbone: Backbone) -> None:
+    module = nn.Conv2d(1, 1, 1)
+    backbone.insert(f"{backbone.stages[0]}.out", module, "own")
+    registered = [name for name, found in backbone.named_modules(remove_duplicate=False) if found is module]
+    assert registered == [f"{backbone.stages[0]}.out.own"]
+
+
+def test_copies_and_pickles_call_their_own_modules(backbone: Backbone) -> None:
+    backbone.insert(f"{backbone.stages[0]}.out", nn.Conv2d(backbone.points["stage1.out"].channels, 4, 1), "own")
+    for twin in (copy.deepcopy(backbone), pickle.loads(pickle.dumps(backbone))):
+        slot = twin.get_submodule("stage1.out")
+        assert slot.own is not backbone.get_submodule("stage1.out").own
+        assert twin.points == backbone.points
+
+
+def test_insertion_refuses_unknown_points_and_names_in_use(backbone: Backbone) -> None:
+    with pytest.raises(KeyError, match="no point"):
+        backbone.insert("stage9.out", Double(), "twice")
+    backbone.insert("stage1.out", Double(), "twice")
+    with pytest.raises(KeyError, match="already holds"):
+        backbone.insert("stage1.out", Double(), "twice")
+
+
+def test_a_block_of_its_own_keeps_the_shape(backbone: Backbone) -> None:
+    for stage in backbone.stages:
+        channels = backbone.points[f"{stage}.out"].channels
+        x = torch.randn(2, channels, 5, 7)
+        assert backbone.make_block(stage)(x).shape == x.shape
+
+
+def test_slots_of_inserted_blocks_are_no_points(backbone: Backbone) -> None:
+    before = dict(backbone.points)
+    backbone.insert("stage1.out", backbone.make_block("stage1"), "block")
+    assert backbone.points == before
+    assert "stage1.out.block.residual" not in backbone.slot_paths
+
+
+def test_classify_pools_and_classifies(backbone: Backbone) -> None:
+    features = backbone.features(torch.randn(2, 3, 32, 32))
+    logits = backbone.classify(features)
+    assert logits.shape == (2, 7)
+    assert torch.allclose(logits, backbone.classifier(features.final.flatten(2).mean(-1)), atol=1e-6)
+
+
+def test_a_removed_classifier_leaves_no_parameters(backbone: Backbone) -> None:
+    size = sum(p.numel() for p in backbone.classifier.parameters())
+    before = sum(p.numel() for p in backbone.parameters())
+    backbone.remove_classifier()
+    assert not backbone.has_classifier
+    assert sum(p.numel() for p in backbone.parameters()) == before - size
+
+
+def test_bottlenecks_are_where_downsampling_follows(backbone: Backbone) -> None:
+    assert backbone.bottlenecks == tuple(f"{stage}.out" for stage in backbone.stages[:-1])
+
+
+def test_preactivation_points_hold_the_previous_stage() -> None:
+    backbone = PreActResNet(20, 7, width=4)
+    assert backbone.points["stage3.pre"] == backbone.points["stage2.out"]
+    assert "stage3.block0.pre" not in backbone.points
+
+
+def test_one_and_three_channels_and_any_size() -> None:
+    assert ResNet(20, 7, in_channels=1, width=4)(torch.randn(2, 1, 33, 47)).final.shape == (2, 16, 9, 12)
+
+
+@pytest.mark.parametrize(
+    ("build", "key"),
+    [
+        (lambda: ResNet(21, 10), "depth"),
+        (lambda: ResNet(20, 10, width=0), "width"),
+        (lambda: ResNet(20, 10, stride_in="1x1"), "stride_in"),
+        (lambda: ResNet(20, 10, block="wide"), "block"),
+        (lambda: ResNet(20, 10, stem="big"), "stem"),
+        (lambda: ResNet(20, 10, shortcut="none"), "shortcut"),
+        (lambda: PreActResNet(21, 10), "depth"),
+        (lambda: PreActResNet(20, 10, stride_in="1x1"), "stride_in"),
+        (lambda: WideResNet(11, 1, 10), "depth"),
+        (lambda: WideResNet(10, 0, 10), "width"),
+        (lambda: WideResNet(10, 1, 10, dropout=1.0), "dropout"),
+    ],
+)
+def test_options_out_of_range_are_named(build: Callable[[], Backbone], key: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        build()
+    assert caught.value.key == key
+
+
+def test_stem_follows_the_image_size() -> None:
+    small, large = ResNet(18, 10, image_size=32), ResNet(18, 10, image_size=224)
+    assert (small.points["stage1.out"].stride, large.points["stage1.out"].stride) == (1, 4)
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    net = WideResNet(10, 1, 7, stem_width=4, dropout=0.5)
+    images = torch.randn(2, 3, 16, 16)
+    assert not torch.equal(net.train()(images).final, net(images).final)
+    assert torch.equal(net.eval()(images).final, net(images).final)

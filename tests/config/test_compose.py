@@ -1,0 +1,150 @@
+"""Names and types: every mistake is found where it was made, and told in one line with what would be right."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attnbench.config import folders
+from attnbench.config.compose import compose
+from attnbench.errors import UserError
+
+Refusal = Callable[..., str]
+
+MISTAKES = {
+    ("attention=bamm",): ["attention=bamm: no such choice; did you mean bam?", "choices: bam, none"],
+    ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
+    ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],
+    ("attention.reduction=8",): ["attention=none has no such key", "bam has reduction"],
+    ("recipe.lrr=1",): ["recipe=one_cycle has no such key; did you mean lr?"],
+    ("sed=1",): ["sed: no such key; did you mean seed?"],
+    ("recipe.lr=fast",): ["recipe.lr=fast: must be a number"],
+    ("recipe.epochs=1.5",): ["recipe.epochs=1.5: must be a whole number"],
+    ("seed=true",): ["seed=True: must be a whole number"],
+    ("seed=null",): ["must be a whole number"],
+    ("trainer.compile=1",): ["must be true or false"],
+    ("trainer.precision=fp16",): ["must be auto, bf16 or fp32"],
+    ("trainer.threads=many",): ["must be auto or a whole number"],
+    ("attention=bam", "attention.variant=papper"): ["must be paper or official; did you mean paper?"],
+    ("data.mean=3",): ["must be a list of numbers"],
+    ("recipe.milestones=[a]",): ["must be a list of numbers"],
+    ("+foo=1",): ["foo: no such key"],
+    ("~seed",): ["~seed: keys cannot be removed"],
+    ("~attention.reduction",): ["keys cannot be removed"],
+    ("seed=[1,",): ["seed=[1,: not an override of the form key=value"],
+    ("seed",): ["seed: not an override of the form key=value"],
+    ("=3",): ["=3: the key is missing"],
+    ("seed=0,1",): ["seed=0,1: to try several values add -m"],
+    ("data@x=cifar10",): ["a group cannot be moved"],
+    ("attention={a: 1}",): ["attention.a: attention=none has no such key"],
+    ("attention=null",): ["attention=null: no such choice"],
+    ("backbone=wrn28-10",): ["backbone=wrn28-10: no such choice", "wrn<depth>_<width>"],
+    ("backbone=wrn28_ten",): ["backbone.width=ten: must be a whole number"],
+    ("recipe.lr=${nothing}",): ["Interpolation key 'nothing' not found"],
+    ("experiment=nothing",): ["experiment=nothing: no such choice", "resnet20_cifar10"],
+    ("hydra/launcher=nothing",): ["hydra/launcher=nothing: no such choice"],
+    ("hydra.nothing=1",): ["nothing"],
+}
+
+
+@pytest.mark.parametrize(("overrides", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_mistakes_are_told_in_one_line(overrides: tuple[str, ...], told: list[str], refusal: Refusal) -> None:
+    message = refusal(*overrides)
+    for part in told:
+        assert part in message
+
+
+def test_every_choice_of_every_group_composes() -> None:
+    paths = folders.search_path()
+    for group in folders.groups(paths):
+        for choice in folders.choices(group, paths):
+            config = compose([f"{group}={choice}"])
+            assert config.choices[group] == choice
+
+
+def test_numbers_are_one_number_however_they_are_written() -> None:
+    written = [compose([f"recipe.lr={text}", f"recipe.epochs={epochs}"]) for text, epochs in (("1", "3"), ("1.0", "3.0"))]
+    assert written[0].values == written[1].values
+    assert isinstance(written[0]["recipe"]["lr"], float)
+    assert isinstance(written[1]["recipe"]["epochs"], int)
+
+
+def test_zero_is_a_seed() -> None:
+    assert compose(["seed=0"])["seed"] == 0
+
+
+def test_names_that_hold_values_are_spelled_out() -> None:
+    short, long = compose(["backbone=wrn16_4"]), compose(["backbone=wrn", "backbone.depth=16", "backbone.width=4"])
+    assert short.values == long.values
+    assert short.identity == long.identity
+    assert compose(["backbone.depth=40", "backbone=wrn16_4"])["backbone"]["depth"] == 40
+
+
+def test_the_last_of_two_choices_counts() -> None:
+    assert compose(["attention=bam", "attention=none"]).choices["attention"] == "none"
+
+
+def test_declarations_do_not_reach_the_configuration() -> None:
+    assert "_keys_" not in repr(compose(["attention=bam", "data=cifar10"]).values)
+
+
+def test_what_does_not_count_is_not_in_the_identity() -> None:
+    plain = compose(["data=cifar10"])
+    other = compose(
+        ["data=cifar10", "seed=3", "output=x", "data.root=y", "trainer.threads=1", "trainer.block_length=4"]
+        + ["trainer.compile=true", "trainer.progress=false", "logger=none", "run.again=true", "sweep.jobs=2"]
+    )
+    assert plain.identity == other.identity
+    assert plain.identity != compose(["data=cifar10", "trainer.precision=fp32"]).identity
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+OWN_MISTAKES = {
+    "experiment": ("experiment=own", "# @package _global_\nrecipe: {epoch: 3}\n", "did you mean epochs?"),
+    "type": ("experiment=own", "# @package _global_\nrecipe: {epochs: ten}\n", "recipe.epochs=ten: must be a whole number"),
+    "choice": ("experiment=own", "# @package _global_\ndefaults: [{override /attention: bamm}]\n", "did you mean bam?"),
+    "recipe": ("recipe=own", "defaults: [one_cycle@_here_]\nwarmpu: 0.1\n", "did you mean warmup?"),
+    "recipe type": ("recipe=own", "defaults: [one_cycle@_here_]\nlr: x\n", "recipe.lr=x: must be a number"),
+    "partial recipe": ("recipe=own", "lr: 0.1\n", "recipe.epochs: missing"),
+    "null": ("attention=own", "_target_: x.Y\ndepth: null\n", "attention.depth: its default null tells no type"),
+    "auto": ("attention=own", "_target_: x.Y\ndepth: auto\n", "declare it under _keys_"),
+    "declaration": ("attention=own", "_target_: x.Y\ndepth: 1\n_keys_: {depth: {typ: int}}\n", "typ: not one of type"),
+    "syntax": ("attention=own", "_target_: [x\n", "own.yaml"),
+    "interpolation": ("attention=own", "_target_: x.Y\ndepth: ${nothing}\n", "nothing"),
+    "missing base": ("attention=own", "defaults: [absent]\n", "absent"),
+}
+
+
+@pytest.mark.parametrize(("override", "text", "told"), OWN_MISTAKES.values(), ids=OWN_MISTAKES.keys())
+def test_the_users_own_files_are_checked_alike(
+    override: str, text: str, told: str, own_folder: Path, refusal: Refusal
+) -> None:
+    write(own_folder / "mine", f"{override.partition('=')[0]}/own.yaml", text)
+    assert told in refusal(override, config_dir="mine")
+
+
+def test_a_folder_of_configs_that_is_not_there(refusal: Refusal) -> None:
+    assert "--config-dir nowhere: no such folder" in refusal(config_dir="nowhere")
+
+
+def test_a_primary_config_of_the_users_own(own_folder: Path) -> None:
+    write(own_folder / "mine", "mine.yaml", "defaults: [train, _self_]\nrecipe: {epochs: 7}\n")
+    assert compose([], "mine", "mine")["recipe"]["epochs"] == 7
+    write(own_folder / "mine", "mine.yaml", "defaults: [train, _self_]\nrecipe: {epoch: 7}\n")
+    with pytest.raises(UserError, match="did you mean epochs"):
+        compose([], "mine", "mine")
+
+
+def test_composing_imports_no_torch() -> None:
+    code = (
+        "import sys; from attnbench.config.compose import compose; from attnbench.config.expand import expand; "
+        "expand(['attention=none,bam', 'attention.reduction=8,16']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

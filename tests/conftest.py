@@ -1,0 +1,56 @@
+"""What several tests need: a folder of their own, small runs, and real data where it is at hand."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attnbench.config.check import RunConfig
+from attnbench.config.compose import compose
+from attnbench.errors import UserError
+
+TINY = ("data=digits", "backbone.width=4", "recipe.epochs=2", "trainer.threads=1")
+"""A run that takes about a second."""
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run each test in an empty folder, so that no run meets another one's."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Generate data once for all tests, away from the user's cache."""
+    os.environ["ATTNBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def tiny() -> Callable[..., RunConfig]:
+    """Compose a configuration of a tiny run, with further overrides."""
+    return lambda *overrides, **options: compose([*TINY, *overrides], **options)
+
+
+@pytest.fixture
+def refusal() -> Callable[..., str]:
+    """The one line that overrides are refused with."""
+
+    def refuse(*overrides: str, config_dir: str | None = None) -> str:
+        with pytest.raises(UserError) as caught:
+            compose(list(overrides), config_dir)
+        message = str(caught.value)
+        assert "\n" not in message
+        return message
+
+    return refuse
+
+
+@pytest.fixture(scope="session")
+def real_data() -> str:
+    """The folder of real data sets, for slow tests."""
+    folder = os.environ.get("ATTNBENCH_DATA")
+    if not folder:
+        pytest.skip("ATTNBENCH_DATA is unset: name a folder with cifar-10-batches-py and cifar-100-python")
+    return folder
