@@ -118,9 +118,7 @@ class Join:
 class BAMModule(nn.Module):
     """One BAM: scales (B, C, H, W) by 1 + M and hands on the logits of its branches."""
 
-    def __init__(
-        self, channels: int, hidden: int, dilation: int, variant: str, branch: str, join: Join
-    ) -> None:
+    def __init__(self, channels: int, hidden: int, dilation: int, variant: str, branch: str, join: Join) -> None:
         super().__init__()
         if branch != "spatial":
             self.channel = ChannelBranch(channels, hidden, variant)

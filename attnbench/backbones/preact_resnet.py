@@ -142,9 +142,9 @@ class PreActNet(Backbone):
 class PreActResNet(PreActNet):
     """Pre-activation ResNet.
 
-    depth: layers, 6n+2 (basic) or 9n+2 (bottleneck). block: `basic`, `bottleneck`, or `auto` (bottleneck from
-    depth 164 on, as in the paper). width: channels of the stem and of the first stage's 3x3 convolutions; it doubles from stage to stage.
-    stride_in: `3x3` or `1x1` (bottlenecks only). shortcut_input: `preactivation` or `raw`.
+    depth: layers, 6n+2 (basic) or 9n+2 (bottleneck). block: `basic`, `bottleneck`, or `auto` (bottleneck from depth
+    164 on, as in the paper). width: channels of the stem and of the first stage's 3x3 convolutions; it doubles from
+    stage to stage. stride_in: `3x3` or `1x1` (bottlenecks only). shortcut_input: `preactivation` or `raw`.
     """
 
     def __init__(

@@ -68,9 +68,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions with four-fold expansion; points as in `BasicBlock`."""
 
-    def __init__(
-        self, in_channels: int, width: int, stride: int, at: int, shortcut: str, stride_in: str
-    ) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int, at: int, shortcut: str, stride_in: str) -> None:
         super().__init__()
         channels = width * EXPANSION["bottleneck"]
         first, second = (stride, 1) if stride_in == "1x1" else (1, stride)

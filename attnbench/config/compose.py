@@ -32,9 +32,7 @@ Composed = tuple[Tree, dict[str, str]]
 """A tree before value overrides, and the choice made in each group."""
 
 
-def compose(
-    overrides: Sequence[str] = (), config_dir: str | None = None, config_name: str | None = None
-) -> RunConfig:
+def compose(overrides: Sequence[str] = (), config_dir: str | None = None, config_name: str | None = None) -> RunConfig:
     """Compose and check a configuration from overrides as on the command line: `attention=bam`, `recipe.epochs=5`.
 
     config_dir: a folder of further configs. config_name: a primary config other than `train`.

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from hydra.core.override_parser.types import Glob, Override
 
@@ -75,7 +76,7 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
 def _single(override: Override, composer: Composer) -> list[str]:
     """The single overrides that one with several values stands for."""
     text, key = str(override.input_line), override.get_key_element()
-    value = override.value()
+    value: Any = override.value()
     if isinstance(value, Glob):
         names = value.filter(list(where.choices(override.key_or_group, composer.folders)))
         if not names:

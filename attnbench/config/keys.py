@@ -50,9 +50,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def strip(tree: dict[str, Any]) -> dict[str, Any]:
     """A copy of nested dictionaries without declarations."""
-    return {
-        name: strip(value) if isinstance(value, dict) else value for name, value in tree.items() if name != NODE
-    }
+    return {name: strip(value) if isinstance(value, dict) else value for name, value in tree.items() if name != NODE}
 
 
 def declarations(tree: dict[str, Any], prefix: str = "") -> dict[str, Key]:
@@ -113,21 +111,20 @@ def convert(value: Any, accepts: tuple[str, ...]) -> Any:
 
 def _as(word: str, value: Any) -> Any:
     """`value` as type `word`, or `ABSENT`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if word.startswith("list[") and isinstance(value, list):
-        elements = [_as(word[5:-1], element) for element in value]
+    if word.startswith("list["):
+        elements = [_as(word[5:-1], element) for element in value] if isinstance(value, list) else [ABSENT]
         return ABSENT if ABSENT in elements else elements
-    if word == "int" and number and value == value // 1:
-        return int(value)
-    if word == "float" and number:
-        return float(value)
-    if word == "bool" and isinstance(value, bool):
-        return value
-    if word == "str" and (isinstance(value, str) or (number and isinstance(value, int))):
-        return str(value)
-    if word == "null" and value is None:
-        return None
-    return value if value == word and isinstance(value, str) else ABSENT
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = number and value == value // 1
+    converted = {
+        "int": lambda: int(value) if whole else ABSENT,
+        "float": lambda: float(value) if number else ABSENT,
+        "bool": lambda: value if isinstance(value, bool) else ABSENT,
+        "str": lambda: str(value) if isinstance(value, str) or (number and isinstance(value, int)) else ABSENT,
+        "null": lambda: None if value is None else ABSENT,
+    }
+    literal = value if isinstance(value, str) and value == word else ABSENT
+    return converted.get(word, lambda: literal)()
 
 
 ARTICLES = {

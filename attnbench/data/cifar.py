@@ -46,7 +46,9 @@ class CIFAR(SplitDataSet):
         try:
             dataset = kind(self.root, train=train, download=self.download)
         except URLError as error:
-            raise UserError(f"data={self.name}: download failed: {error.reason}; place {self.folder} in {self.root}") from error
+            raise UserError(
+                f"data={self.name}: download failed: {error.reason}; place {self.folder} in {self.root}"
+            ) from error
         except RuntimeError as error:
             raise UserError(
                 f"data={self.name}: {self.root / self.folder} is incomplete or damaged (torchvision's md5 check); "
@@ -71,7 +73,7 @@ class CIFAR100(CIFAR):
     folder = "cifar-100-python"
     download_size = "169 MB"
     classes = tuple(
-        "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+        "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "  # noqa: SIM905
         "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
         "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
         "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "

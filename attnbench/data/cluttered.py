@@ -119,9 +119,7 @@ def generate(digits: Arrays, scene: Scene, count: int, generator: np.random.Gene
     return Arrays(images, digits.labels[order], boxes)
 
 
-def balanced_order(
-    labels: NDArray[np.int64], count: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def balanced_order(labels: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Indices (count,) in random order: classes equally often, and equally often each digit of a class."""
     classes = np.unique(labels)
     chosen = [np.arange(0)]

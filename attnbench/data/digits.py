@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+
 from attnbench.data.base import Arrays, SplitDataSet, hold_out
 
 TEST_IMAGES = 360

@@ -1,4 +1,4 @@
-"""How the scheduler starts processes: here, on this machine. Another engine has the same three methods."""
+"""How the scheduler starts processes: here, on this machine. Another engine has the same methods."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,17 +21,20 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """Its exit status, or None while it runs."""
 
+    def interrupt(self) -> None:
+        """Ask it, with all that it started, to stop so that it can be resumed."""
+
+    def kill_after(self, seconds: float) -> None:
+        """Wait for it, and end it if it takes longer."""
+
 
 class Engine(Protocol):
-    """Starts jobs and stops them. slots: how many may run at a time."""
+    """Starts jobs. slots: how many may run at a time."""
 
     slots: int
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Process:
         """Start a job on some of the slots; its output goes to the log."""
-
-    def stop(self, processes: Sequence[Process]) -> None:
-        """Ask processes to stop so that they can be resumed, and end those that do not."""
 
 
 class LocalEngine:
@@ -53,10 +57,10 @@ class LocalEngine:
         environment.setdefault("OMP_NUM_THREADS", str(threads))
         return environment
 
-    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> subprocess.Popen[bytes]:
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> "LocalProcess":
         """Start a job in a session of its own, so that Ctrl-C reaches the scheduler alone."""
         with log_file.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", CHILD, os.fspath(job_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -64,23 +68,41 @@ class LocalEngine:
                 env=self.environment(slots),
                 start_new_session=True,
             )
-
-    def stop(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        """Interrupt processes with all that they started; kill those that take longer than `GRACE_SECONDS`."""
-        for process in processes:
-            _signal(process, signal.SIGINT)
-        deadline = time.monotonic() + GRACE_SECONDS
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                _signal(process, signal.SIGKILL)
-                process.wait()
+        return LocalProcess(process)
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None:
+class LocalProcess:
+    """A job's process and the session that it leads."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def poll(self) -> int | None:
+        """Its exit status, or None while it runs."""
+        return self.process.poll()
+
+    def interrupt(self) -> None:
+        """Ask it, with all that it started, to stop so that it can be resumed."""
+        self._signal(signal.SIGINT)
+
+    def kill_after(self, seconds: float) -> None:
+        """Wait for it, and end it with all that it started if it takes longer, or on another Ctrl-C."""
         try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
+            self.process.wait(seconds)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError):  # it ended between the two calls
+                os.killpg(self.process.pid, number)
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """Ask processes to stop, and end those that take longer than `GRACE_SECONDS` in all."""
+    for process in processes:
+        process.interrupt()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for process in processes:
+        process.kill_after(max(0.0, deadline - time.monotonic()))

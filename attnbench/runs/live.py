@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from attnbench.config.difference import differences, label
 from attnbench.runs.files import read_json
 from attnbench.runs.folder import Job
 from attnbench.runs.schedule import Task
-from attnbench.runs.summary import duration, labels
+from attnbench.runs.summary import duration
+from attnbench.terminal import make_table
 
 SHOWN_AT_MOST = 20
 REFRESH_SECONDS = 1.0
@@ -22,7 +24,9 @@ class LiveView:
     """Shows tasks while in a `with` block; `show` is for the scheduler to call."""
 
     def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
-        self.console, self.labels = console, labels(jobs)
+        self.console = console
+        told = map(label, differences([job.config for job in jobs]))
+        self.labels = dict(zip((job.identity for job in jobs), told, strict=True))
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.told: dict[int, str] = {}
         self.shown_at = 0.0
@@ -40,7 +44,7 @@ class LiveView:
 
     def name(self, task: Task) -> str:
         """A task's label and seed."""
-        return f"{self.labels[task.job.identity]} seed={task.job.seed}"
+        return f"{self.labels[task.job.identity]} seed={task.job.seed}".strip()
 
     def show(self, tasks: Sequence[Task]) -> None:
         """Bring the view up to date."""
@@ -62,7 +66,7 @@ class LiveView:
     def table(self, tasks: Sequence[Task]) -> Table:
         """Running tasks first, then those that wait, then those that are done."""
         done = sum(task.done for task in tasks)
-        table = Table(title=f"{done} of {len(tasks)} runs done", title_justify="left")
+        table = make_table(title=f"{done} of {len(tasks)} runs done")
         for column in ("run", "state", "epoch", "val top-1", "img/s", "time"):
             table.add_column(column, justify="left" if column in ("run", "state") else "right")
         order = sorted(tasks, key=lambda task: (task.done, task.state == "waiting"))

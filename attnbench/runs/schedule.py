@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from attnbench.runs.engine import Engine, Process
+from attnbench.runs.engine import Engine, Process, stop
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
@@ -101,7 +101,7 @@ class Scheduler:
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
-        self.engine.stop([task.process for task in running if task.process is not None])
+        stop([task.process for task in running if task.process is not None])
         for task in self.tasks:
             if not task.done:
                 task.state = "interrupted"

@@ -1,6 +1,6 @@
 """Results in the terminal: one run in a few lines, a sweep in a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from attnbench.config.difference import differences
 from attnbench.runs.folder import Job, shown
+from attnbench.terminal import make_table
 
 Record = dict[str, Any]
 
@@ -47,51 +49,32 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
         console.print("  to train it anew: run.again=true", soft_wrap=True)
 
 
-def labels(jobs: Sequence[Job]) -> dict[str, str]:
-    """A short label for each identity: the choices and values in which the jobs differ, the seed aside."""
-    leaves = {job.identity: {**job.config.identity, **job.config.choices} for job in jobs}
-    keys = {key: None for values in leaves.values() for key in values if not key.split(".")[-1].startswith("_")}
-    varying = [key for key in keys if len({repr(values.get(key)) for values in leaves.values()}) > 1]
-    choices = [key for key in varying if any(key in job.config.choices for job in jobs)]
-    # a choice that differs brings values along that differ; only those that differ within one choice are told
-    told = [key for key in varying if key in choices or _varies_within(key, choices, leaves)]
-    return {
-        identity: " ".join(f"{key}={values[key]}" for key in (*choices, *(k for k in told if k not in choices)) if key in values)
-        or "all runs"
-        for identity, values in leaves.items()
-    }
-
-
-def _varies_within(key: str, choices: Sequence[str], leaves: dict[str, dict[str, Any]]) -> bool:
-    """Whether a key has several values among jobs that made the same choices."""
-    seen: dict[tuple[Any, ...], set[str]] = {}
-    for values in leaves.values():
-        if key in values:
-            seen.setdefault(tuple(values.get(choice) for choice in choices), set()).add(repr(values[key]))
-    return any(len(found) > 1 for found in seen.values())
-
-
 def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
     """A table of a sweep: one row per configuration, over the seeds that finished."""
-    table = Table(title="test top-1 accuracy, %", title_justify="left", caption_justify="left")
-    for column in ("", "seeds", "last epoch", "best val. epoch", "parameters", "multiply-adds", "img/s"):
-        table.add_column(column, justify="left" if not column else "right")
-    groups: dict[str, list[Record]] = {}
-    for job in jobs:
-        groups.setdefault(job.identity, [])
-        if job.folder in records:
-            groups[job.identity].append(records[job.folder])
-    named = labels(jobs)
-    for identity, found in groups.items():
-        last = spread([record["test/top1_accuracy"] for record in found])
-        best = spread([record.get("test/best/top1_accuracy") for record in found])
-        first = found[0] if found else None
-        size = (f"{first['parameters']:,}", big(first["multiply_adds"])) if first else ("", "")
-        speed = f"{mean(record['images_per_second'] for record in found):,.0f}" if found else ""
-        table.add_row(named[identity], str(len(found)), last, best, *size, speed)
-    if any(len(found) > 1 for found in groups.values()):
-        table.caption = "mean ± standard deviation over seeds (n-1)"
+    different = dict(zip((job.identity for job in jobs), differences([job.config for job in jobs]), strict=True))
+    keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
+    several = any(job.seed != jobs[0].seed for job in jobs)
+    note = "test top-1 accuracy in %, at the last and at the best validation epoch"
+    table = make_table(caption=note + ("; mean ± standard deviation over seeds (n-1)" if several else ""))
+    for key in keys:
+        table.add_column(key, no_wrap=True)
+    for column in ("seeds", "last", "best", "params", "MACs", "img/s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for identity, difference in different.items():
+        found = [records[job.folder] for job in jobs if job.identity == identity and job.folder in records]
+        table.add_row(*(difference.get(key, "") for key in keys), *_cells(found))
     return table
+
+
+def _cells(found: Sequence[Record]) -> Iterator[str]:
+    """Seeds, accuracies, size and speed of one configuration."""
+    yield str(len(found))
+    yield spread([record["test/top1_accuracy"] for record in found])
+    yield spread([record.get("test/best/top1_accuracy") for record in found])
+    if found:
+        yield big(found[0]["parameters"])
+        yield big(found[0]["multiply_adds"])
+        yield f"{mean(record['images_per_second'] for record in found):,.0f}"
 
 
 def spread(values: Sequence[float | None]) -> str:

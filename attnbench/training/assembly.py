@@ -11,8 +11,8 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from attnbench.build import build_model
-from attnbench.construct import construct, parameters_of
 from attnbench.config.keys import flatten
+from attnbench.construct import construct, parameters_of
 from attnbench.data.base import SPLITS, DataSet, Split
 from attnbench.data.pipeline import Pipeline, Placement
 from attnbench.model import Classifier
@@ -27,7 +27,7 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     torch.manual_seed(derive_seed(job.seed, "initial weights"))
     net = build_model(job.config, data)
     if hardware.channels_last:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = net.to(memory_format=torch.channels_last)
     if compiled:
         net.backbone.compile()  # in place, so that names in checkpoints stay
     return net

@@ -13,6 +13,7 @@ from attnbench.runs.lock import Lock
 from attnbench.runs.record import MONITOR
 from attnbench.training.module import TrainingModule
 
+
 class TrainingFailed(RuntimeError):
     """Training cannot go on; the message says why and what may help."""
 
@@ -73,6 +74,11 @@ def checkpoints(run: RunFolder, validated: bool) -> list[Callback]:
     common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
     saved: list[Callback] = []
     if validated:
-        best = {"filename": run.best_checkpoint.stem, "monitor": MONITOR, "mode": "max", "save_weights_only": True}
+        best: dict[str, Any] = {
+            "filename": run.best_checkpoint.stem,
+            "monitor": MONITOR,
+            "mode": "max",
+            "save_weights_only": True,
+        }
         saved.append(ModelCheckpoint(**best, **common))
     return [*saved, ModelCheckpoint(filename=run.last_checkpoint.stem, save_top_k=1, **common)]

@@ -51,9 +51,10 @@ def _say(message: str, status: int) -> int:
 def main() -> int:
     """Do the job in the file that the command line names."""
     from attnbench.runs.summary import show_result
+    from attnbench.terminal import make_console
 
     job = Job.load(Path(sys.argv[1]))
-    console = Console(highlight=False)
+    console = make_console()
     return run_job(job, console, lambda record: show_result(console, record, job.folder))
 
 

@@ -100,7 +100,9 @@ def resolve(options: TrainerOptions, recorded: dict[str, Any] | None = None) -> 
     accelerator = choose_accelerator(options.accelerator)
     threads = options.threads
     if threads == "auto":
-        threads = max(1, torch.get_num_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
+        threads = (
+            max(1, torch.get_num_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
+        )
     length = options.block_length
     choices: dict[str, Any] = {
         "accelerator": accelerator,

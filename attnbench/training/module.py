@@ -5,6 +5,7 @@ takes the K steps itself (manual optimisation), on the raw optimiser, with count
 and nothing else: results are bit-equal for every K.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +45,7 @@ class Blocks:
         self.epoch, self.length = epoch, length
 
     def __len__(self) -> int:
-        return -(-len(self.epoch) // self.length)
+        return math.ceil(len(self.epoch) / self.length)
 
     def __iter__(self) -> Iterator[Block]:
         for start in range(0, len(self.epoch), self.length):
@@ -164,7 +165,7 @@ class TrainingModule(pl.LightningModule):
         for buffer in self.net.buffers():
             if buffer.is_floating_point():
                 torch.distributed.all_reduce(buffer)
-                buffer /= self.trainer.world_size
+                buffer.div_(self.trainer.world_size)
 
     # evaluation
 
@@ -227,8 +228,8 @@ class TrainingModule(pl.LightningModule):
 def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
     """Mean, spread and extremes of each attention map of a batch, by `gates/<map>/<statistic>`."""
     statistics = {}
-    for name, values in net.maps(output).items():
-        values = values.float()
+    for name, gates in net.maps(output).items():
+        values = gates.float()
         numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
         for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
             statistics[f"gates/{name}/{statistic}"] = number

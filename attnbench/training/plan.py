@@ -7,8 +7,8 @@ the data is looked for, and the run gets its identity. Nothing here imports Ligh
 from pathlib import Path
 
 from attnbench.build import build_model_on_meta
-from attnbench.construct import build_data, guarded, locate
 from attnbench.config.check import RunConfig
+from attnbench.construct import build_data, guarded, locate
 from attnbench.errors import require
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name

@@ -54,9 +54,7 @@ def train(job: Job, console: Console | None = None) -> Record:
             return _train(job, run, lock, recorder, console)
 
 
-def _train(
-    job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | None, console: Console | None
-) -> Record:
+def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | None, console: Console | None) -> Record:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
     options, recipe = make_trainer_options(job.config), make_recipe(job.config)
     hardware = resolve(options, recorder.resolved if recorder else (run.record() or {}).get("resolved"))

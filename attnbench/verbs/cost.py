@@ -7,13 +7,13 @@ from typing import Any
 
 from attnbench.config.check import RunConfig
 from attnbench.config.compose import compose
+from attnbench.config.difference import Difference, differences
 from attnbench.config.expand import expand
 from attnbench.config.help import COST
 from attnbench.config.names import short_name
 from attnbench.status import DONE
 from attnbench.verbs.arguments import override_parser, wants_help
 
-NAMES = ("backbone", "attention", "data", "image", "classes")
 COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_multiply_adds")
 
 
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.json:
         print(json.dumps(rows if arguments.multirun else rows[0], indent=2))
     else:
-        show(rows)
+        show(rows, differences(configs))
     return DONE
 
 
@@ -48,23 +48,22 @@ def row_of(config: RunConfig) -> dict[str, Any]:
     return {**names, "image": image, "classes": data.num_classes, **asdict(cost), "config": config.values}
 
 
-def show(rows: Sequence[dict[str, Any]]) -> None:
+def show(rows: Sequence[dict[str, Any]], different: Sequence[Difference]) -> None:
     """Print costs: one network in a few lines, several as a table of what they differ in."""
-    from rich.console import Console
-    from rich.table import Table
+    from attnbench.terminal import make_console, make_table
 
-    console = Console(highlight=False)
+    console = make_console()
     if len(rows) == 1:
         console.print("\n".join(_lines(rows[0])), soft_wrap=True)
         return
-    names = [name for name in NAMES if len({row[name] for row in rows}) > 1]
-    table = Table(caption="parameters and multiply-adds of one image's forward pass", caption_justify="left")
+    names = list(dict.fromkeys(name for difference in different for name in difference))
+    table = make_table(caption="parameters and multiply-adds of one image's forward pass")
     for name in names:
         table.add_column(name)
     for count in ("parameters", "by attention", "multiply-adds", "by attention"):
         table.add_column(count, justify="right")
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in names), *(f"{row[count]:,}" for count in COUNTS))
+    for row, difference in zip(rows, different, strict=True):
+        table.add_row(*(difference.get(name, "") for name in names), *(f"{row[count]:,}" for count in COUNTS))
     console.print(table)
 
 

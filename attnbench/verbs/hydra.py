@@ -45,7 +45,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
 
 
 def train_once(config: DictConfig) -> float | None:
-    """One job of another launcher (submitit's, say), in whatever process it starts. Returns the accuracy to optimise."""
+    """One job of another launcher (submitit's, say), in whatever process it starts; returns what to optimise."""
     del config  # composed by Hydra, unchecked; the overrides say it all
     from attnbench.training.plan import plan
     from attnbench.training.train import train

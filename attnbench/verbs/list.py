@@ -11,6 +11,7 @@ from attnbench.config import folders as where
 from attnbench.config.help import shown_choices
 from attnbench.errors import UserError
 from attnbench.status import DONE
+from attnbench.terminal import make_console, make_table
 from attnbench.verbs.arguments import Parser, wants_help
 
 HELP = """\
@@ -39,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     folders = where.search_path(arguments.config_dir)
     groups = where.groups(folders)
-    console = Console(highlight=False)
+    console = make_console()
     if arguments.what is None:
         for group in groups:
             console.print(f"{group:<11} {', '.join(shown_choices(group, folders))}", markup=False)
@@ -57,7 +58,7 @@ def main(words: Sequence[str]) -> int:
 
 def group_table(group: str, folders: Sequence[Path]) -> Table:
     """A group's choices with their descriptions."""
-    table = Table("", "", show_header=False, box=None)
+    table = Table(show_header=False, box=None)
     files = where.choices(group, folders).values()
     for name, path in zip(shown_choices(group, folders), files, strict=True):
         table.add_row(name, where.describe(path))
@@ -66,11 +67,13 @@ def group_table(group: str, folders: Sequence[Path]) -> Table:
 
 def data_table(folders: Sequence[Path], root: str, config_dir: str | None) -> Table:
     """Data sets: images, classes, and whether they are on disk."""
-    from attnbench.construct import build_data
     from attnbench.config.compose import Composer
+    from attnbench.construct import build_data
 
     composer = Composer(config_dir)
-    table = Table("name", "on disk", "classes", "image", "description")
+    table = make_table()
+    for column in ("name", "on disk", "classes", "image", "description"):
+        table.add_column(column)
     for name, path in where.choices("data", folders).items():
         config = composer.compose([f"data={name}"])
         if "root" in config["data"]:
@@ -92,7 +95,9 @@ def list_runs(console: Console, output: Path) -> int:
     runs = find_runs(output)
     if not runs:
         raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
-    table = Table("run", "state", "epochs", "test top-1", "best val. epoch")
+    table = make_table()
+    for column in ("run", "state", "epochs", "test top-1", "best val. epoch"):
+        table.add_column(column, no_wrap=True)
     for run in runs:
         record: dict[str, Any] = run.record() or {}
         accuracies = (record.get(key) for key in ("test/top1_accuracy", "test/best/top1_accuracy"))

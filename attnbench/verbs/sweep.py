@@ -57,13 +57,12 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
 
 def run_all(jobs: Sequence[Job]) -> int:
     """Run jobs on this machine, showing how they fare; print how they ended and a table; return the exit status."""
-    from rich.console import Console
-
     from attnbench.runs.engine import LocalEngine
     from attnbench.runs.live import LiveView
     from attnbench.runs.summary import comparison
+    from attnbench.terminal import make_console
 
-    console = Console(highlight=False)
+    console = make_console()
     tasks: Sequence[Task]
     status = DONE
     scheduler = Scheduler(jobs, LocalEngine(slots_for(jobs), gpus=gpu_count()))
@@ -77,10 +76,16 @@ def run_all(jobs: Sequence[Job]) -> int:
         if task.state == "failed":
             tell_failure(task)
             status = max(status, FAILED)
-    records = {job.folder: record for job in jobs if (record := RunFolder(job.folder).record()) and record["status"] == "finished"}
+    records = {
+        job.folder: record
+        for job in jobs
+        if (record := RunFolder(job.folder).record()) and record["status"] == "finished"
+    }
     if records:
         console.print(comparison(jobs, records))
-    counts = {state: sum(task.state == state for task in tasks) for state in ("finished", "found", "failed", "interrupted")}
+    counts = {
+        state: sum(task.state == state for task in tasks) for state in ("finished", "found", "failed", "interrupted")
+    }
     said = ", ".join(f"{count} {TOLD[state]}" for state, count in counts.items() if count)
     output = jobs[0].folder.parent.parent.parent
     console.print(f"{len(tasks)} runs: {said}. Compare curves: tensorboard --logdir {shown(output)}", soft_wrap=True)

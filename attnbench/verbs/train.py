@@ -76,9 +76,9 @@ def print_config(config: RunConfig, package: str | None) -> int:
 
 def train_one(config: RunConfig) -> int:
     """Train a single run in this process or, on several devices, in processes of its own."""
-    from rich.console import Console
+    from attnbench.terminal import make_console
 
-    console = Console(highlight=False)
+    console = make_console()
     console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     from attnbench.training.plan import plan
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from toys import TOYS
 from torch import nn
 
 from attnbench.attention.base import Attention
 from attnbench.build import build_model
 from attnbench.config import folders
 from attnbench.config.compose import compose
-from attnbench.model import Classifier
 from attnbench.construct import construct
+from attnbench.model import Classifier
+from tests.attention.toys import TOYS
 
 NARROW = {
     "resnet basic": ("backbone=resnet20", "backbone.width=8"),
@@ -42,7 +42,7 @@ Build = Callable[[], Classifier]
 
 def from_config(attention: str, backbone: str) -> Build:
     overrides = ["data=cifar10", *NARROW[backbone], *ATTENTIONS[attention]]
-    overrides += NARROW_OPTIONS.get(attention.split()[0], ())
+    overrides += NARROW_OPTIONS.get(attention.split(maxsplit=1)[0], ())
     return lambda: build_model(compose(overrides))
 
 

@@ -47,7 +47,9 @@ class GatedTaps(Attention):
 
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         assert logits is not None
-        maps = {point: head(features.taps[f"{point}/toy/map"]) for point, head in zip(self.points, self.heads)}
+        maps = {
+            point: head(features.taps[f"{point}/toy/map"]) for point, head in zip(self.points, self.heads, strict=True)
+        }
         gates = torch.softmax(torch.tanh(self.gate(features.final.mean((2, 3)))), 1)
         opinions = torch.stack([*(m.mean((2, 3)) for m in maps.values()), logits], 1).log_softmax(-1)
         return Output((gates[:, :, None] * opinions).sum(1), features, {"gates": gates, **maps})

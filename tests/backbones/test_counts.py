@@ -1,5 +1,7 @@
 """Parameters and multiply-adds against the papers' columns, exactly where exact numbers are known."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -46,9 +48,9 @@ def cost_of(backbone: torch.nn.Module, image: int) -> Cost:
 
 
 @pytest.fixture(autouse=True)
-def on_meta() -> "torch.Generator":
+def on_meta() -> Iterator[None]:
     with torch.device("meta"):
-        yield  # type: ignore[misc]
+        yield
 
 
 @pytest.mark.parametrize(("network", "parameters"), RESNET_PARAMETERS.items())

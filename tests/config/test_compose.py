@@ -65,7 +65,9 @@ def test_every_choice_of_every_group_composes() -> None:
 
 
 def test_numbers_are_one_number_however_they_are_written() -> None:
-    written = [compose([f"recipe.lr={text}", f"recipe.epochs={epochs}"]) for text, epochs in (("1", "3"), ("1.0", "3.0"))]
+    written = [
+        compose([f"recipe.lr={text}", f"recipe.epochs={epochs}"]) for text, epochs in (("1", "3"), ("1.0", "3.0"))
+    ]
     assert written[0].values == written[1].values
     assert isinstance(written[0]["recipe"]["lr"], float)
     assert isinstance(written[1]["recipe"]["epochs"], int)
@@ -92,10 +94,9 @@ def test_declarations_do_not_reach_the_configuration() -> None:
 
 def test_what_does_not_count_is_not_in_the_identity() -> None:
     plain = compose(["data=cifar10"])
-    other = compose(
-        ["data=cifar10", "seed=3", "output=x", "data.root=y", "trainer.threads=1", "trainer.block_length=4"]
-        + ["trainer.compile=true", "trainer.progress=false", "logger=none", "run.again=true", "sweep.jobs=2"]
-    )
+    where = ["seed=3", "output=x", "data.root=y", "logger=none", "run.again=true", "sweep.jobs=2"]
+    how = ["trainer.threads=1", "trainer.block_length=4", "trainer.compile=true", "trainer.progress=false"]
+    other = compose(["data=cifar10", *where, *how])
     assert plain.identity == other.identity
     assert plain.identity != compose(["data=cifar10", "trainer.precision=fp32"]).identity
 
@@ -108,7 +109,11 @@ def write(folder: Path, name: str, text: str) -> None:
 
 OWN_MISTAKES = {
     "experiment": ("experiment=own", "# @package _global_\nrecipe: {epoch: 3}\n", "did you mean epochs?"),
-    "type": ("experiment=own", "# @package _global_\nrecipe: {epochs: ten}\n", "recipe.epochs=ten: must be a whole number"),
+    "type": (
+        "experiment=own",
+        "# @package _global_\nrecipe: {epochs: ten}\n",
+        "recipe.epochs=ten: must be a whole number",
+    ),
     "choice": ("experiment=own", "# @package _global_\ndefaults: [{override /attention: bamm}]\n", "did you mean bam?"),
     "recipe": ("recipe=own", "defaults: [one_cycle@_here_]\nwarmpu: 0.1\n", "did you mean warmup?"),
     "recipe type": ("recipe=own", "defaults: [one_cycle@_here_]\nlr: x\n", "recipe.lr=x: must be a number"),

@@ -25,9 +25,7 @@ def test_a_key_that_a_choice_lacks_is_left_out_for_it() -> None:
 
 def test_that_is_said_in_one_line() -> None:
     sweep = expand(["attention=none,bam", "attention.reduction=8,16", "seed=0,1"])
-    assert sweep.note() == (
-        "8 combinations are 6 different runs: attention.reduction does not apply to attention=none"
-    )
+    assert sweep.note() == ("8 combinations are 6 different runs: attention.reduction does not apply to attention=none")
     assert expand(["seed=0,1"]).note() is None
 
 

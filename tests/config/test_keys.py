@@ -11,7 +11,9 @@ from attnbench.config.compose import Composer
 from attnbench.config.parse import parse
 
 PLAIN = st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text(max_size=5), st.none())
-WORDS = st.lists(st.sampled_from(["int", "float", "bool", "str", "null", "auto", "list[int]", "list[float]"]), min_size=1)
+WORDS = st.lists(
+    st.sampled_from(["int", "float", "bool", "str", "null", "auto", "list[int]", "list[float]"]), min_size=1
+)
 
 
 @given(value=st.one_of(PLAIN, st.lists(PLAIN, max_size=3)), words=WORDS)

@@ -51,7 +51,7 @@ def test_options_that_make_no_sense(options: dict[str, object], key: str) -> Non
 
 def test_splits_share_no_image_and_lose_none() -> None:
     data = Digits(**OPTIONS)  # type: ignore[arg-type]
-    sizes = {split: len(data.load(split)) for split in ("train", "validation", "test")}  # type: ignore[arg-type]
+    sizes = {split: len(data.load(split)) for split in ("train", "validation", "test")}
     assert sizes == {"train": 1337, "validation": 100, "test": 360}
     assert np.bincount(data.load("validation").labels).tolist() == [10] * 10
 

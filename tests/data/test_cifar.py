@@ -43,7 +43,7 @@ def miniature(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_reads_torchvisions_layout(miniature: Path) -> None:
     data = build_data(compose(["data=cifar10", f"data.root={miniature}", "data.validation=10"]))
     data.find()
-    train, validation, test = (data.load(split) for split in ("train", "validation", "test"))  # type: ignore[arg-type]
+    train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (90, 10, 20)
     assert train.images.shape[1:] == (32, 32, 3)
     assert np.bincount(validation.labels).tolist() == [1] * 10
@@ -73,7 +73,7 @@ def test_an_absent_set_says_what_where_and_how(name: str, folder: str, own_folde
 def test_the_real_sets(name: str, classes: int, real_data: str) -> None:
     data = build_data(compose([f"data={name}", f"data.root={real_data}"]))
     data.find()
-    train, validation, test = (data.load(split) for split in ("train", "validation", "test"))  # type: ignore[arg-type]
+    train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (45_000, 5_000, 10_000)
     assert np.bincount(validation.labels).tolist() == [5_000 // classes] * classes
     pixels = train.images.reshape(-1, 3) / 255

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.base import Arrays
+from attnbench.data.base import SPLITS, Arrays
 from attnbench.data.cluttered import ClutteredDigits, Scene, enlarge, generate
 from attnbench.errors import UserError
 
@@ -22,8 +22,8 @@ def make(*overrides: str) -> ClutteredDigits:
 
 def test_shapes_boxes_and_balance() -> None:
     data = make()
-    for split, count in (("train", 240), ("validation", 60), ("test", 50)):
-        arrays = data.load(split)  # type: ignore[arg-type]
+    for split, count in zip(SPLITS, (240, 60, 50), strict=True):
+        arrays = data.load(split)
         assert arrays.images.shape == (count, 24, 24, 1)
         assert arrays.images.dtype == np.uint8
         assert set(np.bincount(arrays.labels)) == {count // 10}
@@ -35,7 +35,7 @@ def test_shapes_boxes_and_balance() -> None:
 
 def test_splits_are_made_of_different_digits() -> None:
     data = make()
-    pictures = {split: {image.tobytes() for image in data.sources(split).images} for split in ("train", "validation", "test")}  # type: ignore[arg-type]
+    pictures = {split: {image.tobytes() for image in data.sources(split).images} for split in SPLITS}
     assert not pictures["train"] & pictures["validation"]
     assert not pictures["train"] & pictures["test"]
     assert not pictures["validation"] & pictures["test"]
@@ -57,9 +57,7 @@ def test_the_digit_lies_in_its_box_under_the_clutter() -> None:
 
 def test_distractors_add_light_and_leave_the_digit_bright() -> None:
     digits = Arrays(np.full((1, 8, 8, 1), 255, np.uint8), np.zeros(1, np.int64))
-    plain, cluttered = (
-        generate(digits, Scene(30, 8, count, 4), 20, np.random.default_rng(0)) for count in (0, 6)
-    )
+    plain, cluttered = (generate(digits, Scene(30, 8, count, 4), 20, np.random.default_rng(0)) for count in (0, 6))
     assert cluttered.images.sum() > plain.images.sum()
     assert cluttered.images.max() == 255
 

@@ -47,7 +47,7 @@ def test_every_training_image_is_some_crop_of_its_own(padding: int, mode: str, f
         for image, label in zip(images, labels.tolist(), strict=True):
             padded = np.pad(split.images[label], border, mode=numpy_mode)  # type: ignore[call-overload]
             crops = [
-                padded[top : top + 6, left : left + 8][:, :: step]
+                padded[top : top + 6, left : left + 8][:, ::step]
                 for top in range(2 * padding + 1)
                 for left in range(2 * padding + 1)
                 for step in ((1, -1) if flip else (1,))
@@ -68,7 +68,9 @@ def test_an_epoch_is_a_permutation_of_its_own() -> None:
     assert sorted(orders[0]) == list(range(11))
     assert orders[0] != orders[1]
     assert orders[0] == orders[2]
-    assert orders[0] != torch.cat([labels for _, labels in Pipeline(arrays(), MEAN, STD, 4, CPU, seed=4).epoch()]).tolist()
+    assert (
+        orders[0] != torch.cat([labels for _, labels in Pipeline(arrays(), MEAN, STD, 4, CPU, seed=4).epoch()]).tolist()
+    )
 
 
 def test_batches_can_be_made_in_any_order() -> None:
@@ -90,7 +92,7 @@ def test_processes_read_disjoint_parts_of_every_batch(batch_size: int, training:
     for number in range(len(parts[0])):
         together = [part.epoch().batch(number)[1].tolist() for part in parts]
         expected = whole.epoch().batch(number)[1].tolist()
-        assert sorted(sum(together, [])) == sorted(expected)
+        assert sorted(label for part in together for label in part) == sorted(expected)
     if not training:
         assert len(parts[0]) == len(whole)
 
