@@ -5,10 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import settings
 
 from attnbench.config.check import RunConfig
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
+
+torch.set_num_threads(1)  # the tests run in as many processes as there are cores
+settings.register_profile("untimed", deadline=None)  # speed is for benchmarks
+settings.load_profile("untimed")
 
 TINY = ("data=digits", "backbone.width=4", "recipe.epochs=2", "trainer.threads=1")
 """A run that takes about a second."""

@@ -91,6 +91,8 @@ def identity_leaves(leaves: Tree, declared: Mapping[str, keys.Key]) -> Tree:
 
     def counts(key: str, value: Any) -> bool:
         parts = key.split(".")
+        if parts[-1] == "_name_":  # how a choice is called, not what it is
+            return False
         prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
         if any(not declared[prefix].identity for prefix in prefixes if prefix in declared):
             return False

@@ -116,7 +116,8 @@ class Epoch:
         images = pixels.float().mul_(pipeline.scale).add_(pipeline.shift).to(placement.dtype)
         images = images.view(len(chosen), pipeline.height, pipeline.width, pipeline.channels).permute(0, 3, 1, 2)
         if not placement.channels_last:
-            images = images.contiguous()
+            # contiguous() would keep the strides of one-channel images, which convolutions take for channels_last
+            images = images.clone(memory_format=torch.contiguous_format)
         return images, pipeline.labels[chosen]
 
     def _positions(self, chosen: Tensor, mine: slice) -> Tensor:

@@ -41,7 +41,8 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
+        # without optional locks: a `git status` that is killed half-way would leave the checkout locked
+        command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:

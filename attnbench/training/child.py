@@ -48,15 +48,22 @@ def _say(message: str, status: int) -> int:
     return status
 
 
-def main() -> int:
-    """Do the job in the file that the command line names."""
+def work(job_file: Path) -> int:
+    """Do the job in a file and print its result."""
     from attnbench.runs.summary import show_result
     from attnbench.terminal import make_console
 
-    job = Job.load(Path(sys.argv[1]))
+    job = Job.load(job_file)
     console = make_console()
     return run_job(job, console, lambda record: show_result(console, record, job.folder))
 
 
+def use_threads(number: int) -> None:
+    """Compute on so many CPU threads, as if the process had been started with OMP_NUM_THREADS."""
+    import torch
+
+    torch.set_num_threads(number)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(Path(sys.argv[1])))

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from attnbench.errors import OptionError, require, require_choice
+
+SMALLEST_BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,33 @@ def gains_from_bf16(accelerator: str) -> bool:
     return accelerator == "cpu" and cpu_computes_bf16()
 
 
-def resolve(options: TrainerOptions, recorded: dict[str, Any] | None = None) -> Hardware:
-    """Make the choices that are left to us, or take over those that an earlier part of the run made."""
+def breaks_in_channels_last(net: nn.Module) -> bool:
+    """Whether a CPU would compute wrong gradients for this network in channels_last, or crash.
+
+    oneDNN writes past its workspace for the weights of a strided 1x1 convolution with fewer input channels than its
+    block, 8 or 16 (oneDNN issue 6035, open as of torch 2.15).
+    """
+    return any(
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.in_channels // layer.groups < SMALLEST_BLOCK
+        for layer in net.modules()
+    )
+
+
+def check_layout(options: TrainerOptions, net: nn.Module) -> None:
+    """Raise `OptionError` if channels_last is asked for where it breaks."""
+    if options.channels_last is True and choose_accelerator(options.accelerator) == "cpu":
+        reason = "oneDNN breaks for a strided 1x1 convolution of under 16 channels, which this network has"
+        require(not breaks_in_channels_last(net), "channels_last", options.channels_last, f"{reason}; leave it at auto")
+
+
+def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | None = None) -> Hardware:
+    """Make the choices that are left to us, or take over those that an earlier part of the run made.
+
+    net: the network, with or without weights; its layers decide on the memory layout.
+    """
     accelerator = choose_accelerator(options.accelerator)
     threads = options.threads
     if threads == "auto":
@@ -109,13 +137,17 @@ def resolve(options: TrainerOptions, recorded: dict[str, Any] | None = None) -> 
         "devices": options.devices,
         "device_name": device_name(accelerator),
         "precision": _precision(options.precision, accelerator),
-        "channels_last": accelerator != "mps" if options.channels_last == "auto" else bool(options.channels_last),
+        "channels_last": _channels_last(accelerator, net) if options.channels_last == "auto" else options.channels_last,
         "threads": int(threads),
         "block_length": (8 if accelerator == "cpu" else 32) if length == "auto" else int(length),
     }
     kept = ("precision", "channels_last", "threads") if recorded else ()
     choices |= {key: recorded[key] for key in kept if recorded and key in recorded}
     return Hardware(**choices)
+
+
+def _channels_last(accelerator: str, net: nn.Module) -> bool:
+    return accelerator == "gpu" or (accelerator == "cpu" and not breaks_in_channels_last(net))
 
 
 def _precision(wanted: str, accelerator: str) -> str:

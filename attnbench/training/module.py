@@ -76,7 +76,7 @@ class TrainingModule(pl.LightningModule):
             },
             compute_groups=False,
         )
-        self.evaluation_loss = MeanMetric()
+        self.evaluation_loss = MeanMetric(nan_strategy="disable")
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
@@ -201,7 +201,7 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self.validation_metrics = self._read_evaluation("validation")
         shown = {f"val/{name}": value for name, value in self.validation_metrics.items() if value is not None}
-        self.log_dict(shown, rank_zero_only=False)  # what callbacks monitor
+        self.log_dict(shown, logger=False)  # what callbacks monitor
 
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._read_evaluation("test")

@@ -12,7 +12,7 @@ from attnbench.construct import build_data, guarded, locate
 from attnbench.errors import require
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name
-from attnbench.training.hardware import TrainerOptions
+from attnbench.training.hardware import TrainerOptions, check_layout
 from attnbench.training.recipe import Recipe
 
 LARGEST_SEED = 2**32 - 1
@@ -22,9 +22,10 @@ def plan(config: RunConfig) -> Job:
     """Check a configuration and tell which run it is. Raises `UserError`."""
     require_seed(config["seed"])
     make_recipe(config)
-    make_trainer_options(config)
+    options = make_trainer_options(config)
     data = build_data(config)
-    build_model_on_meta(config, data)
+    net = build_model_on_meta(config, data)
+    guarded("trainer", lambda: check_layout(options, net))
     check_targets(config)
     data.find()
     name = identity(config, data.fingerprint())

@@ -17,6 +17,7 @@ from attnbench.construct import build_data
 from attnbench.cost import count
 from attnbench.data.base import DataSet
 from attnbench.data.pipeline import Pipeline
+from attnbench.model import Classifier
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
@@ -57,9 +58,10 @@ def train(job: Job, console: Console | None = None) -> Record:
 def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | None, console: Console | None) -> Record:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
     options, recipe = make_trainer_options(job.config), make_recipe(job.config)
-    hardware = resolve(options, recorder.resolved if recorder else (run.record() or {}).get("resolved"))
-    torch.set_num_threads(hardware.threads)
     data = build_data(job.config)
+    blueprint = build_model_on_meta(job.config, data)
+    hardware = resolve(options, blueprint, recorder.resolved if recorder else (run.record() or {}).get("resolved"))
+    torch.set_num_threads(hardware.threads)
     net = assembly.make_net(job, data, hardware, options.compile)
     pipelines = assembly.make_pipelines(data, hardware, job.seed)
     validated = "validation" in pipelines
@@ -67,7 +69,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     if recorder:
         write_atomically(run.config_file, yaml.safe_dump(job.config.values, sort_keys=False))
         run.write_rows(rows)
-        recorder.write("running", resolved=hardware.as_dict(), **describe(job, data, pipelines))
+        recorder.write("running", resolved=hardware.as_dict(), **describe(blueprint, data, pipelines))
     loggers = assembly.make_loggers(job, run, rows[-1]["images"] if rows else 0)
     callbacks = [*assembly.make_callbacks(job), EpochLog(run, lock, rows), *checkpoints(run, validated)]
     if options.progress and console is not None:
@@ -93,10 +95,10 @@ def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
     return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
 
 
-def describe(job: Job, data: DataSet, pipelines: dict[str, Pipeline]) -> Record:
+def describe(net: Classifier, data: DataSet, pipelines: dict[str, Pipeline]) -> Record:
     """What a record says of network and data."""
     images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
-    cost = count(build_model_on_meta(job.config, data), data.channels, data.image_size)
+    cost = count(net, data.channels, data.image_size)
     found = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
     return {**asdict(cost), "data": {**found, **images}}
 

@@ -24,7 +24,10 @@ def hand_over(arguments: argparse.Namespace) -> int:
     parser = get_args_parser()
     given = parser.parse_args(_words(arguments))
     version.setbase("1.3")
-    _run_hydra(given, parser, train_once, str(shipped()), arguments.config_name or "train")
+    try:
+        _run_hydra(given, parser, train_once, str(shipped()), arguments.config_name or "train")
+    except SystemExit as ended:
+        return int(ended.code or DONE)
     return DONE
 
 

@@ -8,6 +8,7 @@ from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer
 from attnbench.config.expand import expand
 from attnbench.errors import UserError
+from attnbench.runs.engine import warm_up
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.schedule import Scheduler, Task, automatic_slots, last_lines
 from attnbench.status import DONE, FAILED, INTERRUPTED, WRONG_INPUT
@@ -20,6 +21,7 @@ def sweep(arguments: argparse.Namespace) -> int:
 
         return hand_over(arguments)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
+    warm_up()
     if note := expanded.note():
         print(f"attnbench: {note}")
     jobs, refusals = plan_all(expanded.configs)

@@ -141,7 +141,7 @@ def test_parity_with_the_equations(variant: str, combine: str, size: tuple[int, 
     assert torch.allclose(found(x).features, expected, atol=1e-10)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     height=st.integers(1, 13),
     width=st.integers(1, 13),

@@ -90,7 +90,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(own_folder: Path, monkeyp
         assert len(make().load("test")) == 50
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(size=st.integers(8, 40))
 def test_enlarging_keeps_the_range_and_the_mean(size: int) -> None:
     images = np.random.default_rng(size).integers(0, 256, (4, 8, 8)).astype(np.uint8)

@@ -34,7 +34,7 @@ def test_evaluation_gives_images_in_order_and_as_they_are() -> None:
     assert torch.cat([labels for _, labels in batches]).tolist() == list(range(11))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     padding=st.integers(0, 3), mode=st.sampled_from(["zeros", "reflect"]), flip=st.booleans(), seed=st.integers(0, 99)
 )
@@ -115,6 +115,12 @@ def test_layout_and_precision(channels_last: bool) -> None:
     assert images.dtype == torch.bfloat16
     assert images.is_contiguous(memory_format=torch.channels_last) == channels_last
     assert images.is_contiguous() != channels_last
+
+
+def test_one_channel_images_do_not_pass_for_channels_last() -> None:
+    split = Arrays(arrays().images[..., :1], arrays().labels)
+    images, _ = Pipeline(split, (0.4,), (0.2,), 4, CPU).epoch().batch(0)
+    assert torch.nn.functional.conv2d(images, torch.randn(2, 1, 3, 3)).is_contiguous()
 
 
 def test_images_stay_small_on_the_device() -> None:

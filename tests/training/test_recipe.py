@@ -1,0 +1,184 @@
+"""Schedules against torch's own, groups, and refusals."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from attnbench.config.compose import compose
+from attnbench.errors import OptionError
+from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, smooth
+
+STEPS = 7  # an epoch
+
+
+@cache
+def default() -> dict[str, Any]:
+    options: dict[str, Any] = compose()["recipe"]
+    return options
+
+
+def recipe(**options: Any) -> Recipe:
+    return Recipe(**{**default(), **options})
+
+
+def rates(found: Recipe) -> list[float]:
+    return [found.rate(step, STEPS) for step in range(found.epochs * STEPS)]
+
+
+def torch_rates(make: Any, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = make(optimizer)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_one_cycle_is_torchs() -> None:
+    found = recipe(epochs=10, warmup=0.3, warmup_from=0.04, final=0.001)
+    steps = 10 * STEPS
+    # torch turns at step 0.3 * steps - 1, ours at 0.3 * steps
+    expected = torch_rates(
+        lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=1.0,
+            total_steps=steps,
+            pct_start=(0.3 * steps + 1) / steps,
+            div_factor=25,
+            final_div_factor=0.04 / 0.001,
+            cycle_momentum=False,
+        ),
+        steps,
+    )
+    assert rates(found) == pytest.approx(expected, abs=1e-9)
+
+
+def test_cosine_is_torchs() -> None:
+    found = recipe(schedule="cosine", warmup=0.0, epochs=6)
+    schedulers = torch.optim.lr_scheduler
+    expected = torch_rates(lambda o: schedulers.CosineAnnealingLR(o, T_max=6 * STEPS), 6 * STEPS)
+    assert rates(found) == pytest.approx(expected, abs=1e-9)
+
+
+def test_cosine_by_epoch_is_the_one_of_ggams_scripts() -> None:
+    found = recipe(schedule="cosine", warmup=0.0, epochs=300, update="epoch", lr=0.1)
+    for epoch in (0, 1, 150, 299):
+        step = epoch * STEPS + 3
+        expected = 0.05 * (1 + torch.cos(torch.tensor(torch.pi * epoch / 300))).item()
+        assert found.lr * found.rate(step, STEPS) == pytest.approx(expected, abs=1e-7)
+
+
+def test_multi_step_is_torchs() -> None:
+    found = recipe(schedule="multi_step", warmup=0.0, milestones=[2.0, 4.0], gamma=0.2, epochs=6)
+    milestones = [2 * STEPS, 4 * STEPS]
+    expected = torch_rates(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, milestones, gamma=0.2), 6 * STEPS)
+    assert rates(found) == pytest.approx(expected)
+
+
+def test_warm_up_is_torchs() -> None:
+    found = recipe(schedule="constant", warmup=0.5, warmup_from=0.1, epochs=4)
+    expected = torch_rates(
+        lambda o: torch.optim.lr_scheduler.LinearLR(o, start_factor=0.1, total_iters=2 * STEPS), 4 * STEPS
+    )
+    assert rates(found) == pytest.approx(expected)
+
+
+def test_residual_attentions_milestones_are_its_steps() -> None:
+    found = Recipe(**compose(["recipe=residual_attention_cifar", "data=cifar10"])["recipe"])
+    steps = 782  # 50,000 images in batches of 64
+    assert found.epochs * steps == pytest.approx(160_000, rel=0.003)
+    assert [found.rate(step, steps) for step in (63_900, 64_100, 95_900, 96_100)] == pytest.approx([1, 0.1, 0.1, 0.01])
+
+
+@given(
+    schedule=st.sampled_from(SCHEDULES),
+    update=st.sampled_from(["step", "epoch"]),
+    epochs=st.integers(1, 9),
+    steps=st.integers(1, 9),
+    warmup=st.floats(0, 0.99),
+    start=st.floats(0, 1),
+    final=st.floats(0, 1),
+)
+def test_rates_stay_between_nothing_and_lr(
+    schedule: str, update: str, epochs: int, steps: int, warmup: float, start: float, final: float
+) -> None:
+    found = recipe(
+        schedule=schedule, update=update, epochs=epochs, warmup=warmup, warmup_from=start, final=final, milestones=[1.0]
+    )
+    for step in range(epochs * steps):
+        assert 0 <= found.rate(step, steps) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"lr": 0.0}, "lr"),
+        ({"lr": -1.0}, "lr"),
+        ({"lr": float("nan")}, "lr"),
+        ({"lr": float("inf")}, "lr"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"momentum": 0.0}, "momentum"),
+        ({"weight_decay": -1e-4}, "weight_decay"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"clip_norm": -1.0}, "clip_norm"),
+        ({"warmup": 1.0}, "warmup"),
+        ({"final": 2.0}, "final"),
+        ({"optimizer": "lion"}, "optimizer"),
+        ({"schedule": "poly"}, "schedule"),
+        ({"update": "batch"}, "update"),
+        ({"betas": [0.9]}, "betas"),
+        ({"schedule": "multi_step"}, "milestones"),
+        ({"milestones": [3.0, 2.0]}, "milestones"),
+        ({"milestones": [0.0]}, "milestones"),
+        ({"gamma": 0.0}, "gamma"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], key: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        recipe(**options)
+    assert caught.value.key == key
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_decay_leaves_normalisation_and_biases_alone_if_so_wanted() -> None:
+    net = network()
+    decayed, free = make_optimizer(net, recipe(decay_norm_and_bias=False)).param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (5e-4, 0)
+    assert {parameter.ndim for parameter in free["params"]} == {1}
+    assert len(decayed["params"]) + len(free["params"]) == len(list(net.parameters()))
+    (group,) = make_optimizer(net, recipe(decay_norm_and_bias=True)).param_groups
+    assert len(group["params"]) == len(list(net.parameters()))
+
+
+def test_frozen_parameters_are_not_optimised() -> None:
+    net = network()
+    net[0].requires_grad_(False)  # type: ignore[index]
+    groups = make_optimizer(net, recipe()).param_groups
+    assert sum(len(group["params"]) for group in groups) == 4
+
+
+def test_optimisers() -> None:
+    sgd = make_optimizer(network(), recipe(momentum=0.8, nesterov=True))
+    assert isinstance(sgd, torch.optim.SGD)
+    assert (sgd.defaults["momentum"], sgd.defaults["nesterov"]) == (0.8, True)
+    adamw = make_optimizer(network(), recipe(optimizer="adamw", betas=[0.8, 0.95]))
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert adamw.defaults["betas"] == (0.8, 0.95)
+
+
+def test_smoothing_is_torchs() -> None:
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 3, 1, 1, 2])
+    expected = nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    assert torch.allclose(nn.functional.cross_entropy(logits, smooth(labels, 4, 0.1)), expected)
+    assert smooth(labels, 4, 0.0) is labels

@@ -1,0 +1,348 @@
+"""Whole runs: what they leave, that they learn, resume bit for bit, and mind their owner."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from attnbench.config.check import RunConfig
+from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.lock import Lock, Owned
+from attnbench.training import train as training
+from attnbench.training.callbacks import EpochLog, TrainingFailed
+from attnbench.training.module import TrainingModule
+from attnbench.training.plan import plan
+from attnbench.training.train import train
+
+Tiny = Callable[..., RunConfig]
+TIMES = ("train/seconds", "images_per_second")
+
+
+def weights(job: Job, checkpoint: str = "last") -> dict[str, torch.Tensor]:
+    path = getattr(RunFolder(job.folder), f"{checkpoint}_checkpoint")
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["state_dict"]
+    return state
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def rows(job: Job) -> list[dict[str, Any]]:
+    """A run's metrics without what the clock decides."""
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in RunFolder(job.folder).rows()]
+
+
+def events(job: Job) -> dict[str, list[tuple[int, float]]]:
+    accumulator = EventAccumulator(str(job.folder), size_guidance={"scalars": 0})
+    accumulator.Reload()
+    tags = accumulator.Tags()["scalars"]
+    return {tag: [(event.step, event.value) for event in accumulator.Scalars(tag)] for tag in tags}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """One finished run, for tests that only look."""
+    from attnbench.config.compose import compose
+    from tests.conftest import TINY
+
+    output = tmp_path_factory.mktemp("finished")
+    job = plan(compose([*TINY, "attention=bam", "attention.reduction=2", f"output={output}", "recipe.epochs=3"]))
+    train(job)
+    return job
+
+
+def test_the_record(finished: Job) -> None:
+    record = RunFolder(finished.folder).record()
+    assert record is not None
+    assert record["schema"] == 1
+    assert record["status"] == "finished"
+    assert record["seed"] == 0
+    assert record["choices"]["attention"] == "bam"
+    assert record["config"] == finished.config.values
+    assert record["epochs"] == 3
+    for key in ("test/top1_accuracy", "test/best/top1_accuracy", "test/top5_accuracy", "val/top1_accuracy"):
+        assert 0 <= record[key] <= 1, key
+    assert (record["test/top1_accuracy"] * 360) % 1 == pytest.approx(0, abs=1e-9)
+    for key in ("parameters", "multiply_adds", "images_per_second", "peak_memory_bytes", "wall_seconds"):
+        assert record[key] > 0, key
+    assert record["environment"]["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert {"host", "python", "git", "platform"} <= record["environment"].keys()
+    assert record["resolved"]["threads"] == 1
+    assert record["data"] == {
+        "fingerprint": "scikit-learn digits",
+        "classes": 10,
+        "image_size": 8,
+        "train_images": 1237,
+        "validation_images": 200,
+        "test_images": 360,
+    }
+
+
+def test_the_best_epoch_is_the_first_best_validation_epoch(finished: Job) -> None:
+    record, found = RunFolder(finished.folder).record(), rows(finished)
+    assert record is not None
+    accuracies = [row["val/top1_accuracy"] for row in found]
+    assert record["best_epoch"] == accuracies.index(max(accuracies)) + 1
+    assert record["val/best/top1_accuracy"] == max(accuracies)
+    best = torch.load(RunFolder(finished.folder).best_checkpoint, weights_only=True)
+    assert best["epoch"] + 1 == record["best_epoch"]
+
+
+def test_checkpoints_hold_plain_data(finished: Job) -> None:
+    for path in (finished.folder / "checkpoints").iterdir():
+        torch.load(path, weights_only=True)
+    assert {path.name for path in (finished.folder / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+
+
+def test_tensorboard_shows_every_metric_against_images_seen(finished: Job) -> None:
+    shown = events(finished)
+    for split in ("train", "val"):
+        for metric in ("loss", "top1_accuracy", "top5_accuracy"):
+            assert [step for step, _ in shown[f"{split}/{metric}"]] == [1237, 2474, 3711]
+    assert [step for step, _ in shown["test/top1_accuracy"]] == [3711]
+    assert {"lr", "images_per_second", "gates/stage1.out/mean", "gates/stage2.out/std"} <= shown.keys()
+    assert not any("step" in tag or tag == "hp_metric" for tag in shown)
+    accumulator = EventAccumulator(str(finished.folder))
+    accumulator.Reload()
+    assert "_hparams_/session_start_info" in accumulator.summary_metadata
+    content = accumulator.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"attention.reduction" in content
+
+
+def test_metrics_hold_what_tensorboard_shows(finished: Job) -> None:
+    shown = events(finished)
+    for row in rows(finished):
+        for key, value in row.items():
+            if key not in ("epoch", "images"):
+                assert dict(shown[key])[row["images"]] == pytest.approx(value)
+
+
+def test_the_same_again_does_not_train(finished: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_train", lambda *_: pytest.fail("trained again"))
+    assert train(finished) == RunFolder(finished.folder).record()
+
+
+def test_a_run_overfits_a_tiny_set(tiny: Tiny) -> None:
+    config = tiny(
+        "data=cluttered_digits", "backbone.width=8", "data.train_images=64", "data.validation=0", "data.test_images=50",
+        "data.batch_size=16", "recipe.epochs=40", "recipe.lr=0.1", "data.distractors=2",
+    )  # fmt: skip
+    record = train(plan(config))
+    assert record["train/top1_accuracy"] > 0.95
+    assert record["test/top1_accuracy"] > 0.3
+
+
+def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
+    job = plan(tiny("data.validation=0", "recipe.epochs=1"))
+    record = train(job)
+    assert record["best_epoch"] is None
+    assert record["test/best/top1_accuracy"] is None
+    assert record["data"]["train_images"] == 1437
+    assert not RunFolder(job.folder).best_checkpoint.exists()
+
+
+@pytest.mark.parametrize("length", [1, 3, 100])
+def test_the_block_length_changes_no_bit(length: int, finished: Job, own_folder: Path) -> None:
+    from attnbench.config.compose import compose
+    from tests.conftest import TINY
+
+    overrides = [*TINY, "attention=bam", "attention.reduction=2", "recipe.epochs=3"]
+    job = plan(compose([*overrides, f"trainer.block_length={length}"]))
+    assert job.identity == finished.identity
+    train(job)
+    assert same(weights(job), weights(finished))
+    assert rows(job) == rows(finished)
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, error: BaseException) -> None:
+    """Make the first training that comes stop in its epoch `epochs + 1`, in the middle of an epoch."""
+    step = TrainingModule.training_step
+    calls = {"left": 1}
+
+    def stopping(self: Any, block: Any, index: int) -> None:
+        if calls["left"] and self.current_epoch == epochs and index == 1:
+            calls["left"] = 0
+            raise error
+        step(self, block, index)
+
+    monkeypatch.setattr(TrainingModule, "training_step", stopping)
+
+
+RESUMED = {
+    "plain": ("backbone=resnet20",),
+    "dropout and augmentation": (
+        "backbone=wrn10_1", "backbone.stem_width=4", "backbone.dropout=0.3", "data.padding=1", "data.flip=true",
+    ),
+    "adamw": ("recipe=adamw",),
+    "no validation": ("data.validation=0",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", RESUMED.values(), ids=RESUMED.keys())
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    overrides: tuple[str, ...], epochs: int, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if overrides[0].startswith("backbone=wrn"):
+        overrides = (*overrides, "backbone.width=1")
+    common = (*overrides, "recipe.epochs=4", "trainer.block_length=4")
+    whole, parts = plan(tiny(*common, "output=whole")), plan(tiny(*common, "output=parts"))
+    train(whole)
+    stop_after(monkeypatch, epochs, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(parts)
+    record = RunFolder(parts.folder).record()
+    assert record is not None
+    assert record["status"] == "interrupted"
+    assert len(RunFolder(parts.folder).rows()) == epochs
+    record = train(parts)
+    assert record["status"] == "finished"
+    assert same(weights(parts), weights(whole))
+    assert rows(parts) == rows(whole)
+    for tag, points in events(whole).items():
+        if tag not in TIMES:
+            assert events(parts)[tag] == points, tag
+
+
+def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = plan(tiny())
+    stop_after(monkeypatch, 1, RuntimeError("the disk is on fire"))
+    with pytest.raises(RuntimeError, match="fire"):
+        train(job)
+    record = RunFolder(job.folder).record()
+    assert record is not None
+    assert (record["status"], record["error"]) == ("failed", "RuntimeError: the disk is on fire")
+    resumed = train(job)
+    assert resumed["status"] == "finished"
+    assert "error" not in resumed
+
+
+def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
+    job = plan(tiny("recipe.lr=1e20", "recipe.warmup=0", "recipe.epochs=3"))
+    with pytest.raises(TrainingFailed, match=r"a lower recipe\.lr"):
+        train(job)
+    assert RunFolder(job.folder).rows() == []
+
+
+def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = plan(tiny("trainer.threads=auto"))
+    torch.set_num_threads(2)
+    stop_after(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(job)
+    torch.set_num_threads(1)
+    record = train(job)
+    assert record["resolved"]["threads"] == 2
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
+def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
+    first = train(plan(tiny("recipe.epochs=1")))
+    job = plan(tiny("recipe.epochs=1", "run.again=true"))
+    second = train(job)
+    assert second["test/top1_accuracy"] == first["test/top1_accuracy"]
+    (aside,) = (job.folder.parent / "aside").iterdir()
+    assert json.loads((aside / "record.json").read_text())["started"] == first["started"]
+    assert (aside / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_run_has_one_owner(tiny: Tiny) -> None:
+    job = plan(tiny())
+    with Lock(job.folder), pytest.raises(Owned, match="is being trained by process"):
+        train(job)
+
+
+def test_a_run_that_another_process_took_over_stops(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = plan(tiny())
+    write = EpochLog.on_train_epoch_end
+
+    def lose(self: EpochLog, *arguments: Any) -> None:
+        assert self.lock is not None
+        self.lock.lost = True
+        write(self, *arguments)
+
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", lose)
+    with pytest.raises(TrainingFailed, match="took this run over"):
+        train(job)
+    assert RunFolder(job.folder).rows() == []
+
+
+def test_a_request_to_terminate_interrupts(tiny: Tiny) -> None:
+    job = plan(tiny("recipe.epochs=200"))
+
+    def terminate() -> None:
+        while not RunFolder(job.folder).rows():
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGTERM)
+
+    watcher = threading.Thread(target=terminate)
+    before = signal.getsignal(signal.SIGINT)
+    watcher.start()
+    with pytest.raises(KeyboardInterrupt):
+        train(job)
+    watcher.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert RunFolder(job.folder).state() == "interrupted"
+
+
+def test_seeds_differ_and_repeat(tiny: Tiny) -> None:
+    jobs = [plan(tiny("recipe.epochs=1", f"seed={seed}", f"output=o{number}")) for number, seed in enumerate((0, 1, 1))]
+    for job in jobs:
+        train(job)
+    assert not same(weights(jobs[0]), weights(jobs[1]))
+    assert same(weights(jobs[1]), weights(jobs[2]))
+    assert jobs[0].identity == jobs[1].identity
+
+
+def test_validation_does_not_shift_training(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ("backbone=wrn10_1", "backbone.width=1", "backbone.stem_width=4", "backbone.dropout=0.3")
+    plain = plan(tiny(*overrides, "output=plain"))
+    train(plain)
+    evaluate = TrainingModule.evaluation_step
+
+    def with_draws(self: Any, block: Any) -> None:
+        torch.randn(5)  # an evaluation that draws random numbers
+        evaluate(self, block)
+
+    monkeypatch.setattr(TrainingModule, "evaluation_step", with_draws)
+    drawn = plan(tiny(*overrides, "output=drawn"))
+    train(drawn)
+    assert same(weights(plain), weights(drawn))
+
+
+def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
+    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
+    record = train(plan(tiny("callbacks=early_stopping", *options, "recipe.epochs=5")))
+    assert record["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "recipe.optimizer=adamw", "recipe.schedule=cosine",
+        "recipe.decay_norm_and_bias=true", "recipe.nesterov=false", "trainer.channels_last=false",
+        "trainer.precision=bf16", "data.padding=1", "data.flip=true", "logger=none",
+    ],
+)  # fmt: skip
+def test_every_option_trains(override: str, tiny: Tiny) -> None:
+    record = train(plan(tiny(override, "recipe.epochs=1", "data.validation=1000")))
+    assert record["status"] == "finished"
+
+
+def test_options_change_the_result(tiny: Tiny) -> None:
+    plain = plan(tiny("recipe.epochs=1"))
+    train(plain)
+    for override in ("recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "data.padding=1", "data.flip=true"):
+        job = plan(tiny("recipe.epochs=1", override))
+        assert job.identity != plain.identity
+        train(job)
+        assert not same(weights(job), weights(plain)), override
