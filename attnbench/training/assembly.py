@@ -98,10 +98,20 @@ def make_trainer(
     )
 
 
+HINTS = (
+    ".*does not have many workers.*",  # our blocks are no data loaders
+    ".*exists and is not empty.*",  # a run's folder holds more than checkpoints
+    ".*treespec, LeafSpec.*",  # Lightning's own business with torch
+    ".*`broadcast_buffers` is deprecated.*",  # its successor still syncs at the start, and older torch lacks it
+    ".*sync_dist=True.*",  # torchmetrics has summed over processes already
+)
+
+
 def quieten_lightning() -> None:
-    """Hold back Lightning's banners and its hints about data loaders, which our blocks are not."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for hint in (".*does not have many workers.*", ".*exists and is not empty.*", ".*treespec, LeafSpec.*"):
+    """Hold back Lightning's banners, and hints that do not apply."""
+    for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for hint in HINTS:
         warnings.filterwarnings("ignore", hint)
 
 

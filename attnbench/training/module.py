@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MetricCollection, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
@@ -76,7 +76,8 @@ class TrainingModule(pl.LightningModule):
             },
             compute_groups=False,
         )
-        self.evaluation_loss = MeanMetric(nan_strategy="disable")
+        # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
+        self.evaluation_loss = SumMetric(nan_strategy="disable")
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
@@ -190,7 +191,7 @@ class TrainingModule(pl.LightningModule):
                 logits = self.net(images).float()
                 loss = nn.functional.cross_entropy(logits, labels)
             self.evaluation.update(logits, labels)
-            self.evaluation_loss.update(loss, len(labels))
+            self.evaluation_loss.update(loss * len(labels))
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -213,7 +214,7 @@ class TrainingModule(pl.LightningModule):
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
         if self.classes <= TOP:
             metrics["top5_accuracy"] = None
-        metrics["loss"] = self.evaluation_loss.compute().item()
+        metrics["loss"] = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
         return metrics

@@ -137,7 +137,7 @@ def test_a_run_overfits_a_tiny_set(tiny: Tiny) -> None:
     )  # fmt: skip
     record = train(plan(config))
     assert record["train/top1_accuracy"] > 0.95
-    assert record["test/top1_accuracy"] > 0.3
+    assert record["test/top1_accuracy"] > 0.2  # a tenth is chance
 
 
 def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
