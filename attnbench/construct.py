@@ -5,7 +5,10 @@ What a constructor refuses becomes one line that names the whole key. Nothing he
 
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.config.check import RunConfig
@@ -18,8 +21,14 @@ PYTHON_NAMES = {"lambda": "lambda_"}
 
 
 def locate(path: str, key: str) -> Callable[..., Any]:
-    """The class or function at a dotted path. Raises `UserError` that names `key`."""
+    """The class or function at a dotted path. Raises `UserError` that names `key`.
+
+    A user's module may also lie in the current folder, where Python's own search comes first.
+    """
     module, _, name = path.rpartition(".")
+    here = os.fspath(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -32,7 +32,7 @@ def run_job(job: Job, console: Console, report: Callable[[dict[str, Any]], None]
     except KeyboardInterrupt:
         epochs = len(RunFolder(job.folder).rows())
         total = job.config["recipe"]["epochs"]
-        return _say(f"interrupted after {epochs} of {total} epochs; the same command goes on from there", INTERRUPTED)
+        return _say(f"interrupted after {epochs} of {total} epochs; the same command goes on", INTERRUPTED)
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":
             return _say("the device is out of memory; a smaller data.batch_size may help", FAILED)

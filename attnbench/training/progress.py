@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar in a terminal, a line an epoch elsewhere."""
+"""What a person sees while a run trains: a line an epoch and, in a terminal, a bar below."""
 
 import sys
 from typing import Any, cast
@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from attnbench.training.module import Block, TrainingModule
 
 
 class ProgressBar(Callback):
-    """A bar over all images of the run, with the last epoch's metrics beside it."""
+    """A line with each epoch's metrics, above a bar over all images of the run."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -26,14 +26,15 @@ class ProgressBar(Callback):
         columns = (
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("images · {task.fields[state]}"),
+            TaskProgressColumn(),
+            TextColumn("· elapsed"),
             TimeElapsedColumn(),
+            TextColumn("· left"),
             TimeRemainingColumn(),
         )
         self.bar = Progress(*columns, console=self.console, refresh_per_second=4, transient=True)
         done = trainer.current_epoch * images
-        fields: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "epochs": epochs, "state": "first epoch"}
+        fields: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "epochs": epochs}
         self.task = self.bar.add_task("train", total=epochs * images, completed=done, **fields)
         self.bar.start()
 
@@ -44,15 +45,13 @@ class ProgressBar(Callback):
             self.bar.advance(self.task, batch.images)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        module = cast(TrainingModule, pl_module)
         epoch = trainer.current_epoch + 1
-        state = summary(module)
-        if self.bar is not None:
-            following = min(epoch + 1, trainer.max_epochs or epoch)
-            self.bar.update(self.task, epoch=following, state=state)
-        elif trainer.is_global_zero:
-            self.console.print(f"epoch {epoch}/{trainer.max_epochs}: {state}", highlight=False)
+        if trainer.is_global_zero:
+            line = f"epoch {epoch}/{trainer.max_epochs}: {summary(cast(TrainingModule, pl_module))}"
+            self.console.print(line, highlight=False)
             sys.stdout.flush()
+        if self.bar is not None:
+            self.bar.update(self.task, epoch=min(epoch + 1, trainer.max_epochs or epoch))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()

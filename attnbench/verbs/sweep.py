@@ -98,7 +98,7 @@ TOLD = {
     "finished": "trained",
     "found": "found finished",
     "failed": "failed",
-    "interrupted": "interrupted (the same command goes on from there)",
+    "interrupted": "interrupted (the same command goes on)",
 }
 
 

@@ -77,15 +77,15 @@ def print_config(config: RunConfig, package: str | None) -> int:
 def train_one(config: RunConfig) -> int:
     """Train a single run in this process or, on several devices, in processes of its own."""
     from attnbench.terminal import make_console
+    from attnbench.training import distributed
 
-    console = make_console()
-    console.print(f"attnbench: {headline(config)}", soft_wrap=True)
+    console, devices = make_console(), config["trainer"]["devices"]
+    if distributed.is_first(devices):
+        console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     from attnbench.training.plan import plan
 
     job = plan(config)
-    from attnbench.training import distributed
-
-    if config["trainer"]["devices"] > 1 and not distributed.launched():
+    if devices > 1 and not distributed.launched():
         return _in_child(job)
     from attnbench.runs.folder import RunFolder
     from attnbench.runs.summary import show_result
@@ -98,7 +98,7 @@ def train_one(config: RunConfig) -> int:
 def headline(config: RunConfig) -> str:
     """The run in a line."""
     names = [short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")]
-    recipe = f"{config.choices['recipe']} recipe, {config['recipe']['epochs']} epochs"
+    recipe = f"{config.choices['recipe']}, {config['recipe']['epochs']} epochs"
     return f"{names[0]} with attention {names[1]} on {names[2]}, {recipe}, seed {config['seed']}"
 
 
