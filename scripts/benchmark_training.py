@@ -1,54 +1,59 @@
 """How fast training is: `attnbench train`, a plain loop over the same batches, and the usual loop, in turns.
 
     python scripts/benchmark_training.py                       # ResNet-20 on images of CIFAR-10's shape
-    python scripts/benchmark_training.py --backbone wrn28_10 --images 50000
+    python scripts/benchmark_training.py --backbone wrn28_10 --images 12800
 
-Speed does not depend on what the images show, so they are random. The three loops take turns, so that a machine whose
-speed drifts does not favour one of them; each ratio is taken within a round. Measure while nothing else runs.
+Speed does not depend on what the images show, so they are random. `attnbench train` runs as it is, with metrics,
+checkpoints and TensorBoard; between its epochs a callback runs an epoch of each other loop. So a machine whose speed
+drifts favours none of them, and each ratio is taken within a turn. Measure while nothing else runs.
 """
 
 import argparse
+import copy
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from PIL import Image
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from attnbench.backbones.base import Backbone, Taps
-from attnbench.build import build_model
-from attnbench.config.check import RunConfig
 from attnbench.config.compose import compose
-from attnbench.construct import build_data
 from attnbench.data.base import Arrays, DataSet, Split
-from attnbench.runs.folder import Job
 from attnbench.terminal import make_console, make_table
-from attnbench.training import assembly
-from attnbench.training.hardware import Hardware, resolve
-from attnbench.training.plan import make_recipe, make_trainer_options, plan
+from attnbench.training.module import TrainingModule
+from attnbench.training.plan import plan
 from attnbench.training.recipe import make_optimizer
 from attnbench.training.train import train
 
+Loop = Callable[[int], float]
+"""Runs an epoch, given its number, and returns its seconds."""
+
+OWN = "attnbench train"
 CONFIGS = {
-    "data/random_images.yaml": """
-        defaults: [family/resident@_here_]
-        _target_: benchmark_training.RandomImages
-        train_images: 12800
-        size: 32
-        padding: 4
-        flip: true
-        mean: [0.5, 0.5, 0.5]
-        std: [0.25, 0.25, 0.25]
-    """,
-    "backbone/nothing.yaml": "_target_: benchmark_training.Nothing",
+    "data/random_images.yaml": """\
+defaults: [family/resident@_here_]
+_target_: benchmark_training.RandomImages
+train_images: 1280
+size: 32
+padding: 4
+flip: true
+mean: [0.5, 0.5, 0.5]
+std: [0.25, 0.25, 0.25]
+""",
+    "backbone/nothing.yaml": "_target_: benchmark_training.Nothing\n",
+    "callbacks/rivals.yaml": "rivals: {_target_: benchmark_training.Rivals, usual: true, file: seconds.json}\n",
 }
 
 
@@ -66,10 +71,30 @@ class RandomImages(DataSet):
         return "random"
 
     def load(self, split: Split) -> Arrays:
-        count = self.train_images if split == "train" else 100
-        generator = np.random.default_rng(0)
-        shape = (count, self.image_size, self.image_size, self.channels)
-        return Arrays(generator.integers(256, size=shape, dtype=np.uint8), generator.integers(10, size=count))
+        return random_arrays(self.train_images if split == "train" else 100, self.image_size)
+
+
+def random_arrays(count: int, size: int) -> Arrays:
+    """So many colour images with labels."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(256, size=(count, size, size, 3), dtype=np.uint8)
+    return Arrays(pixels, generator.integers(10, size=count))
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Images one at a time through PIL, as most code reads CIFAR."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        crop = transforms.RandomCrop(arrays.images.shape[1], padding=4)
+        normalise = transforms.Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+        steps = [crop, transforms.RandomHorizontalFlip(), transforms.ToTensor(), normalise]
+        self.arrays, self.transform = arrays, transforms.Compose(steps)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.arrays.images[index])), int(self.arrays.labels[index])
 
 
 class Nothing(Backbone):
@@ -85,31 +110,18 @@ class Nothing(Backbone):
         return x
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images one at a time through PIL, as most code reads CIFAR."""
-
-    def __init__(self, arrays: Arrays, data: DataSet) -> None:
-        crop = transforms.RandomCrop(data.image_size, padding=data.augmentation.padding)
-        normalise = transforms.Normalize(data.mean, data.std)
-        steps = [crop, transforms.RandomHorizontalFlip(), transforms.ToTensor(), normalise]
-        self.arrays, self.transform = arrays, transforms.Compose(steps)
-
-    def __len__(self) -> int:
-        return len(self.arrays)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.arrays.images[index])), int(self.arrays.labels[index])
-
-
 def run_epoch(
-    net: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Any], device: torch.device, bf16: bool
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Any],
+    precision: Callable[[], AbstractContextManager[Any]],
 ) -> float:
     """A training epoch as one writes it by hand; returns its seconds."""
     started = time.perf_counter()
-    total = torch.zeros((), device=device)
+    total = torch.zeros((), device=next(net.parameters()).device)
     for images, labels in batches:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss = nn.functional.cross_entropy(net(images.to(device)), labels.to(device))
+        with precision():
+            loss = nn.functional.cross_entropy(net(images), labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -118,101 +130,111 @@ def run_epoch(
     return time.perf_counter() - started
 
 
-def plain_loop(job: Job, data: DataSet, hardware: Hardware) -> Callable[[int], float]:
+def plain_loop(module: TrainingModule) -> Loop:
     """The loop that is hard to beat: the same network, batches and precision, and nothing around."""
-    net = assembly.make_net(job, data, hardware, compiled=False)
-    pipeline = assembly.make_pipelines(data, hardware, seed=0)["train"]
-    device = pipeline.placement.device
-    net = net.to(device)
-    optimizer = make_optimizer(net, make_recipe(job.config))
-    return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), device, hardware.precision == "bf16")
+    net, pipeline = copy.deepcopy(module.net), module.pipelines["train"]
+    optimizer = make_optimizer(net, module.recipe)
+    return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), module.autocast)
 
 
-def usual_loop(job: Job, data: DataSet, hardware: Hardware) -> Callable[[int], float]:
+def usual_loop(module: TrainingModule) -> Loop:
     """What most code does: a DataLoader with two workers, PIL, single precision, channels first."""
-    device = torch.device(hardware.device_type)
-    torch.manual_seed(0)
-    net = assembly.make_net(job, data, replace(hardware, channels_last=False), compiled=False).to(device)
-    pictures = Pictures(data.load("train"), data)
+    net, pipeline = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format), module.pipelines["train"]
+    optimizer, device = make_optimizer(net, module.recipe), module.device
+    pictures = Pictures(random_arrays(pipeline.count, pipeline.height))
     options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": device.type == "cuda"}
-    loader = DataLoader(pictures, data.batch_size, shuffle=True, drop_last=True, **options)
-    optimizer = make_optimizer(net, make_recipe(job.config))
-    return lambda number: run_epoch(net, optimizer, loader, device, bf16=False)
-
-
-def own_loop(config: RunConfig) -> Callable[[int], float]:
-    """`attnbench train` with all that it does beside: metrics, checkpoints, TensorBoard. Its second epoch counts."""
+    loader = DataLoader(pictures, pipeline.batch_size, shuffle=True, **options)
 
     def run(number: int) -> float:
-        job = plan(RunConfig({**config.values, "seed": number}, config.choices, config.identity))
-        record = train(job)
-        return (record["images"] / record["epochs"]) / float(record["images_per_second"])
+        batches = ((images.to(device), labels.to(device)) for images, labels in loader)
+        return run_epoch(net, optimizer, batches, nullcontext)
 
     return run
 
 
-def measure(words: list[str], rounds: int, folder: Path, usual: bool) -> tuple[dict[str, list[float]], Hardware, int]:
-    """Seconds of an epoch by loop, one a round; the hardware's settings; images an epoch."""
-    common = ["data=random_images", "recipe.epochs=2", "logger=tensorboard", f"output={folder}"]
-    config = compose([*common, *words], str(folder))
-    data, job = build_data(config), plan(config)
-    torch.manual_seed(0)
-    hardware = resolve(make_trainer_options(config), build_model(config, data))
-    loops = {"attnbench train": own_loop(config), "plain loop": plain_loop(job, data, hardware)}
-    if usual:
-        loops["usual loop"] = usual_loop(job, data, hardware)
-    for name, loop in loops.items():
-        if name != "attnbench train":
-            loop(0)  # warms up, as its first epoch does for attnbench
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(1, rounds + 1):
-        for name, loop in loops.items():
-            seconds[name].append(loop(number))
-    return seconds, hardware, data.train_images
+class Rivals(Callback):
+    """Runs an epoch of each other loop after every epoch, and writes all seconds, by loop, to a file.
+
+    usual: whether the usual loop takes part.
+    """
+
+    def __init__(self, usual: bool, file: str) -> None:
+        self.usual, self.file = usual, Path(file)
+        self.seconds: dict[str, list[float]] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        module = cast(TrainingModule, pl_module)
+        self.loops = {"plain loop": plain_loop(module)}
+        if self.usual:
+            self.loops["usual loop"] = usual_loop(module)
+        for loop in self.loops.values():
+            loop(0)  # warms up, as attnbench's first epoch does
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch > 0:
+            turn = {OWN: cast(TrainingModule, pl_module).train_metrics["seconds"]}
+            turn |= {name: loop(trainer.current_epoch) for name, loop in self.loops.items()}
+            for name, value in turn.items():
+                self.seconds.setdefault(name, []).append(value)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.file.write_text(json.dumps(self.seconds))
+
+
+def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Seconds of an epoch by loop, one a turn, and the settings that were chosen for the machine."""
+    result = folder / "seconds.json"
+    common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
+    record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
+    return json.loads(result.read_text()), record["resolved"]
 
 
 def spread(values: list[float], digits: int) -> str:
-    """Median, and least to greatest."""
-    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
+    """Median, and the middle half of the values."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
 
-def show(seconds: dict[str, list[float]], images: int, title: str) -> None:
-    """Print each loop's speed and, within a round, how many times as fast attnbench is."""
-    table = make_table(title)
-    for heading in ("loop", "img/s", "attnbench train is so many times as fast"):
+def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None:
+    """Print each loop's speed and, within a turn, how many times as fast attnbench is."""
+    table = make_table(title, caption="median of all turns (the middle half of them)")
+    for heading in ("loop", "img/s", "attnbench is so many times as fast"):
         table.add_column(heading, justify="left" if heading == "loop" else "right")
-    own = seconds["attnbench train"]
     for name, values in seconds.items():
-        ratios = [theirs / ours for theirs, ours in zip(values, own, strict=True)]
+        ratios = [theirs / ours for theirs, ours in zip(values, seconds[OWN], strict=True)]
         table.add_row(name, spread([images / value for value in values], 0), spread(ratios, 3))
     make_console().print(table)
 
 
+def show_overhead(seconds: dict[str, list[float]], steps: int) -> None:
+    """Print what attnbench adds to a step that computes nothing."""
+    plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
+    added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
+    print(f"no computation: plain {spread(plain, 3)} ms a step, attnbench adds {spread(added, 3)} ms")
+
+
 def main() -> None:
+    """Measure both, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet20")
-    parser.add_argument("--images", type=int, default=12_800, help="images an epoch")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=2560, help="images an epoch")
+    parser.add_argument("--turns", type=int, default=20)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path, text in CONFIGS.items():
             (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_text("\n".join(line.strip() for line in text.strip().splitlines()))
+            (folder / path).write_text(text)
         words = [f"backbone={arguments.backbone}", f"data.train_images={arguments.images}"]
-        seconds, hardware, images = measure(words, arguments.rounds, folder, usual=True)
-        settings = f"{hardware.precision}, {'channels_last' if hardware.channels_last else 'channels first'}"
-        where = f"{hardware.device_name}, {hardware.threads} threads, torch {torch.__version__}"
-        show(seconds, images, f"{arguments.backbone}, batches of 128 of 32x32, {settings}; {where}")
-        steps, rounds = 4000, 2 * arguments.rounds + 1
+        seconds, chosen = measure(words, arguments.turns, folder)
+        layout = "channels_last" if chosen["channels_last"] else "channels first"
+        where = f"{chosen['device_name']}, {chosen['threads']} threads, torch {torch.__version__}"
+        title = f"{arguments.backbone}, batches of 128 of 32x32, {chosen['precision']}, {layout}; {where}"
+        show_speed(seconds, arguments.images, title)
+        steps = 500
         words = ["backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
-        seconds, _, _ = measure(words, rounds, folder, usual=False)
-        pairs = zip(seconds["attnbench train"], seconds["plain loop"], strict=True)
-        overhead = [(ours - theirs) / steps * 1000 for ours, theirs in pairs]
-        print(
-            f"no computation: plain {spread([s / steps * 1000 for s in seconds['plain loop']], 3)} ms a step, ", end=""
-        )
-        print(f"attnbench adds {spread(overhead, 3)} ms")
+        seconds, _ = measure([*words, "callbacks.rivals.usual=false"], 3 * arguments.turns, folder)
+        show_overhead(seconds, steps)
 
 
 if __name__ == "__main__":

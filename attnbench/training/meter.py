@@ -1,12 +1,27 @@
 """Counting on the device: no step waits for the host."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 TOP = 5
 """Top-5 accuracy, which means nothing below six classes."""
+
+
+class Seen:
+    """How many training images a run has seen, over all processes. Counted by the host, for those who watch."""
+
+    images = 0
+
+
+class Step(NamedTuple):
+    """What is counted of an optimiser step: mean losses by name, logits (B, L), labels (B,); none holds a graph."""
+
+    losses: dict[str, Tensor]
+    logits: Tensor
+    labels: Tensor
 
 
 class Meter:
@@ -22,18 +37,17 @@ class Meter:
         self.hits = torch.zeros(2, dtype=torch.int64, device=device)
         self.sizes = [0] * batches
 
-    def add_losses(self, batch: int, size: int, losses: dict[str, Tensor]) -> None:
-        """Keep the mean losses of a batch of `size` images."""
-        self.sizes[batch] = size
-        for name, value in losses.items():
+    @torch.no_grad()
+    def add(self, first: int, steps: Sequence[Step]) -> None:
+        """Count consecutive steps at once. first: number of the first one in its epoch."""
+        numbers = slice(first, first + len(steps))
+        self.sizes[numbers] = [len(step.labels) for step in steps]
+        for name in steps[0].losses:
             if name not in self.losses:
                 self.losses[name] = torch.zeros(len(self.sizes), device=self.device)
-            self.losses[name][batch].copy_(value.detach())
-
-    def add_hits(self, logits: list[Tensor], labels: list[Tensor]) -> None:
-        """Count top-1 and top-5 hits of a few batches of logits (B, L) and labels (B,) at once."""
-        best = torch.cat(logits).topk(self.top).indices
-        hits = best.eq(torch.cat(labels)[:, None])
+            self.losses[name][numbers] = torch.stack([step.losses[name] for step in steps])
+        best = torch.cat([step.logits for step in steps]).topk(self.top).indices
+        hits = best.eq(torch.cat([step.labels for step in steps])[:, None])
         self.hits += torch.stack([hits[:, 0].sum(), hits.sum()])
 
     def read(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from attnbench.data.pipeline import Epoch, Pipeline
 from attnbench.model import Classifier
 from attnbench.seeding import derive_seed
 from attnbench.training.hardware import Hardware
-from attnbench.training.meter import TOP, Meter
+from attnbench.training.meter import TOP, Meter, Seen, Step
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
 
 
@@ -56,6 +56,7 @@ class TrainingModule(pl.LightningModule):
     """Trains and evaluates a classifier.
 
     pipelines: by split, `train` and, where images are held out or the test set is read, `validation` and `test`.
+    `seen` counts training images as they are seen.
     After each epoch `train_metrics`, `validation_metrics` and `gate_statistics` hold its results; after a test,
     `test_metrics` does.
     """
@@ -78,6 +79,8 @@ class TrainingModule(pl.LightningModule):
         )
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
+        self.seen = Seen()
+        self.world_size = pipelines["train"].placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
@@ -99,30 +102,29 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        batches = len(self.pipelines["train"])
-        self.meter = Meter(self.device, batches, self.classes)
+        self.batches = len(self.pipelines["train"])
+        self.steps_before = self.current_epoch * self.batches
+        self.meter = Meter(self.device, self.batches, self.classes)
+        self.seen.images = self.current_epoch * self.pipelines["train"].images
         self.epoch_started = time.perf_counter()
 
     def training_step(self, block: Block, index: int) -> None:
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        logits, labels = [], []
+        steps = []
         for number in block.numbers:
-            images, truth = block.epoch.batch(number)
-            output = self.step(optimizer, images, truth, block.epoch, number)
-            logits.append(output.logits.detach())
-            labels.append(truth)
-        self.meter.add_hits(logits, labels)
+            output, step = self.step(optimizer, block.epoch, number)
+            steps.append(step)
+            self.seen.images += block.epoch.size(number)
+        self.meter.add(block.numbers.start, steps)
         self._count_steps(len(block.numbers))
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
-    def step(
-        self, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, epoch: Epoch, number: int
-    ) -> Output:
-        """Take one optimiser step on images (B, C, H, W) and labels (B,), batch `number` of its epoch."""
-        batches = len(epoch)
-        rate = self.recipe.rate(self.current_epoch * batches + number, batches)
+    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
+        """Take one optimiser step, on batch `number` of an epoch."""
+        images, labels = epoch.batch(number)
+        rate = self.recipe.rate(self.steps_before + number, self.batches)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate
         with self.autocast():
@@ -134,15 +136,15 @@ class TrainingModule(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self.meter.add_losses(number, len(labels), losses)
-        return output
+        terms = {name: value.detach() for name, value in losses.items()}
+        return output, Step(terms, output.logits.detach(), labels)
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
-        if self.trainer.world_size == 1:
+        if self.world_size == 1:
             loss.backward()
             return
         # DDP averages over processes: weighting by this one's share makes that the mean over all images.
-        share = mine * self.trainer.world_size / all_images
+        share = mine * self.world_size / all_images
         # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
         self.manual_backward(loss if share == 1 else loss * share)
 
@@ -154,7 +156,7 @@ class TrainingModule(pl.LightningModule):
             counts.completed += steps
 
     def _finish_training_epoch(self, output: Output) -> None:
-        if self.trainer.world_size > 1:
+        if self.world_size > 1:
             self._average_buffers()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
@@ -166,7 +168,7 @@ class TrainingModule(pl.LightningModule):
         for buffer in self.net.buffers():
             if buffer.is_floating_point():
                 torch.distributed.all_reduce(buffer)
-                buffer.div_(self.trainer.world_size)
+                buffer.div_(self.world_size)
 
     # evaluation
 

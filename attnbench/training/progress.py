@@ -1,14 +1,36 @@
 """What a person sees while a run trains: a line an epoch and, in a terminal, a bar below."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from attnbench.training.module import Block, TrainingModule
+from attnbench.training.module import TrainingModule
+
+
+class LiveProgress(Progress):
+    """A display that asks how far training is whenever it is drawn, so that training need not tell it."""
+
+    def __init__(self, module: TrainingModule, *columns: ProgressColumn, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self.module = module
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.task_ids:
+            self.update(task, completed=self.module.seen.images)
+        yield from super().get_renderables()
 
 
 class ProgressBar(Callback):
@@ -32,17 +54,10 @@ class ProgressBar(Callback):
             TextColumn("· left"),
             TimeRemainingColumn(),
         )
-        self.bar = Progress(*columns, console=self.console, refresh_per_second=4, transient=True)
-        done = trainer.current_epoch * images
+        self.bar = LiveProgress(module, *columns, console=self.console, refresh_per_second=4, transient=True)
         fields: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "epochs": epochs}
-        self.task = self.bar.add_task("train", total=epochs * images, completed=done, **fields)
+        self.task = self.bar.add_task("train", total=epochs * images, **fields)
         self.bar.start()
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Block, batch_idx: int
-    ) -> None:
-        if self.bar is not None:
-            self.bar.advance(self.task, batch.images)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from attnbench.training.meter import Meter
+from attnbench.training.meter import Meter, Step
 
 CPU = torch.device("cpu")
 
@@ -14,10 +14,9 @@ def test_hits_and_losses() -> None:
     sizes, classes = (6, 6, 3), 9
     batches = [(torch.randn(size, classes), torch.randint(classes, (size,))) for size in sizes]
     meter = Meter(CPU, len(sizes), classes)
-    for number, (logits, labels) in enumerate(batches):
-        meter.add_losses(number, len(labels), {"a": logits.mean(), "b": logits.std()})
-    meter.add_hits([logits for logits, _ in batches[:2]], [labels for _, labels in batches[:2]])
-    meter.add_hits([batches[2][0]], [batches[2][1]])
+    steps = [Step({"a": logits.mean(), "b": logits.std()}, logits, labels) for logits, labels in batches]
+    meter.add(0, steps[:2])
+    meter.add(2, steps[2:])
     found = meter.read()
     logits, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     for name, top in (("top1_accuracy", 1), ("top5_accuracy", 5)):
@@ -30,8 +29,7 @@ def test_hits_and_losses() -> None:
 
 def test_top_five_means_nothing_below_six_classes() -> None:
     meter = Meter(CPU, 1, 5)
-    meter.add_losses(0, 2, {"a": torch.tensor(1.0)})
-    meter.add_hits([torch.eye(5)[:2]], [torch.tensor([0, 3])])
+    meter.add(0, [Step({"a": torch.tensor(1.0)}, torch.eye(5)[:2], torch.tensor([0, 3]))])
     found = meter.read()
     assert found["top1_accuracy"] == 0.5
     assert found["top5_accuracy"] is None
@@ -46,9 +44,7 @@ def test_the_result_does_not_depend_on_the_grouping() -> None:
         meter = Meter(CPU, 6, 7)
         for start in range(0, 6, group):
             part = batches[start : start + group]
-            for number, (logits, _) in enumerate(part, start):
-                meter.add_losses(number, 4, {"a": logits.mean() / 3})
-            meter.add_hits([logits for logits, _ in part], [labels for _, labels in part])
+            meter.add(start, [Step({"a": logits.mean() / 3}, logits, labels) for logits, labels in part])
         return meter.read()
 
     assert read(1) == read(2) == read(6)

@@ -213,7 +213,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 
 def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = plan(tiny())
+    job = plan(tiny("trainer.block_length=4"))
     stop_after(monkeypatch, 1, RuntimeError("the disk is on fire"))
     with pytest.raises(RuntimeError, match="fire"):
         train(job)
@@ -233,7 +233,7 @@ def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
 
 
 def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = plan(tiny("trainer.threads=auto"))
+    job = plan(tiny("trainer.threads=auto", "trainer.block_length=4"))
     torch.set_num_threads(2)
     stop_after(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
