@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from attnbench.config.compose import compose
-from attnbench.config.folders import search_path, shipped
+from attnbench.config.folders import installed, search_path, shipped
 from attnbench.errors import UserError
 from attnbench.runs.folder import RunFolder
 from attnbench.status import DONE, FAILED, WRONG_INPUT
@@ -42,9 +42,11 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     words += ["--info", arguments.info] if arguments.info else []
     words += ["--cfg", arguments.cfg] if arguments.cfg else []
     words += ["--package", arguments.package] if arguments.package else []
-    folders = search_path(arguments.config_dir)[1:]
-    paths = ",".join(f"'file://{folder}'" for folder in folders)
-    return [*words, *arguments.overrides, *([f"hydra.searchpath=[{paths}]"] if folders else [])]
+    if arguments.config_dir:
+        search_path(arguments.config_dir)  # refuses a folder that is not there
+        words += ["--config-dir", arguments.config_dir]
+    paths = ",".join(f"'file://{folder}'" for folder in installed())
+    return [*words, *arguments.overrides, *([f"hydra.searchpath=[{paths}]"] if paths else [])]
 
 
 def train_once(config: DictConfig) -> float | None:
@@ -53,8 +55,15 @@ def train_once(config: DictConfig) -> float | None:
     from attnbench.training.plan import plan
     from attnbench.training.train import train
 
-    overrides = HydraConfig.get().overrides
-    return objective(train(plan(compose([*overrides.hydra, *overrides.task]))))
+    hydra = HydraConfig.get()
+    overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
+    return objective(train(plan(compose(overrides, own_folder(hydra), hydra.job.config_name))))
+
+
+def own_folder(hydra: Any) -> str | None:
+    """What `--config-dir` named, given Hydra's own part of the configuration."""
+    sources = hydra.runtime.config_sources
+    return next((str(source.path) for source in sources if source.provider == "command-line"), None)
 
 
 def objective(record: dict[str, Any]) -> float | None:
@@ -63,12 +72,12 @@ def objective(record: dict[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def launch(override_lists: Sequence[Sequence[str]]) -> list[JobReturn]:
-    """Run the jobs of another sweeper through the scheduler."""
+def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[JobReturn]:
+    """Run the jobs of another sweeper through the scheduler. hydra: Hydra's own part of the configuration."""
     from attnbench.verbs.sweep import jobs_of, run_all
 
     try:
-        jobs = jobs_of(override_lists)
+        jobs = jobs_of(override_lists, own_folder(hydra), hydra.job.config_name)
     except UserError as error:
         print(f"attnbench: {error}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from error

@@ -16,10 +16,6 @@ from attnbench.status import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
-    if wants_other_sweeper(arguments.overrides):
-        from attnbench.verbs.hydra import hand_over
-
-        return hand_over(arguments)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():
@@ -33,11 +29,6 @@ def sweep(arguments: argparse.Namespace) -> int:
     for refusal in refusals:
         print(f"attnbench: left out: {refusal}")
     return run_all(jobs) if jobs else WRONG_INPUT
-
-
-def wants_other_sweeper(overrides: Sequence[str]) -> bool:
-    """Whether a sweeper or launcher other than ours is asked for (Optuna's, say)."""
-    return any(override.lstrip("+").startswith(("hydra/sweeper=", "hydra/launcher=")) for override in overrides)
 
 
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
@@ -128,9 +119,9 @@ def gpu_count() -> int:
     return torch.cuda.device_count()
 
 
-def jobs_of(override_lists: Sequence[Sequence[str]]) -> list[Job]:
+def jobs_of(override_lists: Sequence[Sequence[str]], config_dir: str | None, config_name: str | None) -> list[Job]:
     """Plan the jobs that another sweeper asks for. Raises `UserError` for the first mistake."""
     from attnbench.training.plan import plan
 
-    composer = Composer()
+    composer = Composer(config_dir, config_name)
     return [plan(composer.compose(list(overrides))) for overrides in override_lists]

@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> int:
         print(train_help(search_path(_config_dir(words))))
         return DONE
     arguments = _parser().parse_intermixed_args(words)
-    if any(getattr(arguments, flag) for flag in HYDRA_FLAGS) or arguments.cfg in ("hydra", "all"):
+    if is_for_hydra(arguments):
         from attnbench.verbs.hydra import hand_over
 
         return hand_over(arguments)
@@ -40,6 +40,14 @@ def main(words: Sequence[str]) -> int:
     if arguments.cfg:
         return print_config(config, arguments.package)
     return train_one(config)
+
+
+def is_for_hydra(arguments: argparse.Namespace) -> bool:
+    """Whether Hydra itself is to answer, or a sweeper or launcher other than ours is asked for (Optuna's, say)."""
+    if any(getattr(arguments, flag) for flag in HYDRA_FLAGS) or arguments.cfg in ("hydra", "all"):
+        return True
+    others = ("hydra/sweeper=", "hydra/launcher=")
+    return arguments.multirun and any(word.lstrip("+").startswith(others) for word in arguments.overrides)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,9 +12,10 @@ class AttnbenchLauncher(Launcher):
     """Runs each job as a process of its own, in slots; finished runs are found and not trained again."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_overrides = list(config.hydra.overrides.hydra)
+        self.hydra = config.hydra
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from attnbench.verbs.hydra import launch
 
-        return launch([[*self.hydra_overrides, *overrides] for overrides in job_overrides])
+        common = list(self.hydra.overrides.hydra)
+        return launch([[*common, *overrides] for overrides in job_overrides], self.hydra)

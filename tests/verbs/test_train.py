@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "attnbench", "train", *TINY, *words]
 
 
-def records(output: str = "outputs") -> list[dict[str, object]]:
+def records(output: str = "outputs") -> list[dict[str, Any]]:
     return [json.loads(run.record_file.read_text()) for run in find_runs(Path(output))]
 
 
@@ -232,6 +233,16 @@ def test_other_sweepers_of_hydra_use_the_same_scheduler() -> None:
     assert result.returncode == 0, result.stderr
     assert "2 runs: 2 trained" in result.stdout
     assert len(records()) == 2
+
+
+@pytest.mark.parametrize("other", ["hydra/sweeper=basic", "hydra/launcher=basic"])
+def test_hydras_other_ways_know_a_users_own_configs(other: str, own_package: Path) -> None:
+    (own_package / "mine" / "mine.yaml").write_text("defaults: [train, _self_]\nrecipe: {epochs: 1}\n")
+    words = command("-m", other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1")
+    result = subprocess.run([word for word in words if word != "recipe.epochs=2"], check=False, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+    assert [record["status"] for record in records()] == ["finished"] * 2
+    assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2
 
 
 def test_other_launchers_of_hydra_train_too() -> None:
