@@ -67,6 +67,11 @@ class Attention(nn.Module):
         del output
         return {}
 
+    def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
+        """Scalars that show whether the method does anything, for a batch in training; logged once an epoch."""
+        del output, target
+        return {}
+
 
 def hard_labels(target: Tensor) -> Tensor:
     """Class indices (B,) of a target that is (B,) indices or (B, L) probabilities."""

@@ -68,7 +68,7 @@ def unknown(key: str, known: Sequence[str], choices: Mapping[str, str], folders:
     others = where.choices_with(group, option, folders) if group in OPEN_GROUPS and not hint else []
     there_is = f"it has {', '.join(options)}" if options else "it has no options"
     if others:
-        there_is += f"; {', '.join(others)} has {option}"
+        there_is += f"; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {option}"
     chosen = f"{group}={choices[group]}" if choices.get(group) else group
     return f"{key}: {chosen} has no such key{hint} ({there_is})"
 

@@ -61,7 +61,7 @@ def epoch_row(module: TrainingModule, epoch: int, earlier: list[dict[str, Any]])
     row |= {f"train/{name}": train[name] for name in names}
     row |= {f"val/{name}": value for name, value in module.validation_metrics.items()}
     row |= {"lr": optimizer.param_groups[0]["lr"], "images_per_second": train["images_per_second"]}
-    return {**row, **module.gate_statistics}
+    return {**row, **module.attention_statistics}
 
 
 def checkpoints(run: RunFolder, validated: bool) -> list[Callback]:

@@ -57,7 +57,7 @@ class TrainingModule(pl.LightningModule):
 
     pipelines: by split, `train` and, where images are held out or the test set is read, `validation` and `test`.
     `seen` counts training images as they are seen.
-    After each epoch `train_metrics`, `validation_metrics` and `gate_statistics` hold its results; after a test,
+    After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
     `test_metrics` does.
     """
 
@@ -84,7 +84,7 @@ class TrainingModule(pl.LightningModule):
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
-        self.gate_statistics: dict[str, float] = {}
+        self.attention_statistics: dict[str, float] = {}
 
     def autocast(self) -> torch.autocast:
         """The precision that forward passes and losses are computed in."""
@@ -119,7 +119,7 @@ class TrainingModule(pl.LightningModule):
         self.meter.add(block.numbers.start, steps)
         self._count_steps(len(block.numbers))
         if block.numbers.stop == len(block.epoch):
-            self._finish_training_epoch(output)
+            self._finish_training_epoch(output, steps[-1].labels)
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
         """Take one optimiser step, on batch `number` of an epoch."""
@@ -155,13 +155,13 @@ class TrainingModule(pl.LightningModule):
             counts.ready += steps
             counts.completed += steps
 
-    def _finish_training_epoch(self, output: Output) -> None:
+    def _finish_training_epoch(self, output: Output, labels: Tensor) -> None:
         if self.world_size > 1:
             self._average_buffers()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, "seconds": seconds, "images_per_second": metrics["images"] / seconds}
-        self.gate_statistics = gate_statistics(self.net, output)
+        self.attention_statistics = gate_statistics(self.net, output) | diagnostics(self.net, output, labels)
 
     def _average_buffers(self) -> None:
         """Average batch statistics over processes, once an epoch: every rank evaluates, and saves, the same network."""
@@ -237,3 +237,9 @@ def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
         for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
             statistics[f"gates/{name}/{statistic}"] = number
     return statistics
+
+
+@torch.no_grad()
+def diagnostics(net: Classifier, output: Output, labels: Tensor) -> dict[str, float]:
+    """The attention's own scalars for a batch, by `attention/<name>`."""
+    return {f"attention/{name}": value.item() for name, value in net.attention.diagnostics(output, labels).items()}

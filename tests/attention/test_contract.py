@@ -34,7 +34,7 @@ VARIANTS = {
     "bam spatial": ("attention=bam", "attention.branch=spatial"),
     "bam tanh": ("attention=bam", "attention.gate=tanh"),
 }
-NARROW_OPTIONS = {"bam": ("attention.reduction=2",)}
+NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
 ATTENTIONS = {**SHIPPED, **VARIANTS}
 
 Build = Callable[[], Classifier]

@@ -14,10 +14,10 @@ from attnbench.errors import UserError
 Refusal = Callable[..., str]
 
 MISTAKES = {
-    ("attention=bamm",): ["attention=bamm: no such choice; did you mean bam?", "choices: bam, none"],
+    ("attention=bamm",): ["attention=bamm: no such choice; did you mean bam?", "choices: bam, "],
     ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
     ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],
-    ("attention.reduction=8",): ["attention=none has no such key", "bam has reduction"],
+    ("attention.reduction=8",): ["attention=none has no such key", "bam, ", "have reduction"],
     ("recipe.lrr=1",): ["recipe=one_cycle has no such key; did you mean lr?"],
     ("sed=1",): ["sed: no such key; did you mean seed?"],
     ("recipe.lr=fast",): ["recipe.lr=fast: must be a number"],
