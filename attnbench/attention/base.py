@@ -68,7 +68,10 @@ class Attention(nn.Module):
         return {}
 
     def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Scalars that show whether the method does anything, for a batch in training; logged once an epoch."""
+        """Detached scalars that show whether the method does anything, for one training batch an epoch.
+
+        Called before the backward pass, so that gradients may be taken; they must not reach parameters.
+        """
         del output, target
         return {}
 

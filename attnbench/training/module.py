@@ -119,7 +119,7 @@ class TrainingModule(pl.LightningModule):
         self.meter.add(block.numbers.start, steps)
         self._count_steps(len(block.numbers))
         if block.numbers.stop == len(block.epoch):
-            self._finish_training_epoch(output, steps[-1].labels)
+            self._finish_training_epoch(output)
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
         """Take one optimiser step, on batch `number` of an epoch."""
@@ -131,6 +131,8 @@ class TrainingModule(pl.LightningModule):
             output = self.net.output(images)
             losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
             loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
+            if number == self.batches - 1:
+                self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
         self._backward(loss, len(labels), epoch.size(number))
         if self.recipe.clip_norm > 0:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
@@ -155,13 +157,14 @@ class TrainingModule(pl.LightningModule):
             counts.ready += steps
             counts.completed += steps
 
-    def _finish_training_epoch(self, output: Output, labels: Tensor) -> None:
+    def _finish_training_epoch(self, output: Output) -> None:
         if self.world_size > 1:
             self._average_buffers()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, "seconds": seconds, "images_per_second": metrics["images"] / seconds}
-        self.attention_statistics = gate_statistics(self.net, output) | diagnostics(self.net, output, labels)
+        own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
+        self.attention_statistics = gate_statistics(self.net, output) | own
 
     def _average_buffers(self) -> None:
         """Average batch statistics over processes, once an epoch: every rank evaluates, and saves, the same network."""
@@ -237,9 +240,3 @@ def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
         for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
             statistics[f"gates/{name}/{statistic}"] = number
     return statistics
-
-
-@torch.no_grad()
-def diagnostics(net: Classifier, output: Output, labels: Tensor) -> dict[str, float]:
-    """The attention's own scalars for a batch, by `attention/<name>`."""
-    return {f"attention/{name}": value.item() for name, value in net.attention.diagnostics(output, labels).items()}
