@@ -28,7 +28,6 @@ def early_exit(net: Classifier, modules: int | None = None) -> Classifier:
         raise NotImplementedError("only gated attention on a ResNet, PreActNet or WRN can leave early")
     count = attention.depth if modules is None else modules
     require(1 <= count <= attention.depth, "modules", count, f"must lie in 1 to {attention.depth}")
-    attention.predict = "modules"
     backbone.remove_classifier()
     if count == attention.depth and attention.at_end:
         return short
