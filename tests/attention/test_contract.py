@@ -33,6 +33,17 @@ VARIANTS = {
     "bam channel": ("attention=bam", "attention.branch=channel"),
     "bam spatial": ("attention=bam", "attention.branch=spatial"),
     "bam tanh": ("attention=bam", "attention.gate=tanh"),
+    "gated official": ("attention=gated", "attention.variant=official"),
+    "gated own": ("attention=gated", "attention.tap=own", "attention.mask=sigmoid", "attention.global_gates=sigmoid"),
+    "gated heads": ("attention=gated", "attention.head_gates=false", "attention.net_output=half"),
+    "gated alone": ("attention=gated", "attention.net_output=none", "attention.combine=logits"),
+    "gated plain": ("attention=gated", "attention.global_gates=none", "attention.form=direct"),
+    "gated stopped": (
+        "attention=gated",
+        "attention.stop_gradients=true",
+        "attention.deepest=before_last",
+        "attention.depth=2",
+    ),
 }
 NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
 ATTENTIONS = {**SHIPPED, **VARIANTS}
