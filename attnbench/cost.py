@@ -45,21 +45,22 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     # the counter calls a module by its path below the root's class name, and counts 2 per multiply-add
     totals = {path.removeprefix(f"{type(net).__name__}."): sum(flops.values()) // 2
               for path, flops in counter.get_flop_counts().items()}  # fmt: skip
-    parts = attention_parts(net)
+    total, inserted = counter.get_total_flops() // 2, inserted_modules(net)
+    # an attention's `classify` is no module's forward pass: it is what is left beside the backbone
+    outside = total - totals.get("backbone", 0) - totals.get("backbone.classifier", 0)
     return Cost(
         parameters=count_parameters(net),
-        multiply_adds=counter.get_total_flops() // 2,
-        attention_parameters=sum(count_parameters(net.get_submodule(path)) for path in parts),
-        attention_multiply_adds=sum(totals.get(path, 0) for path in parts),
+        multiply_adds=total,
+        attention_parameters=sum(count_parameters(net.get_submodule(path)) for path in [*inserted, "attention"]),
+        attention_multiply_adds=outside + sum(totals.get(path, 0) for path in inserted),
     )
 
 
-def attention_parts(net: Classifier) -> list[str]:
-    """Paths of the modules that the attention inserted or owns."""
-    inserted = [
+def inserted_modules(net: Classifier) -> list[str]:
+    """Paths of the modules that the attention inserted into the backbone."""
+    return [
         f"backbone.{path}.{name}"
         for path, slot in net.backbone.named_modules()
         if isinstance(slot, Slot) and path in net.backbone.slot_paths
         for name in slot
     ]
-    return [*inserted, "attention"]
