@@ -44,6 +44,13 @@ VARIANTS = {
         "attention.deepest=before_last",
         "attention.depth=2",
     ),
+    "ggam official": ("attention=ggam", "attention.variant=official"),
+    "ggam channel": ("attention=ggam", "attention.spatial=false"),
+    "ggam spatial": ("attention=ggam", "attention.channel=false", "attention.lambda=0"),
+    "ggam softmax": ("attention=ggam", "attention.spatial_norm=softmax"),
+    "ggam literal": ("attention=ggam", "attention.divergence=literal"),
+    "ggam linear": ("attention=ggam", "attention.head=linear", "attention.pooling=avg"),
+    "ggam second order": ("attention=ggam", "attention.second_order=true"),
 }
 NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
 ATTENTIONS = {**SHIPPED, **VARIANTS}
