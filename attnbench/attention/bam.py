@@ -19,15 +19,13 @@ ReLU follows each of them, as in the released code. A fresh BAM is never the ide
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output, Refined
 from attnbench.backbones.base import Backbone
-from attnbench.backbones.layers import initialise
+from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
 from attnbench.errors import OptionError, require, require_choice
 
 VARIANTS = ("paper", "official")
@@ -39,28 +37,6 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "max": torch.maximum,
 }
 GATES: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
-
-
-class LenientBatchNorm(nn.Module):
-    """Batch normalisation that, given one value per channel in training, uses the running statistics.
-
-    A batch of one has no variance; the released code raises there (its issue 5).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        norm = cast(nn.BatchNorm2d, self)
-        if not self.training or x.numel() > x.shape[1]:
-            return cast(Tensor, super().forward(x))
-        mean, variance = norm.running_mean, norm.running_var
-        return F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
-
-
-class BatchNorm1d(LenientBatchNorm, nn.BatchNorm1d):
-    """`nn.BatchNorm1d` that accepts a training batch of one."""
-
-
-class BatchNorm2d(LenientBatchNorm, nn.BatchNorm2d):
-    """`nn.BatchNorm2d` that accepts a training batch of one 1x1 map."""
 
 
 class ChannelBranch(nn.Sequential):

@@ -32,10 +32,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.bam import BatchNorm1d
 from attnbench.attention.base import Attention, Output, Tap
 from attnbench.attention.gated_heads import FORMS, MASKS, REGULARISERS, AttentionModule, precise
 from attnbench.backbones.base import Backbone, Features
+from attnbench.backbones.layers import BatchNorm1d
 from attnbench.errors import OptionError, require, require_choice
 
 VARIANTS = ("paper", "official")

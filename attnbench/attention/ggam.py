@@ -38,9 +38,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.bam import BatchNorm1d
 from attnbench.attention.base import Attention, Output, hard_labels
 from attnbench.backbones.base import Backbone, Features
+from attnbench.backbones.layers import BatchNorm1d
 from attnbench.errors import OptionError, require, require_choice
 
 Function = Callable[[Tensor], Tensor]

@@ -1,8 +1,9 @@
 """Parts that several families of convolutional backbones share."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, cast
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
@@ -92,3 +93,25 @@ def initialise(module: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+
+class LenientBatchNorm(nn.Module):
+    """Batch normalisation that, given one value per channel in training, uses the running statistics.
+
+    A batch of one has no variance; the released code raises there (its issue 5).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = cast(nn.BatchNorm2d, self)
+        if not self.training or x.numel() > x.shape[1]:
+            return cast(Tensor, super().forward(x))
+        mean, variance = norm.running_mean, norm.running_var
+        return F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
+
+
+class BatchNorm1d(LenientBatchNorm, nn.BatchNorm1d):
+    """`nn.BatchNorm1d` that accepts a training batch of one."""
+
+
+class BatchNorm2d(LenientBatchNorm, nn.BatchNorm2d):
+    """`nn.BatchNorm2d` that accepts a training batch of one 1x1 map."""
