@@ -80,6 +80,7 @@ class Backbone(nn.Module):
     stages: names of the stages, shallow to deep.
     bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
     num_classes: number of labels L.
+    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well.
     classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
     """
 
@@ -87,6 +88,7 @@ class Backbone(nn.Module):
     stages: tuple[str, ...]
     bottlenecks: tuple[str, ...]
     num_classes: int
+    image_size: int | None = None
     classifier: nn.Module
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:

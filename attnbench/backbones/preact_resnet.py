@@ -78,16 +78,22 @@ class PreActBlock(nn.Module):
         return result
 
 
-def blocks_per_stage(depth: int, block: str) -> int:
-    """Blocks in each of the three stages. Raises `OptionError` for a depth that the block does not divide."""
-    layers = 6 if block == "basic" else 9
-    reachable = depth > 2 and (depth - 2) % layers == 0
-    require(reachable, "depth", depth, f"must be {layers}n+2 with {block} blocks")
-    return (depth - 2) // layers
+def blocks_per_stage(depth: int, block: str, blocks: Sequence[int] | str = "auto") -> tuple[int, ...]:
+    """Blocks in each stage: three equal stages, or as given. Raises `OptionError` for a depth that does not fit."""
+    layers = 2 if block == "basic" else 3
+    if not isinstance(blocks, str):
+        require(len(blocks) > 0 and min(blocks) >= 1, "blocks", blocks, "must be a positive number for each stage")
+        own = layers * sum(blocks) + 2
+        require(depth == own, "depth", depth, f"must be {own} with blocks={list(blocks)} of {layers} layers each")
+        return tuple(blocks)
+    require_choice("blocks", blocks, ("auto",))
+    reachable = depth > 2 and (depth - 2) % (3 * layers) == 0
+    require(reachable, "depth", depth, f"must be {3 * layers}n+2 with {block} blocks")
+    return ((depth - 2) // (3 * layers),) * 3
 
 
 class PreActNet(Backbone):
-    """Pre-activation network of equally deep stages; its final map is the one after the last BN-ReLU.
+    """Pre-activation network of `counts` blocks a stage; its final map is the one after the last BN-ReLU.
 
     Besides the points of its blocks a stage has `stageN.pre`: the pre-activation that stage N's first block shares
     between its branches, at the size of stage N-1 (Attend and Rectify taps it).
@@ -96,7 +102,7 @@ class PreActNet(Backbone):
     def __init__(
         self,
         widths: Sequence[int],
-        count: int,
+        counts: Sequence[int],
         block: str,
         num_classes: int,
         in_channels: int,
@@ -109,7 +115,6 @@ class PreActNet(Backbone):
         super().__init__()
         self.block, self.stride_in, self.shortcut_input, self.dropout = block, stride_in, shortcut_input, dropout
         self.stem, stride = make_stem(stem, in_channels, stem_width, activate=False)
-        counts = (count,) * len(widths)
         stages = make_stages(self._block, widths, counts, EXPANSION[block], stem_width, stride)
         for name, stage in stages.items():
             self.add_module(name, stage)
@@ -145,6 +150,8 @@ class PreActResNet(PreActNet):
     depth: layers, 6n+2 (basic) or 9n+2 (bottleneck). block: `basic`, `bottleneck`, or `auto` (bottleneck from depth
     164 on, as in the paper). width: channels of the stem and of the first stage's 3x3 convolutions; it doubles from
     stage to stage. stride_in: `3x3` or `1x1` (bottlenecks only). shortcut_input: `preactivation` or `raw`.
+    blocks: `auto` for three equal stages, or blocks in each stage, of which `depth` must be the sum (in layers, plus
+    2): Residual Attention's ImageNet networks stand on depth 20 with 1, 1, 1, 3.
     """
 
     def __init__(
@@ -158,6 +165,7 @@ class PreActResNet(PreActNet):
         stem: str = "auto",
         stride_in: str = "3x3",
         shortcut_input: str = "preactivation",
+        blocks: Sequence[int] | str = "auto",
     ) -> None:
         require_choice("block", block, ("auto", "basic", "bottleneck"))
         require_choice("stride_in", stride_in, ("3x3", "1x1"))
@@ -167,9 +175,10 @@ class PreActResNet(PreActNet):
             block = "bottleneck" if depth >= 164 else "basic"
         if stride_in == "1x1" and block == "basic":
             raise OptionError("stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+        counts = blocks_per_stage(depth, block, blocks)
         super().__init__(
-            widths=(width, 2 * width, 4 * width),
-            count=blocks_per_stage(depth, block),
+            widths=[width * 2**index for index in range(len(counts))],
+            counts=counts,
             block=block,
             num_classes=num_classes,
             in_channels=in_channels,
@@ -178,3 +187,4 @@ class PreActResNet(PreActNet):
             stride_in=stride_in,
             shortcut_input=shortcut_input,
         )
+        self.image_size = image_size

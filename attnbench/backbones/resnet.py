@@ -146,7 +146,7 @@ class ResNet(Backbone):
             self.add_module(name, stage)
         self.stages = tuple(stages)
         self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
-        self.num_classes = num_classes
+        self.num_classes, self.image_size = num_classes, image_size
         self.classifier = nn.Linear(widths[-1] * EXPANSION[block], num_classes)
         initialise(self)
         self.register_points()

@@ -34,7 +34,7 @@ class WideResNet(PreActNet):
         base = stem_width * width
         super().__init__(
             widths=(base, 2 * base, 4 * base),
-            count=(depth - 4) // 6,
+            counts=((depth - 4) // 6,) * 3,
             block="basic",
             num_classes=num_classes,
             in_channels=in_channels,
@@ -42,3 +42,4 @@ class WideResNet(PreActNet):
             stem_width=stem_width,
             dropout=dropout,
         )
+        self.image_size = image_size
