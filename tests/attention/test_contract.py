@@ -51,6 +51,10 @@ VARIANTS = {
     "ggam literal": ("attention=ggam", "attention.divergence=literal"),
     "ggam linear": ("attention=ggam", "attention.head=linear", "attention.pooling=avg"),
     "ggam second order": ("attention=ggam", "attention.second_order=true"),
+    "residual naive": ("attention=residual", "attention.learning=naive"),
+    "residual channel": ("attention=residual", "attention.activation=channel"),
+    "residual spatial": ("attention=residual", "attention.activation=spatial"),
+    "residual local": ("attention=residual", "attention.mask=local"),
 }
 NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
 ATTENTIONS = {**SHIPPED, **VARIANTS}
