@@ -1,6 +1,7 @@
 """What several tests need: a folder of their own, small runs, and real data where it is at hand."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run each test in an empty folder, so that no run meets another one's."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled() -> None:
+    """Let each test compile as the first one does: compiled versions of shared code are limited per process."""
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.backbones.layers import BatchNorm2d
+
 
 def precise(x: Tensor) -> Tensor:
     """`x` in single precision at least: exponentials and sums over gates are not left to bfloat16."""
