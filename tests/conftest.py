@@ -29,6 +29,12 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Draw the same numbers in every run of a test, in whichever order tests run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def nothing_compiled() -> None:
     """Let each test compile as the first one does: compiled versions of shared code are limited per process."""
     if "torch._dynamo" in sys.modules:
