@@ -23,12 +23,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, Output, Refined
+from attnbench.attention.base import VARIANTS, Attention, Output, Refined
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
 from attnbench.errors import OptionError, require, require_choice
 
-VARIANTS = ("paper", "official")
 BRANCHES = ("both", "channel", "spatial")
 PLACEMENTS = ("bottleneck", "block")
 COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -13,12 +13,16 @@ with nothing to add to one of these steps inherits it.
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Features, Refined, Taps
 
-__all__ = ["Attention", "Output", "Refined", "Tap", "hard_labels"]
+__all__ = ["VARIANTS", "Attention", "Output", "Refined", "Tap", "hard_labels", "precise"]
+
+VARIANTS = ("paper", "official")
+"""What `variant` may be where a paper and its released code differ."""
 
 
 class Output(NamedTuple):
@@ -79,3 +83,8 @@ class Attention(nn.Module):
 def hard_labels(target: Tensor) -> Tensor:
     """Class indices (B,) of a target that is (B,) indices or (B, L) probabilities."""
     return target if target.ndim == 1 else target.argmax(1)
+
+
+def precise(x: Tensor) -> Tensor:
+    """`x` in single precision at least: exponentials and sums over gates are not left to bfloat16."""
+    return x if x.dtype == torch.float64 else x.float()

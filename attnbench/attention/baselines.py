@@ -15,7 +15,7 @@ from torch import nn
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
-from attnbench.errors import OptionError, UserError, require
+from attnbench.errors import UserError, require, require_choice
 
 REFINING = ("se", "ese", "eca", "ecam", "ceca", "gc", "gca", "cbam", "lcbam", "nl")
 """timm's attentions that map (B, C, H, W) of any size to the same shape.
@@ -36,8 +36,7 @@ class Timm(Attention):
 
     def __init__(self, name: str, reduction: int | None = None) -> None:
         super().__init__()
-        if name not in REFINING:
-            raise OptionError("name", name, f"must be one of {', '.join(REFINING)}")
+        require_choice("name", name, REFINING)
         require(reduction is None or reduction >= 1, "reduction", reduction, "must be at least 1")
         self.name, self.reduction = name, reduction
 

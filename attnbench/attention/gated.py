@@ -32,13 +32,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, Output, Tap
-from attnbench.attention.gated_heads import FORMS, MASKS, REGULARISERS, AttentionModule, precise
+from attnbench.attention.base import VARIANTS, Attention, Output, Tap, precise
+from attnbench.attention.gated_heads import FORMS, MASKS, REGULARISERS, AttentionModule
 from attnbench.backbones.base import Backbone, Features
 from attnbench.backbones.layers import BatchNorm1d
 from attnbench.errors import OptionError, require, require_choice
 
-VARIANTS = ("paper", "official")
 FINAL = "final"
 """Name, among the tapped points, of the map that the classifier pools."""
 WEIGHTS = {"published": 0.1, "official": 0.001, "none": 0.0}

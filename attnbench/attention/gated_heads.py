@@ -16,12 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.attention.base import precise
 from attnbench.backbones.layers import BatchNorm2d
-
-
-def precise(x: Tensor) -> Tensor:
-    """`x` in single precision at least: exponentials and sums over gates are not left to bfloat16."""
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def softmax_mask(scores: Tensor) -> Tensor:

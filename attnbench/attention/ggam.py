@@ -38,14 +38,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, Output, hard_labels
+from attnbench.attention.base import VARIANTS, Attention, Output, hard_labels, precise
 from attnbench.backbones.base import Backbone, Features
 from attnbench.backbones.layers import BatchNorm1d
 from attnbench.errors import OptionError, require, require_choice
 
 Function = Callable[[Tensor], Tensor]
 
-VARIANTS = ("paper", "official")
 CHOICES = {
     "spatial_norm": ("sum", "sigmoid", "softmax"),
     "gradient_at": ("features", "output"),
@@ -236,7 +235,7 @@ class GGAM(Attention):
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         del logits
         with full_precision(features.final):
-            x = features.final.to(torch.promote_types(features.final.dtype, torch.float32))
+            x = precise(features.final)
             if self.weight > 0 and torch.is_grad_enabled() and not x.requires_grad:
                 x = x.detach().requires_grad_()  # of a frozen backbone: the score's gradient still ends here
             attended, extras = self.attend(x)
