@@ -13,11 +13,15 @@ from attnbench.errors import UserError
 
 Refusal = Callable[..., str]
 
+CHOICES = "choices: bam, cbam, eca, gated, ggam, none, residual, se, timm, timm/<name>"
 MISTAKES = {
-    ("attention=bamm",): ["attention=bamm: no such choice; did you mean bam?", "choices: bam, "],
+    ("attention=bamm",): [
+        "attention=bamm: no such choice; did you mean bam?",
+        "choices: bam, cbam, eca, gated, ggam, none, residual, se, timm",
+    ],
     ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
     ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],
-    ("attention.reduction=8",): ["attention=none has no such key", "bam, ", "have reduction"],
+    ("attention.reduction=8",): ["attention=none has no such key", "bam, cbam, ggam, se, timm have reduction"],
     ("recipe.lrr=1",): ["recipe=one_cycle has no such key; did you mean lr?"],
     ("sed=1",): ["sed: no such key; did you mean seed?"],
     ("recipe.lr=fast",): ["recipe.lr=fast: must be a number"],

@@ -12,6 +12,7 @@ import attnbench
 from attnbench.cli import VERBS, main
 
 Capture = pytest.CaptureFixture[str]
+ATTENTIONS = "attention   bam, cbam, eca, gated, ggam, none, residual, se, timm/<name>\n"
 
 
 def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
@@ -40,7 +41,13 @@ def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
 
 def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
     _, out, _ = say(capsys, "train", "--help")
-    for part in ("attention   bam, ", "wrn<depth>_<width>", "cluttered_digits", "Examples:", "--config-dir"):
+    for part in (
+        ATTENTIONS,
+        "wrn<depth>_<width>",
+        "cluttered_digits",
+        "Examples:",
+        "--config-dir",
+    ):
         assert part in out
 
 
@@ -122,6 +129,10 @@ def complete(capsys: Capture, monkeypatch: pytest.MonkeyPatch, line: str) -> lis
 def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert complete(capsys, monkeypatch, "attnbench tr") == ["train"]
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
+    offered = complete(capsys, monkeypatch, "attnbench train attention=")
+    assert [name.removeprefix("attention=") for name in offered] == [
+        "bam", "cbam", "eca", "gated", "ggam", "none", "residual", "se", "timm",
+    ]  # fmt: skip
     assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
     assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
@@ -134,7 +145,7 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
 
 
 def test_lists(capsys: Capture) -> None:
-    assert "attention   bam, " in say(capsys, "list")[1]
+    assert ATTENTIONS in say(capsys, "list")[1]
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
     out = say(capsys, "list", "data")[1]
     assert "bundled" in out
