@@ -25,7 +25,8 @@ class Classifier(nn.Module):
     def output(self, x: Tensor) -> Output:
         """Logits, features and extras of images (B, C, H, W)."""
         features = self.backbone.features(x)
-        logits = self.backbone.classify(features) if self.backbone.has_classifier else None
+        wanted = self.backbone.has_classifier and self.attention.needs_logits
+        logits = self.backbone.classify(features) if wanted else None
         return self.attention.classify(features, logits)
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:

@@ -64,8 +64,13 @@ class PreActBlock(nn.Module):
             self.shortcut = conv1x1(in_channels, channels, stride)
         self.residual, self.out = Slot(channels, at), Slot(channels, at)
 
+    def preactivate(self, x: Tensor, taps: Taps | None) -> Tensor:
+        """The first BN-ReLU of (B, C, H, W), which both branches may read."""
+        pre: Tensor = self.pre(F.relu(self.bn1(x), inplace=True), taps)
+        return pre
+
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        pre = self.pre(F.relu(self.bn1(x), inplace=True), taps)
+        pre = self.preactivate(x, taps)
         y = F.relu(self.bn2(self.conv1(pre)), inplace=True)
         if self.dropout > 0:
             y = F.dropout(y, self.dropout, self.training)
@@ -133,8 +138,12 @@ class PreActNet(Backbone):
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         x = self.stem(x)
-        for stage in self.stages:
+        for stage in self.running_stages:
             x = getattr(self, stage)(x, taps)
+        following = self.stages[len(self.running_stages) :]
+        if following:  # an early exit ends with the activation that the next stage would begin with
+            first: PreActBlock = getattr(self, following[0]).block0
+            return first.preactivate(x, taps)
         return F.relu(self.bn(x), inplace=True)
 
     def make_block(self, stage: str) -> nn.Module:

@@ -158,7 +158,7 @@ class ResNet(Backbone):
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         x = self.stem(x)
-        for stage in self.stages:
+        for stage in self.running_stages:
             x = getattr(self, stage)(x, taps)
         return x
 

@@ -44,10 +44,10 @@ def released_bam(channels: int) -> nn.Module:
 def apply(bam: nn.Module, x: Tensor) -> Tensor:
     channel = bam.get_submodule("channel_att.gate_c")(x.mean((2, 3)))[:, :, None, None]
     spatial = bam.get_submodule("spatial_att.gate_s")(x)
-    return cast(Tensor, (1 + torch.sigmoid(channel * spatial)) * x)
+    return (1 + torch.sigmoid(channel * spatial)) * x
 
 
-class Released(resnet.ResNet):
+class Released(resnet.ResNet):  # type: ignore[misc]
     """torchvision's ResNet with the released modules after its first three layers."""
 
     def __init__(self, block: type[BasicBlock | Bottleneck], layers: list[int]) -> None:
