@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ from attnbench.build import build_model
 from attnbench.config.keys import flatten
 from attnbench.construct import construct, parameters_of
 from attnbench.data.base import SPLITS, DataSet, Split
+from attnbench.data.noise import mislabel
 from attnbench.data.pipeline import Pipeline, Placement
 from attnbench.model import Classifier
 from attnbench.runs.folder import Job, RunFolder
@@ -34,7 +36,10 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
 
 
 def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pipeline]:
-    """Load each split onto the device; `validation` is left out when no image is held out."""
+    """Load each split onto the device; `validation` is left out when no image is held out.
+
+    Labels are wrong in training alone, if at all: what is measured on the other splits is measured against the truth.
+    """
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(
         device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
@@ -44,8 +49,10 @@ def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pi
         world=distributed.world_size(hardware.devices),
     )
 
+    relabel = partial(mislabel, noise=data.noise, classes=data.num_classes, seed=seed)
+
     def make(split: Split) -> Pipeline:
-        training = (data.augmentation, seed) if split == "train" else (None, None)
+        training = (data.augmentation, seed, relabel) if split == "train" else ()
         return Pipeline(data.load(split), data.mean, data.std, data.batch_size, placement, *training)
 
     return {split: make(split) for split in SPLITS if split != "validation" or data.validation}
