@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.backbones.base import Slot
 from attnbench.model import Classifier
 
 
@@ -45,7 +44,7 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     with net.attention.as_written():
         written = multiply_adds_by_module(net, channels, image_size)
     net.train(training)
-    inserted = inserted_modules(net)
+    inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: it is what is left beside the backbone
     outside = written[""] - written.get("backbone", 0) - written.get("backbone.classifier", 0)
     return Cost(
@@ -69,13 +68,3 @@ def multiply_adds_by_module(net: Classifier, channels: int, image_size: int) -> 
         for path, flops in counter.get_flop_counts().items()
     }
     return {**found, "": counter.get_total_flops() // 2}
-
-
-def inserted_modules(net: Classifier) -> list[str]:
-    """Paths of the modules that the attention inserted into the backbone."""
-    return [
-        f"backbone.{path}.{name}"
-        for path, slot in net.backbone.named_modules()
-        if isinstance(slot, Slot) and path in net.backbone.slot_paths
-        for name in slot
-    ]
