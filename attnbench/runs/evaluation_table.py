@@ -1,7 +1,9 @@
 """Evaluations in a table: a row each, and means over seeds."""
 
 from collections.abc import Sequence
+from statistics import mean
 
+from rich.markup import escape
 from rich.table import Table
 
 from attnbench.runs.evaluations import Entry, Evaluation, difference
@@ -15,22 +17,19 @@ NUMBERS = ("top-1", "recorded", "difference", "MACs", "img/s")
 def table_of(done: Sequence[Done]) -> Table:
     """A row for each evaluation, and one of means where several seeds were evaluated alike.
 
-    Settings have a column where they vary, else they are told below.
+    Settings are told below each run where they vary, else below the table.
     """
     first = done[0][0]
     vary = any(evaluation.settings != first.settings for evaluation, _ in done)
     table = make_table(caption=_caption(first, vary))
-    table.add_column("run", overflow="fold")
-    if vary:
-        table.add_column("settings", overflow="fold")
+    table.add_column("run", overflow="fold")  # the one column that may be narrow
     for column in NUMBERS:
         table.add_column(column, justify="right", no_wrap=True)
     for group in grouped(done):
         for evaluation, entry in group:
-            table.add_row(*_names(evaluation, vary), *_numbers(entry))
+            table.add_row(_name(evaluation, vary), *_numbers(entry))
         if len(group) > 1:
-            names = [f"  mean ± std of {len(group)} seeds", *([""] if vary else [])]
-            table.add_row(*names, *_means([entry for _, entry in group]), style="bold")
+            table.add_row(f"  mean ± std of {len(group)} seeds", *_means([entry for _, entry in group]), style="bold")
     return table
 
 
@@ -43,16 +42,17 @@ def grouped(done: Sequence[Done]) -> list[list[Done]]:
 
 
 def _caption(first: Evaluation, vary: bool) -> str:
-    settings = "" if vary else f"; settings: {', '.join(first.named_settings) or 'as trained'}"
+    settings = "" if vary else f"; settings: {escape(', '.join(first.named_settings)) or 'as trained'}"
     numbers = "test top-1 accuracy in %; MACs of one image, counted; img/s of one pass, measured once"
     return f"{first.checkpoint} checkpoint{settings}\n{numbers}"
 
 
-def _names(evaluation: Evaluation, settings: bool) -> list[str]:
-    run = evaluation.run.path
-    named = "\n".join(f"{key.rpartition('.')[2]}={value}" for key, value in sorted(evaluation.settings.items()))
-    shown_settings = [named or "as trained"] if settings else []
-    return [f"{run.parent.name}/{run.name}", *shown_settings]
+def _name(evaluation: Evaluation, settings: bool) -> str:
+    lines = [f"{evaluation.run.path.parent.name}/{evaluation.run.path.name}"]
+    if settings:
+        named = (f"  {key.rpartition('.')[2]}={value}" for key, value in sorted(evaluation.settings.items()))
+        lines += list(named) or ["  as trained"]
+    return escape("\n".join(lines))
 
 
 def _numbers(entry: Entry) -> list[str]:
@@ -67,5 +67,5 @@ def _numbers(entry: Entry) -> list[str]:
 
 
 def _means(entries: Sequence[Entry]) -> list[str]:
-    accuracies = ([entry[f"{name}/top1_accuracy"] for entry in entries] for name in ("test", "recorded"))
-    return [*map(spread, accuracies), spread([difference(entry) for entry in entries])]
+    tested, recorded = ([entry[f"{name}/top1_accuracy"] for entry in entries] for name in ("test", "recorded"))
+    return [spread(tested), f"{100 * mean(recorded):.2f}", spread([difference(entry) for entry in entries])]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from attnbench.config.compose import Composer
 from attnbench.config.expand import singles
@@ -113,7 +114,7 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
     for number, evaluation in enumerate(evaluations, 1):
         folder = shown(evaluation.run.path)
         try:
-            with console.status(f"evaluating {number} of {len(evaluations)}: {folder}"):
+            with console.status(f"evaluating {number} of {len(evaluations)}: {escape(folder)}"):
                 entry = evaluate(evaluation)
             done.append((evaluation, entry))
             keep(evaluation, entry)

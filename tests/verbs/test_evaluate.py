@@ -107,6 +107,13 @@ def test_several_values_are_several_evaluations(runs: list[RunFolder], say: Say)
         assert [entry["settings"].get("data.distractors") for entry in kept(run).values()] == [0, None, 16]
 
 
+def test_settings_are_told_as_they_are(runs: list[RunFolder], say: Say) -> None:
+    assert (
+        "settings: data.mean=[0.5], trainer.precision=fp32"
+        in say(str(runs[2].path), "trainer.precision=fp32", "data.mean=[0.5]")[1]
+    )  # sorted, and no markup
+
+
 def test_the_same_evaluation_again_replaces_its_entry(runs: list[RunFolder], say: Say) -> None:
     for _ in range(2):
         assert say(str(runs[2].path), "trainer.precision=fp32")[0] == 0
