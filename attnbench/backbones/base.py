@@ -85,7 +85,7 @@ class Backbone(nn.Module):
     None: all stages. Training always runs all.
     classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
     preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
-        2016), rather than one that a ReLU has passed.
+    2016), rather than one that a ReLU has passed.
     """
 
     points: dict[str, Point]

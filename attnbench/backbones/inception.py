@@ -2,8 +2,9 @@
 
 The paper says that its attention modules also work with Inception, "simplified" such that parameters and FLOPs stay
 "in the same scale" as those of AttentionNeXt-56: table 7 prints 31.9 M and 6.3 G for both. It gives no layers, and the
-authors released none. What is determined: the module and the layout of Attention-56 (a unit each before the first
-three stages' modules, three in the fourth), stages of 256 to 2048 channels, and that size.
+authors released none. That size is all it determines. From Attention-56 (table 2) we take the module, the layout (one
+unit before each of the first three stages' modules, three in the fourth) and stages of 256 to 2048 channels; the name
+counts three layers a unit, though the longest way through ours has four.
 
 The unit is ours: block A of Inception-ResNet (Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of
 Residual Connections on Learning", AAAI 2017, arXiv 1602.07261, figure 10). Of its three branches
