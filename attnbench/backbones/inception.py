@@ -15,8 +15,8 @@ Residual Connections on Learning", AAAI 2017, arXiv 1602.07261, figure 10). Of i
 
 the concatenation is projected to 4w channels by a 1x1 convolution, added to the shortcut, and passes a ReLU. Widths
 are quarters of the stage's w = 64 to 512 such that AttentionInception-56 has 32.1 M parameters and 6.26 GMACs.
-As there, BN and ReLU follow each convolution; unlike there, BN follows the projection too, so that the sum needs no
-scaling. A unit that halves the resolution does so in each branch's first 3x3 convolution, or its only 1x1.
+As there, BN and ReLU follow each convolution; unlike there, BN follows the projection too, and the residual is not
+scaled. A unit that halves the resolution does so in each branch's first 3x3 convolution, or its only 1x1.
 """
 
 from collections.abc import Sequence
