@@ -24,6 +24,8 @@ NARROW = {
     "preact basic": ("backbone=preact_resnet20", "backbone.width=8"),
     "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
     "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
+    "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
+    "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
 VARIANTS = {

@@ -19,6 +19,7 @@ from attnbench.attention.gated_mixture import mix_probabilities
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
@@ -46,6 +47,8 @@ def backbone(kind: str = "wrn") -> Backbone:
         return WideResNet(10, 1, CLASSES, stem_width=4)
     if kind == "preact":
         return PreActResNet(11, CLASSES, width=2, block="bottleneck")
+    if kind == "resnext":
+        return ResNeXt(11, 2, 2, CLASSES, width=4)
     return ResNet(int(kind), CLASSES, width=4)
 
 
@@ -522,7 +525,7 @@ def dropped(net: Classifier, stages: int) -> Classifier:
     return net
 
 
-@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18"])
+@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18", "resnext"])
 @pytest.mark.parametrize("tap", ["shared", "own"])
 @pytest.mark.parametrize("modules", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"net_output": "half"}, {"head_gates": False, "width": 2}], ids=str)
