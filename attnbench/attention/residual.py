@@ -26,6 +26,10 @@ Ours, as the paper does not tell: eq. 6 takes its moments per image (population 
 eq. 5 divides by at least 1e-12; modules stand at a stage's end, after both of its blocks on CIFAR. Local masks have the
 three blocks of section 4.1 and the same last layers; they do not have "the same number of FLOPs", as printed there.
 Attention-452 has 10.2 M parameters by the paper's own p, t, r; table 6 prints 8.6 M.
+
+The paper's networks normalise before they classify. Post-activation networks whose shortcuts are identities (resnet20
+to resnet110) do not, and as M begins near 1/2 each module makes their features half as large again: learning rates that
+suit them without modules are too high then. Use a pre-activation network, or clip gradients (`recipe.clip_norm=1`).
 """
 
 import math
