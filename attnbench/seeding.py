@@ -2,7 +2,7 @@
 
 import numpy as np
 
-STREAMS = ("order", "forward", "initial weights")
+STREAMS = ("order", "forward", "initial weights", "views")
 
 
 def derive_seed(seed: int, stream: str, *position: int) -> int:

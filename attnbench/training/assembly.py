@@ -13,8 +13,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from attnbench.build import build_model
 from attnbench.config.keys import flatten
 from attnbench.construct import construct, parameters_of
-from attnbench.data.base import SPLITS, DataSet, Split
-from attnbench.data.pipeline import Pipeline, Placement
+from attnbench.data.base import DataSet
+from attnbench.data.pipeline import Batches, Placement
 from attnbench.model import Classifier
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.seeding import derive_seed
@@ -33,8 +33,8 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     return net
 
 
-def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pipeline]:
-    """Load each split onto the device; `validation` is left out when no image is held out."""
+def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Batches]:
+    """Make each split's batches for the device; `validation` is left out when no image is held out."""
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(
         device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
@@ -44,11 +44,11 @@ def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pi
         world=distributed.world_size(hardware.devices),
     )
 
-    def make(split: Split) -> Pipeline:
-        training = (data.augmentation, seed) if split == "train" else (None, None)
-        return Pipeline(data.load(split), data.mean, data.std, data.batch_size, placement, *training)
-
-    return {split: make(split) for split in SPLITS if split != "validation" or data.validation}
+    try:
+        return {split: data.pipeline(split, placement, seed if split == "train" else None) for split in data.splits}
+    except BaseException:
+        data.close()
+        raise
 
 
 def make_callbacks(job: Job) -> list[Callback]:
