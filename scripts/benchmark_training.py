@@ -31,6 +31,7 @@ from torchvision import transforms
 from attnbench.backbones.base import Backbone, Taps
 from attnbench.config.compose import compose
 from attnbench.data.base import Arrays, DataSet, Split
+from attnbench.data.pipeline import Pipeline
 from attnbench.terminal import make_console, make_table
 from attnbench.training.module import TrainingModule
 from attnbench.training.plan import plan
@@ -139,7 +140,8 @@ def plain_loop(module: TrainingModule) -> Loop:
 
 def usual_loop(module: TrainingModule) -> Loop:
     """What most code does: a DataLoader with two workers, PIL, single precision, channels first."""
-    net, pipeline = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format), module.pipelines["train"]
+    net = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format)
+    pipeline = cast(Pipeline, module.pipelines["train"])
     optimizer, device = make_optimizer(net, module.recipe), module.device
     pictures = Pictures(random_arrays(pipeline.count, pipeline.height))
     options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": device.type == "cuda"}

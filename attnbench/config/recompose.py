@@ -20,7 +20,9 @@ KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
 """What of a run's values is taken over; the rest is of no use after training."""
 CHOSEN = ("backbone", "attention", "data")
 """Groups whose choice tells which keys there are."""
-TRAINING_ONLY = ("validation", "train_images", "padding", "padding_mode", "flip", "label_noise", "resampled")
+TRAINING_ONLY = (
+    "validation", "train_images", "padding", "padding_mode", "train_crop", "flip", "label_noise", "resampled"
+)  # fmt: skip
 """Keys of `data` that leave the test set as it is."""
 
 

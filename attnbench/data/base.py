@@ -4,16 +4,21 @@ Nothing here imports torch, so that data can be listed and checked quickly.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.errors import require, require_choice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attnbench.data.pipeline import Batches, Placement
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -74,7 +79,7 @@ class LabelNoise:
 
 
 class DataSet(ABC):
-    """A set of images small enough to live on the training device.
+    """A set of images; unless a subclass says otherwise, small enough to live on the training device.
 
     batch_size: training images per optimiser step, over all devices. validation: training images held out, balanced
     over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
@@ -102,12 +107,7 @@ class DataSet(ABC):
         resampled: bool = False,
     ) -> None:
         require(batch_size >= 1, "batch_size", batch_size, "must be at least 1")
-        require(
-            0 <= validation < self.train_images,
-            "validation",
-            validation,
-            f"must be from 0 to {self.train_images - 1}, as there are {self.train_images} training images",
-        )
+        self.require_validation(validation)
         for key, values in (("mean", mean), ("std", std)):
             require(len(values) == self.channels, key, values, f"must hold {self.channels} numbers, one a channel")
         require(min(std) > 0, "std", std, "must be positive")
@@ -117,6 +117,12 @@ class DataSet(ABC):
         require(reflectable, "padding", padding, f"must be below {self.image_size} to reflect")
         self.batch_size, self.validation = batch_size, validation
         self.mean, self.std = tuple(mean), tuple(std)
+
+    def require_validation(self, validation: int) -> None:
+        """Raise `OptionError` unless so many training images can be held out."""
+        most = self.train_images - 1
+        told = f"must be from 0 to {most}, as there are {self.train_images} training images"
+        require(0 <= validation <= most, "validation", validation, told)
 
     @property
     def num_classes(self) -> int:
@@ -131,9 +137,33 @@ class DataSet(ABC):
     def fingerprint(self) -> str:
         """Tells apart what lies at a location: name and split, or files with sizes. Part of a run's identity."""
 
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that hold images."""
+        return tuple(split for split in SPLITS if split != "validation" or self.validation)
+
     @abstractmethod
     def load(self, split: Split) -> Arrays:
         """Read one split into memory. `validation` is empty when nothing is held out."""
+
+    def pipeline(self, split: Split, placement: "Placement", seed: int | None = None) -> "Batches":
+        """Batches of a split: with a seed, shuffled and augmented for training; without, in order and as they are."""
+        from attnbench.data.pipeline import Pipeline
+
+        training = () if seed is None else (self.augmentation, seed, self.relabel(seed))
+        return Pipeline(self.load(split), self.mean, self.std, self.batch_size, placement, *training)
+
+    def relabel(self, seed: int) -> "Callable[[Tensor, int], Tensor]":
+        """Turns training labels (N,) and an epoch's number into those that the epoch shows.
+
+        Labels are wrong in training alone, if at all: other splits are measured against the truth.
+        """
+        from attnbench.data.noise import mislabel
+
+        return partial(mislabel, noise=self.noise, classes=self.num_classes, seed=seed)
+
+    def close(self) -> None:  # noqa: B027 - a set in memory holds nothing that must be let go
+        """End what pipelines of this set keep running."""
 
 
 class SplitDataSet(DataSet):
@@ -159,10 +189,10 @@ def hold_out(labels: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(labels))
     # rank of each image among its class, in random order: taking the lowest ranks first balances the classes
+    members = order[np.argsort(labels[order], kind="stable")]
+    classes, first = np.unique(labels[members], return_index=True)
     rank = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        rank[members] = np.arange(len(members))
+    rank[members] = np.arange(len(labels)) - first[np.searchsorted(classes, labels[members])]
     chosen = np.lexsort((labels, rank))[:count]
     mask = np.zeros(len(labels), dtype=np.bool_)
     mask[chosen] = True

@@ -5,6 +5,7 @@ seed and epoch alone: not on the device, on validation, or on how many batches a
 come from another generator, so that noise changes labels and nothing else.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,7 +31,58 @@ class Placement:
     world: int = 1
 
 
-class Pipeline:
+class Batches(ABC):
+    """A split as batches: what training asks of a pipeline.
+
+    count: images. batch_size: over all processes. seed: draws order and augmentation; None to evaluate.
+    skipped: images left out because they cannot be decoded.
+    """
+
+    count: int
+    batch_size: int
+    seed: int | None
+    placement: Placement
+    skipped = 0
+
+    def __len__(self) -> int:
+        """Batches an epoch. In training, a last batch with fewer than two images a process is left out."""
+        full, rest = divmod(self.count, self.batch_size)
+        if self.seed is not None and full and rest < 2 * self.placement.world:
+            return full
+        return full + bool(rest)
+
+    @property
+    def images(self) -> int:
+        """Images an epoch, over all processes."""
+        return min(self.count, len(self) * self.batch_size)
+
+    @abstractmethod
+    def epoch(self, number: int = 0) -> "Pass":
+        """Draw an epoch. Its order is the files' unless the pipeline has a seed."""
+
+
+class Pass(ABC):
+    """One pass over a split: batches by number, or all in turn."""
+
+    pipeline: Batches
+    order: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pipeline)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.batch(number) for number in range(len(self)))
+
+    def size(self, number: int) -> int:
+        """Images of a batch, over all processes."""
+        return min(self.pipeline.batch_size, self.pipeline.count - number * self.pipeline.batch_size)
+
+    @abstractmethod
+    def batch(self, number: int) -> Batch:
+        """Make this process's share of a batch."""
+
+
+class Pipeline(Batches):
     """Batches of a split that lives on the device.
 
     arrays: the split. mean, std: per channel, for values in [0, 1]. batch_size: over all processes.
@@ -65,18 +117,6 @@ class Pipeline:
         padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=mode)  # type: ignore[call-overload]
         return np.ascontiguousarray(padded)
 
-    def __len__(self) -> int:
-        """Batches an epoch. In training, a last batch with fewer than two images a process is left out."""
-        full, rest = divmod(self.count, self.batch_size)
-        if self.seed is not None and full and rest < 2 * self.placement.world:
-            return full
-        return full + bool(rest)
-
-    @property
-    def images(self) -> int:
-        """Images an epoch, over all processes."""
-        return min(self.count, len(self) * self.batch_size)
-
     def epoch(self, number: int = 0) -> "Epoch":
         """Draw an epoch. Its order is the files' unless the pipeline has a seed."""
         labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
@@ -90,8 +130,10 @@ class Pipeline:
         return Epoch(self, labels, order, offsets, flips if self.augmentation.flip else None)
 
 
-class Epoch:
-    """One pass over a split: batches by number, or all in turn."""
+class Epoch(Pass):
+    """One pass over a split that lives on the device."""
+
+    pipeline: Pipeline
 
     def __init__(
         self, pipeline: Pipeline, labels: Tensor, order: Tensor, offsets: Tensor | None, flips: Tensor | None
@@ -101,16 +143,6 @@ class Epoch:
         self.order = order.to(device)
         self.offsets = None if offsets is None else offsets.to(device)
         self.flips = None if flips is None else flips.to(device)
-
-    def __len__(self) -> int:
-        return len(self.pipeline)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self.batch(number) for number in range(len(self)))
-
-    def size(self, number: int) -> int:
-        """Images of a batch, over all processes."""
-        return min(self.pipeline.batch_size, self.pipeline.count - number * self.pipeline.batch_size)
 
     def batch(self, number: int) -> Batch:
         """Make this process's share of a batch."""

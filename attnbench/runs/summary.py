@@ -36,13 +36,15 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
     """Print a finished run: accuracy, size, speed, and where it lies."""
     head = "found finished" if found else f"finished in {duration(record['wall_seconds'])}"
     console.print(f"{head}: {shown(folder)}", soft_wrap=True)
-    best = record.get("test/best/top1_accuracy")
-    accuracy = f"  test top-1 accuracy  {record['test/top1_accuracy']:.2%} (last epoch)"
+    last, best = record["test/top1_accuracy"], record.get("test/best/top1_accuracy")
+    accuracy = f"  test top-1 accuracy  {last:.2%} (last epoch)" if last is not None else "  there is no test set"
     if best is not None:
         accuracy += f", {best:.2%} (best validation epoch, {record['best_epoch']} of {record['epochs']})"
     console.print(accuracy, soft_wrap=True)
     cost = f"  parameters {record['parameters']:,} · multiply-adds {big(record['multiply_adds'])} an image"
     console.print(f"{cost} · training {record['images_per_second']:,.0f} img/s", soft_wrap=True)
+    if skipped := record.get("data", {}).get("skipped_images"):
+        console.print(f"  left out, as they cannot be decoded: {skipped:,} images", soft_wrap=True)
     output = folder.parent.parent.parent
     console.print(f"  curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
     if found:

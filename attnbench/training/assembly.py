@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,8 +15,7 @@ from attnbench.build import build_model
 from attnbench.config.keys import flatten
 from attnbench.construct import construct, parameters_of
 from attnbench.data.base import SPLITS, DataSet, Split
-from attnbench.data.noise import mislabel
-from attnbench.data.pipeline import Pipeline, Placement
+from attnbench.data.pipeline import Batches, Placement
 from attnbench.model import Classifier
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.seeding import derive_seed
@@ -38,11 +36,8 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
 
 def make_pipelines(
     data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS
-) -> dict[str, Pipeline]:
-    """Load splits onto the device; `validation` is left out when no image is held out.
-
-    Labels are wrong in training alone, if at all: what is measured on the other splits is measured against the truth.
-    """
+) -> dict[str, Batches]:
+    """Make the batches of splits for the device; `validation` is left out when no image is held out."""
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(
         device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
@@ -52,13 +47,12 @@ def make_pipelines(
         world=distributed.world_size(hardware.devices),
     )
 
-    relabel = partial(mislabel, noise=data.noise, classes=data.num_classes, seed=seed)
-
-    def make(split: Split) -> Pipeline:
-        training = (data.augmentation, seed, relabel) if split == "train" else ()
-        return Pipeline(data.load(split), data.mean, data.std, data.batch_size, placement, *training)
-
-    return {split: make(split) for split in splits if split != "validation" or data.validation}
+    wanted = [split for split in data.splits if split in splits]
+    try:
+        return {split: data.pipeline(split, placement, seed if split == "train" else None) for split in wanted}
+    except BaseException:
+        data.close()
+        raise
 
 
 def make_callbacks(job: Job) -> list[Callback]:

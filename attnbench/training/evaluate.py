@@ -6,6 +6,7 @@ On the same machine and under the same settings it gives the recorded number exa
 import pickle
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -48,6 +49,8 @@ def check(evaluation: Evaluation) -> None:
     net = build_model_on_meta(config, data)
     guarded("trainer", lambda: check_layout(options, net))
     data.find()
+    if "test" not in data.splits:
+        raise UserError(f"data={config.choices['data']}: there is no test set to evaluate on")
     if complaint := misfit(weights_of(evaluation), net):
         told = " ".join(evaluation.named_settings) or "this version"
         raise UserError(f"{told}: the run's weights do not fit: {complaint}")
@@ -68,7 +71,7 @@ def evaluate(evaluation: Evaluation) -> Entry:
     )
     watch = Stopwatch()
     trainer = assembly.make_trainer(hardware, 1, False, [], [watch], run)
-    with stopped_by_termination(), interrupts_raised(trainer):
+    with closing(data), stopped_by_termination(), interrupts_raised(trainer):
         trainer.test(module, verbose=False)
     return describe(evaluation, module, hardware, data, blueprint) | watch.speed(module.pipelines["test"].count)
 

@@ -17,7 +17,7 @@ from torchmetrics import MetricCollection, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
-from attnbench.data.pipeline import Epoch, Pipeline
+from attnbench.data.pipeline import Batches, Pass
 from attnbench.model import Classifier
 from attnbench.seeding import derive_seed
 from attnbench.training.hardware import Hardware
@@ -28,7 +28,7 @@ from attnbench.training.recipe import Recipe, make_optimizer, smooth
 class Block:
     """A few consecutive batches of an epoch, made when they are asked for."""
 
-    def __init__(self, epoch: Epoch, start: int, stop: int) -> None:
+    def __init__(self, epoch: Pass, start: int, stop: int) -> None:
         self.epoch = epoch
         self.numbers = range(start, stop)
 
@@ -41,7 +41,7 @@ class Block:
 class Blocks:
     """An epoch as a sized iterable of blocks: what Lightning takes for a data loader."""
 
-    def __init__(self, epoch: Epoch, length: int) -> None:
+    def __init__(self, epoch: Pass, length: int) -> None:
         self.epoch, self.length = epoch, length
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class TrainingModule(pl.LightningModule):
     """
 
     def __init__(
-        self, net: Classifier, recipe: Recipe, hardware: Hardware, pipelines: dict[str, Pipeline], seed: int
+        self, net: Classifier, recipe: Recipe, hardware: Hardware, pipelines: dict[str, Batches], seed: int
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -121,7 +121,7 @@ class TrainingModule(pl.LightningModule):
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
-    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
+    def step(self, optimizer: torch.optim.Optimizer, epoch: Pass, number: int) -> tuple[Output, Step]:
         """Take one optimiser step, on batch `number` of an epoch."""
         images, labels = epoch.batch(number)
         rate = self.recipe.rate(self.steps_before + number, self.batches)

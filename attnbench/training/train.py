@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from types import FrameType
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ from attnbench.build import build_model_on_meta
 from attnbench.construct import build_data
 from attnbench.cost import count
 from attnbench.data.base import DataSet
-from attnbench.data.pipeline import Pipeline
+from attnbench.data.pipeline import Batches
 from attnbench.model import Classifier
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder
@@ -31,6 +31,7 @@ from attnbench.training.module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
 from attnbench.training.progress import ProgressBar
 
+TEST_METRICS = ("top1_accuracy", "top5_accuracy", "loss")
 Record = dict[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -76,7 +77,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
         callbacks.append(ProgressBar(console))
     trainer = assembly.make_trainer(hardware, recipe.epochs, validated, loggers, callbacks, run)
     module = TrainingModule(net, recipe, hardware, pipelines, job.seed)
-    with interrupts_raised(trainer):
+    with closing(data), interrupts_raised(trainer):
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         result = training_summary(rows) | {"peak_memory_bytes": peak_memory_bytes(hardware.device_type)}
         result |= test(trainer, module, run, result)
@@ -95,16 +96,22 @@ def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
     return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
 
 
-def describe(net: Classifier, data: DataSet, pipelines: dict[str, Pipeline]) -> Record:
+def describe(net: Classifier, data: DataSet, pipelines: dict[str, Batches]) -> Record:
     """What a record says of network and data."""
     images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
     cost = count(net, data.channels, data.image_size)
     found = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
-    return {**asdict(cost), "data": {**found, **images}}
+    skipped = sum(pipeline.skipped for pipeline in pipelines.values())
+    return {**asdict(cost), "data": {**found, **images, **({"skipped_images": skipped} if skipped else {})}}
 
 
 def test(trainer: pl.Trainer, module: TrainingModule, run: RunFolder, summary: Record) -> Record:
-    """Read the test set, once: for the last epoch's weights and for those of the best validation epoch."""
+    """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
+
+    Without a test set, the metrics are None.
+    """
+    if "test" not in module.pipelines:
+        return dict.fromkeys(f"test/{prefix}{name}" for prefix in ("", "best/") for name in TEST_METRICS)
     trainer.test(module, verbose=False)
     result = {f"test/{name}": value for name, value in module.test_metrics.items()}
     best_epoch = summary["best_epoch"]

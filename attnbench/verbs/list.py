@@ -9,6 +9,7 @@ from rich.table import Table
 
 from attnbench.config import folders as where
 from attnbench.config.help import shown_choices
+from attnbench.data.base import DataSet
 from attnbench.errors import UserError
 from attnbench.status import DONE
 from attnbench.terminal import make_console, make_table
@@ -84,8 +85,16 @@ def data_table(folders: Sequence[Path], root: str, config_dir: str | None) -> Ta
             state = "yes" if "root" in config["data"] else "bundled"
         except UserError:
             state = "no"
-        table.add_row(name, state, str(data.num_classes), f"{data.image_size}x{data.image_size}", where.describe(path))
+        table.add_row(name, state, _classes(data), f"{data.image_size}x{data.image_size}", where.describe(path))
     return table
+
+
+def _classes(data: DataSet) -> str:
+    """How many classes a set has; a dash where only its files could tell and they are not there."""
+    try:
+        return str(data.num_classes)
+    except UserError:
+        return "–"
 
 
 def list_runs(console: Console, output: Path) -> int:

@@ -15,6 +15,7 @@ from attnbench.data.pipeline import Pipeline, Placement
 from attnbench.training.assembly import make_pipelines
 from attnbench.training.hardware import resolve
 from attnbench.training.plan import make_trainer_options
+from tests.data.pictures import folder_set, write_folder
 
 COUNT = 40_000
 
@@ -134,6 +135,20 @@ def test_only_training_labels_are_wrong(data: str, own_folder: Path) -> None:
         true = torch.from_numpy(found.load(split).labels)[epoch.order[: len(shown)]]  # type: ignore[arg-type]
         wrong = (shown != true).double().mean().item()
         assert wrong == pytest.approx(0.5, abs=0.06) if split == "train" else wrong == 0
+
+
+def test_images_from_files_take_it(own_folder: Path) -> None:
+    """Labels change as those of an image set in memory do; the images stay the same."""
+    root = write_folder(own_folder / "set")
+    noisy, plain = folder_set(root, "data.label_noise=0.5", "data.workers=0"), folder_set(root, "data.workers=0")
+    made = [found.pipeline("train", Placement(torch.device("cpu")), 3) for found in (noisy, plain)]
+    (images, labels), (same, true) = (next(iter(pipeline.epoch(1))) for pipeline in made)
+    order = made[0].epoch(1).order[: len(labels)]
+    everything = torch.from_numpy(plain.listed("train").labels)
+    assert torch.equal(images, same)
+    assert torch.equal(true, everything[order])
+    assert torch.equal(labels, mislabel(everything, 1, noisy.noise, 3, seed=3)[order])
+    assert not torch.equal(labels, true)
 
 
 @pytest.mark.parametrize("data", ["digits", "cluttered_digits", "cifar10", "cifar100"])

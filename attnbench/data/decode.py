@@ -1,0 +1,126 @@
+"""From a file to its stored form: upright RGB of 8 bits, resized once.
+
+What becomes of images that are not plain RGB:
+
+- greyscale, palette, bilevel and YCbCr images are converted; CMYK as Pillow does it (Adobe's inverted kind included);
+- 16 bits a channel are scaled to 8 (Pillow's own conversion of 16-bit greyscale would clip nearly all of it to white);
+  32-bit and floating-point pixels have no known range and are refused;
+- transparent images are laid over white, as a page would show them;
+- EXIF's orientation is applied, so that the stored image is upright. torchvision's loader leaves it unapplied;
+- of an animation, the first frame counts.
+
+JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (libjpeg's scaled transform, Pillow's `draft`) where that is still no
+smaller than the stored form. Resizing is Pillow's bilinear filter with antialiasing, and sizes are torchvision's.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+FORM_VERSION = 1
+"""Part of the name of what is cached: raise it when the same file gives another stored form."""
+Image.init()  # loads all formats now, in the process that others are forked off
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by EXIF's orientation; from 5 on, height and width change places."""
+SIDEWAYS = {TURNS[number] for number in range(5, 9)}
+
+
+class BadImage(Exception):
+    """The bytes of a file are no image that can be decoded; the message says why."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How large images are stored: `resize` pixels for the shorter side, or, stretched, for both."""
+
+    resize: int
+    stretch: bool = False
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the stored form of an image."""
+        if self.stretch:
+            return self.resize, self.resize
+        longer = int(self.resize * max(height, width) / min(height, width))  # truncated, as torchvision's Resize does
+        return (self.resize, longer) if height <= width else (longer, self.resize)
+
+
+class Stored(NamedTuple):
+    """A stored form. pixels: (H, W, 3) uint8. height, width: of the upright image before it was resized."""
+
+    pixels: NDArray[np.uint8]
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Height and width, then those of the image before it was resized."""
+        return (*self.pixels.shape[:2], self.height, self.width)
+
+
+def decode(path: str, form: Form) -> Stored:
+    """Read, decode and resize one image. Raises `BadImage` for what cannot be decoded, and `OSError` for what cannot
+    even be read (a missing file, a broken disk), which says nothing about the image.
+    """
+    content = Path(path).read_bytes()
+    if not content:
+        raise BadImage("the file is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata and large pictures
+        try:
+            return _decode(content, form)
+        except UnidentifiedImageError:
+            raise BadImage("not an image of a known format") from None
+        except BadImage:
+            raise
+        except Exception as error:  # Pillow's decoders raise what they trip over: SyntaxError, struct.error, …
+            raise BadImage(str(error) or type(error).__name__) from error
+
+
+def _decode(content: bytes, form: Form) -> Stored:
+    with Image.open(io.BytesIO(content)) as image:
+        width, height = image.size
+        rows, columns = form.size(height, width)
+        image.draft(None, (columns, rows))
+        image.load()
+        turn = TURNS.get(orientation(image))
+        stored = to_rgb(image).resize((columns, rows), Image.Resampling.BILINEAR)
+    if turn is None:
+        return Stored(np.asarray(stored), height, width)
+    upright = np.asarray(stored.transpose(turn))
+    return Stored(upright, width, height) if turn in SIDEWAYS else Stored(upright, height, width)
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation; 1, upright, where there is none. Read after loading, as Pillow turns TIFFs then."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # metadata that cannot be read tells no orientation, and the pixels are whole
+        return 1
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Three channels of 8 bits. Raises `BadImage` for pixels of unknown range."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        values = np.asarray(image).astype(np.float32) / 257  # 65535 becomes 255
+        return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise BadImage(f"pixels of mode {image.mode} have no known range")
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        white = Image.new("RGBA", colours.size, "white")
+        return Image.alpha_composite(white, colours).convert("RGB")
+    return image.convert("RGB")

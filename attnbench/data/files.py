@@ -1,0 +1,123 @@
+"""Images as files: lists of paths with labels, read from folders, and what tells one list from another."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""What counts as an image; those that torchvision's `ImageFolder` takes."""
+SETTLED_NS = 2_000_000_000
+"""A folder changed less long ago than this may change again without its time of change showing it."""
+
+Names = NDArray[np.bytes_]
+"""File names as the system encodes them: of 1.28 million paths, texts would take four times the memory."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """One split as files.
+
+    root: the folder that paths start from. paths: (N,) relative to it. labels: (N,) int64.
+    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels of its upright image; None where
+    none are known.
+    """
+
+    root: Path
+    paths: Names
+    labels: NDArray[np.int64]
+    boxes: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> str:
+        """Where an image lies."""
+        return os.path.join(self.root, os.fsdecode(self.paths[index]))  # noqa: PTH118 - a million times
+
+    @classmethod
+    def none(cls, root: Path) -> "ImageFiles":
+        """A split without images."""
+        return cls(root, np.empty(0, np.bytes_), np.empty(0, np.int64))
+
+
+def read_classes(root: Path, split: str, classes: Sequence[str]) -> ImageFiles:
+    """All images below `root/split/<class>`, labelled by the class's place in `classes`; classes may be absent.
+
+    In the order of torchvision's `ImageFolder`: by class, then by name.
+    """
+    parts, labels = [np.empty(0, np.bytes_)], [np.empty(0, np.int64)]
+    for label, name in enumerate(classes):
+        folder = root / split / name
+        if folder.is_dir():
+            parts.append(images_below(os.fspath(folder), os.fsencode(f"{split}/{name}/")))
+            labels.append(np.full(len(parts[-1]), label, np.int64))
+    return ImageFiles(root, np.concatenate(parts), np.concatenate(labels))
+
+
+def images_below(folder: str, prefix: bytes = b"") -> Names:
+    """Names of all images in a folder and the folders below, each with `prefix` before it. Hidden ones do not count."""
+    files, folders = listing(folder)
+    below = (images_below(f"{folder}/{os.fsdecode(name)}", prefix + name + b"/") for name in folders)
+    parts: list[Names] = [np.char.add(prefix, files), *below]
+    return np.concatenate(parts)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; hidden ones (`.ipynb_checkpoints`) do not count."""
+    return [os.fsdecode(name) for name in listing(os.fspath(folder))[1]]
+
+
+def listing(folder: str) -> tuple[Names, Names]:
+    """Names of the images and of the folders in a folder, each sorted.
+
+    Remembered until the folder changes: a sweep asks for the same folders over and over.
+    """
+    changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
+    settled = time.time_ns() - changed > SETTLED_NS
+    return _remembered(folder, changed) if settled else _scan(folder)
+
+
+@cache
+def _remembered(folder: str, changed: int) -> tuple[Names, Names]:
+    return _scan(folder)
+
+
+def _scan(folder: str) -> tuple[Names, Names]:
+    files, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower().endswith(EXTENSIONS):
+                files.append(os.fsencode(entry.name))
+            elif entry.is_dir():
+                folders.append(os.fsencode(entry.name))
+    return np.array(sorted(files), np.bytes_), np.array(sorted(folders), np.bytes_)
+
+
+def digest(splits: Iterable[ImageFiles], every_size: bool) -> str:
+    """Hash of paths, labels and boxes, and of sizes: those of all files, or of the first one of each class.
+
+    The first ones of a well-known set are enough to tell the original from a copy of other resolution, and asking a
+    network's file system for the sizes of a million files takes minutes.
+    """
+    whole = hashlib.sha256()
+    for files in splits:
+        weighed = np.arange(len(files)) if every_size else np.unique(files.labels, return_index=True)[1]
+        sizes = [os.stat(files.path(index)).st_size for index in weighed]  # noqa: PTH116
+        for part in (b"\0".join(files.paths), files.labels, np.asarray(sizes, np.int64), files.boxes):
+            whole.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
+    return whole.hexdigest()[:16]
+
+
+def first_of(names: Sequence[str], count: int = 3) -> str:
+    """The first few of many names, for a message."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
