@@ -105,6 +105,18 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(own_folder: Path, monkeyp
         assert len(make().load("test")) == 50
 
 
+def test_an_interrupt_while_writing_leaves_nothing(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path, **arrays: np.ndarray) -> None:
+        path.write_bytes(arrays["images"].tobytes()[:1000])
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make().load("test")
+    assert not list((own_folder / "cache").iterdir())
+
+
 @settings(max_examples=20)
 @given(size=st.integers(8, 40))
 def test_enlarging_keeps_the_range_and_the_mean(size: int) -> None:
