@@ -87,6 +87,8 @@ class Backbone(nn.Module):
     exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
     None: all stages. Training always runs all.
     classifier: maps pooled features (B, F) to logits (B, L); identity when an attention replaces the head.
+    preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
+    2016), rather than one that a ReLU has passed.
     """
 
     points: dict[str, Point]
@@ -96,6 +98,7 @@ class Backbone(nn.Module):
     image_size: int | None = None
     exit_after: str | None = None
     classifier: nn.Module
+    preactivated: bool = False
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         """Map images (B, 3, H, W) to the final feature map (B, C, h, w), filling `taps` on the way."""

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -35,8 +36,10 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     return net
 
 
-def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pipeline]:
-    """Load each split onto the device; `validation` is left out when no image is held out.
+def make_pipelines(
+    data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS
+) -> dict[str, Pipeline]:
+    """Load splits onto the device; `validation` is left out when no image is held out.
 
     Labels are wrong in training alone, if at all: what is measured on the other splits is measured against the truth.
     """
@@ -55,7 +58,7 @@ def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Pi
         training = (data.augmentation, seed, relabel) if split == "train" else ()
         return Pipeline(data.load(split), data.mean, data.std, data.batch_size, placement, *training)
 
-    return {split: make(split) for split in SPLITS if split != "validation" or data.validation}
+    return {split: make(split) for split in splits if split != "validation" or data.validation}
 
 
 def make_callbacks(job: Job) -> list[Callback]:

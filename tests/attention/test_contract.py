@@ -26,6 +26,8 @@ NARROW = {
     "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
     "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
     "cluttered mnist cnn": ("backbone=cluttered_mnist_cnn", "backbone.width=8", "backbone.hidden=16"),
+    "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
+    "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 REFUSED = {
     "cluttered mnist cnn": {

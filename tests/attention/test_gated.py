@@ -20,6 +20,7 @@ from attnbench.backbones.base import Backbone
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
@@ -49,6 +50,8 @@ def backbone(kind: str = "wrn") -> Backbone:
         return ClutteredMNISTCNN(CLASSES)
     if kind == "preact":
         return PreActResNet(11, CLASSES, width=2, block="bottleneck")
+    if kind == "resnext":
+        return ResNeXt(11, 2, 2, CLASSES, width=4)
     return ResNet(int(kind), CLASSES, width=4)
 
 
@@ -531,7 +534,7 @@ def dropped(net: Classifier, stages: int) -> Classifier:
     return net
 
 
-@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18"])
+@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18", "resnext"])
 @pytest.mark.parametrize("tap", ["shared", "own"])
 @pytest.mark.parametrize("modules", [1, 2])
 @pytest.mark.parametrize("options", [{}, {"net_output": "half"}, {"head_gates": False, "width": 2}], ids=str)
