@@ -16,6 +16,8 @@ GOLDEN = {
     "experiment=bam_resnet50_cifar100": "cifar100-resnet50-bam-312f138305",
     "data=digits recipe=adamw recipe.epochs=3": "digits-resnet20-none-0832b66002",
     "callbacks=early_stopping": "cluttered_digits-resnet20-none-0229ddf52f",
+    "data=mnist": "mnist-resnet20-none-61c5ef40fc",
+    "experiment=gated_cluttered_mnist": "cluttered_mnist-cluttered_mnist_cnn-gated-63be6772ad",
 }
 
 
