@@ -13,6 +13,7 @@ from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
+from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.backbones.wrn import WideResNet
 from attnbench.errors import OptionError
 
@@ -25,6 +26,7 @@ FAMILIES: dict[str, Callable[..., Backbone]] = {
     "wrn": lambda **o: WideResNet(10, 1, 7, stem_width=4, **o),
     "resnext": lambda **o: ResNeXt(29, 2, 2, 7, width=4, **o),
     "resnext four stages": lambda **o: ResNeXt(20, 4, 2, 7, width=4, stem="imagenet", blocks=[1, 1, 1, 3], **o),
+    "wide resnet": lambda **o: WideImageNetResNet(18, 1.5, 7, width=4, stem="cifar", **o),
     "inception": lambda **o: InceptionResNet(7, width=4, blocks=[1, 2, 1], **o),
 }
 

@@ -1,0 +1,67 @@
+"""Parameters and multiply-adds of BAM's tables 3a and 3b, without and with BAM, and of torchvision's networks."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from attnbench.attention.bam import BAM
+from attnbench.attention.base import Attention
+from attnbench.backbones.base import Backbone
+from attnbench.backbones.wide_resnet import WideImageNetResNet
+from attnbench.cost import Cost, count
+from attnbench.model import Classifier
+
+Build = Callable[[], Backbone]
+
+# network, image, parameters; mega parameters and giga multiply-adds as printed; BAM's parameters (bam.md, section 1.4),
+# mega parameters and giga multiply-adds printed with BAM
+TABLES: dict[str, tuple[Build, int, int, float, float, int, float, float]] = {
+    "WideResNet18 x1.5": (
+        lambda: WideImageNetResNet(18, 1.5, 1000), 224, 25_875_816, 25.88, 3.87, 51_117, 25.93, 3.88,
+    ),
+    "WideResNet18 x2.0": (
+        lambda: WideImageNetResNet(18, 2.0, 1000), 224, 45_618_216, 45.62, 6.70, 90_331, 45.71, 6.72,
+    ),
+}  # fmt: skip
+
+# network, parameters and giga multiply-adds at 224 pixels as torchvision documents them
+TORCHVISION: dict[str, tuple[Build, int, float]] = {
+    "wide_resnet50_2": (lambda: WideImageNetResNet(50, 2, 1000), 68_883_240, 11.398),
+    "wide_resnet101_2": (lambda: WideImageNetResNet(101, 2, 1000), 126_886_696, 22.753),
+}
+
+
+@pytest.fixture(autouse=True)
+def on_meta() -> Iterator[None]:
+    with torch.device("meta"):
+        yield
+
+
+def cost_of(build: Build, image: int, attention: Attention | None = None) -> Cost:
+    return count(Classifier(build(), attention or Attention()), 3, image)
+
+
+def rounded(value: float, like: float) -> float:
+    """To as many digits as were printed."""
+    return round(value, max(len(f"{like}".partition(".")[2]), 2))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_networks_of_bams_tables(name: str) -> None:
+    build, image, parameters, mega, giga, added, mega_with, giga_with = TABLES[name]
+    plain, attended = cost_of(build, image), cost_of(build, image, BAM("official"))
+    assert plain.parameters == parameters
+    assert rounded(plain.parameters / 1e6, mega) == mega
+    assert rounded(plain.multiply_adds / 1e9, giga) == giga
+    assert attended.attention_parameters == added
+    assert rounded(attended.parameters / 1e6, mega_with) == mega_with
+    assert rounded(attended.multiply_adds / 1e9, giga_with) == giga_with
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_networks_of_torchvision(name: str) -> None:
+    build, parameters, giga = TORCHVISION[name]
+    cost = cost_of(build, 224)
+    assert cost.parameters == parameters
+    assert round(cost.multiply_adds / 1e9, 3) == giga
