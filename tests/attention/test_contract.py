@@ -14,7 +14,7 @@ from attnbench.build import build_model
 from attnbench.config import folders
 from attnbench.config.compose import compose
 from attnbench.construct import construct
-from attnbench.errors import OptionError
+from attnbench.errors import OptionError, UserError
 from attnbench.model import Classifier
 from tests.attention.toys import TOYS
 
@@ -25,6 +25,7 @@ NARROW = {
     "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
     "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
     "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
+    "densenet": ("backbone=densenet_bc16_4",),
     "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
@@ -62,6 +63,16 @@ VARIANTS = {
 NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
 ATTENTIONS = {**SHIPPED, **VARIANTS}
 
+OF_BLOCKS = ("residual", "extra_block", "own blocks")
+IN_RESIDUALS = ("se", "cbam", "eca", "timm")
+REFUSED = {
+    "densenet": {
+        **dict.fromkeys(OF_BLOCKS, "DenseNet has no block to build attention of"),
+        **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
+    },
+}
+"""Attentions that a backbone has no place for, and what is said of it."""
+
 Build = Callable[[], Classifier]
 
 
@@ -77,15 +88,24 @@ def from_toy(toy: str, backbone: str) -> Build:
     return lambda: Classifier(construct("backbone", config["backbone"], **shape), TOYS[toy]())
 
 
+def refused(attention: str, backbone: str) -> bool:
+    """Whether a pair, or the variant of an attention on a backbone, makes no sense."""
+    names = REFUSED.get(backbone, {})
+    return attention in names or attention.split(maxsplit=1)[0] in names
+
+
 def cases() -> list[object]:
     """Each attention on each family; the variants on one family only, unless slow tests are asked for."""
     found: list[object] = []
     for attention, backbone in itertools.product(ATTENTIONS, NARROW):
+        if refused(attention, backbone):
+            continue
         slow = attention in VARIANTS and backbone != "resnet basic"
         marks = [pytest.mark.slow] if slow else []
         found.append(pytest.param((from_config, attention, backbone), id=f"{attention} on {backbone}", marks=marks))
     for toy, backbone in itertools.product(TOYS, NARROW):
-        found.append(pytest.param((from_toy, toy, backbone), id=f"toy {toy} on {backbone}"))
+        if not refused(toy, backbone):
+            found.append(pytest.param((from_toy, toy, backbone), id=f"toy {toy} on {backbone}"))
     return found
 
 
@@ -217,6 +237,13 @@ def test_a_head_that_nothing_replaces_is_an_error() -> None:
     backbone.remove_classifier()
     with pytest.raises(NotImplementedError, match="classifies nothing"):
         Classifier(backbone, Attention())(torch.randn(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize(("backbone", "attention"), [(b, a) for b, found in REFUSED.items() for a in found])
+def test_pairs_that_make_no_sense_are_refused_with_the_reason(backbone: str, attention: str) -> None:
+    make = from_config if attention in ATTENTIONS else from_toy
+    with pytest.raises((UserError, NotImplementedError), match=REFUSED[backbone][attention]):
+        make(attention, backbone)()
 
 
 def test_no_attention_is_the_plain_network() -> None:

@@ -8,6 +8,7 @@ import torch
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
+from attnbench.backbones.densenet import DenseNet
 from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.cost import Cost, count
 from attnbench.model import Classifier
@@ -23,12 +24,17 @@ TABLES: dict[str, tuple[Build, int, int, float, float, int, float, float]] = {
     "WideResNet18 x2.0": (
         lambda: WideImageNetResNet(18, 2.0, 1000), 224, 45_618_216, 45.62, 6.70, 90_331, 45.71, 6.72,
     ),
+    "DenseNet-BC-100 k=12": (lambda: DenseNet(100, 12, 100), 32, 800_032, 0.8, 0.29, 42_974, 0.84, 0.30),
 }  # fmt: skip
 
 # network, parameters and giga multiply-adds at 224 pixels as torchvision documents them
 TORCHVISION: dict[str, tuple[Build, int, float]] = {
     "wide_resnet50_2": (lambda: WideImageNetResNet(50, 2, 1000), 68_883_240, 11.398),
     "wide_resnet101_2": (lambda: WideImageNetResNet(101, 2, 1000), 126_886_696, 22.753),
+    "densenet121": (lambda: DenseNet(121, 32, 1000, image_size=224), 7_978_856, 2.834),
+    "densenet161": (lambda: DenseNet(161, 48, 1000, image_size=224), 28_681_000, 7.728),
+    "densenet169": (lambda: DenseNet(169, 32, 1000, image_size=224), 14_149_480, 3.36),
+    "densenet201": (lambda: DenseNet(201, 32, 1000, image_size=224), 20_013_928, 4.291),
 }
 
 

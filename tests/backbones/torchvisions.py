@@ -1,19 +1,27 @@
 """Our networks against torchvision's: the same weights under other names must give the same logits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone
 
-RESNET_NAMES = {r"^stem\.0": "conv1", r"^stem\.1": "bn1", r"^stage(\d)\.block": r"layer\1.", "shortcut": "downsample",
-                "classifier": "fc"}  # fmt: skip
+Spelling = Mapping[str, str | Callable[[re.Match[str]], str]]
+"""What to replace, in turn, in our names to have torchvision's."""
+
+RESNET_NAMES: Spelling = {
+    r"^stem\.0": "conv1",
+    r"^stem\.1": "bn1",
+    r"^stage(\d)\.block": r"layer\1.",
+    "shortcut": "downsample",
+    "classifier": "fc",
+}
 
 
-def renamed(state: Mapping[str, Tensor], spelled: Mapping[str, str]) -> dict[str, Tensor]:
-    """Our state under torchvision's names: each pattern of `spelled`, in turn, replaced by its value."""
+def renamed(state: Mapping[str, Tensor], spelled: Spelling) -> dict[str, Tensor]:
+    """Our state under torchvision's names."""
     result = {}
     for name, tensor in state.items():
         for ours, theirs in spelled.items():
@@ -30,7 +38,7 @@ def stir_statistics(net: nn.Module) -> None:
 
 
 @torch.no_grad()
-def assert_same_logits(ours: Backbone, theirs: nn.Module, spelled: Mapping[str, str], images: Tensor) -> None:
+def assert_same_logits(ours: Backbone, theirs: nn.Module, spelled: Spelling, images: Tensor) -> None:
     """`theirs` may be on the meta device. Each weight must be found under its name, and none be left."""
     stir_statistics(ours)
     theirs.load_state_dict(renamed(ours.state_dict(), spelled), assign=True)
