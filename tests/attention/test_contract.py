@@ -26,6 +26,7 @@ NARROW = {
     "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
     "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
     "densenet": ("backbone=densenet_bc16_4",),
+    "mobilenet": ("backbone=mobilenet_v1", "backbone.alpha=0.125"),
     "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
@@ -61,6 +62,8 @@ VARIANTS = {
     "residual local": ("attention=residual", "attention.mask=local"),
 }
 NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
+PAIR_OPTIONS = {("residual", "mobilenet"): ("attention.mask_depth=[1,1]",)}
+"""Of 8x8 images, this backbone's first stage leaves 4x4."""
 ATTENTIONS = {**SHIPPED, **VARIANTS}
 
 OF_BLOCKS = ("residual", "extra_block", "own blocks")
@@ -70,6 +73,7 @@ REFUSED = {
         **dict.fromkeys(OF_BLOCKS, "DenseNet has no block to build attention of"),
         **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
     },
+    "mobilenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
 }
 """Attentions that a backbone has no place for, and what is said of it."""
 
@@ -78,7 +82,8 @@ Build = Callable[[], Classifier]
 
 def from_config(attention: str, backbone: str) -> Build:
     overrides = ["data=cifar10", *NARROW[backbone], *ATTENTIONS[attention]]
-    overrides += NARROW_OPTIONS.get(attention.split(maxsplit=1)[0], ())
+    kind = attention.split(maxsplit=1)[0]
+    overrides += [*NARROW_OPTIONS.get(kind, ()), *PAIR_OPTIONS.get((kind, backbone), ())]
     return lambda: build_model(compose(overrides))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attnbench.backbones.base import Backbone, Refined
 from attnbench.backbones.densenet import DenseNet
 from attnbench.backbones.inception import InceptionResNet
+from attnbench.backbones.mobilenet import MobileNet
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
@@ -30,6 +31,8 @@ FAMILIES: dict[str, Callable[..., Backbone]] = {
     "wide resnet": lambda **o: WideImageNetResNet(18, 1.5, 7, width=4, stem="cifar", **o),
     "densenet": lambda **o: DenseNet(22, 4, 7, **o),
     "densenet imagenet stem": lambda **o: DenseNet(21, 4, 7, stem="imagenet", blocks=[1, 2, 2, 3], **o),
+    "mobilenet": lambda **o: MobileNet(7, alpha=0.125, stem="cifar", **o),
+    "mobilenet imagenet stem": lambda **o: MobileNet(7, alpha=0.07, **o),
     "inception": lambda **o: InceptionResNet(7, width=4, blocks=[1, 2, 1], **o),
 }
 
@@ -194,6 +197,9 @@ def test_one_and_three_channels_and_any_size() -> None:
         (lambda: DenseNet(22, 12, 10, blocks="three"), "blocks"),
         (lambda: DenseNet(22, 0, 10), "growth"),
         (lambda: DenseNet(22, 12, 10, stem="big"), "stem"),
+        (lambda: MobileNet(10, alpha=0.03), "alpha"),
+        (lambda: MobileNet(10, alpha=100.0), "alpha"),
+        (lambda: MobileNet(10, stem="big"), "stem"),
         (lambda: WideResNet(11, 1, 10), "depth"),
         (lambda: WideResNet(10, 0, 10), "width"),
         (lambda: WideResNet(10, 1, 10, dropout=1.0), "dropout"),
