@@ -27,6 +27,7 @@ NARROW = {
     "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
     "densenet": ("backbone=densenet_bc16_4",),
     "mobilenet": ("backbone=mobilenet_v1", "backbone.alpha=0.125"),
+    "squeezenet": ("backbone=squeezenet1_1", "backbone.width=8"),
     "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
@@ -74,6 +75,7 @@ REFUSED = {
         **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
     },
     "mobilenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
+    "squeezenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
 }
 """Attentions that a backbone has no place for, and what is said of it."""
 
