@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from attnbench.attention.base import Attention
+from attnbench.backbones.vgg import VGG
 from attnbench.build import build_model
 from attnbench.config import folders
 from attnbench.config.compose import compose
@@ -28,6 +29,7 @@ NARROW = {
     "densenet": ("backbone=densenet_bc16_4",),
     "mobilenet": ("backbone=mobilenet_v1", "backbone.alpha=0.125"),
     "squeezenet": ("backbone=squeezenet1_1", "backbone.width=8"),
+    "vgg": ("backbone=vgg16", "backbone.depth=11", "backbone.width=8"),
     "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
@@ -76,6 +78,7 @@ REFUSED = {
     },
     "mobilenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
     "squeezenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
+    "vgg": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
 }
 """Attentions that a backbone has no place for, and what is said of it."""
 
@@ -162,7 +165,8 @@ def test_a_training_batch_of_one(build: Build) -> None:
 
 def test_maps_are_not_constant(build: Build) -> None:
     net = build()
-    output = net.output(torch.randn(4, 3, 32, 32))
+    side = 64 if isinstance(net.backbone, VGG) else 32  # of 32 pixels, its last map has one
+    output = net.output(torch.randn(4, 3, side, side))
     assert output.logits.shape == (4, 10)
     for name, values in net.maps(output).items():
         assert values.ndim == 4, name

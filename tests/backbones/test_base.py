@@ -16,6 +16,7 @@ from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.squeezenet import SqueezeNet
+from attnbench.backbones.vgg import VGG
 from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.backbones.wrn import WideResNet
 from attnbench.errors import OptionError
@@ -35,6 +36,8 @@ FAMILIES: dict[str, Callable[..., Backbone]] = {
     "mobilenet": lambda **o: MobileNet(7, alpha=0.125, stem="cifar", **o),
     "mobilenet imagenet stem": lambda **o: MobileNet(7, alpha=0.07, **o),
     "squeezenet": lambda **o: SqueezeNet(7, stem="cifar", **o),
+    "vgg": lambda **o: VGG(11, 7, width=32, head="linear", **o),
+    "vgg bn": lambda **o: VGG(11, 7, width=32, head="linear", batch_norm=True, **o),
     "inception": lambda **o: InceptionResNet(7, width=4, blocks=[1, 2, 1], **o),
 }
 
@@ -208,6 +211,11 @@ def test_one_and_three_channels_and_any_size() -> None:
         (lambda: SqueezeNet(10, width=0), "width"),
         (lambda: SqueezeNet(10, dropout=1.0), "dropout"),
         (lambda: SqueezeNet(10, stem="big"), "stem"),
+        (lambda: VGG(12, 10), "depth"),
+        (lambda: VGG(11, 10, width=0), "width"),
+        (lambda: VGG(11, 10, hidden=0), "hidden"),
+        (lambda: VGG(11, 10, dropout=1.0), "dropout"),
+        (lambda: VGG(11, 10, head="big"), "head"),
         (lambda: WideResNet(11, 1, 10), "depth"),
         (lambda: WideResNet(10, 0, 10), "width"),
         (lambda: WideResNet(10, 1, 10, dropout=1.0), "dropout"),

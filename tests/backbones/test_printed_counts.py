@@ -11,6 +11,7 @@ from attnbench.backbones.base import Backbone
 from attnbench.backbones.densenet import DenseNet
 from attnbench.backbones.mobilenet import MobileNet
 from attnbench.backbones.squeezenet import SqueezeNet
+from attnbench.backbones.vgg import VGG
 from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.cost import Cost, count
 from attnbench.model import Classifier
@@ -43,6 +44,12 @@ TORCHVISION: dict[str, tuple[Build, int, float]] = {
     "densenet161": (lambda: DenseNet(161, 48, 1000, image_size=224), 28_681_000, 7.728),
     "densenet169": (lambda: DenseNet(169, 32, 1000, image_size=224), 14_149_480, 3.36),
     "densenet201": (lambda: DenseNet(201, 32, 1000, image_size=224), 20_013_928, 4.291),
+    "squeezenet1_1": (lambda: SqueezeNet(1000), 1_235_496, 0.349),
+    "vgg11": (lambda: VGG(11, 1000), 132_863_336, 7.609),
+    "vgg16": (lambda: VGG(16, 1000), 138_357_544, 15.47),
+    "vgg13_bn": (lambda: VGG(13, 1000, batch_norm=True), 133_053_736, 11.308),
+    "vgg16_bn": (lambda: VGG(16, 1000, batch_norm=True), 138_365_992, 15.47),
+    "vgg19": (lambda: VGG(19, 1000), 143_667_240, 19.632),
 }
 
 

@@ -30,17 +30,18 @@ def renamed(state: Mapping[str, Tensor], spelled: Spelling) -> dict[str, Tensor]
     return result
 
 
-def stir_statistics(net: nn.Module) -> None:
-    """Move batch normalisation's running statistics away from 0 and 1, which would hide a layer that is left out."""
-    for name, buffer in net.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
-            buffer.uniform_(0.5, 1.5)
+def take_statistics(net: Backbone, images: Tensor) -> None:
+    """Set batch normalisation's running statistics to those of `images`: at 0 and 1 they hide a layer left out."""
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # the plain mean over batches, of which there is one
+    net.train().features(images)
 
 
 @torch.no_grad()
 def assert_same_logits(ours: Backbone, theirs: nn.Module, spelled: Spelling, images: Tensor) -> None:
     """`theirs` may be on the meta device. Each weight must be found under its name, and none be left."""
-    stir_statistics(ours)
+    take_statistics(ours, images)
     theirs.load_state_dict(renamed(ours.state_dict(), spelled), assign=True)
     logits = ours.eval().classify(ours.features(images))
     assert torch.allclose(logits, theirs.eval()(images), rtol=1e-4, atol=1e-4 * logits.abs().max().item())
