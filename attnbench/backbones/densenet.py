@@ -67,19 +67,19 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Halves channels and resolution; points `in`, `pre` (after BN-ReLU) and `out`."""
+    """Halves channels and resolution; points `in` (here `before`), `pre` (after BN-ReLU) and `out`."""
 
     def __init__(self, in_channels: int, at: int) -> None:
         super().__init__()
         out_channels = in_channels // 2
-        self.add_module("in", Slot(in_channels, at))
+        self.before = Slot(in_channels, at)  # `in`, a word of Python's grammar, makes torch.compile fail
         self.bn, self.pre = nn.BatchNorm2d(in_channels), Slot(in_channels, at)
         self.conv, self.out = conv1x1(in_channels, out_channels), Slot(out_channels, 2 * at)
 
     def preactivate(self, x: Tensor, taps: Taps | None) -> Tensor:
         """The BN-ReLU of (B, C, H, W)."""
-        x = self.get_submodule("in")(x, taps)
-        pre: Tensor = self.pre(F.relu(self.bn(x), inplace=True), taps)
+        x = self.bn(self.before(x, taps))
+        pre: Tensor = self.pre(F.relu(x, inplace=True), taps)
         return pre
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
@@ -127,7 +127,11 @@ class DenseNet(Backbone):
         )
         self.bn, self.classifier = nn.BatchNorm2d(channels), nn.Linear(channels, num_classes)
         initialise(self)
-        self.register_points({f"stage{index + 1}.pre": f"transition{index}.pre" for index in range(1, len(counts))})
+        between = range(1, len(counts))
+        self.register_points(
+            {f"transition{index}.in": f"transition{index}.before" for index in between}
+            | {f"stage{index + 1}.pre": f"transition{index}.pre" for index in between}
+        )
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         x = self.stem(x)

@@ -161,6 +161,19 @@ def test_a_removed_classifier_leaves_no_parameters(backbone: Backbone) -> None:
     assert sum(p.numel() for p in backbone.parameters()) == before - size
 
 
+@pytest.mark.slow
+def test_features_compile_in_place_as_one_graph(backbone: Backbone) -> None:
+    """With modules at every point."""
+    for point in backbone.points:
+        backbone.insert(point, Double(), "twice")
+    images = torch.randn(2, 3, 32, 32)
+    expected = backbone.eval().features(images)
+    backbone.compile(fullgraph=True, backend="aot_eager")
+    found = backbone.features(images)
+    assert torch.allclose(found.final, expected.final, rtol=1e-4, atol=1e-5 * expected.final.abs().max().item())
+    assert found.taps.keys() == expected.taps.keys()
+
+
 def test_bottlenecks_are_where_downsampling_follows(backbone: Backbone) -> None:
     if isinstance(backbone, DenseNet):  # before and after each transition
         between = range(1, len(backbone.stages))

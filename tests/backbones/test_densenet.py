@@ -46,7 +46,7 @@ def test_bam_stands_before_and_after_each_transition() -> None:
     assert [net.points[point].channels for point in net.bottlenecks] == [216, 108, 300, 150]
     assert [net.points[point].stride for point in net.bottlenecks] == [1, 2, 2, 4]
     inserted = [path for path in net.slot_paths if hasattr(net.get_submodule(path), "bam")]
-    assert sorted(inserted) == sorted(net.bottlenecks)
+    assert sorted(inserted) == sorted(point.replace(".in", ".before") for point in net.bottlenecks)
 
 
 def test_each_layer_reads_all_maps_before_it() -> None:
