@@ -218,6 +218,16 @@ def test_a_replaced_head_leaves_nothing_behind(name: str) -> None:
     assert count_parameters(net.backbone) == sum(p.numel() for p in backbone.parameters() if id(p) not in own)
 
 
+@pytest.mark.parametrize("attention", ["gated", "ggam", "bam"])
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_attentions_that_fit_train(attention: str, library: str) -> None:
+    net = build_model(compose([f"backbone={library}/resnet18", f"attention={attention}", "data=cifar10"]))
+    output = net.output(torch.randn(2, 3, 32, 32))
+    torch.stack(list(net.losses(output, torch.tensor([1, 2])).values())).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert net.maps(output)
+
+
 def test_the_backbones_own_layers_are_told_from_head_and_attention() -> None:
     plain = theirs("torchvision/resnet18")
     net = Classifier(ours("torchvision/resnet18"), BAM())
@@ -284,6 +294,7 @@ MISTAKES = {
     ("backbone=timm/hrnet_w18_small",): "it hands on a list",
     ("backbone=torchvision/alexnet",): "takes no images of 32x32: ",
     ("backbone=torchvision/resnet18", "attention=extra_block"): "has no block to build attention of",
+    ("backbone=torchvision/resnet18", "attention=residual"): "has no block to build attention of",
     ("backbone=timm/resnet18", "attention=gated", "attention.predict=modules"): "timm's runs as a whole",
     ("backbone=torchvision/shufflenet_v2_x1_0", "attention=se"): "has no residual blocks to refine",
     ("backbone=resnet20", "backbone.weights=default"): "default: there are none that come with this backbone",
