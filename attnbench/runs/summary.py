@@ -10,7 +10,7 @@ from rich.table import Table
 
 from attnbench.config.difference import differences
 from attnbench.runs.folder import Job, shown
-from attnbench.terminal import make_table
+from attnbench.terminal import make_table, of_all
 
 Record = dict[str, Any]
 
@@ -45,6 +45,9 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
     console.print(f"{cost} · training {record['images_per_second']:,.0f} img/s", soft_wrap=True)
     if skipped := record.get("data", {}).get("skipped_images"):
         console.print(f"  left out, as they cannot be decoded: {skipped:,} images", soft_wrap=True)
+    if all_classes := record.get("data", {}).get("all_classes"):
+        told = of_all(record["data"]["classes"], all_classes)
+        console.print(f"  on a part of the data set: {told} classes", soft_wrap=True)
     output = folder.parent.parent.parent
     console.print(f"  curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
     if found:
