@@ -42,5 +42,5 @@ class ImageNet(ImageFolder):
             found = sum(WNID.fullmatch(entry) is not None for entry in folders_in(folder))
             if found != CLASSES:
                 told = f"{folder} holds {found} folders of classes, not {CLASSES}"
-                raise UserError(f"data={self.name}: {told}; a part of ImageNet is data=image_folder")
+                raise UserError(f"data={self.name}: {told}; a part of it is data=image_folder")
         super().look()

@@ -1,9 +1,11 @@
 """Decoding images in worker processes, ahead of their use and in the order they are asked for."""
 
+import atexit
 import contextlib
 import os
 import signal
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +21,8 @@ from attnbench.data.files import ImageFiles
 
 CHUNK = 32
 """Images decoded as one task: small enough that all workers share in a batch, and that its buffer stays in caches."""
+PATIENCE_SECONDS = 15
+"""A worker that was asked to stop gives its parent so long to end it in good order."""
 MOST_WORKERS = 16
 """More decode faster than one GPU trains ImageNet's usual networks."""
 
@@ -103,6 +107,7 @@ class Reader:
     def __init__(self, decoder: Decoder, workers: int, ahead: int, pinned: bool = False) -> None:
         self.decoder, self.pinned = decoder, pinned
         self.images = self.ticket = 0
+        self._at_exit = False
         self._tasks = Tasks()
         self._loader = self._make_loader(workers, ahead) if workers else None
 
@@ -142,7 +147,11 @@ class Reader:
 
     def _start(self, loader: DataLoader[Decoded]) -> Iterator[Decoded]:
         with signals_held_back():
-            return iter(loader)
+            iterator = iter(loader)
+        if not self._at_exit:
+            self._at_exit = True
+            atexit.register(_close, weakref.ref(self))  # before torch's own, which would wait for each worker in turn
+        return iterator
 
     def close(self) -> None:
         """End all workers, at once."""
@@ -158,6 +167,12 @@ class Reader:
                 worker.kill()
 
 
+def _close(reference: "weakref.ref[Reader]") -> None:
+    reader = reference()
+    if reader is not None:
+        reader.close()
+
+
 def unchanged(answer: Any) -> Any:
     """What becomes of an answer: nothing."""
     return answer
@@ -165,10 +180,14 @@ def unchanged(answer: Any) -> Any:
 
 def leave_signals_to_the_parent(worker: int) -> None:
     """Ctrl-C and a batch system's request to stop reach every process of a run; the training process alone reacts,
-    and ends its workers. Should it be killed, they notice and end by themselves.
+    and ends its workers. Should it be killed, they notice and end by themselves; asked to stop, they wait for its
+    word, but not forever.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(PATIENCE_SECONDS))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 @contextlib.contextmanager
