@@ -28,7 +28,7 @@ class Point(NamedTuple):
 class Features(NamedTuple):
     """The result of a backbone's feature pass.
 
-    final: (B, C, H, W), the map that the classifier pools.
+    final: (B, C, H, W), the map that the classifier pools, or the last one before an early exit.
     taps: what inserted modules handed on, by `"<point>/<module>/<name>"`.
     """
 
@@ -81,7 +81,11 @@ class Backbone(nn.Module):
     bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
     num_classes: number of labels L.
     image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well.
+    exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
+    None: all stages. Training always runs all.
     classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
+    preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
+    2016), rather than one that a ReLU has passed.
     """
 
     points: dict[str, Point]
@@ -89,11 +93,20 @@ class Backbone(nn.Module):
     bottlenecks: tuple[str, ...]
     num_classes: int
     image_size: int | None = None
+    exit_after: str | None = None
     classifier: nn.Module
+    preactivated: bool = False
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         """Map images (B, 3, H, W) to the final feature map (B, C, h, w), filling `taps` on the way."""
         raise NotImplementedError
+
+    @property
+    def running_stages(self) -> tuple[str, ...]:
+        """The stages that a forward pass runs, shallow to deep."""
+        if self.training or self.exit_after is None:
+            return self.stages
+        return self.stages[: self.stages.index(self.exit_after) + 1]
 
     def forward(self, x: Tensor) -> Features:
         """Same as `features`; it is the forward pass so that `compile()` compiles just this."""

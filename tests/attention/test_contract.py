@@ -14,6 +14,7 @@ from attnbench.build import build_model
 from attnbench.config import folders
 from attnbench.config.compose import compose
 from attnbench.construct import construct
+from attnbench.errors import OptionError
 from attnbench.model import Classifier
 from tests.attention.toys import TOYS
 
@@ -23,6 +24,8 @@ NARROW = {
     "preact basic": ("backbone=preact_resnet20", "backbone.width=8"),
     "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
     "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
+    "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
+    "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
 }
 SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
 VARIANTS = {
@@ -109,6 +112,21 @@ def test_forward_and_backward_on_odd_sizes(build: Build, size: tuple[int, int]) 
         assert parameter.grad.isfinite().all(), name
 
 
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (32, 32)], ids=str)
+@pytest.mark.parametrize("backbone", ["resnet basic", "preact bottleneck"])
+@pytest.mark.parametrize("attention", SHIPPED)
+def test_the_papers_map_sizes(attention: str, backbone: str, size: tuple[int, int]) -> None:
+    net = from_config(attention, backbone)()
+    images = torch.randn(2, 3, *size)
+    if attention == "residual" and size == (7, 7):  # three poolings leave nothing of 7x7
+        with pytest.raises(OptionError, match="too many poolings for a map of 7x7"):
+            net(images)
+        return
+    loss_of(net, images).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert net.eval()(images).shape == (2, 10)
+
+
 def test_a_training_batch_of_one(build: Build) -> None:
     net = build().train()
     loss_of(net, torch.randn(1, 3, 32, 32)).backward()
@@ -172,6 +190,21 @@ def test_features_compile_in_place_as_one_graph(attention: str) -> None:
     net.backbone.compile(fullgraph=True, backend="aot_eager")
     assert torch.allclose(net(images), expected, atol=1e-5 * expected.abs().max().item())
     assert set(net.state_dict()) == names
+
+
+@pytest.mark.parametrize("attention", [name for name in SHIPPED if name != "ggam"])
+def test_the_whole_network_compiles_where_no_inner_gradient_is_needed(attention: str) -> None:
+    net = from_config(attention, "wrn")().train()
+    images, target = torch.randn(2, 3, 16, 16), torch.tensor([1, 2])
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack(list(net.losses(net.output(x), target).values())).sum()
+
+    expected = forward(images)
+    found = torch.compile(forward, fullgraph=True, backend="aot_eager")(images)
+    found.backward()
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 def test_a_replaced_head_leaves_no_dead_parameters() -> None:
