@@ -1,6 +1,7 @@
 """Fine-grained sets: joined by id, boxes where the objects are, and one line for every disagreement."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from attnbench.data import fine_grained
 from attnbench.data.base import Split
 from attnbench.data.pipeline import Placement
 from attnbench.errors import UserError
+from attnbench.training.recipe import Recipe
 from tests.data.fine_sets import BANNER, CLASSES, SAMPLES, fine_set, write_set
 
 NAMES = ("cub200", "stanford_cars", "stanford_dogs", "fgvc_aircraft")
@@ -254,11 +256,13 @@ def test_a_run_on_a_part_says_so(own_folder: Path, capsys: pytest.CaptureFixture
     options = ("data.root=.", "data.image_size=32", "data.resize=36", "data.workers=0", "data.batch_size=6")
     words = ("data=cub200", *options, "backbone.width=4", "recipe.epochs=1", "trainer.threads=1", "logger=none")
     assert main(["train", *words]) == 0
-    assert "on a part of the data set: 3 of 200 classes" in capsys.readouterr().out
+    assert "\n  on a part of the data set: 3 of 200 classes" in capsys.readouterr().out
     record = json.loads(next(own_folder.glob("outputs/runs/*/seed0/record.json")).read_text())
     assert {key: record["data"][key] for key in ("classes", "all_classes", "train_images", "test_images")} == {
         "classes": 3, "all_classes": 200, "train_images": 12, "test_images": 6,
     }  # fmt: skip
+    assert main(["train", "-m", *words, "sweep.jobs=1"]) == 0
+    assert "on a part of the data set: 3 of 200 classes" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -281,6 +285,37 @@ def test_label_files_are_read_once_until_they_change(
         reads.clear()
         assert len({fine_set(name, own_folder).fingerprint() for _ in range(2)}) == 1
         assert len(reads) == expected
+
+
+INPUTS = {
+    "one_cycle": (64, 256, False, 224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "gated_fine_grained": (64, 256, False, 224, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    "ggam_fine_grained": (32, 600, True, 448, [0.5] * 3, [0.5] * 3),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("recipe", "expected"), INPUTS.items())
+def test_the_papers_inputs(name: str, recipe: str, expected: tuple[Any, ...]) -> None:
+    data = compose([f"data={name}", f"recipe={recipe}"])["data"]
+    keys = ("batch_size", "resize", "stretch", "image_size", "mean", "std")
+    assert tuple(data[key] for key in keys) == expected
+    assert (data["train_crop"], data["flip"]) == ("random", True)
+
+
+@pytest.mark.parametrize("epoch", [0, 29, 30, 75, 99])
+def test_the_papers_rates(epoch: int) -> None:
+    found = {}
+    for paper in ("gated", "ggam"):
+        recipe = Recipe(**compose(["data=cub200", f"recipe={paper}_fine_grained"])["recipe"])
+        assert recipe.backbone_lr_factor == 0.1
+        assert recipe.weight_decay == 1e-4
+        rates = {recipe.lr * recipe.rate(epoch * 7 + step, 7) for step in range(7)}  # one rate an epoch
+        assert len(rates) == 1
+        found[paper] = rates.pop()
+    halvings = sum(epoch >= mark for mark in (30, 60, 90))
+    cosine = 0.05 * (1 + math.cos(math.pi * epoch / 300))  # the released script's, from 0.1
+    assert found == pytest.approx({"gated": 0.01 * 0.5**halvings, "ggam": cosine})
 
 
 @pytest.mark.slow
