@@ -129,6 +129,11 @@ class DataSet(ABC):
         """Number of labels."""
         return len(self.classes)
 
+    @property
+    def all_classes(self) -> int:
+        """Classes of the whole set: more than `num_classes` if only a part of it is on disk."""
+        return self.num_classes
+
     def find(self) -> None:  # noqa: B027 - a set that can always be made has nothing to look for
         """Raise `UserError` with what is missing, where it was looked for and how to get it, unless the set is
         there or can be made. Reads no images."""

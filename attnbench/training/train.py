@@ -105,7 +105,9 @@ def describe(net: Classifier, data: DataSet, pipelines: dict[str, Batches]) -> R
     """What a record says of network and data."""
     images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
     cost = count(net, data.channels, data.image_size)
-    found = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
+    found: Record = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
+    if data.all_classes != data.num_classes:
+        found["all_classes"] = data.all_classes  # a part of the set is no result on the set
     skipped = sum(pipeline.skipped for pipeline in pipelines.values())
     return {**asdict(cost), "data": {**found, **images, **({"skipped_images": skipped} if skipped else {})}}
 

@@ -12,7 +12,7 @@ from attnbench.config.help import shown_choices
 from attnbench.data.base import DataSet
 from attnbench.errors import UserError
 from attnbench.status import DONE
-from attnbench.terminal import make_console, make_table
+from attnbench.terminal import make_console, make_table, of_all
 from attnbench.verbs.arguments import Parser, wants_help
 
 HELP = """\
@@ -92,7 +92,7 @@ def data_table(folders: Sequence[Path], root: str, config_dir: str | None) -> Ta
 def _classes(data: DataSet) -> str:
     """How many classes a set has; a dash where only its files could tell and they are not there."""
     try:
-        return str(data.num_classes)
+        return of_all(data.num_classes, data.all_classes)
     except UserError:
         return "–"
 
