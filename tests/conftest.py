@@ -72,7 +72,6 @@ def real_data() -> str:
     """The folder of real data sets, for slow tests."""
     folder = os.environ.get("ATTNBENCH_DATA")
     if not folder:
-        pytest.skip(
-            "ATTNBENCH_DATA is unset: name a folder with cifar-10-batches-py, cifar-100-python and CUB_200_2011"
-        )
+        held = "cifar-10-batches-py, cifar-100-python, MNIST and CUB_200_2011"
+        pytest.skip(f"ATTNBENCH_DATA is unset: name a folder with {held}")
     return folder

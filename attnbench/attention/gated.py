@@ -22,12 +22,14 @@ Its faults are not followed: it cannot train on a batch of one, regularise a 1x1
 its WRN has one more BN-ReLU, after the stem, than the net it is compared with. Both variants work here.
 
 Ours: figure 2b draws the global gates' score under an attention mask, on a map that need not have one; as in the
-released code they read the averaged last map. Sigmoid masks are averaged over positions, not summed, as a sum grows
-with the image. The regulariser is averaged over levels. `stop_gradients` cuts both the modules' and the gates' input.
+released code they read what the classifier reads: the averaged last map, or hidden units. Sigmoid masks are averaged
+over positions, not summed, as a sum grows with the image. The regulariser is averaged over levels. `stop_gradients`
+cuts both the modules' and the gates' input.
 
 Early exit (`predict=modules`): the journal version claims up to 10 % less computation for a prediction that reaches no
 fully connected layer; its code is not released. Evaluation then ends at the deepest module in use. Where that is the
-last map, gates among the modules weigh them; before it there is no map for the gates to read, and the mean is taken.
+last map, gates among the modules weigh them; before it there is no map for the gates to read, and the mean is taken. It
+is taken too where the gates read hidden units, which are such a layer.
 """
 
 from collections.abc import Iterator
@@ -68,7 +70,7 @@ class Gated(Attention):
     out (`none`). regulariser: `published`, `official`, `none`, times regulariser_weight. stop_gradients: modules and
     gates do not train the backbone. tap: the backbone's activated map (`shared`; of pre-activation networks the
     pre-activation of the next stage), or its sum through a BN-ReLU of the module's own (`own`). deepest: the level of
-    the deepest module, `last`, `before_last`, or `auto`: the last of three, before the last of four (as released).
+    the deepest module, `last`, `before_last`, or `auto`: before the last of four, else the last (as released).
     predict: `all`, or in evaluation `modules` alone: the shallowest `exit_modules` of them (`auto`: all), and nothing
     that they do not need is computed. form: `pooled` or `direct`, the same values.
     """
@@ -140,7 +142,7 @@ class Gated(Attention):
 
     def attach(self, backbone: Backbone) -> None:
         stages = backbone.stages
-        self.at_end = self.deepest == "last" or (self.deepest == "auto" and len(stages) <= 3)
+        self.at_end = self.deepest == "last" or (self.deepest == "auto" and len(stages) != 4)
         levels = stages if self.at_end else stages[:-1]
         require(self.depth <= len(levels), "depth", self.depth, f"this backbone has {len(levels)} levels for modules")
         if self.net_output == "none" and self.global_gates == "none" and not self.at_end:
@@ -151,9 +153,9 @@ class Gated(Attention):
             backbone.exit_after = levels[-self.depth :][self.used - 1]
         self.sees_final = self.at_end and self.used == self.depth
         if self.net_output == "none":
-            backbone.remove_classifier()
+            backbone.remove_classifier(keep_pooled=self.global_gates != "none")
         if self.global_gates != "none":
-            self.gate = self._make_gate(backbone.points[f"{stages[-1]}.out"].channels)
+            self.gate = self._make_gate(backbone.pooled_channels)
 
     def _add_level(self, backbone: Backbone, stage: str) -> None:
         point = f"{stage}.out"
@@ -166,11 +168,11 @@ class Gated(Attention):
         options = (self.width, self.kernel, self.mask, self.head_gates, self.tap == "own", self.form)
         self.heads[stage] = AttentionModule(channels, backbone.num_classes, *options)
 
-    def _make_gate(self, channels: int) -> nn.Module:
-        """Scores of the global gates: (B, C) to (B, N)."""
+    def _make_gate(self, features: int) -> nn.Module:
+        """Scores of the global gates: (B, F) to (B, N)."""
         count = self._hypotheses(self.depth) + (self.net_output == "gated")
         require(count > 1, "global_gates", self.global_gates, "weigh a single hypothesis here: set them to none")
-        linear = nn.Linear(channels, count, bias=False)
+        linear = nn.Linear(features, count, bias=False)
         nn.init.kaiming_normal_(linear.weight)
         return nn.Sequential(linear, BatchNorm1d(count)) if self.gate_norm else linear
 
@@ -203,13 +205,12 @@ class Gated(Attention):
 
         A prediction that leaves before the last map has nothing to read them from: its hypotheses weigh the same.
         """
-        final, early = features.final, not (self.needs_logits or self.sees_final)
+        final, pooled, early = features.final, features.pooled, not (self.needs_logits or self.sees_final)
         modules = self._hypotheses(self.used if early else self.depth)
-        if self.gate is None or early:
+        if self.gate is None or pooled is None or early:
             count = modules + (self.net_output == "gated" and not alone)
             gates = precise(final).new_full((len(final), count), 1 / count)
         else:
-            pooled = final.mean((2, 3))
             scores = precise(torch.tanh(self.gate(pooled.detach() if self.stop_gradients else pooled)))
             gates = GATES[self.global_gates](scores[:, :modules] if alone else scores)
         if self.net_output == "half" and not alone:

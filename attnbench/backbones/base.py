@@ -5,10 +5,13 @@ inside one compiled graph: `features(x)` gives the final feature map and whateve
 `classify(features)` gives logits. `backbone.compile()` compiles the features in place and leaves the head eager.
 """
 
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from torch import Tensor, nn
+
+from attnbench.errors import OptionError
 
 Taps = dict[str, Tensor]
 """What inserted modules hand on during one forward pass: `"<point>/<module>/<name>"` -> tensor."""
@@ -30,10 +33,12 @@ class Features(NamedTuple):
 
     final: (B, C, H, W), the map that the classifier pools, or the last one before an early exit.
     taps: what inserted modules handed on, by `"<point>/<module>/<name>"`.
+    pooled: (B, F), what the classifier reads of the map; None where no such thing was computed (see `pool`).
     """
 
     final: Tensor
     taps: Taps
+    pooled: Tensor | None = None
 
 
 class Refined(NamedTuple):
@@ -80,10 +85,13 @@ class Backbone(nn.Module):
     stages: names of the stages, shallow to deep.
     bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
     num_classes: number of labels L.
-    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well.
+    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well, unless
+    hidden layers of the head fix it.
     exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
     None: all stages. Training always runs all.
-    classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
+    classifier: maps pooled features (B, F) to logits (B, L); identity when an attention replaces the head.
+    head_paths: paths of the modules that make logits of the final map.
+    unused: beginnings of names, in files of weights, that this backbone has no layers for, and needs none.
     preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
     2016), rather than one that a ReLU has passed.
     """
@@ -95,6 +103,8 @@ class Backbone(nn.Module):
     image_size: int | None = None
     exit_after: str | None = None
     classifier: nn.Module
+    head_paths: tuple[str, ...] = ("classifier",)
+    unused: tuple[str, ...] = ()
     preactivated: bool = False
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
@@ -111,7 +121,21 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Features:
         """Same as `features`; it is the forward pass so that `compile()` compiles just this."""
         taps: Taps = {}
-        return Features(self.trunk(x, taps), taps)
+        final = self.trunk(x, taps)
+        return Features(final, taps, self.pool(final))
+
+    def pool(self, final: Tensor) -> Tensor | None:
+        """What the classifier reads (B, F) of the final map (B, C, h, w): here its global average.
+
+        A backbone with hidden layers before the classifier has them here. It gives None when they are removed, and in
+        an evaluation that ends before them (`exit_after`).
+        """
+        return final.mean((2, 3))
+
+    @property
+    def pooled_channels(self) -> int:
+        """F, the length of what the classifier reads."""
+        return self.points[f"{self.stages[-1]}.out"].channels
 
     def features(self, x: Tensor) -> Features:
         """Compute the final feature map and the taps of images `x` (B, C, H, W)."""
@@ -119,8 +143,8 @@ class Backbone(nn.Module):
         return features
 
     def classify(self, features: Features) -> Tensor:
-        """Turn features into logits (B, L): global average pooling, then the classifier."""
-        logits: Tensor = self.classifier(features.final.mean((2, 3)))
+        """Turn features into logits (B, L)."""
+        logits: Tensor = self.classifier(features.pooled)
         return logits
 
     @property
@@ -128,8 +152,11 @@ class Backbone(nn.Module):
         """False once an attention has replaced the head."""
         return not isinstance(self.classifier, nn.Identity)
 
-    def remove_classifier(self) -> None:
-        """Leave classification to an attention that has a head of its own; no dead parameters stay behind."""
+    def remove_classifier(self, keep_pooled: bool = False) -> None:
+        """Leave classification to an attention that has a head of its own; no dead parameters stay behind.
+
+        keep_pooled: the attention reads `Features.pooled`, so hidden layers before the classifier stay.
+        """
         self.classifier = nn.Identity()
 
     def make_block(self, stage: str) -> nn.Module:
@@ -143,6 +170,45 @@ class Backbone(nn.Module):
     def match(self, pattern: str) -> list[str]:
         """Names of the points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
         return [name for name in self.points if fnmatchcase(name, pattern)]
+
+    def own_modules(self, until: str) -> Iterator[nn.Module]:
+        """The modules, none of them inserted, that run up to the end of a stage, or of the `stem`, each once.
+
+        Raises `KeyError` if the backbone has no such part.
+        """
+        parts = self.parts
+        if until not in parts:
+            raise KeyError(until)
+        inserted = {id(m) for path in self.slot_paths for m in self.get_submodule(path).modules()}
+        for part in parts[: parts.index(until) + 1]:
+            yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what runs one after the other: the stem, where it is a module of its own, and the stages."""
+        return (*(name for name, _ in self.named_children() if name == "stem"), *self.stages)
+
+    # weights from elsewhere
+
+    def expect_weights(self, weights: str | None) -> None:
+        """Be told where weights are to come from: None, a file, or `default`, the library's own.
+
+        Raises `OptionError` if there are none.
+        """
+        if weights == "default":
+            raise OptionError("weights", weights, "there are none that come with this backbone: name a file")
+
+    def default_weights(self) -> str:
+        """The name of the weights that `default` stands for."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def fetch_default_weights(self) -> Mapping[str, Tensor]:
+        """The weights that `default` stands for, downloaded if need be."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of this network, under this backbone's names, as it may be found in files."""
+        return dict(state)
 
     @property
     def slot_paths(self) -> set[str]:

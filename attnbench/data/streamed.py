@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attnbench.data.bad import bad_images, checked, in_order, report
 from attnbench.data.base import Split
-from attnbench.data.cluttered import cache_folder
+from attnbench.data.cache import cache_folder
 from attnbench.data.crops import crop
 from attnbench.data.decode import FORM_VERSION
 from attnbench.data.pipeline import Batch, Batches, Pass, Placement

@@ -12,6 +12,7 @@ import torch
 import yaml
 from rich.console import Console
 
+from attnbench import weights
 from attnbench.build import build_model_on_meta
 from attnbench.construct import build_data
 from attnbench.cost import count
@@ -67,7 +68,11 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     pipelines = assembly.make_pipelines(data, hardware, job.seed)
     validated = "validation" in pipelines
     checkpoint, rows = where_to_resume(run)
+    left_out = weights.load(job.config, net.backbone) if checkpoint is None else []
     if recorder:
+        if left_out:
+            said = f"attnbench: weights are loaded, but for {', '.join(left_out)}"
+            (console or Console()).print(said, soft_wrap=True)
         write_atomically(run.config_file, yaml.safe_dump(job.config.values, sort_keys=False))
         run.write_rows(rows)
         recorder.write("running", resolved=hardware.as_dict(), **describe(blueprint, data, pipelines))

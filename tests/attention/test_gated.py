@@ -17,6 +17,7 @@ from attnbench.attention.gated import Gated
 from attnbench.attention.gated_heads import REGULARISERS, AttentionModule, scores_from_maps, scores_from_pooled
 from attnbench.attention.gated_mixture import mix_probabilities
 from attnbench.backbones.base import Backbone
+from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
@@ -45,6 +46,8 @@ CASES: dict[str, dict[str, Any]] = {
 def backbone(kind: str = "wrn") -> Backbone:
     if kind == "wrn":
         return WideResNet(10, 1, CLASSES, stem_width=4)
+    if kind == "digits":
+        return ClutteredMNISTCNN(CLASSES)
     if kind == "preact":
         return PreActResNet(11, CLASSES, width=2, block="bottleneck")
     if kind == "resnext":
@@ -478,11 +481,17 @@ def test_cost_on_cifar100_and_narrower_networks() -> None:
     assert [a.attention_parameters / 1e6 for a in added] == pytest.approx([0.195, 1.65], abs=0.005)
 
 
+def digits_network(**options: Any) -> Classifier:
+    """Gated attention on the digits network, as released, at four levels."""
+    return Classifier(ClutteredMNISTCNN(10), Gated(**{"variant": "official", "depth": 4, **options}))
+
+
 @pytest.mark.parametrize(("width", "parameters"), [(1, 49_674), (2, 98_058), (4, 194_826)])
 def test_parameters_on_the_digits_network(width: int, parameters: int) -> None:
     """Four levels of 64, 128, 128, 128 channels; the gate reads 256 hidden units, five scores, with BN."""
-    heads = [AttentionModule(c, 10, width, 3, "softmax", True, False, "pooled") for c in (64, 128, 128, 128)]
-    assert sum(map(count_parameters, heads)) + 256 * 5 + 2 * 5 == parameters
+    with torch.device("meta"):
+        cost = count(digits_network(width=width), 1, 40)
+    assert (cost.parameters, cost.attention_parameters) == (916_460 + parameters, parameters)
 
 
 @pytest.mark.parametrize(("kernel", "mega"), [(3, 3.9), (1, 0.44)])
@@ -591,6 +600,38 @@ def test_cost_of_an_early_exit() -> None:
     assert multiply_adds(**late, predict="modules", exit_modules=2) == multiply_adds(**early, predict="modules")
 
 
+@torch.no_grad()
+def test_gates_of_the_digits_network_read_its_hidden_units() -> None:
+    net = randomised(digits_network())
+    output = net.output(torch.rand(3, 1, 40, 40, dtype=torch.float64))
+    assert output.features.pooled is not None
+    assert output.features.pooled.shape == (3, 256)
+    for image, hidden in enumerate(output.features.pooled):
+        expected = gates_by_hand(net, hidden, 5)
+        assert torch.allclose(output.extras["gates"][image], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("modules", [3, "auto"])
+@torch.no_grad()
+def test_an_early_exit_of_the_digits_network_reaches_no_linear_layer(modules: int | str) -> None:
+    """Neither the gates, which read hidden units, nor the classifier: the modules' mean, even at the last map."""
+    net = randomised(digits_network(predict="modules", exit_modules=modules))
+    used, behind = (4, 0) if modules == "auto" else (3, 1)
+    x = torch.rand(2, 1, 40, 40, dtype=torch.float64)
+    whole = randomised(digits_network())
+    whole.load_state_dict(net.state_dict())
+    each = [heads_of(whole, x, stage) for stage in list(attention(whole).points)[:used]]
+    body: Any = net.backbone
+    for module in (body.hidden, body.classifier, attention(net).gate, *([body.stage5] if behind else [])):
+        for parameter in module.parameters():
+            parameter.fill_(math.nan)
+    expected = torch.cat(each, 1).log_softmax(-1).mean(1)
+    assert torch.allclose(net(x), expected, atol=1e-12)
+    saved = count(digits_network(), 1, 40).multiply_adds - count(net.float(), 1, 40).multiply_adds
+    last = 16 * 9 * 128**2 * behind + 16 * 9 * 128 * 4 * 12 * behind
+    assert saved == 2048 * 256 + 256 * 10 + 256 * 5 + last
+
+
 # places, sizes, precision, compilation, copies
 
 
@@ -603,6 +644,8 @@ def test_cost_of_an_early_exit() -> None:
         ("20", {}, {"stage1": "stage1.out", "stage2": "stage2.out", "stage3": "final"}),
         ("18", {}, {"stage1": "stage1.out", "stage2": "stage2.out", "stage3": "stage3.out"}),
         ("18", {"deepest": "last", "depth": 1}, {"stage4": "final"}),
+        ("digits", {"depth": 2}, {"stage4": "stage4.out", "stage5": "final"}),
+        ("digits", {"depth": 1, "deepest": "before_last"}, {"stage4": "stage4.out"}),
     ],
 )
 def test_places(kind: str, options: dict[str, Any], points: dict[str, str]) -> None:

@@ -91,6 +91,9 @@ def test_names_that_hold_values_are_spelled_out() -> None:
     assert short.values == long.values
     assert short.identity == long.identity
     assert compose(["backbone.depth=40", "backbone=wrn16_4"])["backbone"]["depth"] == 40
+    for library, name in (("torchvision", "resnet50"), ("timm", "resnet50.a1_in1k")):
+        short, long = compose([f"backbone={library}/{name}"]), compose([f"backbone={library}", f"backbone.name={name}"])
+        assert short.values == long.values
 
 
 def test_the_last_of_two_choices_counts() -> None:
