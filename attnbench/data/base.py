@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ class Arrays:
     """One split in memory.
 
     images: (N, H, W, C) uint8. labels: (N,) int64.
-    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known.
+    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known,
+    NaN where those of some images are not.
     """
 
     images: NDArray[np.uint8]
@@ -66,8 +67,13 @@ class DataSet(ABC):
     over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
 
     A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
-    images including those held out.
+    images including those held out. For lists of data sets it may declare `counts`, the published numbers of training
+    and test images, `terms`, its licence or terms of use in a few words, and `source`, how to get it.
     """
+
+    counts: ClassVar[tuple[int, ...]] = ()
+    terms: ClassVar[str] = ""
+    source: ClassVar[str] = ""
 
     classes: tuple[str, ...]
     image_size: int
