@@ -55,7 +55,8 @@ class Adience(ReleasedDataSet):
     name = "adience"
     folder = "adience"
     needed = tuple(f"fold_{fold}_data.txt" for fold in range(FOLDS))
-    terms = "research only; faces of Flickr users under Creative Commons licences"
+    counts = (26_580,)
+    terms = "research only; photos from Flickr under Creative Commons licences"
     source = "given on registration by the Open University of Israel, page of Adience"
 
     def __init__(self, task: str = "age", fold: int = 0, faces: str = "aligned", **options: Any) -> None:
@@ -63,12 +64,16 @@ class Adience(ReleasedDataSet):
         require(0 <= fold < FOLDS, "fold", fold, f"must be from 0 to {FOLDS - 1}")
         require_choice("faces", faces, tuple(PREFIXES))
         self.task, self.fold, self.faces = task, fold, faces
-        self.needed, self.all_classes = (*type(self).needed, faces), len(CLASSES[task])
+        self.needed = (*type(self).needed, faces)
         super().__init__(**options)
 
     @property
     def num_classes(self) -> int:
-        return self.all_classes
+        return len(CLASSES[self.task])
+
+    @property
+    def all_classes(self) -> int:
+        return self.num_classes
 
     def read_class_names(self) -> Sequence[str]:
         return CLASSES[self.task]

@@ -67,13 +67,12 @@ class DataSet(ABC):
     over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
 
     A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
-    images including those held out. For lists of data sets it may declare `counts`, the published numbers of training
-    and test images, `terms`, its licence or terms of use in a few words, and `source`, how to get it.
+    images including those held out. For lists of data sets it may declare `counts`, how many training and test images
+    the whole set has (or how many in all), and `terms`, its licence or terms of use in a few words.
     """
 
-    counts: ClassVar[tuple[int, ...]] = ()
+    counts: tuple[int, ...] = ()
     terms: ClassVar[str] = ""
-    source: ClassVar[str] = ""
 
     classes: tuple[str, ...]
     image_size: int
@@ -111,6 +110,11 @@ class DataSet(ABC):
     def num_classes(self) -> int:
         """Number of labels."""
         return len(self.classes)
+
+    @property
+    def all_classes(self) -> int:
+        """Classes of the whole set: more than `num_classes` if only a part of it is on disk."""
+        return self.num_classes
 
     def find(self) -> None:  # noqa: B027 - a set that can always be made has nothing to look for
         """Raise `UserError` with what is missing, where it was looked for and how to get it, unless the set is

@@ -24,6 +24,8 @@ class CIFAR(SplitDataSet):
     image_size = 32
     channels = 3
     train_images = 50_000
+    counts = (50_000, 10_000)
+    terms = "none stated; citation asked for"
 
     def __init__(self, root: str, download: bool = False, **options: Any) -> None:
         super().__init__(**options)

@@ -24,13 +24,14 @@ class ReleasedDataSet(StreamedDataSet):
     """A set that lies in `folder` below `data.root`, or in `data.root` itself. Options as in `StreamedDataSet`.
 
     A subclass also defines `folder`, `needed` (what must lie in it, told by the first that does not), `all_classes`
-    (how many the whole set has), `counts`, `terms`, `source`, and `read_class_names`, which reads the first of what is
+    (how many the whole set has), `source` (how to get it), and `read_class_names`, which reads the first of what is
     needed. Classes come from the files, so that a part of the set, with fewer of them, is read like the whole.
     """
 
+    source: ClassVar[str]
+
     folder: ClassVar[str]
     needed: tuple[str, ...]
-    all_classes: int
 
     @property
     def home(self) -> Path:

@@ -45,6 +45,7 @@ class UECFood100(ReleasedDataSet):
     folder = "UECFOOD100"
     needed = ("category.txt",)
     all_classes = 100
+    counts = (14_361,)
     terms = "non-commercial research only"
     source = "UECFOOD100 from foodcam.mobi"
 
