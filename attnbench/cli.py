@@ -11,6 +11,7 @@ from attnbench.status import DONE, INTERRUPTED, WRONG_INPUT
 
 VERBS = {
     "train": "train a run, or a sweep of runs with -m",
+    "evaluate": "test trained runs anew, also under other settings",
     "list": "what can be composed, which data is there, the state of runs",
     "cost": "count parameters and multiply-adds",
 }
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(words: list[str]) -> int:
     """Dispatch to a verb."""
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())))
+        print(HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items())))
         return DONE
     verb, rest = words[0], words[1:]
     if verb == "--version":

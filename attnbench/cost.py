@@ -2,6 +2,8 @@
 
 Multiply-adds are those of convolutions and matrix products, as papers count them; biases, normalisation, activations,
 pooling and element-wise products are left out. Counting runs on the meta device: nothing is computed.
+A method is counted as its paper writes it; what runs here may be less work for the same values (gated attention pools
+before it projects) and is counted beside it. An evaluation that leaves early is counted as far as it goes.
 """
 
 from dataclasses import dataclass
@@ -10,7 +12,6 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.backbones.base import Slot
 from attnbench.model import Classifier
 
 
@@ -18,12 +19,14 @@ from attnbench.model import Classifier
 class Cost:
     """Cost of one network for one image.
 
-    parameters: those that train or could. multiply_adds: of one forward pass. attention_parameters and
-    attention_multiply_adds: the share of what an attention inserted or owns.
+    parameters: those that train or could. multiply_adds: of one forward pass in evaluation, as the paper writes it;
+    executed_multiply_adds: as it runs. attention_parameters and attention_multiply_adds: the share of what an
+    attention inserted or owns, as written.
     """
 
     parameters: int
     multiply_adds: int
+    executed_multiply_adds: int
     attention_parameters: int
     attention_multiply_adds: int
 
@@ -35,32 +38,33 @@ def count_parameters(module: nn.Module) -> int:
 
 def count(net: Classifier, channels: int, image_size: int) -> Cost:
     """Count a classifier's cost for an image of `channels` x `image_size` x `image_size`."""
-    device = next(net.parameters()).device
-    image = torch.empty(1, channels, image_size, image_size, device=device)
     training = net.training
     net.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(image)
+    executed = multiply_adds_by_module(net, channels, image_size)
+    with net.attention.as_written():
+        written = multiply_adds_by_module(net, channels, image_size)
     net.train(training)
-    # the counter calls a module by its path below the root's class name, and counts 2 per multiply-add
-    totals = {path.removeprefix(f"{type(net).__name__}."): sum(flops.values()) // 2
-              for path, flops in counter.get_flop_counts().items()}  # fmt: skip
-    total, inserted = counter.get_total_flops() // 2, inserted_modules(net)
+    inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: it is what is left beside the backbone
-    outside = total - totals.get("backbone", 0) - totals.get("backbone.classifier", 0)
+    outside = written[""] - written.get("backbone", 0) - written.get("backbone.classifier", 0)
     return Cost(
         parameters=count_parameters(net),
-        multiply_adds=total,
+        multiply_adds=written[""],
+        executed_multiply_adds=executed[""],
         attention_parameters=sum(count_parameters(net.get_submodule(path)) for path in [*inserted, "attention"]),
-        attention_multiply_adds=outside + sum(totals.get(path, 0) for path in inserted),
+        attention_multiply_adds=outside + sum(written.get(path, 0) for path in inserted),
     )
 
 
-def inserted_modules(net: Classifier) -> list[str]:
-    """Paths of the modules that the attention inserted into the backbone."""
-    return [
-        f"backbone.{path}.{name}"
-        for path, slot in net.backbone.named_modules()
-        if isinstance(slot, Slot) and path in net.backbone.slot_paths
-        for name in slot
-    ]
+@torch.no_grad()
+def multiply_adds_by_module(net: Classifier, channels: int, image_size: int) -> dict[str, int]:
+    """Multiply-adds of one image's forward pass by module path, with those of the whole network as ""."""
+    image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
+    with FlopCounterMode(display=False) as counter:
+        net(image)
+    # the counter calls a module by its path below the root's class name, and counts 2 per multiply-add
+    found = {
+        path.removeprefix(f"{type(net).__name__}."): sum(flops.values()) // 2
+        for path, flops in counter.get_flop_counts().items()
+    }
+    return {**found, "": counter.get_total_flops() // 2}

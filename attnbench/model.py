@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output
-from attnbench.backbones.base import Backbone
+from attnbench.backbones.base import Backbone, Slot
 
 
 class Classifier(nn.Module):
@@ -25,7 +25,8 @@ class Classifier(nn.Module):
     def output(self, x: Tensor) -> Output:
         """Logits, features and extras of images (B, C, H, W)."""
         features = self.backbone.features(x)
-        logits = self.backbone.classify(features) if self.backbone.has_classifier else None
+        wanted = self.backbone.has_classifier and self.attention.needs_logits
+        logits = self.backbone.classify(features) if wanted else None
         return self.attention.classify(features, logits)
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
@@ -35,3 +36,19 @@ class Classifier(nn.Module):
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Attention maps (B, K, H, W) by name."""
         return self.attention.maps(output)
+
+    @property
+    def inserted_paths(self) -> list[str]:
+        """Paths of the modules that the attention inserted into the backbone."""
+        return [
+            f"backbone.{path}.{name}"
+            for path, slot in self.backbone.named_modules()
+            if isinstance(slot, Slot) and path in self.backbone.slot_paths
+            for name in slot
+        ]
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the backbone's own layers: all but the classifier's and what the attention inserted or owns."""
+        added = [*self.inserted_paths, "attention", "backbone.classifier"]
+        others = {id(parameter) for path in added for parameter in self.get_submodule(path).parameters()}
+        return [parameter for parameter in self.backbone.parameters() if id(parameter) not in others]

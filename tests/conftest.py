@@ -72,5 +72,5 @@ def real_data() -> str:
     """The folder of real data sets, for slow tests."""
     folder = os.environ.get("ATTNBENCH_DATA")
     if not folder:
-        pytest.skip("ATTNBENCH_DATA is unset: name a folder with cifar-10-batches-py and cifar-100-python")
+        pytest.skip("ATTNBENCH_DATA is unset: name a folder with cifar-10-batches-py, cifar-100-python and MNIST")
     return folder

@@ -19,6 +19,20 @@ def test_an_attentions_share_is_the_difference_to_the_plain_network(attention: s
     assert (whole.attention_multiply_adds > 0) == (attention != "none")
 
 
+@pytest.mark.parametrize("attention", ["none", "bam", "residual", "ggam", "se"])
+def test_what_runs_is_what_the_papers_write(attention: str) -> None:
+    found = cost(attention)
+    assert found.executed_multiply_adds == found.multiply_adds
+
+
+def test_counting_a_method_as_written_leaves_it_as_it_was() -> None:
+    net = build_model_on_meta(compose(["attention=gated", "data=cifar100"])).train()
+    first = count(net, 3, 32)
+    assert first.executed_multiply_adds < first.multiply_adds
+    assert count(net, 3, 32) == first
+    assert net.training
+
+
 def test_a_replaced_head_counts_as_the_attentions() -> None:
     plain, whole = cost("none"), cost("ggam")
     head = 64 * 100

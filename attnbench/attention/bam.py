@@ -13,6 +13,8 @@ The released code (Jongchan/attention-module, 459efad) differs; `variant=officia
   crashes. Ours averages over the whole map in both variants;
 - it cannot train on a batch of one, nor be constructed at all (an undefined name); both work here.
 
+Weights under the released names load: bam_released.py.
+
 Ours: the paper prints no activation between layers. As hidden layers would otherwise collapse into one linear map,
 ReLU follows each of them, as in the released code. A fresh BAM is never the identity: its gain is near 1.5.
 """

@@ -11,6 +11,7 @@ Then, per batch, it turns features and the backbone's logits into an `Output`, a
 with nothing to add to one of these steps inherits it.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -53,8 +54,13 @@ class Attention(nn.Module):
         `NotImplementedError` when the backbone lacks what the variant is built of.
         """
 
+    @property
+    def needs_logits(self) -> bool:
+        """Whether `classify` reads the backbone's logits; they are not computed where it does not."""
+        return True
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
-        """Turn features and the backbone's logits (B, L) into an `Output`; `logits` is None if the head is replaced."""
+        """Turn features and the backbone's logits (B, L), None if replaced or not needed, into an `Output`."""
         if logits is None:
             raise NotImplementedError(f"{type(self).__name__} removed the classifier but classifies nothing itself")
         return Output(logits, features, {})
@@ -65,6 +71,10 @@ class Attention(nn.Module):
         target: (B,) class indices, or (B, L) probabilities when labels are smoothed or mixed.
         """
         return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
+
+    def as_written(self) -> AbstractContextManager[None]:
+        """Within it, forward passes take the steps that the paper writes, where others give the same for less."""
+        return nullcontext()
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Attention maps (B, K, H, W) by name, computed on request; H = W = 1 where nothing varies in space."""

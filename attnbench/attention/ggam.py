@@ -30,20 +30,15 @@ flatten S, which `diagnostics` shows. `weight_norm` makes beta larger: `sum` ove
 """
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import VARIANTS, Attention, Output, hard_labels, precise
+from attnbench.attention.base import VARIANTS, Attention, Output, precise
+from attnbench.attention.ggam_guide import SMALLEST, WEIGHTS, Function, Guide, full_precision, standardise
 from attnbench.backbones.base import Backbone, Features
 from attnbench.backbones.layers import BatchNorm1d
 from attnbench.errors import OptionError, require, require_choice
-
-Function = Callable[[Tensor], Tensor]
 
 CHOICES = {
     "spatial_norm": ("sum", "sigmoid", "softmax"),
@@ -54,12 +49,9 @@ CHOICES = {
     "loss_reduction": ("mean", "sum"),
 }
 """What `variant` decides where it is auto: the paper's choice, the released code's, others."""
-REDUCTIONS: dict[str, Function] = {"mean": torch.mean, "sum": torch.sum}
 POOLING: dict[str, Function] = {"max": lambda x: x.amax((2, 3)), "avg": lambda x: x.mean((2, 3))}
 HEADS = ("mlp", "linear")
 HEAD_WIDTH = 512
-SMALLEST = 1e-12
-"""Far below any gradient weight (1e-4), and its square is still a single-precision number."""
 
 
 def quotient(x: Tensor) -> Tensor:
@@ -73,31 +65,13 @@ def softmax_2d(x: Tensor) -> Tensor:
     return x.flatten(2).softmax(-1).view_as(x)
 
 
-def standardise(x: Tensor) -> Tensor:
-    """Rows (B, C) with mean 0 and variance 1; a constant row becomes zeros."""
-    centred = x - x.mean(1, keepdim=True)
-    return centred * (centred.square().mean(1, keepdim=True) + SMALLEST**2).rsqrt()
-
-
 SPATIAL_NORMS: dict[str, Function] = {"sum": quotient, "softmax": softmax_2d, "sigmoid": torch.sigmoid}
-LOG_SQUASH: dict[str, Function] = {"sigmoid": F.logsigmoid, "softmax": lambda x: x.log_softmax(1)}
-WEIGHTS: dict[str, Function] = {
-    "none": lambda gradient: gradient.mean((2, 3)),
-    "sum": lambda gradient: gradient.sum((2, 3)),
-    "zscore": lambda gradient: standardise(gradient.mean((2, 3))),
-}
 
 
 def choose(key: str, value: str, variant: str) -> str:
     """The value of an option that may be `auto`. Raises `OptionError` if it is none of its choices."""
     require_choice(key, value, ("auto", *CHOICES[key]))
     return CHOICES[key][VARIANTS.index(variant)] if value == "auto" else value
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast switched off on the device of `x`: gradient weights of 1e-4 need more than bf16's 8 bits."""
-    device = x.device.type
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 class Excitation(nn.Sequential):
@@ -124,41 +98,6 @@ class MLP(nn.Sequential):
         self.hidden_norm = BatchNorm1d(hidden)
         self.elu = nn.ELU()
         self.classify = nn.Linear(hidden, classes)
-
-
-@dataclass(frozen=True)
-class Guide:
-    """How far S is from the weights of the class-score gradient."""
-
-    gradient_class: str
-    squash: str
-    divergence: str
-    loss_reduction: str
-    weight_norm: str
-    second_order: bool
-
-    def weights(self, output: Output, target: Tensor, create_graph: bool = False) -> Tensor:
-        """beta (B, C), normalised by `weight_norm`; stops at the feature map, so no parameter's gradient changes."""
-        logits, site = output.logits, output.extras["site"]
-        labels = hard_labels(target) if self.gradient_class == "truth" else logits.argmax(1)
-        with full_precision(site):
-            score = logits.gather(1, labels[:, None]).sum()
-            (gradient,) = torch.autograd.grad(score, site, retain_graph=True, create_graph=create_graph)
-            return WEIGHTS[self.weight_norm](gradient)
-
-    def log_probabilities(self, weights: Tensor) -> Tensor:
-        """log of the squashed weights (B, C) over their sum."""
-        return LOG_SQUASH[self.squash](weights).log_softmax(1)  # a log-softmax of logarithms divides by the sum
-
-    def distance(self, log_s: Tensor, weights: Tensor) -> Tensor:
-        """The guide, before lambda, of log-importances and weights, both (B, C)."""
-        literal = self.divergence == "literal"
-        log_w = LOG_SQUASH[self.squash](weights) if literal else self.log_probabilities(weights)
-        if self.divergence == "one_way":
-            terms = log_s.exp() * (log_s - log_w)
-        else:  # both directions share the logarithm of the quotient
-            terms = (log_s.exp() - log_w.exp()) * (log_s - log_w) / 2
-        return REDUCTIONS[self.loss_reduction](terms.sum(1))
 
 
 class GGAM(Attention):

@@ -10,7 +10,9 @@ A module splits the output x of p blocks into a trunk T(x) of t blocks and a mas
 
 The mask branch (figure 2) pools d times; r blocks follow each pooling, 2r the last. Then, d - 1 times, it resizes to
 the next larger map, adds what one skip block makes of that map, and runs r blocks. It resizes to x's size and ends with
-BN-ReLU-1x1, BN-ReLU-1x1, both as wide as the trunk. d is 3, 2, 1 in stages 1, 2, 3 (table 2: down to 7x7).
+BN-ReLU-1x1, BN-ReLU-1x1, both as wide as the trunk. d is 3, 2, 1 in stages 1, 2, 3 (table 2: down to 7x7). A mask of
+post-activation blocks, whose output a ReLU has passed, ends with 1x1-BN-ReLU, 1x1: so do the released AttentionNeXt
+files, and so do, here, masks on every backbone that is not pre-activated (resnet20, resnext29_8x64d, ...).
 
 The released code (fwang91/residual-attention-network, 2017-07-21) is Caffe files of the ImageNet networks, none for
 CIFAR. It has figure 2's layers, so there is no `variant`. What the paper leaves open is as it has it: 3x3 max pooling
@@ -24,6 +26,10 @@ Ours, as the paper does not tell: eq. 6 takes its moments per image (population 
 eq. 5 divides by at least 1e-12; modules stand at a stage's end, after both of its blocks on CIFAR. Local masks have the
 three blocks of section 4.1 and the same last layers; they do not have "the same number of FLOPs", as printed there.
 Attention-452 has 10.2 M parameters by the paper's own p, t, r; table 6 prints 8.6 M.
+
+The paper's networks normalise before they classify. Post-activation networks whose shortcuts are identities (resnet20
+to resnet110) do not, and as M begins near 1/2 each module makes their features half as large again: learning rates that
+suit them without modules are too high then. Use a pre-activation network, or clip gradients (`recipe.clip_norm=1`).
 """
 
 import math
@@ -113,16 +119,19 @@ class EncoderDecoder(nn.Module):
 
 
 class Mask(nn.Sequential):
-    """The mask M of (B, C, H, W): a branch of blocks, two pre-activated 1x1 convolutions, the activation."""
+    """The mask M of (B, C, H, W): a branch of blocks, two 1x1 convolutions, the activation.
 
-    def __init__(self, branch: nn.Module, channels: int, activation: str) -> None:
+    preactivated: whether the branch puts out a raw sum, so that BN-ReLU precede each of the convolutions.
+    """
+
+    def __init__(self, branch: nn.Module, channels: int, activation: str, preactivated: bool) -> None:
         super().__init__()
         self.branch = branch
         for index in (1, 2):
-            self.add_module(f"norm{index}", nn.BatchNorm2d(channels))
-            self.add_module(f"relu{index}", nn.ReLU(inplace=True))
+            if preactivated or index == 2:
+                self.add_module(f"norm{index}", nn.BatchNorm2d(channels))
+                self.add_module(f"relu{index}", nn.ReLU(inplace=True))
             self.add_module(f"conv{index}", conv1x1(channels, channels))
-            initialise(self.get_submodule(f"norm{index}"))
             initialise(self.get_submodule(f"conv{index}"))
         self.activation = activation
 
@@ -199,7 +208,7 @@ class ResidualAttention(Attention):
 
         local = self.mask == "local"
         branch = chain(make_block, LOCAL_BLOCKS) if local else EncoderDecoder(make_block, depth, self.r)
-        mask = Mask(branch, backbone.points[f"{stage}.out"].channels, self.activation)
+        mask = Mask(branch, backbone.points[f"{stage}.out"].channels, self.activation, backbone.preactivated)
         return AttentionModule(make_block, self.p, self.t, mask, self.learning)
 
     def maps(self, output: Output) -> dict[str, Tensor]:

@@ -28,12 +28,14 @@ class Point(NamedTuple):
 class Features(NamedTuple):
     """The result of a backbone's feature pass.
 
-    final: (B, C, H, W), the map that the classifier pools.
+    final: (B, C, H, W), the map that the classifier pools, or the last one before an early exit.
     taps: what inserted modules handed on, by `"<point>/<module>/<name>"`.
+    pooled: (B, F), what the classifier reads of the map; None where no such thing was computed (see `pool`).
     """
 
     final: Tensor
     taps: Taps
+    pooled: Tensor | None = None
 
 
 class Refined(NamedTuple):
@@ -80,8 +82,13 @@ class Backbone(nn.Module):
     stages: names of the stages, shallow to deep.
     bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
     num_classes: number of labels L.
-    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well.
-    classifier: maps pooled features (B, C) to logits (B, L); identity when an attention replaces the head.
+    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well, unless
+    hidden layers of the head fix it.
+    exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
+    None: all stages. Training always runs all.
+    classifier: maps pooled features (B, F) to logits (B, L); identity when an attention replaces the head.
+    preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
+    2016), rather than one that a ReLU has passed.
     """
 
     points: dict[str, Point]
@@ -89,16 +96,39 @@ class Backbone(nn.Module):
     bottlenecks: tuple[str, ...]
     num_classes: int
     image_size: int | None = None
+    exit_after: str | None = None
     classifier: nn.Module
+    preactivated: bool = False
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         """Map images (B, 3, H, W) to the final feature map (B, C, h, w), filling `taps` on the way."""
         raise NotImplementedError
 
+    @property
+    def running_stages(self) -> tuple[str, ...]:
+        """The stages that a forward pass runs, shallow to deep."""
+        if self.training or self.exit_after is None:
+            return self.stages
+        return self.stages[: self.stages.index(self.exit_after) + 1]
+
     def forward(self, x: Tensor) -> Features:
         """Same as `features`; it is the forward pass so that `compile()` compiles just this."""
         taps: Taps = {}
-        return Features(self.trunk(x, taps), taps)
+        final = self.trunk(x, taps)
+        return Features(final, taps, self.pool(final))
+
+    def pool(self, final: Tensor) -> Tensor | None:
+        """What the classifier reads (B, F) of the final map (B, C, h, w): here its global average.
+
+        A backbone with hidden layers before the classifier has them here. It gives None when they are removed, and in
+        an evaluation that ends before them (`exit_after`).
+        """
+        return final.mean((2, 3))
+
+    @property
+    def pooled_channels(self) -> int:
+        """F, the length of what the classifier reads."""
+        return self.points[f"{self.stages[-1]}.out"].channels
 
     def features(self, x: Tensor) -> Features:
         """Compute the final feature map and the taps of images `x` (B, C, H, W)."""
@@ -106,8 +136,8 @@ class Backbone(nn.Module):
         return features
 
     def classify(self, features: Features) -> Tensor:
-        """Turn features into logits (B, L): global average pooling, then the classifier."""
-        logits: Tensor = self.classifier(features.final.mean((2, 3)))
+        """Turn features into logits (B, L)."""
+        logits: Tensor = self.classifier(features.pooled)
         return logits
 
     @property
@@ -115,8 +145,11 @@ class Backbone(nn.Module):
         """False once an attention has replaced the head."""
         return not isinstance(self.classifier, nn.Identity)
 
-    def remove_classifier(self) -> None:
-        """Leave classification to an attention that has a head of its own; no dead parameters stay behind."""
+    def remove_classifier(self, keep_pooled: bool = False) -> None:
+        """Leave classification to an attention that has a head of its own; no dead parameters stay behind.
+
+        keep_pooled: the attention reads `Features.pooled`, so hidden layers before the classifier stay.
+        """
         self.classifier = nn.Identity()
 
     def make_block(self, stage: str) -> nn.Module:

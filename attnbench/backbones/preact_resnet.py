@@ -9,23 +9,15 @@ that BAM's authors evidently used; the counts are the same).
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Backbone, Slot, Taps
-from attnbench.backbones.layers import (
-    StemName,
-    choose_stem,
-    conv1x1,
-    conv3x3,
-    initialise,
-    make_stages,
-    make_stem,
-)
+from attnbench.backbones.base import Slot, Taps
+from attnbench.backbones.layers import conv1x1, conv3x3
+from attnbench.backbones.staged import EXPANSION, StagedNet, blocks_per_stage
 from attnbench.errors import OptionError, require, require_choice
-
-EXPANSION = {"basic": 1, "bottleneck": 4}
 
 
 class PreActBlock(nn.Module):
@@ -64,8 +56,13 @@ class PreActBlock(nn.Module):
             self.shortcut = conv1x1(in_channels, channels, stride)
         self.residual, self.out = Slot(channels, at), Slot(channels, at)
 
+    def preactivate(self, x: Tensor, taps: Taps | None) -> Tensor:
+        """The first BN-ReLU of (B, C, H, W), which both branches may read."""
+        pre: Tensor = self.pre(F.relu(self.bn1(x), inplace=True), taps)
+        return pre
+
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        pre = self.pre(F.relu(self.bn1(x), inplace=True), taps)
+        pre = self.preactivate(x, taps)
         y = F.relu(self.bn2(self.conv1(pre)), inplace=True)
         if self.dropout > 0:
             y = F.dropout(y, self.dropout, self.training)
@@ -78,26 +75,10 @@ class PreActBlock(nn.Module):
         return result
 
 
-def blocks_per_stage(depth: int, block: str, blocks: Sequence[int] | str = "auto") -> tuple[int, ...]:
-    """Blocks in each stage: three equal stages, or as given. Raises `OptionError` for a depth that does not fit."""
-    layers = 2 if block == "basic" else 3
-    if not isinstance(blocks, str):
-        require(len(blocks) > 0 and min(blocks) >= 1, "blocks", blocks, "must be a positive number for each stage")
-        own = layers * sum(blocks) + 2
-        require(depth == own, "depth", depth, f"must be {own} with blocks={list(blocks)} of {layers} layers each")
-        return tuple(blocks)
-    require_choice("blocks", blocks, ("auto",))
-    reachable = depth > 2 and (depth - 2) % (3 * layers) == 0
-    require(reachable, "depth", depth, f"must be {3 * layers}n+2 with {block} blocks")
-    return ((depth - 2) // (3 * layers),) * 3
+class PreActNet(StagedNet):
+    """Pre-activation network of `counts` blocks a stage (Attend and Rectify taps its points `stageN.pre`)."""
 
-
-class PreActNet(Backbone):
-    """Pre-activation network of `counts` blocks a stage; its final map is the one after the last BN-ReLU.
-
-    Besides the points of its blocks a stage has `stageN.pre`: the pre-activation that stage N's first block shares
-    between its branches, at the size of stage N-1 (Attend and Rectify taps it).
-    """
+    preactivated = True
 
     def __init__(
         self,
@@ -106,42 +87,23 @@ class PreActNet(Backbone):
         block: str,
         num_classes: int,
         in_channels: int,
-        stem: StemName,
+        image_size: int,
+        stem: str,
         stem_width: int,
         stride_in: str = "3x3",
         shortcut_input: str = "preactivation",
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.block, self.stride_in, self.shortcut_input, self.dropout = block, stride_in, shortcut_input, dropout
-        self.stem, stride = make_stem(stem, in_channels, stem_width, activate=False)
-        stages = make_stages(self._block, widths, counts, EXPANSION[block], stem_width, stride)
-        for name, stage in stages.items():
-            self.add_module(name, stage)
-        channels = widths[-1] * EXPANSION[block]
-        self.bn = nn.BatchNorm2d(channels)
-        self.stages = tuple(stages)
-        self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
-        self.num_classes = num_classes
-        self.classifier = nn.Linear(channels, num_classes)
-        initialise(self)
-        self.register_points({f"{stage}.pre": f"{stage}.block0.pre" for stage in self.stages})
-
-    def _block(self, in_channels: int, width: int, stride: int, at: int) -> PreActBlock:
-        options = (self.block, self.stride_in, self.shortcut_input, self.dropout)
-        return PreActBlock(in_channels, width, stride, at, *options)
+        make = partial(PreActBlock, block=block, stride_in=stride_in, shortcut_input=shortcut_input, dropout=dropout)
+        super().__init__(make, EXPANSION[block], widths, counts, num_classes, in_channels, image_size, stem, stem_width)
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
-            x = getattr(self, stage)(x, taps)
+        x = super().trunk(x, taps)
+        following = self.stages[len(self.running_stages) :]
+        if following:  # an early exit ends with the activation that the next stage would begin with
+            first: PreActBlock = getattr(self, following[0]).block0
+            return first.preactivate(x, taps)
         return F.relu(self.bn(x), inplace=True)
-
-    def make_block(self, stage: str) -> nn.Module:
-        channels, stride = self.points[f"{stage}.out"]
-        block = self._block(channels, channels // EXPANSION[self.block], 1, stride)
-        initialise(block)
-        return block
 
 
 class PreActResNet(PreActNet):
@@ -182,9 +144,9 @@ class PreActResNet(PreActNet):
             block=block,
             num_classes=num_classes,
             in_channels=in_channels,
-            stem=choose_stem(stem, image_size),
+            image_size=image_size,
+            stem=stem,
             stem_width=width,
             stride_in=stride_in,
             shortcut_input=shortcut_input,
         )
-        self.image_size = image_size

@@ -7,22 +7,15 @@ CIFAR network of section 4.2: three stages of width 16 to 64, depth 6n+2 with ba
 convolution ("v1.5"); the paper's network, and the GFLOPs columns of BAM's tables, stride in the first 1x1.
 """
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Backbone, Slot, Taps
-from attnbench.backbones.layers import choose_stem, conv1x1, conv3x3, initialise, make_stages, make_stem
+from attnbench.backbones.base import Slot, Taps
+from attnbench.backbones.layers import MakeBlock, conv1x1, conv3x3
+from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage
 from attnbench.errors import OptionError, require, require_choice
-
-IMAGENET_BLOCKS = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
-    200: (3, 24, 36, 3),
-}
-EXPANSION = {"basic": 1, "bottleneck": 4}
 
 
 class PadShortcut(nn.Module):
@@ -66,15 +59,28 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions with four-fold expansion; points as in `BasicBlock`."""
+    """1x1, 3x3 and 1x1 convolutions with four-fold expansion; points as in `BasicBlock`.
 
-    def __init__(self, in_channels: int, width: int, stride: int, at: int, shortcut: str, stride_in: str) -> None:
+    inner: channels of the 3x3 convolution, if not `width`. cardinality: its groups.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        at: int,
+        shortcut: str,
+        stride_in: str,
+        inner: int | None = None,
+        cardinality: int = 1,
+    ) -> None:
         super().__init__()
-        channels = width * EXPANSION["bottleneck"]
+        channels, inner = width * EXPANSION["bottleneck"], inner or width
         first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
-        self.conv1, self.bn1 = conv1x1(in_channels, width, first), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv3x3(width, width, second), nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = conv1x1(width, channels), nn.BatchNorm2d(channels)
+        self.conv1, self.bn1 = conv1x1(in_channels, inner, first), nn.BatchNorm2d(inner)
+        self.conv2, self.bn2 = conv3x3(inner, inner, second, cardinality), nn.BatchNorm2d(inner)
+        self.conv3, self.bn3 = conv1x1(inner, channels), nn.BatchNorm2d(channels)
         self.shortcut = make_shortcut(shortcut, in_channels, channels, stride)
         self.residual, self.out = Slot(channels, at), Slot(channels, at)
 
@@ -86,22 +92,7 @@ class Bottleneck(nn.Module):
         return result
 
 
-def blocks_per_stage(depth: int, block: str) -> tuple[int, ...]:
-    """Number of blocks in each stage. Raises `OptionError` for a depth that no layout has."""
-    if depth in IMAGENET_BLOCKS:
-        return IMAGENET_BLOCKS[depth]
-    layers = 6 if block == "basic" else 9
-    require(
-        depth > 2 and (depth - 2) % layers == 0,
-        "depth",
-        depth,
-        f"must be {layers}n+2 with {block} blocks (20, 32, 44, 56, 110: basic), or one of "
-        + ", ".join(map(str, IMAGENET_BLOCKS)),
-    )
-    return ((depth - 2) // layers,) * 3
-
-
-class ResNet(Backbone):
+class ResNet(StagedNet):
     """ResNet with a CIFAR or an ImageNet stem.
 
     depth: layers as counted by the paper. block: `basic`, `bottleneck`, or `auto` (bottleneck from depth 50 on in
@@ -122,11 +113,10 @@ class ResNet(Backbone):
         stride_in: str = "3x3",
         shortcut: str = "auto",
     ) -> None:
-        super().__init__()
         require_choice("block", block, ("auto", "basic", "bottleneck"))
         require_choice("stride_in", stride_in, ("3x3", "1x1"))
         require_choice("shortcut", shortcut, ("auto", "pad", "projection"))
-        four_stages = depth in IMAGENET_BLOCKS
+        four_stages = depth in FOUR_STAGES
         if block == "auto":
             block = "bottleneck" if four_stages and depth >= 50 else "basic"
         if stride_in == "1x1" and block == "basic":
@@ -136,34 +126,18 @@ class ResNet(Backbone):
         if width == "auto":
             width = 64 if four_stages else 16
         require(isinstance(width, int) and width >= 1, "width", width, "must be a positive number or auto")
-        self.block, self.shortcut, self.stride_in = block, shortcut, stride_in
-        counts = blocks_per_stage(depth, block)
-        widths = [int(width) * 2**index for index in range(len(counts))]
-        kind = choose_stem(stem, image_size)
-        self.stem, stride = make_stem(kind, in_channels, int(width), activate=True)
-        stages = make_stages(self._block, widths, counts, EXPANSION[block], int(width), stride)
-        for name, stage in stages.items():
-            self.add_module(name, stage)
-        self.stages = tuple(stages)
-        self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
-        self.num_classes, self.image_size = num_classes, image_size
-        self.classifier = nn.Linear(widths[-1] * EXPANSION[block], num_classes)
-        initialise(self)
-        self.register_points()
-
-    def _block(self, in_channels: int, width: int, stride: int, at: int) -> nn.Module:
-        if self.block == "basic":
-            return BasicBlock(in_channels, width, stride, at, self.shortcut)
-        return Bottleneck(in_channels, width, stride, at, self.shortcut, self.stride_in)
-
-    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
-            x = getattr(self, stage)(x, taps)
-        return x
-
-    def make_block(self, stage: str) -> nn.Module:
-        channels, stride = self.points[f"{stage}.out"]
-        block = self._block(channels, channels // EXPANSION[self.block], 1, stride)
-        initialise(block)
-        return block
+        counts = blocks_per_stage(depth, block, "auto", FOUR_STAGES)
+        make: MakeBlock = partial(BasicBlock, shortcut=shortcut)
+        if block == "bottleneck":
+            make = partial(Bottleneck, shortcut=shortcut, stride_in=stride_in)
+        super().__init__(
+            make,
+            EXPANSION[block],
+            widths=[int(width) * 2**index for index in range(len(counts))],
+            counts=counts,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            image_size=image_size,
+            stem=stem,
+            stem_width=int(width),
+        )

@@ -4,7 +4,6 @@ WRN-d-k is the pre-activation network of basic blocks with depth d = 6n+4 (the p
 16 channels and stages of width 16k, 32k and 64k, with dropout between the two convolutions of a block if wanted.
 """
 
-from attnbench.backbones.layers import choose_stem
 from attnbench.backbones.preact_resnet import PreActNet
 from attnbench.errors import require
 
@@ -38,8 +37,8 @@ class WideResNet(PreActNet):
             block="basic",
             num_classes=num_classes,
             in_channels=in_channels,
-            stem=choose_stem(stem, image_size),
+            image_size=image_size,
+            stem=stem,
             stem_width=stem_width,
             dropout=dropout,
         )
-        self.image_size = image_size

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attnbench.config.check import RunConfig
+from attnbench.config.keys import flatten
 from attnbench.config.names import short_name
 
 Difference = dict[str, str]
@@ -16,7 +17,9 @@ def differences(configs: Sequence[RunConfig]) -> list[Difference]:
 
     Keys are shortened to their last part where that is clear. A key that a configuration lacks is left out for it.
     """
-    leaves = [{**config.identity, **shown_choices(config)} for config in configs]
+    counts = {key for config in configs for key in config.identity}  # an identity alone lacks neutral values
+    values_of = [{key: value for key, value in flatten(config.values).items() if key in counts} for config in configs]
+    leaves = [{**values, **shown_choices(config)} for values, config in zip(values_of, configs, strict=True)]
     keys = {key: None for values in leaves for key in values if not key.split(".")[-1].startswith("_")}
     varying = [key for key in keys if len({repr(values.get(key)) for values in leaves}) > 1]
     choices = [key for key in varying if key in configs[0].choices]

@@ -51,8 +51,8 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
     composer = Composer(config_dir, config_name)
     parsed = parse(overrides, composer.folders, sweep=True)
     hydra = tuple(str(override.input_line) for override in parsed.hydra)
-    choices = [hydra + chosen for chosen in product(*(_single(o, composer) for o in parsed.choices))]
-    settings = {override.key_or_group: _single(override, composer) for override in parsed.values}
+    choices = [hydra + chosen for chosen in product(*(singles(o, composer) for o in parsed.choices))]
+    settings = {override.key_or_group: singles(override, composer) for override in parsed.values}
     lacking = {chosen: _lacking(settings, chosen, composer) for chosen in choices}
     for key in settings:
         if all(key in missing for missing in lacking.values()):
@@ -73,7 +73,7 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
     return sweep
 
 
-def _single(override: Override, composer: Composer) -> list[str]:
+def singles(override: Override, composer: Composer) -> list[str]:
     """The single overrides that one with several values stands for."""
     text, key = str(override.input_line), override.get_key_element()
     value: Any = override.value()

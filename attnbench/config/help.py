@@ -55,6 +55,30 @@ Examples:
 """
 
 
+EVALUATE = """\
+attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs anew, also under other settings
+
+RUN is a run's folder or one of its seeds' (outputs/runs/NAME-HASH/seed0), the start of its hash (033b92, 033b92/seed0),
+or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is trained, and the run's record stays as it is: the result
+is printed and kept in evaluations.json beside it; the same evaluation again replaces its entry.
+
+Overrides apply to the run's own configuration, and change data, attention and trainer. Without one, on the same
+machine, the result is the recorded one. output=DIR: the folder that holds runs/ (default: outputs).
+
+Flags:
+  --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
+  -m, --multirun           several values for a key, separated by commas: one evaluation for each
+  --json                   print JSON: a list with one entry an evaluation
+  --config-dir DIR         as for attnbench train
+
+Examples:
+  attnbench evaluate outputs/runs/cluttered_digits-resnet20-none-033b92cb62/seed0
+  attnbench evaluate 033b92 -m data.distractors=0,4,8,16,32
+  attnbench evaluate 'outputs/runs/*-gated-*' attention.predict=modules
+  attnbench evaluate 033b92 trainer.precision=fp32 --checkpoint best
+"""
+
+
 def train_help(folders: Sequence[Path]) -> str:
     """The text of `attnbench train --help`."""
     groups = "\n".join(_group_lines(group, folders) for group in where.groups(folders))

@@ -4,9 +4,9 @@ Nothing here imports torch, so that data can be listed and checked quickly.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from attnbench.errors import require, require_choice
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attnbench.data.pipeline import Batches, Placement
 
 Split = Literal["train", "validation", "test"]
@@ -60,11 +62,29 @@ class Augmentation:
         require_choice("padding_mode", self.padding_mode, ("zeros", "reflect"))
 
 
+@dataclass(frozen=True)
+class LabelNoise:
+    """Wrong training labels, as in "Residual Attention Network for Image Classification" (CVPR 2017, section 4.1).
+
+    share: probability that a label is replaced by one of the others, each equally likely; the paper's noise level,
+    1 - r. resampled: drawn anew every epoch instead of once for the whole training; the paper does not say which.
+    """
+
+    share: float = 0.0
+    resampled: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 <= self.share < 1, "label_noise", self.share, "must lie in [0, 1)")
+        drawn = self.share > 0 or not self.resampled
+        require(drawn, "resampled", "true", "there is no noise to resample: label_noise is 0")
+
+
 class DataSet(ABC):
     """A set of images; unless a subclass says otherwise, small enough to live on the training device.
 
     batch_size: training images per optimiser step, over all devices. validation: training images held out, balanced
     over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
+    label_noise, resampled: see `LabelNoise`; labels held out for validation and test labels stay as they are.
 
     A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
     images including those held out. For lists of data sets it may declare `counts`, how many training and test images
@@ -88,6 +108,8 @@ class DataSet(ABC):
         padding: int = 0,
         padding_mode: str = "zeros",
         flip: bool = False,
+        label_noise: float = 0.0,
+        resampled: bool = False,
     ) -> None:
         require(batch_size >= 1, "batch_size", batch_size, "must be at least 1")
         self.require_validation(validation)
@@ -95,6 +117,7 @@ class DataSet(ABC):
             require(len(values) == self.channels, key, values, f"must hold {self.channels} numbers, one a channel")
         require(min(std) > 0, "std", std, "must be positive")
         self.augmentation = Augmentation(padding, padding_mode, flip)
+        self.noise = LabelNoise(label_noise, resampled)
         reflectable = padding_mode != "reflect" or padding < self.image_size
         require(reflectable, "padding", padding, f"must be below {self.image_size} to reflect")
         self.batch_size, self.validation = batch_size, validation
@@ -137,8 +160,17 @@ class DataSet(ABC):
         """Batches of a split: with a seed, shuffled and augmented for training; without, in order and as they are."""
         from attnbench.data.pipeline import Pipeline
 
-        augmentation = None if seed is None else self.augmentation
-        return Pipeline(self.load(split), self.mean, self.std, self.batch_size, placement, augmentation, seed)
+        training = () if seed is None else (self.augmentation, seed, self.relabel(seed))
+        return Pipeline(self.load(split), self.mean, self.std, self.batch_size, placement, *training)
+
+    def relabel(self, seed: int) -> "Callable[[Tensor, int], Tensor]":
+        """Turns training labels (N,) and an epoch's number into those that the epoch shows.
+
+        Labels are wrong in training alone, if at all: other splits are measured against the truth.
+        """
+        from attnbench.data.noise import mislabel
+
+        return partial(mislabel, noise=self.noise, classes=self.num_classes, seed=seed)
 
     def close(self) -> None:  # noqa: B027 - a set in memory holds nothing that must be let go
         """End what pipelines of this set keep running."""

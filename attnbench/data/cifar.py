@@ -3,66 +3,40 @@
 Read in torchvision's standard layout: `root` holds `cifar-10-batches-py` or `cifar-100-python`.
 """
 
-from typing import Any, ClassVar
-from urllib.error import URLError
-
 import numpy as np
 
-from attnbench.data.base import Arrays, SplitDataSet, folder_of
-from attnbench.errors import UserError
+from attnbench.data.base import Arrays, SplitDataSet
+from attnbench.data.downloaded import Downloaded
 
 
-class CIFAR(SplitDataSet):
+class CIFAR(Downloaded, SplitDataSet):
     """What CIFAR-10 and CIFAR-100 share: 50,000 training and 10,000 test images of 32x32 pixels.
 
-    root: folder that holds the set. download: fetch it there if it is absent. Further options as in `DataSet`.
+    Options as in `Downloaded`.
     """
 
-    name: ClassVar[str]
-    folder: ClassVar[str]
-    download_size: ClassVar[str]
     image_size = 32
     channels = 3
     train_images = 50_000
     counts = (50_000, 10_000)
     terms = "none stated; citation asked for"
 
-    def __init__(self, root: str, download: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.root, self.download = folder_of(root), download
-
-    def find(self) -> None:
-        if not self.download and not (self.root / self.folder).is_dir():
-            raise UserError(
-                f"data={self.name}: no {self.folder} in {self.root}; set data.root to the folder that holds it, "
-                f"or fetch it there with data.download=true ({self.download_size})"
-            )
-
     def fingerprint(self) -> str:
         return self.name  # torchvision checks every file against the published md5
 
     def read(self, train: bool) -> Arrays:
-        from torchvision import datasets
-
-        kind = getattr(datasets, type(self).__name__)
         try:
-            dataset = kind(self.root, train=train, download=self.download)
-        except URLError as error:
-            raise UserError(
-                f"data={self.name}: download failed: {error.reason}; place {self.folder} in {self.root}"
-            ) from error
+            found = self.fetch(train=train)
         except RuntimeError as error:
-            raise UserError(
-                f"data={self.name}: {self.root / self.folder} is incomplete or damaged (torchvision's md5 check); "
-                "remove it and fetch it again with data.download=true"
-            ) from error
-        return Arrays(np.asarray(dataset.data, dtype=np.uint8), np.asarray(dataset.targets, dtype=np.int64))
+            raise self.damaged(self.root / self.folder) from error
+        return Arrays(np.asarray(found.data, dtype=np.uint8), np.asarray(found.targets, dtype=np.int64))
 
 
 class CIFAR10(CIFAR):
     """Ten classes of 5,000 training images."""
 
     name = "cifar10"
+    kind = "CIFAR10"
     folder = "cifar-10-batches-py"
     download_size = "170 MB"
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -72,6 +46,7 @@ class CIFAR100(CIFAR):
     """A hundred classes of 500 training images."""
 
     name = "cifar100"
+    kind = "CIFAR100"
     folder = "cifar-100-python"
     download_size = "169 MB"
     classes = tuple(

@@ -1,11 +1,12 @@
 """The device-resident pipeline: images stay on the training device as uint8 and are augmented there in batches.
 
 Every epoch's order, crops and flips are drawn at its start from a generator of its own, on the CPU, so they depend on
-seed and epoch alone: not on the device, on validation, or on how many batches are asked for at a time.
+seed and epoch alone: not on the device, on validation, or on how many batches are asked for at a time. Wrong labels
+come from another generator, so that noise changes labels and nothing else.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,7 @@ class Pipeline(Batches):
 
     arrays: the split. mean, std: per channel, for values in [0, 1]. batch_size: over all processes.
     seed, augmentation: for training; without a seed, images come in order and as they are.
+    relabel: turns the true labels (N,) and an epoch's number into the labels that the epoch shows.
     """
 
     def __init__(
@@ -97,8 +99,9 @@ class Pipeline(Batches):
         placement: Placement,
         augmentation: Augmentation | None = None,
         seed: int | None = None,
+        relabel: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
-        self.placement, self.batch_size, self.seed = placement, batch_size, seed
+        self.placement, self.batch_size, self.seed, self.relabel = placement, batch_size, seed, relabel
         self.augmentation = augmentation or Augmentation()
         self.count, self.height, self.width, self.channels = arrays.images.shape
         device = placement.device
@@ -116,14 +119,15 @@ class Pipeline(Batches):
 
     def epoch(self, number: int = 0) -> "Epoch":
         """Draw an epoch. Its order is the files' unless the pipeline has a seed."""
+        labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
         if self.seed is None:
-            return Epoch(self, torch.arange(self.count), None, None)
+            return Epoch(self, labels, torch.arange(self.count), None, None)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
         order = torch.randperm(self.count, generator=generator)
         positions = 2 * self.augmentation.padding + 1
         offsets = torch.randint(positions, (self.count, 2), generator=generator)
         flips = torch.rand(self.count, generator=generator) < 0.5
-        return Epoch(self, order, offsets, flips if self.augmentation.flip else None)
+        return Epoch(self, labels, order, offsets, flips if self.augmentation.flip else None)
 
 
 class Epoch(Pass):
@@ -131,9 +135,11 @@ class Epoch(Pass):
 
     pipeline: Pipeline
 
-    def __init__(self, pipeline: Pipeline, order: Tensor, offsets: Tensor | None, flips: Tensor | None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, labels: Tensor, order: Tensor, offsets: Tensor | None, flips: Tensor | None
+    ) -> None:
         device = pipeline.placement.device
-        self.pipeline = pipeline
+        self.pipeline, self.labels = pipeline, labels
         self.order = order.to(device)
         self.offsets = None if offsets is None else offsets.to(device)
         self.flips = None if flips is None else flips.to(device)
@@ -150,7 +156,7 @@ class Epoch(Pass):
         if not placement.channels_last:
             # contiguous() would keep the strides of one-channel images, which convolutions take for channels_last
             images = images.clone(memory_format=torch.contiguous_format)
-        return images, pipeline.labels[chosen]
+        return images, self.labels[chosen]
 
     def _positions(self, chosen: Tensor, mine: slice) -> Tensor:
         """Rows of `pipeline.pixels` (B, H, W) that make up each chosen image's crop, mirrored where flipped."""

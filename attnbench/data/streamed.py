@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attnbench.data.bad import bad_images, checked, in_order, report
 from attnbench.data.base import Split
-from attnbench.data.cluttered import cache_folder
+from attnbench.data.cache import cache_folder
 from attnbench.data.crops import crop
 from attnbench.data.decode import FORM_VERSION
 from attnbench.data.pipeline import Batch, Batches, Pass, Placement
@@ -65,17 +65,19 @@ class StreamedPipeline(Batches):
             raise UserError(f"data={data.name}: none of the {split} images in {data.root} can be decoded")
         device = placement.device
         self.labels = torch.from_numpy(self.files.labels[self.members]).to(device)
+        self.relabel = None if seed is None else data.relabel(seed)
         scale = torch.tensor(data.std, dtype=torch.float32)
         self.scale = (1 / (255 * scale)).to(device)[:, None, None]
         self.shift = (-torch.tensor(data.mean, dtype=torch.float32) / scale).to(device)[:, None, None]
 
     def epoch(self, number: int = 0) -> "StreamedEpoch":
         """Draw an epoch. Its order is the files' unless the pipeline has a seed."""
+        labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
         if self.seed is None:
-            return StreamedEpoch(self, torch.arange(self.count), None)
+            return StreamedEpoch(self, labels, torch.arange(self.count), None)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
         order = torch.randperm(self.count, generator=generator)
-        return StreamedEpoch(self, order, derive_seed(self.seed, "views", number))
+        return StreamedEpoch(self, labels, order, derive_seed(self.seed, "views", number))
 
     def decoded(self, requests: Sequence[Integers]) -> Iterator[Decoded]:
         """Answers to requests (places among the files), from the store or decoded. Raises `UserError`."""
@@ -123,14 +125,14 @@ class StreamedPipeline(Batches):
 class StreamedEpoch(Pass):
     """One pass over a split that is read from files.
 
-    order: (N,), places among the split's images. views_seed: draws the views, which are the centres without one.
-    Batches are quickest in their order; any other one is right too.
+    labels, order: (N,), of the split's images, and places among them. views_seed: draws the views, which are the
+    centres without one. Batches are quickest in their order; any other one is right too.
     """
 
     pipeline: StreamedPipeline
 
-    def __init__(self, pipeline: StreamedPipeline, order: Tensor, views_seed: int | None) -> None:
-        self.pipeline, self.order, self.views_seed = pipeline, order, views_seed
+    def __init__(self, pipeline: StreamedPipeline, labels: Tensor, order: Tensor, views_seed: int | None) -> None:
+        self.pipeline, self.labels, self.order, self.views_seed = pipeline, labels, order, views_seed
         self._next = self._ticket = -1
         self._answers: Iterator[Decoded] = iter(())
 
@@ -145,19 +147,22 @@ class StreamedEpoch(Pass):
         if (number, pipeline.reader.ticket) != (self._next, self._ticket):
             self._open(number)
         self._next = number + 1
-        images, boxes = [], []
+        mine = self._mine(number)
+        images, boxes = self._empty(len(range(mine.start, mine.stop, mine.step))), []
+        done = 0
         for places in self._chunks(number):
             answer = next(self._answers)
             views = self._views(answer.shapes[:, :2], places)
-            pixels = answer.pixels.to(pipeline.placement.device, non_blocking=True)
-            images.append(crop(pixels, answer.shapes[:, :2], views).mul_(pipeline.scale).add_(pipeline.shift))
+            pixels = answer.pixels.to(images.device, non_blocking=True)
+            views_cut = crop(pixels, answer.shapes[:, :2], views).mul_(pipeline.scale).add_(pipeline.shift)
+            images[done : done + len(places)] = views_cut  # to the precision and layout of training
+            done += len(places)
             if pipeline.files.boxes is not None:
                 original = pipeline.files.boxes[self._members(places)]
                 boxes.append(torch.from_numpy(views.boxes(stored_boxes(original, answer.shapes))))
-        device = pipeline.placement.device
-        labels = pipeline.labels[self.order[self._mine(number)].to(device)]
-        known = torch.cat([torch.empty(0, 4), *boxes]).to(device) if pipeline.files.boxes is not None else None
-        return Sample(self._arranged(images), labels, known)
+        labels = self.labels[self.order[mine].to(images.device)]
+        known = torch.cat([torch.empty(0, 4), *boxes]).to(images.device) if pipeline.files.boxes is not None else None
+        return Sample(images, labels, known)
 
     def _open(self, number: int) -> None:
         """Begin to read at a batch. Another stream of the same reader has to be left for that."""
@@ -187,11 +192,12 @@ class StreamedEpoch(Pass):
         draws = draws_at(self.views_seed, int(places[0]), int(places[-1]) + 1)[places - places[0]]
         return draw_views(data.train_crop, data.augmentation.flip, shapes, data.image_size, draws)
 
-    def _arranged(self, images: list[Tensor]) -> Tensor:
+    def _empty(self, count: int) -> Tensor:
+        """Room for images, as training wants them."""
         placement, size = self.pipeline.placement, self.pipeline.data.image_size
         layout = torch.channels_last if placement.channels_last else torch.contiguous_format
-        whole = torch.cat(images) if images else torch.empty(0, 3, size, size, device=placement.device)
-        return whole.to(placement.dtype).contiguous(memory_format=layout)
+        shape = (count, 3, size, size)
+        return torch.empty(shape, dtype=placement.dtype, device=placement.device, memory_format=layout)
 
 
 def draws_at(seed: int, start: int, stop: int) -> NDArray[np.float64]:

@@ -61,6 +61,8 @@ class StreamedDataSet(DataSet):
         workers: int | str = "auto",
         cache: str = "none",
         on_bad_image: str = "error",
+        label_noise: float = 0.0,
+        resampled: bool = False,
     ) -> None:
         require(image_size >= 1, "image_size", image_size, "must be at least 1")
         require(resize >= image_size, "resize", resize, f"must be at least image_size ({image_size})")
@@ -71,7 +73,7 @@ class StreamedDataSet(DataSet):
         self.root, self.image_size = folder_of(root), image_size
         self.resize, self.stretch, self.train_crop = resize, stretch, train_crop
         self.workers, self.cache, self.on_bad_image = workers, cache, on_bad_image
-        super().__init__(batch_size, validation, mean, std, flip=flip)
+        super().__init__(batch_size, validation, mean, std, flip=flip, label_noise=label_noise, resampled=resampled)
         self._listed: dict[Split, ImageFiles] = {}
         self._reader: Reader | None = None
 

@@ -54,6 +54,7 @@ class RunFolder:
         self.record_file = path / "record.json"
         self.metrics_file = path / "metrics.jsonl"
         self.config_file = path / "config.yaml"
+        self.evaluations_file = path / "evaluations.json"
         self.log_file = path / "log.txt"
         self.last_checkpoint = path / "checkpoints" / "last.ckpt"
         self.best_checkpoint = path / "checkpoints" / "best.ckpt"

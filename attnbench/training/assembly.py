@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,7 +14,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from attnbench.build import build_model
 from attnbench.config.keys import flatten
 from attnbench.construct import construct, parameters_of
-from attnbench.data.base import DataSet
+from attnbench.data.base import SPLITS, DataSet, Split
 from attnbench.data.pipeline import Batches, Placement
 from attnbench.model import Classifier
 from attnbench.runs.folder import Job, RunFolder
@@ -33,8 +34,10 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     return net
 
 
-def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Batches]:
-    """Make each split's batches for the device; `validation` is left out when no image is held out."""
+def make_pipelines(
+    data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS
+) -> dict[str, Batches]:
+    """Make the batches of splits for the device; `validation` is left out when no image is held out."""
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(
         device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
@@ -44,8 +47,9 @@ def make_pipelines(data: DataSet, hardware: Hardware, seed: int) -> dict[str, Ba
         world=distributed.world_size(hardware.devices),
     )
 
+    wanted = [split for split in data.splits if split in splits]
     try:
-        return {split: data.pipeline(split, placement, seed if split == "train" else None) for split in data.splits}
+        return {split: data.pipeline(split, placement, seed if split == "train" else None) for split in wanted}
     except BaseException:
         data.close()
         raise

@@ -54,13 +54,14 @@ class EpochLog(Callback):
 
 def epoch_row(module: TrainingModule, epoch: int, earlier: list[dict[str, Any]]) -> dict[str, Any]:
     """One epoch's metrics, flat; `images` counts those seen since the start of training."""
-    train, optimizer = module.train_metrics, cast(Any, module.optimizers(use_pl_optimizer=False))
+    train, last_step = module.train_metrics, module.steps_before + module.batches - 1
     seen = earlier[-1]["images"] if earlier else 0
     row: dict[str, Any] = {"epoch": epoch, "images": seen + train["images"]}
     names = [name for name in train if name not in ("images", "images_per_second")]
     row |= {f"train/{name}": train[name] for name in names}
     row |= {f"val/{name}": value for name, value in module.validation_metrics.items()}
-    row |= {"lr": optimizer.param_groups[0]["lr"], "images_per_second": train["images_per_second"]}
+    row |= {"lr": module.recipe.lr * module.recipe.rate(last_step, module.batches)}
+    row |= {"images_per_second": train["images_per_second"]}
     return {**row, **module.attention_statistics}
 
 

@@ -55,7 +55,7 @@ class Blocks:
 class TrainingModule(pl.LightningModule):
     """Trains and evaluates a classifier.
 
-    pipelines: by split, `train` and, where images are held out or the test set is read, `validation` and `test`.
+    pipelines: by split; fitting needs `train` and, where images are held out, `validation`, testing only `test`.
     `seen` counts training images as they are seen.
     After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
     `test_metrics` does.
@@ -80,7 +80,7 @@ class TrainingModule(pl.LightningModule):
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
         self.seen = Seen()
-        self.world_size = pipelines["train"].placement.world
+        self.world_size = next(iter(pipelines.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}

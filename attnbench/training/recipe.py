@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.errors import require, require_choice
+from attnbench.model import Classifier
 
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
@@ -20,6 +21,7 @@ class Recipe:
     epochs: int
     optimizer: str
     lr: float
+    backbone_lr_factor: float
     momentum: float
     nesterov: bool
     betas: list[float]
@@ -43,6 +45,8 @@ class Recipe:
         for key in ("lr", "gamma"):
             value = getattr(self, key)
             require(0 < value < math.inf, key, value, "must be positive")
+        factor = self.backbone_lr_factor
+        require(0 < factor <= 1000, "backbone_lr_factor", factor, "must lie in (0, 1000]: it is a factor of lr")
         for key in ("weight_decay", "clip_norm"):
             value = getattr(self, key)
             require(0 <= value < math.inf, key, value, "must not be negative")
@@ -84,19 +88,9 @@ class Recipe:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * share)) / 2
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Build the recipe's optimiser over the parameters that train.
-
-    Without `decay_norm_and_bias`, parameters of one dimension (biases, normalisation) form a group without decay.
-    """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    free = [] if recipe.decay_norm_and_bias else [parameter for parameter in trained if parameter.ndim <= 1]
-    kept = {id(parameter) for parameter in free}
-    groups: list[dict[str, Any]] = [{"params": [p for p in trained if id(p) not in kept]}]
-    if free:
-        groups.append({"params": free, "weight_decay": 0.0})
-    for group in groups:
-        group["initial_lr"] = recipe.lr
+def make_optimizer(net: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
+    """Build the recipe's optimiser over the parameters that train; see `parameter_groups`."""
+    groups = parameter_groups(net, recipe)
     if recipe.optimizer == "adamw":
         betas = (recipe.betas[0], recipe.betas[1])
         return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay)
@@ -107,6 +101,28 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
+
+
+def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameters that train, by learning rate (`initial_lr`, which schedules multiply) and by weight decay.
+
+    With a `backbone_lr_factor` the backbone's own layers form groups of their own. Without `decay_norm_and_bias`,
+    so do parameters of one dimension (biases, normalisation), which then do not decay.
+    """
+    own = {id(p) for p in net.backbone_parameters()} if recipe.backbone_lr_factor != 1 else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            kind = id(parameter) in own, parameter.ndim <= 1 and not recipe.decay_norm_and_bias
+            groups.setdefault(kind, []).append(parameter)
+    return [
+        {
+            "params": groups[backbone, free],
+            "initial_lr": recipe.lr * (recipe.backbone_lr_factor if backbone else 1),
+            **({"weight_decay": 0.0} if free else {}),
+        }
+        for backbone, free in sorted(groups)
+    ]
 
 
 def smooth(labels: Tensor, classes: int, amount: float) -> Tensor:

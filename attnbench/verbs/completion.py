@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from attnbench.status import DONE
 from attnbench.verbs.train import main as train
 
-WITH_OVERRIDES = ("train", "cost")
+WITH_OVERRIDES = ("train", "evaluate", "cost")
 
 
 def query(words: Sequence[str], verbs: Sequence[str]) -> int:
@@ -18,7 +18,10 @@ def query(words: Sequence[str], verbs: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "")
     command, *typed = line.split(" ") if line else [""]
     if typed and typed[0] in WITH_OVERRIDES and len(typed) > 1:
-        os.environ["COMP_LINE"] = " ".join([command, *typed[1:]])
+        *before, last = typed[1:]
+        if typed[0] == "evaluate":  # Hydra knows no names of runs
+            before = [word for word in before if "=" in word]
+        os.environ["COMP_LINE"] = " ".join([command, *before, last])
         return train(["-sc", *words])
     if len(typed) <= 1:
         print(" ".join(verb for verb in verbs if verb.startswith(typed[0] if typed else "")))

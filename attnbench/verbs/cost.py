@@ -72,4 +72,6 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     yield f"{network}, on {row['data']}: images of {row['image']}, {row['classes']} classes"
     for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
         part = f"  ({row[share]:,} by attention)" if row[share] else ""
+        if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:
+            part += f"; run here with {row['executed_multiply_adds']:,}"
         yield f"  {label:<14} {row[total]:>15,}{part}"

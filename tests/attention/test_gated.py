@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attnbench.attention.base import Attention, Output
-from attnbench.attention.gated import Gated, mix_probabilities
-from attnbench.attention.gated_exit import early_exit
+from attnbench.attention.gated import Gated
 from attnbench.attention.gated_heads import REGULARISERS, AttentionModule, scores_from_maps, scores_from_pooled
+from attnbench.attention.gated_mixture import mix_probabilities
 from attnbench.backbones.base import Backbone
+from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
@@ -44,8 +46,12 @@ CASES: dict[str, dict[str, Any]] = {
 def backbone(kind: str = "wrn") -> Backbone:
     if kind == "wrn":
         return WideResNet(10, 1, CLASSES, stem_width=4)
+    if kind == "digits":
+        return ClutteredMNISTCNN(CLASSES)
     if kind == "preact":
         return PreActResNet(11, CLASSES, width=2, block="bottleneck")
+    if kind == "resnext":
+        return ResNeXt(11, 2, 2, CLASSES, width=4)
     return ResNet(int(kind), CLASSES, width=4)
 
 
@@ -475,11 +481,17 @@ def test_cost_on_cifar100_and_narrower_networks() -> None:
     assert [a.attention_parameters / 1e6 for a in added] == pytest.approx([0.195, 1.65], abs=0.005)
 
 
+def digits_network(**options: Any) -> Classifier:
+    """Gated attention on the digits network, as released, at four levels."""
+    return Classifier(ClutteredMNISTCNN(10), Gated(**{"variant": "official", "depth": 4, **options}))
+
+
 @pytest.mark.parametrize(("width", "parameters"), [(1, 49_674), (2, 98_058), (4, 194_826)])
 def test_parameters_on_the_digits_network(width: int, parameters: int) -> None:
     """Four levels of 64, 128, 128, 128 channels; the gate reads 256 hidden units, five scores, with BN."""
-    heads = [AttentionModule(c, 10, width, 3, "softmax", True, False, "pooled") for c in (64, 128, 128, 128)]
-    assert sum(map(count_parameters, heads)) + 256 * 5 + 2 * 5 == parameters
+    with torch.device("meta"):
+        cost = count(digits_network(width=width), 1, 40)
+    assert (cost.parameters, cost.attention_parameters) == (916_460 + parameters, parameters)
 
 
 @pytest.mark.parametrize(("kernel", "mega"), [(3, 3.9), (1, 0.44)])
@@ -493,79 +505,131 @@ def test_parameters_on_wrn50_for_120_dogs(kernel: int, mega: float) -> None:
 
 @pytest.mark.parametrize(("kernel", "form"), [(1, "pooled"), (3, "pooled"), (1, "direct"), (3, "direct")])
 def test_multiply_adds_of_both_forms(kernel: int, form: str) -> None:
-    """Mask, pooling and L+1 projections; the direct form instead draws L+1 maps, and its products are not counted."""
+    """Mask, pooling and L+1 projections run; as written L+1 maps are drawn, and pooling them is not counted."""
     with torch.device("meta"):
         gated, plain = (
             count(Classifier(WideResNet(16, 2, 100), found), 3, 32)
             for found in (Gated(kernel=kernel, form=form), Attention())
         )
-    window, heads, rows, formula = kernel**2, 4, 101, 128 * 4
+    window, heads, rows, pooled, direct = kernel**2, 4, 101, 128 * 4, 128 * 4
     for channels, side in ((32, 32), (64, 16), (128, 8)):
         taps = window * channels * heads
-        formula += taps * side**2 + (taps * (side**2 + rows) if form == "pooled" else taps * rows * side**2)
-    assert gated.multiply_adds - plain.multiply_adds == formula
+        pooled += taps * side**2 + taps * (side**2 + rows)
+        direct += taps * side**2 + taps * rows * side**2
+    assert gated.multiply_adds - plain.multiply_adds == direct
+    executed = pooled if form == "pooled" else direct
+    assert gated.executed_multiply_adds - plain.executed_multiply_adds == executed
 
 
 # early exit
 
 
-@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18"])
+def dropped(net: Classifier, stages: int) -> Classifier:
+    """The network with NaN in all that lies behind its first stages: the classifier too."""
+    behind = [net.backbone.get_submodule(stage) for stage in net.backbone.stages[stages:]]
+    for module in [*behind, net.backbone.classifier]:
+        for name, parameter in module.named_parameters():
+            if name not in ("block0.bn1.weight", "block0.bn1.bias"):  # a shared tap passes them
+                parameter.data.fill_(math.nan)
+    return net
+
+
+@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18", "resnext"])
 @pytest.mark.parametrize("tap", ["shared", "own"])
-@pytest.mark.parametrize("options", [{"deepest": "before_last"}, {"deepest": "last"}, {"net_output": "half"}], ids=str)
+@pytest.mark.parametrize("modules", [1, 2])
+@pytest.mark.parametrize("options", [{}, {"net_output": "half"}, {"head_gates": False, "width": 2}], ids=str)
 @torch.no_grad()
-def test_early_exit_predicts_as_the_modules_do(kind: str, tap: str, options: dict[str, str]) -> None:
-    net = randomised(build(kind, depth=2, predict="modules", tap=tap, **options))
-    short = early_exit(net)
-    x = images(2, 16, 16)
-    assert torch.allclose(short(x), net(x), atol=1e-12)
-    assert count_parameters(short) < count_parameters(net)
-    assert short.maps(short.output(x)).keys() == set(attention(short).points.values())
-    attention(net).predict = "all"
-    assert not torch.allclose(short(x), net(x), atol=1e-3)
-    assert net.training == short.training
-    assert early_exit(build(kind, depth=2, tap=tap, **options).train()).training is False
+def test_an_early_exit_is_the_mean_of_the_modules_it_reaches(
+    kind: str, tap: str, modules: int, options: dict[str, Any]
+) -> None:
+    """What lies behind the last module in use, and the classifier, may be anything: it is not computed."""
+    options = {"depth": 2, "deepest": "before_last", "tap": tap, **options}
+    whole = randomised(build(kind, **options))
+    short = build(kind, predict="modules", exit_modules=modules, **options).double().eval()
+    short.load_state_dict(whole.state_dict())
+    x, heads = images(2, 16, 16), options.get("width", 1)
+    opinions = [heads_of(whole, x, stage) for stage in list(attention(whole).points)[:modules]]
+    expected = torch.cat(opinions, 1).softmax(-1).mean(1).log()
+    kept = whole.backbone.stages.index(list(attention(whole).points)[modules - 1]) + 1
+    output = dropped(short, kept).output(x)
+    assert torch.allclose(output.logits, expected, atol=1e-12)
+    assert output.extras["gates"].shape == (2, modules * heads)
+    assert list(short.maps(output)) == list(attention(whole).points.values())[:modules]
+
+
+def heads_of(net: Classifier, x: Tensor, stage: str) -> Tensor:
+    """Hypotheses (B, 1 or K, L) of one module in a whole forward pass."""
+    features, point = net.backbone.features(x), attention(net).points[stage]
+    found = features.final if point == "final" else features.taps[f"{point}/gated/map"]
+    opinion: Tensor = attention(net).heads[stage](found).hypotheses
+    return opinion
 
 
 @torch.no_grad()
-def test_predictions_of_modules_alone() -> None:
-    """Gates among the modules where the last map is seen, equal weights where it is not; never in training."""
+def test_an_exit_that_sees_the_last_map_keeps_its_gates() -> None:
     net = randomised(build(predict="modules"))
-    every = ByHand(net, images())
+    whole = build().double().eval()
+    whole.load_state_dict(net.state_dict())
+    every = ByHand(whole, images())
     kept = every.gates[:, :3] / every.gates[:, :3].sum(1, keepdim=True)  # a softmax over fewer scores
-    assert torch.allclose(net.output(images()).extras["gates"], kept, atol=1e-12)
-    early = randomised(build(predict="modules", depth=2, deepest="before_last"))
-    assert torch.equal(early.output(images()).extras["gates"], torch.full((2, 2), 0.5, dtype=torch.float64))
-    mean = ByHand(early, images()).hypotheses[:, :2].softmax(-1).mean(1).log()
-    assert torch.allclose(early(images()), mean, atol=1e-12)
-    assert early.train().output(images()).extras["gates"].shape == (2, 3)
+    output = dropped(net, 3).output(images())
+    assert torch.allclose(output.extras["gates"], kept, atol=1e-12)
+    mixed = torch.einsum("bn,bnl->bl", kept, every.hypotheses[:, :3].softmax(-1)).log()
+    assert torch.allclose(output.logits, mixed, atol=1e-12)
 
 
-@torch.no_grad()
-def test_exits_at_every_level() -> None:
-    net = randomised(build(depth=3, head_gates=False, width=2))
-    first = early_exit(net, modules=1)
-    expected = ByHand(net, images()).hypotheses[:, :2].softmax(-1).mean(1).log()
-    assert torch.allclose(first(images()), expected, atol=1e-12)
-    assert first.backbone.stages == ("stage1",)
-    assert set(first.backbone.points) == {n for n in net.backbone.points if n.startswith("stage1")}
+def test_training_never_leaves_early() -> None:
+    early, plain = build(predict="modules", exit_modules=1).train(), build().train()
+    x = images(4, 8, 8, torch.float32)
+    assert torch.equal(early.output(x).logits, plain.output(x).logits)
+    total(early, early.output(x)).backward()
+    assert all(parameter.grad is not None for parameter in early.parameters())
 
 
 def test_cost_of_an_early_exit() -> None:
     """Before the last stage an exit saves that stage, the gates and the classifier; at its end the classifier alone."""
-    with torch.device("meta"):
-        early = Classifier(WideResNet(28, 10, 10), Gated(depth=2, deepest="before_last"))
-        late = Classifier(WideResNet(28, 10, 10), Gated())
-    saved = [count(net, 3, 32).multiply_adds - count(early_exit(net), 3, 32).multiply_adds for net in (early, late)]
+
+    def multiply_adds(**options: Any) -> int:
+        with torch.device("meta"):
+            return count(Classifier(WideResNet(28, 10, 10), Gated(**options)), 3, 32).multiply_adds
+
+    early, late = {"depth": 2, "deepest": "before_last"}, {"depth": 3}
+    saved = [multiply_adds(**options) - multiply_adds(**options, predict="modules") for options in (early, late)]
     stage = 64 * (9 * 320 * 640 + 320 * 640 + 7 * 9 * 640**2)
     assert saved == [stage + 640 * 10 + 640 * 3, 640 * 10]
+    assert multiply_adds(**late, predict="modules", exit_modules=2) == multiply_adds(**early, predict="modules")
 
 
-def test_early_exit_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="only gated attention"):
-        early_exit(Classifier(backbone(), Attention()))
-    for modules in (0, 4):
-        with pytest.raises(OptionError, match="must lie in 1 to 3"):
-            early_exit(build(), modules=modules)
+@torch.no_grad()
+def test_gates_of_the_digits_network_read_its_hidden_units() -> None:
+    net = randomised(digits_network())
+    output = net.output(torch.rand(3, 1, 40, 40, dtype=torch.float64))
+    assert output.features.pooled is not None
+    assert output.features.pooled.shape == (3, 256)
+    for image, hidden in enumerate(output.features.pooled):
+        expected = gates_by_hand(net, hidden, 5)
+        assert torch.allclose(output.extras["gates"][image], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("modules", [3, "auto"])
+@torch.no_grad()
+def test_an_early_exit_of_the_digits_network_reaches_no_linear_layer(modules: int | str) -> None:
+    """Neither the gates, which read hidden units, nor the classifier: the modules' mean, even at the last map."""
+    net = randomised(digits_network(predict="modules", exit_modules=modules))
+    used, behind = (4, 0) if modules == "auto" else (3, 1)
+    x = torch.rand(2, 1, 40, 40, dtype=torch.float64)
+    whole = randomised(digits_network())
+    whole.load_state_dict(net.state_dict())
+    each = [heads_of(whole, x, stage) for stage in list(attention(whole).points)[:used]]
+    body: Any = net.backbone
+    for module in (body.hidden, body.classifier, attention(net).gate, *([body.stage5] if behind else [])):
+        for parameter in module.parameters():
+            parameter.fill_(math.nan)
+    expected = torch.cat(each, 1).log_softmax(-1).mean(1)
+    assert torch.allclose(net(x), expected, atol=1e-12)
+    saved = count(digits_network(), 1, 40).multiply_adds - count(net.float(), 1, 40).multiply_adds
+    last = 16 * 9 * 128**2 * behind + 16 * 9 * 128 * 4 * 12 * behind
+    assert saved == 2048 * 256 + 256 * 10 + 256 * 5 + last
 
 
 # places, sizes, precision, compilation, copies
@@ -580,6 +644,8 @@ def test_early_exit_is_refused() -> None:
         ("20", {}, {"stage1": "stage1.out", "stage2": "stage2.out", "stage3": "final"}),
         ("18", {}, {"stage1": "stage1.out", "stage2": "stage2.out", "stage3": "stage3.out"}),
         ("18", {"deepest": "last", "depth": 1}, {"stage4": "final"}),
+        ("digits", {"depth": 2}, {"stage4": "stage4.out", "stage5": "final"}),
+        ("digits", {"depth": 1, "deepest": "before_last"}, {"stage4": "stage4.out"}),
     ],
 )
 def test_places(kind: str, options: dict[str, Any], points: dict[str, str]) -> None:
@@ -628,10 +694,9 @@ def test_masks_and_gates_stay_precise_under_autocast(case: str) -> None:
         assert torch.allclose(masks.sum((2, 3)), torch.ones(4, 4), atol=1e-5)
 
 
-@pytest.mark.parametrize("exits", [False, True])
-def test_compiles_as_one_graph(exits: bool) -> None:
-    net = build(variant="official").eval()
-    net = early_exit(net, modules=1) if exits else net
+@pytest.mark.parametrize("options", [{}, {"predict": "modules"}, {"predict": "modules", "exit_modules": 1}], ids=str)
+def test_compiles_as_one_graph(options: dict[str, Any]) -> None:
+    net = build(variant="official", **options).eval()
     x = images(2, 8, 8, torch.float32)
     compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
     assert torch.allclose(compiled(x), net(x), atol=1e-5)
@@ -674,6 +739,9 @@ def test_a_copy_stands_alone() -> None:
         ({"tap": "raw"}, "tap"),
         ({"deepest": "first"}, "deepest"),
         ({"predict": "net"}, "predict"),
+        ({"exit_modules": 1}, "exit_modules"),
+        ({"predict": "modules", "exit_modules": 4}, "exit_modules"),
+        ({"predict": "modules", "exit_modules": 0}, "exit_modules"),
         ({"form": "slow"}, "form"),
         ({"gate_norm": True, "global_gates": "none"}, "gate_norm"),
         ({"stop_gradients": True, "net_output": "none"}, "stop_gradients"),

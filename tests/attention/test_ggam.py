@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attnbench.attention.base import Output
-from attnbench.attention.ggam import GGAM, MLP, Excitation, Guide, quotient, softmax_2d
+from attnbench.attention.ggam import GGAM, MLP, Excitation, quotient, softmax_2d
+from attnbench.attention.ggam_guide import Guide
 from attnbench.backbones.base import Features
 from attnbench.backbones.resnet import ResNet
 from attnbench.build import build_model

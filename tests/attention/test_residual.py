@@ -2,6 +2,8 @@
 
 import copy
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from torch import Tensor, nn
 
 from attnbench.attention.residual import ACTIVATIONS, AttentionModule, ResidualAttention
 from attnbench.backbones.base import Backbone
+from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.preact_resnet import PreActResNet
+from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.build import build_model_on_meta
 from attnbench.config.compose import compose
+from attnbench.construct import construct
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
 from attnbench.model import Classifier
@@ -31,11 +37,6 @@ def cifar(width: int = 2, **options: object) -> Classifier:
     """The CIFAR network: 8, 16 and 32 channels, unless wider."""
     torch.manual_seed(0)
     return Classifier(PreActResNet(20, 10, width=width, block="bottleneck"), attention(**options))
-
-
-def imagenet(modules: int | list[int]) -> Classifier:
-    backbone = PreActResNet(20, 1000, image_size=224, width=64, block="bottleneck", blocks=[1, 1, 1, 3])
-    return Classifier(backbone, ResidualAttention(modules))
 
 
 def module(width: int = 2, depth: int = 3, **options: object) -> AttentionModule:
@@ -187,6 +188,34 @@ def test_parity_with_the_equations(
         assert gate.std() > 0.01  # neither saturated nor constant
 
 
+POSTACTIVATED: dict[str, Callable[[], Backbone]] = {
+    "resnet": lambda: ResNet(20, 10, width=8),
+    "resnext": lambda: ResNeXt(11, 2, 2, 10, width=2),
+    "inception": lambda: InceptionResNet(10, width=4, blocks=[1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("activation", ["mixed", "channel", "spatial"])
+@pytest.mark.parametrize("family", POSTACTIVATED)
+@torch.no_grad()
+def test_a_mask_of_postactivation_blocks_ends_without_their_norm(family: str, activation: str) -> None:
+    """1x1, BN-ReLU, 1x1, as the released AttentionNeXt has it; the rest is as with every block."""
+    torch.manual_seed(0)
+    net = Classifier(POSTACTIVATED[family](), attention(activation=activation))
+    found = net.backbone.get_submodule("stage1.out.residual0")
+    assert isinstance(found, AttentionModule)
+    state = randomised(found).state_dict()
+    channels = net.backbone.points["stage1.out"].channels
+    x = torch.randn(2, channels, 12, 9, dtype=torch.float64).relu()
+    branch = found.mask.get_submodule("branch")(found.pre(x))
+    assert branch.min() >= 0
+    u = conv(norm_relu(conv(branch, state, "mask.conv1"), state, "mask.norm2"), state, "mask.conv2")
+    refined, gate = found(x), activate(u, activation)
+    assert torch.allclose(refined.extras["mask"], gate, rtol=1e-10, atol=1e-10)
+    assert torch.allclose(refined.features, found.post((1 + gate) * found.trunk(found.pre(x))), rtol=1e-10, atol=1e-10)
+    assert {name.split(".")[1] for name in state if name.startswith("mask")} == {"branch", "conv1", "norm2", "conv2"}
+
+
 @pytest.mark.parametrize("learning", ["residual", "naive"])
 def test_a_zero_mask_leaves_the_trunk_or_nothing(learning: str) -> None:
     found = module(activation="channel", learning=learning).eval()
@@ -240,17 +269,39 @@ def test_channel_attention_of_a_dead_position_is_zero_with_a_finite_gradient() -
     assert u.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(("modules", "parameters", "giga"), [(1, 31_810_728, 6.27), ([1, 2, 3], 52_466_344, 10.53)])
-def test_counts_of_the_imagenet_networks(modules: int | list[int], parameters: int, giga: float) -> None:
+IMAGENET = {
+    "attention56": (31_810_728, 6.27),
+    "attention92": (52_466_344, 10.53),
+    "attentionnext56": (31_318_824, 6.42),
+    "attentioninception56": (32_097_032, 6.26),  # ours; printed: 31.9 M and 6.3 G
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), IMAGENET.items())
+def test_imagenet_experiments(name: str, expected: tuple[int, float]) -> None:
+    config = compose([f"experiment={name}_imagenet", "data=cifar10"])  # the counts need no images
     with torch.device("meta"):
-        cost = count(imagenet(modules), 3, 224)
-    assert cost.parameters == parameters
-    assert round(cost.multiply_adds / 1e9, 2) == giga
+        backbone = construct("backbone", config["backbone"], num_classes=1000, in_channels=3, image_size=224)
+        net = Classifier(backbone, construct("attention", config["attention"]))
+        cost = count(net, 3, 224)
+    assert (cost.parameters, round(cost.multiply_adds / 1e9, 2)) == expected
+    assert (config["recipe"]["epochs"], config["recipe"]["milestones"]) == (106, [40, 80, 100])
+    assert (config["data"]["batch_size"], config["data"]["validation"]) == (256, 0)
+    if "inception" not in name:  # the longest way through its units has four layers
+        assert trunk_layers(net) == int(re.sub(r"\D", "", name))
+
+
+def test_attention_inception_is_of_the_printed_size() -> None:
+    """Table 7: 31.9 M parameters, 6.3 G multiply-adds."""
+    parameters, giga = IMAGENET["attentioninception56"]
+    assert parameters / 1e6 == pytest.approx(31.9, rel=0.01)
+    assert giga == pytest.approx(6.3, rel=0.01)
 
 
 def test_counts_of_the_imagenet_modules() -> None:
     with torch.device("meta"):
-        backbone = imagenet(1).backbone
+        backbone = PreActResNet(20, 1000, image_size=224, width=64, block="bottleneck", blocks=[1, 1, 1, 3])
+        Classifier(backbone, ResidualAttention(1))
     found = [backbone.get_submodule(f"stage{stage}.out.residual0") for stage in (1, 2, 3)]
     assert [count_parameters(each) for each in found] == [976_896, 3_046_912, 8_804_352]
     masks = [count_parameters(each.get_submodule("mask")) for each in found]

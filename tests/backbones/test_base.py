@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Refined
+from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
 from attnbench.errors import OptionError
 
@@ -21,6 +23,9 @@ FAMILIES: dict[str, Callable[..., Backbone]] = {
     "preact basic": lambda **o: PreActResNet(20, 7, width=4, **o),
     "preact bottleneck": lambda **o: PreActResNet(20, 7, width=4, block="bottleneck", **o),
     "wrn": lambda **o: WideResNet(10, 1, 7, stem_width=4, **o),
+    "resnext": lambda **o: ResNeXt(29, 2, 2, 7, width=4, **o),
+    "resnext four stages": lambda **o: ResNeXt(20, 4, 2, 7, width=4, stem="imagenet", blocks=[1, 1, 1, 3], **o),
+    "inception": lambda **o: InceptionResNet(7, width=4, blocks=[1, 2, 1], **o),
 }
 
 
@@ -91,6 +96,20 @@ def test_slots_of_inserted_blocks_are_no_points(backbone: Backbone) -> None:
     backbone.insert("stage1.out", backbone.make_block("stage1"), "block")
     assert backbone.points == before
     assert "stage1.out.block.residual" not in backbone.slot_paths
+
+
+def test_the_first_logits_are_of_moderate_size(backbone: Backbone) -> None:
+    """Of fresh weights, for images in a batch and one by one (running statistics still at 0 and 1)."""
+    images = torch.randn(8, 3, 32, 32)
+    for mode in (True, False):
+        logits = backbone.train(mode).classify(backbone.features(images))
+        assert 0.01 < logits.std() < 30
+
+
+def test_preactivated_tells_whether_blocks_put_out_negative_values(backbone: Backbone) -> None:
+    for stage in backbone.stages:
+        y = backbone.make_block(stage)(torch.randn(2, backbone.points[f"{stage}.out"].channels, 5, 7))
+        assert bool(y.min() < 0) == backbone.preactivated
 
 
 def test_classify_pools_and_classifies(backbone: Backbone) -> None:

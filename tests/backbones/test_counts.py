@@ -5,9 +5,13 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention
+from attnbench.attention.baselines import SE
+from attnbench.backbones.base import Backbone
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
+from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
 from attnbench.cost import Cost, count, count_parameters
 from attnbench.model import Classifier
@@ -43,8 +47,26 @@ MULTIPLY_ADDS = [
 ]
 
 
-def cost_of(backbone: torch.nn.Module, image: int) -> Cost:
-    return count(Classifier(backbone, Attention()), 3, image)  # type: ignore[arg-type]
+RESNEXT = [
+    # depth, cardinality, base width, image, parameters; giga multiply-adds with the stride in the 1x1 and in the 3x3
+    # convolution (bam.md 1.5; at 224 pixels BAM's table 3b, and torchvision's)
+    (29, 8, 64, 32, 34_518_948, 4.985, 5.387),
+    (29, 16, 64, 32, 68_247_460, 9.884, 10.689),
+    (50, 32, 4, 224, 25_028_904, 3.768, 4.230),
+    (101, 32, 4, 224, 44_177_704, 7.508, 7.970),
+]
+
+RESNEXT_WITH_ATTENTION = [
+    # network, attention, parameters added; mega parameters and giga multiply-adds as BAM's tables 3 and 5 print them
+    ((29, 8, 64), "bam", 85_874, 34.61, 5.00),
+    ((29, 16, 64), "bam", 85_874, 68.34, 9.90),
+    ((29, 16, 64), "se", 521_808, 68.77, 9.88),  # printed: 68.81
+    ((50, 32, 4), "bam", 358_067, 25.39, 3.85),
+]
+
+
+def cost_of(backbone: Backbone, image: int, attention: Attention | None = None) -> Cost:
+    return count(Classifier(backbone, attention or Attention()), 3, image)
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +127,28 @@ def test_wide_resnets(depth: int, width: int, classes: int, parameters: int, gig
     if giga is not None:
         digits = len(str(giga).partition(".")[2])
         assert round(cost.multiply_adds / 1e9, digits) == giga
+
+
+@pytest.mark.parametrize(("depth", "cardinality", "base_width", "image", "parameters", "caffe", "torch_"), RESNEXT)
+def test_resnexts(
+    depth: int, cardinality: int, base_width: int, image: int, parameters: int, caffe: float, torch_: float
+) -> None:
+    for stride_in, giga in (("1x1", caffe), ("3x3", torch_)):
+        classes = 100 if image == 32 else 1000
+        net = ResNeXt(depth, cardinality, base_width, classes, image_size=image, stride_in=stride_in)
+        cost = cost_of(net, image)
+        assert cost.parameters == parameters
+        assert round(cost.multiply_adds / 1e9, 3) == giga
+
+
+@pytest.mark.parametrize(("network", "attention", "added", "mega", "giga"), RESNEXT_WITH_ATTENTION, ids=str)
+def test_resnexts_with_attention(
+    network: tuple[int, int, int], attention: str, added: int, mega: float, giga: float
+) -> None:
+    """BAM's tables round the network and what is added to it one by one."""
+    classes, image = (100, 32) if network[0] == 29 else (1000, 224)
+    net = ResNeXt(*network, classes, image_size=image, stride_in="1x1")
+    cost = cost_of(net, image, BAM("official") if attention == "bam" else SE())
+    assert cost.attention_parameters == added
+    assert round(round((cost.parameters - added) / 1e6, 2) + round(added / 1e6, 2), 2) == mega
+    assert round(cost.multiply_adds / 1e9, 2) == giga

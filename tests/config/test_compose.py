@@ -13,11 +13,11 @@ from attnbench.errors import UserError
 
 Refusal = Callable[..., str]
 
-CHOICES = "choices: bam, cbam, eca, gated, ggam, none, residual, se, timm, timm/<name>"
+CHOICES = "choices: bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm, timm/<name>"
 MISTAKES = {
     ("attention=bamm",): [
         "attention=bamm: no such choice; did you mean bam?",
-        "choices: bam, cbam, eca, gated, ggam, none, residual, se, timm",
+        "choices: bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm",
     ],
     ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
     ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],

@@ -41,7 +41,7 @@ def test_equal_runs_are_done_once() -> None:
 
 def test_ranges_globs_and_names_that_hold_values() -> None:
     assert [seed for *_, seed in pairs("seed=range(3)")] == [0, 1, 2]
-    every = {"bam", "cbam", "eca", "gated", "ggam", "none", "residual", "se", "timm"}
+    every = {"bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm"}
     assert {name for name, *_ in pairs("attention=glob(*)")} == every
     depths = [config["backbone"]["depth"] for config in expand(["backbone=wrn10_1,wrn16_2"]).configs]
     assert depths == [10, 16]

@@ -41,6 +41,10 @@ def test_holding_out_does_not_change() -> None:
         ({"padding": -1}, "padding"),
         ({"padding": 8, "padding_mode": "reflect"}, "padding"),
         ({"padding_mode": "edge"}, "padding_mode"),
+        ({"label_noise": 1.0}, "label_noise"),
+        ({"label_noise": -0.1}, "label_noise"),
+        ({"label_noise": float("nan")}, "label_noise"),
+        ({"resampled": True}, "resampled"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, object], key: str) -> None:

@@ -16,6 +16,8 @@ GOLDEN = {
     "experiment=bam_resnet50_cifar100": "cifar100-resnet50-bam-312f138305",
     "data=digits recipe=adamw recipe.epochs=3": "digits-resnet20-none-0832b66002",
     "callbacks=early_stopping": "cluttered_digits-resnet20-none-0229ddf52f",
+    "data=mnist": "mnist-resnet20-none-61c5ef40fc",
+    "experiment=gated_cluttered_mnist": "cluttered_mnist-cluttered_mnist_cnn-gated-63be6772ad",
 }
 
 
@@ -31,12 +33,20 @@ def test_golden(overrides: str, expected: str) -> None:
 
 def test_what_makes_another_run() -> None:
     plain = name("attention=bam")
-    for override in ("attention.reduction=8", "recipe.lr=0.1", "data.validation=0", "trainer.precision=fp32"):
+    for override in (
+        "attention.reduction=8", "recipe.lr=0.1", "data.validation=0", "trainer.precision=fp32",
+        "data.label_noise=0.1", "recipe.backbone_lr_factor=0.1",
+    ):  # fmt: skip
         assert name("attention=bam", override) != plain
+    fixed = name("data.label_noise=0.1")
+    assert name("data.label_noise=0.1", "data.resampled=true") != fixed
 
 
 def test_what_does_not() -> None:
-    for override in ("seed=1", "attention.reduction=16.0", "trainer.block_length=3", "output=x", "logger=none"):
+    for override in (
+        "seed=1", "attention.reduction=16.0", "trainer.block_length=3", "output=x", "logger=none",
+        "data.label_noise=0", "data.resampled=false", "recipe.backbone_lr_factor=1",
+    ):  # fmt: skip
         assert name("attention=bam", override) == name("attention=bam")
 
 

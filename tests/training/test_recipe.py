@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from attnbench.build import build_model
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError
+from attnbench.model import Classifier
 from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, smooth
 
 STEPS = 7  # an epoch
@@ -139,6 +141,10 @@ def test_rates_stay_between_nothing_and_lr(
         ({"milestones": [3.0, 2.0]}, "milestones"),
         ({"milestones": [0.0]}, "milestones"),
         ({"gamma": 0.0}, "gamma"),
+        ({"backbone_lr_factor": 0.0}, "backbone_lr_factor"),
+        ({"backbone_lr_factor": -0.1}, "backbone_lr_factor"),
+        ({"backbone_lr_factor": 1001.0}, "backbone_lr_factor"),
+        ({"backbone_lr_factor": float("nan")}, "backbone_lr_factor"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], key: str) -> None:
@@ -147,8 +153,8 @@ def test_options_that_make_no_sense(options: dict[str, Any], key: str) -> None:
     assert caught.value.key == key
 
 
-def network() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+def network(*overrides: str) -> Classifier:
+    return build_model(compose(["data=digits", "backbone.width=4", *overrides]))
 
 
 def test_decay_leaves_normalisation_and_biases_alone_if_so_wanted() -> None:
@@ -163,9 +169,11 @@ def test_decay_leaves_normalisation_and_biases_alone_if_so_wanted() -> None:
 
 def test_frozen_parameters_are_not_optimised() -> None:
     net = network()
-    net[0].requires_grad_(False)  # type: ignore[index]
-    groups = make_optimizer(net, recipe()).param_groups
-    assert sum(len(group["params"]) for group in groups) == 4
+    frozen = list(net.backbone.parameters())[:3]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    groups = make_optimizer(net, recipe(backbone_lr_factor=0.1)).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(net.parameters())) - 3
 
 
 def test_optimisers() -> None:
@@ -175,6 +183,70 @@ def test_optimisers() -> None:
     adamw = make_optimizer(network(), recipe(optimizer="adamw", betas=[0.8, 0.95]))
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.defaults["betas"] == (0.8, 0.95)
+
+
+NEW_PARTS = {
+    "attention=none": ("backbone.classifier.",),
+    "attention=bam attention.reduction=2": ("backbone.classifier.", ".bam."),
+    "attention=se attention.reduction=2": ("backbone.classifier.", ".se."),
+    "attention=residual attention.modules=[1,1,1] backbone=preact_resnet20": ("backbone.classifier.", ".residual0."),
+    "attention=gated": ("backbone.classifier.", "attention."),
+    "attention=ggam": ("attention.",),
+}
+"""What the names of parameters hold that are not the backbone's own."""
+
+
+def rates_by_name(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """Each parameter's rate; fails if one is in two groups."""
+    found = [(id(p), group["initial_lr"]) for group in optimizer.param_groups for p in group["params"]]
+    assert len(found) == len(dict(found))
+    return {name: dict(found)[id(parameter)] for name, parameter in net.named_parameters()}
+
+
+@pytest.mark.parametrize("decay", [True, False])
+@pytest.mark.parametrize(("overrides", "new"), NEW_PARTS.items())
+def test_new_parts_train_at_lr_and_the_backbone_at_its_factor(
+    overrides: str, new: tuple[str, ...], decay: bool
+) -> None:
+    net = network(*overrides.split())
+    options = recipe(lr=0.5, backbone_lr_factor=0.1, decay_norm_and_bias=decay)
+    optimizer = make_optimizer(net, options)
+    found = rates_by_name(net, optimizer)
+    assert found == {name: 0.5 if any(part in name for part in new) else 0.05 for name, _ in net.named_parameters()}
+    assert set(found.values()) == {0.5, 0.05}
+    for group in optimizer.param_groups:
+        flat = {parameter.ndim <= 1 for parameter in group["params"]}
+        assert group["weight_decay"] == 5e-4 or (flat == {True} and not decay)
+        assert decay or len(flat) == 1
+
+
+def test_without_a_factor_there_are_no_further_groups() -> None:
+    net = network("attention=bam", "attention.reduction=2")
+    for decay, count in ((True, 1), (False, 2)):
+        groups = make_optimizer(net, recipe(decay_norm_and_bias=decay)).param_groups
+        assert len(groups) == count
+        assert {group["initial_lr"] for group in groups} == {0.4}
+        # in the order that the network lists them in: an optimiser's state is stored by position
+        places = {id(parameter): place for place, parameter in enumerate(net.parameters())}
+        for group in groups:
+            order = [places[id(parameter)] for parameter in group["params"]]
+            assert order == sorted(order)
+
+
+def test_first_steps_are_in_proportion() -> None:
+    """Plain SGD moves a parameter by its rate times its gradient."""
+    options = recipe(lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.0, backbone_lr_factor=0.1)
+    net = network("attention=bam", "attention.reduction=2").double()
+    optimizer = make_optimizer(net, options)
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"]
+    net(torch.randn(8, 1, 8, 8, dtype=torch.float64)).logsumexp(1).sum().backward()
+    optimizer.step()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None
+        rate = 0.5 if ".bam." in name or ".classifier." in name else 0.05
+        assert torch.allclose(parameter.detach() - before[name], -rate * parameter.grad, atol=1e-12), name
 
 
 def test_smoothing_is_torchs() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from attnbench.config.check import RunConfig
 from attnbench.runs.folder import Job, RunFolder
@@ -45,6 +46,13 @@ def events(job: Job) -> dict[str, list[tuple[int, float]]]:
     accumulator.Reload()
     tags = accumulator.Tags()["scalars"]
     return {tag: [(event.step, event.value) for event in accumulator.Scalars(tag)] for tag in tags}
+
+
+@pytest.fixture(autouse=True)
+def event_files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count a test's event files from 0, as a process of its own would: those of one second are read in the order of
+    their names, where file 10 of many tests' comes before its file 9."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +191,9 @@ RESUMED = {
     ),
     "adamw": ("recipe=adamw",),
     "no validation": ("data.validation=0",),
+    "label noise": ("data.label_noise=0.3",),
+    "label noise, resampled": ("data.label_noise=0.3", "data.resampled=true"),
+    "a slower backbone": ("attention=bam", "attention.reduction=2", "recipe.backbone_lr_factor=0.1"),
 }  # fmt: skip
 
 
@@ -330,7 +341,8 @@ def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
     [
         "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "recipe.optimizer=adamw", "recipe.schedule=cosine",
         "recipe.decay_norm_and_bias=true", "recipe.nesterov=false", "trainer.channels_last=false",
-        "trainer.precision=bf16", "data.padding=1", "data.flip=true", "logger=none",
+        "trainer.precision=bf16", "data.padding=1", "data.flip=true", "data.label_noise=0.3", "logger=none",
+        "recipe.backbone_lr_factor=0.1",
     ],
 )  # fmt: skip
 def test_every_option_trains(override: str, tiny: Tiny) -> None:
@@ -338,10 +350,22 @@ def test_every_option_trains(override: str, tiny: Tiny) -> None:
     assert record["status"] == "finished"
 
 
+def test_the_logged_rate_is_the_recipes(tiny: Tiny) -> None:
+    """Not a group's of its own, and that of each epoch's last step: 10 steps an epoch, x0.5 from the second on."""
+    schedule = ("recipe.schedule=multi_step", "recipe.milestones=[1]", "recipe.gamma=0.5", "recipe.warmup=0")
+    for factor in (1, 0.1):
+        job = plan(tiny(*schedule, f"recipe.backbone_lr_factor={factor}", "recipe.lr=0.2"))
+        train(job)
+        assert [row["lr"] for row in rows(job)] == [0.2, 0.1]
+
+
 def test_options_change_the_result(tiny: Tiny) -> None:
     plain = plan(tiny("recipe.epochs=1"))
     train(plain)
-    for override in ("recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "data.padding=1", "data.flip=true"):
+    for override in (
+        "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "data.padding=1", "data.flip=true",
+        "data.label_noise=0.3", "recipe.backbone_lr_factor=0.1",
+    ):  # fmt: skip
         job = plan(tiny("recipe.epochs=1", override))
         assert job.identity != plain.identity
         train(job)

@@ -13,7 +13,7 @@ from attnbench.cli import VERBS, main
 from tests.data.layouts import write_food101
 
 Capture = pytest.CaptureFixture[str]
-ATTENTIONS = "attention   bam, cbam, eca, gated, ggam, none, residual, se, timm/<name>\n"
+ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
 
 
 def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
@@ -132,7 +132,7 @@ def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
     offered = complete(capsys, monkeypatch, "attnbench train attention=")
     assert [name.removeprefix("attention=") for name in offered] == [
-        "bam", "cbam", "eca", "gated", "ggam", "none", "residual", "se", "timm",
+        "bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm",
     ]  # fmt: skip
     assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")

@@ -1,0 +1,98 @@
+"""What ResNet and its kin have in common: a stem, stages of blocks at ever lower resolution, a classifier."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Backbone, Taps
+from attnbench.backbones.layers import MakeBlock, choose_stem, initialise, make_stages, make_stem
+from attnbench.errors import require, require_choice
+
+LAYERS = {"basic": 2, "bottleneck": 3}
+"""Weighted layers of a block."""
+EXPANSION = {"basic": 1, "bottleneck": 4}
+"""Channels that a block puts out, by its width."""
+FOUR_STAGES = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
+"""Depth -> blocks in each of ResNet's four stages (He et al., CVPR 2016, table 1)."""
+
+
+def blocks_per_stage(
+    depth: int, block: str, blocks: Sequence[int] | str, four_stages: Mapping[int, tuple[int, ...]] | None = None
+) -> tuple[int, ...]:
+    """Blocks in each stage: as given, as `four_stages` has them for this depth, or three equal stages.
+
+    Raises `OptionError` for a depth that does not fit.
+    """
+    layers, named = LAYERS[block], four_stages or {}
+    if not isinstance(blocks, str):
+        require(len(blocks) > 0 and min(blocks) >= 1, "blocks", blocks, "must be a positive number for each stage")
+        own = layers * sum(blocks) + 2
+        require(depth == own, "depth", depth, f"must be {own} with blocks={list(blocks)} of {layers} layers each")
+        return tuple(blocks)
+    require_choice("blocks", blocks, ("auto",))
+    if depth in named:
+        return named[depth]
+    examples = ", ".join(str(3 * layers * n + 2) for n in (3, 5, 7, 9))
+    others = f", or one of {', '.join(map(str, named))}" if named else ""
+    reachable = depth > 2 and (depth - 2) % (3 * layers) == 0
+    require(reachable, "depth", depth, f"must be {3 * layers}n+2 with {block} blocks ({examples}, ...){others}")
+    return ((depth - 2) // (3 * layers),) * 3
+
+
+class StagedNet(Backbone):
+    """A stem, `counts` blocks a stage, a classifier.
+
+    make: builds a block. expansion: channels that a block puts out, by its width. widths: of the stages' blocks.
+    stem: `cifar`, `imagenet`, or `auto` by `image_size`. stem_width: channels of the stem.
+
+    A network of pre-activation blocks (`preactivated`) has one more BN, `bn`, for the sum that its stages end with. Its
+    blocks have a point `pre`; that of stage N's first block, which its branches share, is called `stageN.pre`.
+    """
+
+    def __init__(
+        self,
+        make: MakeBlock,
+        expansion: int,
+        widths: Sequence[int],
+        counts: Sequence[int],
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        stem: str,
+        stem_width: int,
+    ) -> None:
+        super().__init__()
+        self.make, self.expansion = make, expansion
+        self.num_classes, self.image_size = num_classes, image_size
+        kind = choose_stem(stem, image_size)
+        self.stem, stride = make_stem(kind, in_channels, stem_width, activate=not self.preactivated)
+        stages = make_stages(make, widths, counts, expansion, stem_width, stride)
+        for name, stage in stages.items():
+            self.add_module(name, stage)
+        self.stages = tuple(stages)
+        self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
+        if self.preactivated:
+            self.bn = nn.BatchNorm2d(widths[-1] * expansion)
+        self.classifier = nn.Linear(widths[-1] * expansion, num_classes)
+        initialise(self)
+        shared = self.stages if self.preactivated else ()
+        self.register_points({f"{stage}.pre": f"{stage}.block0.pre" for stage in shared})
+
+    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
+        x = self.stem(x)
+        for stage in self.running_stages:
+            x = getattr(self, stage)(x, taps)
+        return x
+
+    def make_block(self, stage: str) -> nn.Module:
+        channels, stride = self.points[f"{stage}.out"]
+        block = self.make(channels, channels // self.expansion, 1, stride)
+        initialise(block)
+        return block

@@ -1,0 +1,110 @@
+"""The configuration of a trained run once more, with settings that may change after training.
+
+A run's values are laid over what its choices compose to today. So a run of an older attnbench gets the keys that were
+added since, at their neutral value, and what is overridden is checked like any composition.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attnbench.config import folders as where
+from attnbench.config import keys
+from attnbench.config.check import RunConfig, Tree, check, knows, set_leaf, unknown
+from attnbench.config.compose import Composer, apply
+from attnbench.config.parse import Parsed, parse
+from attnbench.errors import UserError
+
+CHANGEABLE = ("data", "attention", "trainer")
+KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
+"""What of a run's values is taken over; the rest is of no use after training."""
+CHOSEN = ("backbone", "attention", "data")
+"""Groups whose choice tells which keys there are."""
+TRAINING_ONLY = (
+    "validation", "train_images", "padding", "padding_mode", "train_crop", "flip", "label_noise", "resampled"
+)  # fmt: skip
+"""Keys of `data` that leave the test set as it is."""
+
+
+def recompose(
+    composer: Composer, choices: Mapping[str, str], values: Tree, overrides: Sequence[str]
+) -> tuple[RunConfig, Tree]:
+    """A run's configuration under overrides, and the settings in which it differs from the run's own.
+
+    choices, values: the run's, as recorded. Settings are choices and leaves that may change a result, by dotted key.
+    Raises `UserError` for unknown and mistyped keys, and for those that a trained run cannot change.
+    """
+    parsed = parse(overrides, composer.folders)
+    chosen = {str(override.key_or_group): str(override.value()) for override in parsed.choices}
+    changed = {group: choice for group, choice in chosen.items() if choice != choices.get(group)}
+    tree, made = _compose(composer, choices, changed)
+    _refuse_unknown(parsed, tree, made, composer)
+    _refuse_unchangeable(parsed, changed, choices)
+    reference = composer.reference(tree, made, [])
+    declared = {**keys.declarations(reference), **keys.declarations(tree)}
+    base = lay_over(tree, {key: values[key] for key in KEPT if key in values and key not in changed}, declared)
+    own, config = (
+        check(apply(base, applied), reference, declared, made, composer.folders) for applied in ([], parsed.values)
+    )
+    settings = {**changed, **differing_leaves(own, config)}
+    for key, value in settings.items():
+        if key.removeprefix("data.") in TRAINING_ONLY:
+            raise UserError(f"{key}={value}: concerns training images alone; the test would be the same")
+    return config, settings
+
+
+def lay_over(tree: Tree, values: Tree, declared: Mapping[str, keys.Key]) -> Tree:
+    """A copy of a composed tree with a run's values; keys that the run does not know become neutral.
+
+    Raises `UserError` for a key of the run that the tree does not have.
+    """
+    laid, known, found = copy.deepcopy(tree), keys.flatten(tree), keys.flatten(values)
+    for key, value in found.items():
+        if key not in known:
+            raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
+        set_leaf(laid, key, value)
+    for key in known:
+        later = key.partition(".")[0] in values and key not in found
+        if later and key in declared and declared[key].neutral is not keys.ABSENT:
+            set_leaf(laid, key, declared[key].neutral)
+    return laid
+
+
+def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:
+    """Leaves of `config` that differ from `own` and count in an identity of either."""
+    before = keys.flatten(own.values)
+    return {
+        key: value
+        for key, value in keys.flatten(config.values).items()
+        if value != before[key] and (key in config.identity or key in own.identity)
+    }
+
+
+def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[str, str]) -> tuple[Tree, dict[str, str]]:
+    kept = {group: choices[group] for group in CHOSEN if group not in changed}
+    for group, choice in kept.items():
+        if choice not in where.choices(group, composer.folders):
+            raise UserError(f"{group}={choice}: the run's choice is not there; name its folder with --config-dir")
+    lines = [f"{group}={choice}" for group, choice in {**kept, **changed}.items()]
+    tree, made = composer.chosen(parse(lines, composer.folders))
+    return tree, {**made, **{group: choices[group] for group in ("recipe", "trainer") if group in choices}, **changed}
+
+
+def _refuse_unknown(parsed: Parsed, tree: Tree, made: Mapping[str, str], composer: Composer) -> None:
+    known = {**keys.flatten(tree), **dict.fromkeys(made)}
+    for override in parsed.values:
+        if not knows(known, override.key_or_group):
+            raise UserError(unknown(override.key_or_group, list(keys.flatten(tree)), made, composer.folders))
+
+
+def _refuse_unchangeable(parsed: Parsed, changed: Mapping[str, str], choices: Mapping[str, str]) -> None:
+    for override in (*parsed.choices, *parsed.values, *parsed.hydra):
+        group = override.key_or_group.partition(".")[0].partition("/")[0]
+        if group not in CHANGEABLE:
+            kept = "means nothing to a trained run" if group == "hydra" else f"a trained run keeps its {group}"
+            raise UserError(f"{override.input_line}: {kept}; an evaluation changes {', '.join(CHANGEABLE)}")
+    if "attention" in changed:
+        raise UserError(
+            f"attention={changed['attention']}: the run was trained with attention={choices['attention']}; "
+            "its options can change, not the choice"
+        )

@@ -1,0 +1,132 @@
+"""How fast images are read, decoded and cropped: attnbench's streaming against torchvision's usual way, in turns.
+
+    python scripts/benchmark_loading.py ROOT      # ROOT: a folder of class folders with images
+
+Every contestant makes normalised training batches of the same images, random resized crops of 224 pixels with flips:
+
+- cold: attnbench decodes every file; ram, disk: it finds the stored forms in a cache that is warm;
+- torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, brought to 256 pixels and
+  cropped. `torchvision, from the file` crops before resizing, as its recipes do.
+
+All take turns in one run, so that a machine whose speed drifts favours none of them. Measure while nothing else runs,
+and with the files in the system's cache (the first turn, which does not count, puts them there).
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from attnbench.config.compose import compose
+from attnbench.construct import build_data
+from attnbench.data.base import DataSet
+from attnbench.data.pipeline import Placement
+from attnbench.terminal import make_console, make_table
+
+Turn = Callable[[int], float]
+"""Makes an epoch's batches, given its number, and returns images per second."""
+
+
+def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device) -> float:
+    """Images per second of making batches and bringing them to the device."""
+    started, images = time.perf_counter(), 0
+    for pictures, labels in batches:
+        pictures.to(device, non_blocking=True)
+        images += len(labels)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return images / (time.perf_counter() - started)
+
+
+def streamed(data: DataSet, device: torch.device) -> Turn:
+    """attnbench's pipeline."""
+    pipeline = data.pipeline("train", Placement(device), seed=0)
+    return lambda number: rate(pipeline.epoch(number), device)
+
+
+def usual(folder: Path, workers: int, batch_size: int, device: torch.device, resized: bool) -> Turn:
+    """torchvision's pipeline, with or without bringing images to 256 pixels first."""
+    first = [transforms.Resize(256)] if resized else []
+    steps = [
+        *first,
+        transforms.RandomResizedCrop(224),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
+    loader = DataLoader(
+        ImageFolder(str(folder), transforms.Compose(steps)),
+        batch_size,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    return lambda number: rate(((images, labels) for images, labels in loader), device)
+
+
+def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:
+    """All that take part, by name."""
+    (folder / "set").mkdir()
+    (folder / "set" / "train").symlink_to(root.absolute(), target_is_directory=True)
+    os.environ["ATTNBENCH_CACHE"] = str(folder / "cache")
+    options = [f"data.root={folder / 'set'}", f"data.workers={workers}", f"data.batch_size={batch_size}"]
+
+    def ours(cache: str) -> Turn:
+        return streamed(build_data(compose(["data=image_folder", *options, f"data.cache={cache}"])), device)
+
+    names = {"none": "attnbench, cold", "ram": "attnbench, ram", "disk": "attnbench, disk"}
+    turns = {name: ours(cache) for cache, name in names.items()}
+    common = (root, workers, batch_size, device)
+    turns["torchvision"] = usual(*common, resized=True)
+    turns["torchvision, from the file"] = usual(*common, resized=False)
+    return turns
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Median, and the middle half of the values."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
+
+
+def show(rates: dict[str, list[float]], title: str) -> None:
+    """Print each contestant's speed and, within a turn, how it compares with torchvision's."""
+    table = make_table(title, caption="median of all turns (the middle half of them)")
+    for heading in ("", "img/s", "times torchvision"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for name, values in rates.items():
+        ratios = [ours / theirs for ours, theirs in zip(values, rates["torchvision"], strict=True)]
+        table.add_row(name, spread(values, 0), spread(ratios, 2))
+    make_console().print(table)
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="a folder of class folders with images")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    device, rates = torch.device(arguments.device), dict[str, list[float]]()
+    with tempfile.TemporaryDirectory() as name:
+        turns = contestants(arguments.root, arguments.workers, arguments.batch_size, device, Path(name))
+        for number in range(arguments.turns + 1):
+            for who, turn in turns.items():
+                found = turn(number)
+                if number:  # the first turn starts workers and fills caches
+                    rates.setdefault(who, []).append(found)
+    show(rates, f"{arguments.workers} workers, batches of {arguments.batch_size}, {device}, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""A trained run's configuration under other settings: its own values, checked like any composition."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from attnbench.config.check import RunConfig
+from attnbench.config.compose import Composer, compose
+from attnbench.config.recompose import recompose
+from attnbench.errors import UserError
+
+TRAINED = ("attention=gated", "attention.width=2", "backbone=wrn16_2", "recipe=adamw", "data.distractors=4", "seed=3")
+
+
+@pytest.fixture(scope="module")
+def trained() -> RunConfig:
+    """The configuration of a run that differs from the defaults in every group."""
+    return compose([*TRAINED, "trainer.threads=2", "output=there", "experiment=null"])
+
+
+def again(trained: RunConfig, *overrides: str, without: str = "", **more: Any) -> tuple[RunConfig, dict[str, Any]]:
+    """The configuration once more, as a version records it that does not know the key `without`."""
+    values = copy.deepcopy(trained.values)
+    if without:
+        group, _, name = without.partition(".")
+        del values[group][name]
+    for key, value in more.items():
+        values["attention"][key] = value
+    return recompose(Composer(), trained.choices, values, overrides)
+
+
+def refusal(trained: RunConfig, *overrides: str, **more: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        again(trained, *overrides, **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_without_overrides_it_is_the_runs_own(trained: RunConfig) -> None:
+    config, settings = again(trained)
+    for group in ("backbone", "attention", "data", "recipe", "trainer", "seed"):
+        assert config[group] == trained[group]
+    assert settings == {}
+    assert {config.choices[group] for group in ("backbone", "attention", "recipe")} == {"wrn", "gated", "adamw"}
+
+
+def test_overrides_apply_on_top_and_are_told(trained: RunConfig) -> None:
+    config, settings = again(trained, "data.distractors=16.0", "attention.predict=modules", "trainer.block_length=3")
+    assert settings == {"data.distractors": 16, "attention.predict": "modules"}  # a block's length changes no result
+    assert config["data"] == {**trained["data"], "distractors": 16}
+    assert config["trainer"]["block_length"] == 3
+
+
+def test_what_the_run_has_already_is_no_setting(trained: RunConfig) -> None:
+    assert again(trained, "data.distractors=4", "data=cluttered_digits")[1] == {}
+
+
+def test_another_data_set_has_its_own_values(trained: RunConfig) -> None:
+    config, settings = again(trained, "data=digits", "data.batch_size=7")
+    assert settings == {"data": "digits", "data.batch_size": 7}
+    assert config["data"] == {**compose(["data=digits"])["data"], "batch_size": 7}
+    assert config["attention"] == trained["attention"]
+
+
+def test_a_key_that_was_added_later_is_neutral(trained: RunConfig) -> None:
+    config, settings = again(trained, without="attention.exit_modules")  # declared neutral while auto
+    assert config["attention"]["exit_modules"] == "auto"
+    assert settings == {}
+
+
+def test_a_neutral_value_goes_before_the_default() -> None:
+    from attnbench.config import keys
+    from attnbench.config.recompose import lay_over
+
+    tree = {"data": {"noise": 0.5, "size": 8}, "logger": {"noise": 1}}
+    declared = {"data.noise": keys.Key(neutral=0.0), "logger.noise": keys.Key(neutral=0)}
+    laid = lay_over(tree, {"data": {"size": 9}}, declared)
+    assert laid == {"data": {"noise": 0.0, "size": 9}, "logger": {"noise": 1}}  # the run said nothing of loggers
+    assert lay_over(tree, {"data": {"noise": 0.1}}, declared)["data"] == {"noise": 0.1, "size": 8}
+    assert tree["data"] == {"noise": 0.5, "size": 8}
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("data.distracters=1", "data=cluttered_digits has no such key; did you mean distractors?"),
+        ("attention.reduction=8", "attention=gated has no such key; did you mean predict? (it has variant"),
+        ("dta.distractors=1", "dta.distractors: no such key"),
+        ("data=digit", "data=digit: no such choice; did you mean digits?"),
+        ("data.distractors=many", "data.distractors=many: must be a whole number"),
+        ("trainer.precision=fp16", "must be auto, bf16 or fp32"),
+        ("attention={a: 1}", "attention.a: attention=gated has no such key"),
+        ("data.distractors=1,2", "to try several values add -m"),
+        ("recipe.lr=1", "recipe.lr=1: a trained run keeps its recipe; an evaluation changes data, attention, trainer"),
+        ("recipe=one_cycle", "a trained run keeps its recipe"),
+        ("seed=1", "seed=1: a trained run keeps its seed"),
+        ("backbone=resnet20", "a trained run keeps its backbone"),
+        ("backbone.width=4", "a trained run keeps its backbone"),
+        ("logger=none", "a trained run keeps its logger"),
+        ("experiment=resnet20_cifar10", "a trained run keeps its experiment"),
+        ("hydra.job.name=x", "hydra.job.name=x: means nothing to a trained run"),
+        ("attention=bam", "attention=bam: the run was trained with attention=gated; its options can change"),
+        ("data.padding=4", "data.padding=4: concerns training images alone"),
+        ("data={flip: true}", "data.flip=True: concerns training images alone"),
+    ],
+)
+def test_mistakes_are_one_line(override: str, told: str, trained: RunConfig) -> None:
+    assert told in refusal(trained, override)
+
+
+def test_what_this_version_does_not_have_is_told(trained: RunConfig) -> None:
+    assert "attention.glow: the run was trained with attention.glow=3" in refusal(trained, glow=3)
+
+
+def test_a_choice_of_the_users_own_must_be_at_hand(trained: RunConfig) -> None:
+    with pytest.raises(UserError, match="attention=mine: the run's choice is not there; name its folder"):
+        recompose(Composer(), {**trained.choices, "attention": "mine"}, trained.values, [])
