@@ -5,26 +5,39 @@ import torch
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
 from attnbench.config.check import RunConfig
-from attnbench.construct import build_data, construct, guarded
+from attnbench.construct import build_data, construct, guarded, parameters_of
 from attnbench.data.base import DataSet
 from attnbench.errors import UserError
 from attnbench.model import Classifier
 
 
 def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier, with fresh weights from torch's global generator.
+    """Build the classifier, with fresh weights from torch's global generator; `attnbench.weights` loads others.
 
     Raises `UserError` for options out of range and pairs that make no sense.
     """
     data = data or build_data(config)
     shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
-    backbone: Backbone = construct("backbone", config["backbone"], **shape)
+    node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
+    backbone: Backbone = construct("backbone", node, **shape)
+    guarded("backbone", lambda: backbone.expect_weights(weights_of(config)))
     attention: Attention = construct("attention", config["attention"])
     pair = f"attention={config.choices['attention']} on backbone={config.choices['backbone']}"
     try:
         return guarded("attention", lambda: Classifier(backbone, attention))
     except UserError as error:
         raise UserError(f"{error} ({pair})") from error
+
+
+def takes_weights(config: RunConfig) -> bool:
+    """Whether the backbone's class has an option `weights` of its own, which then is none of ours."""
+    return "weights" in parameters_of(config["backbone"]["_target_"])
+
+
+def weights_of(config: RunConfig) -> str | None:
+    """Where the backbone's weights are to come from: a file, `default`, or None for fresh ones."""
+    found: str | None = None if takes_weights(config) else config["backbone"].get("weights")
+    return found
 
 
 def build_model_on_meta(config: RunConfig, data: DataSet | None = None) -> Classifier:

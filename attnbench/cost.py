@@ -46,7 +46,7 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     net.train(training)
     inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: it is what is left beside the backbone
-    outside = written[""] - written.get("backbone", 0) - written.get("backbone.classifier", 0)
+    outside = written[""] - sum(written.get(path, 0) for path in ["backbone", *net.head_paths])
     return Cost(
         parameters=count_parameters(net),
         multiply_adds=written[""],

@@ -47,8 +47,13 @@ class Classifier(nn.Module):
             for name in slot
         ]
 
+    @property
+    def head_paths(self) -> list[str]:
+        """Paths of the backbone's modules that make logits of the final map."""
+        return [f"backbone.{path}" for path in self.backbone.head_paths]
+
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Parameters of the backbone's own layers: all but the classifier's and what the attention inserted or owns."""
-        added = [*self.inserted_paths, "attention", "backbone.classifier"]
+        added = [*self.inserted_paths, "attention", *self.head_paths]
         others = {id(parameter) for path in added for parameter in self.get_submodule(path).parameters()}
         return [parameter for parameter in self.backbone.parameters() if id(parameter) not in others]

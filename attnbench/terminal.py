@@ -18,3 +18,8 @@ def make_console() -> Console:
 def make_table(title: str | None = None, caption: str | None = None) -> Table:
     """A table in the one style of all tables."""
     return Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)
+
+
+def of_all(part: int, whole: int) -> str:
+    """A number of things, and of how many where it is not all of them: "50 of 200"."""
+    return str(part) if part == whole else f"{part} of {whole}"

@@ -72,5 +72,5 @@ def real_data() -> str:
     """The folder of real data sets, for slow tests."""
     folder = os.environ.get("ATTNBENCH_DATA")
     if not folder:
-        pytest.skip("ATTNBENCH_DATA is unset: name a folder with cifar-10-batches-py, cifar-100-python and MNIST")
+        pytest.skip("ATTNBENCH_DATA is unset: name a folder with CIFAR, MNIST and CUB_200_2011 as README has them")
     return folder

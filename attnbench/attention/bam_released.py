@@ -5,21 +5,18 @@ The released network strides in the 3x3 convolution, as ours does by default. It
 torchvision's, so that torchvision's ResNet weights load into the plain network in the same way.
 """
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
+from attnbench.backbones.torchvision_names import NAMES as TORCHVISION
+from attnbench.backbones.torchvision_names import renamed
 from attnbench.model import Classifier
 
 GATE = r"^bam(\d+)\.(?:channel_att\.gate_c\.gate_c|spatial_att\.gate_s\.gate_s)_"
 NAMES = (
     (r"^module\.", ""),  # data parallelism
-    (r"^conv1\.", "stem.0."),
-    (r"^bn1\.", "stem.1."),
-    (r"^fc\.", "classifier."),
-    (r"^layer(\d+)\.(\d+)\.", r"stage\1.block\2."),
-    (r"\.downsample\.", ".shortcut."),
+    *TORCHVISION,
     (GATE + r"fc_0\.", r"stage\1.out.bam.channel.reduce."),
     (GATE + r"bn_1\.", r"stage\1.out.bam.channel.hidden_norm."),
     (GATE + r"fc_final\.", r"stage\1.out.bam.channel.expand."),
@@ -34,9 +31,7 @@ NAMES = (
 
 def our_name(released: str) -> str:
     """The name, below the backbone, of what the released state dict calls `released`."""
-    for pattern, replacement in NAMES:
-        released = re.sub(pattern, replacement, released)
-    return released
+    return renamed(released, NAMES)
 
 
 def load_released(net: Classifier, state: Mapping[str, Tensor]) -> None:

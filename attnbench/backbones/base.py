@@ -5,10 +5,13 @@ inside one compiled graph: `features(x)` gives the final feature map and whateve
 `classify(features)` gives logits. `backbone.compile()` compiles the features in place and leaves the head eager.
 """
 
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from torch import Tensor, nn
+
+from attnbench.errors import OptionError
 
 Taps = dict[str, Tensor]
 """What inserted modules hand on during one forward pass: `"<point>/<module>/<name>"` -> tensor."""
@@ -87,6 +90,8 @@ class Backbone(nn.Module):
     exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
     None: all stages. Training always runs all.
     classifier: maps pooled features (B, F) to logits (B, L); identity when an attention replaces the head.
+    head_paths: paths of the modules that make logits of the final map.
+    unused: beginnings of names, in files of weights, that this backbone has no layers for, and needs none.
     preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
     2016), rather than one that a ReLU has passed.
     """
@@ -98,6 +103,8 @@ class Backbone(nn.Module):
     image_size: int | None = None
     exit_after: str | None = None
     classifier: nn.Module
+    head_paths: tuple[str, ...] = ("classifier",)
+    unused: tuple[str, ...] = ()
     preactivated: bool = False
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
@@ -163,6 +170,45 @@ class Backbone(nn.Module):
     def match(self, pattern: str) -> list[str]:
         """Names of the points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
         return [name for name in self.points if fnmatchcase(name, pattern)]
+
+    def own_modules(self, until: str) -> Iterator[nn.Module]:
+        """The modules, none of them inserted, that run up to the end of a stage, or of the `stem`, each once.
+
+        Raises `KeyError` if the backbone has no such part.
+        """
+        parts = self.parts
+        if until not in parts:
+            raise KeyError(until)
+        inserted = {id(m) for path in self.slot_paths for m in self.get_submodule(path).modules()}
+        for part in parts[: parts.index(until) + 1]:
+            yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what runs one after the other: the stem, where it is a module of its own, and the stages."""
+        return (*(name for name, _ in self.named_children() if name == "stem"), *self.stages)
+
+    # weights from elsewhere
+
+    def expect_weights(self, weights: str | None) -> None:
+        """Be told where weights are to come from: None, a file, or `default`, the library's own.
+
+        Raises `OptionError` if there are none.
+        """
+        if weights == "default":
+            raise OptionError("weights", weights, "there are none that come with this backbone: name a file")
+
+    def default_weights(self) -> str:
+        """The name of the weights that `default` stands for."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def fetch_default_weights(self) -> Mapping[str, Tensor]:
+        """The weights that `default` stands for, downloaded if need be."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of this network, under this backbone's names, as it may be found in files."""
+        return dict(state)
 
     @property
     def slot_paths(self) -> set[str]:

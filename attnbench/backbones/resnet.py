@@ -7,6 +7,7 @@ CIFAR network of section 4.2: three stages of width 16 to 64, depth 6n+2 with ba
 convolution ("v1.5"); the paper's network, and the GFLOPs columns of BAM's tables, stride in the first 1x1.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import MakeBlock, conv1x1, conv3x3
 from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage
+from attnbench.backbones.torchvision_names import from_torchvision
 from attnbench.errors import OptionError, require, require_choice
 
 
@@ -141,3 +143,6 @@ class ResNet(StagedNet):
             stem=stem,
             stem_width=int(width),
         )
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return from_torchvision(state)

@@ -12,11 +12,14 @@ section 5.3; shortcuts are 1x1 convolutions with BN where the shape changes). De
 tables stride in the first 1x1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+
+from torch import Tensor
 
 from attnbench.backbones.resnet import Bottleneck
 from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, LAYERS, StagedNet, blocks_per_stage
+from attnbench.backbones.torchvision_names import from_torchvision
 from attnbench.errors import require, require_choice
 
 BOTTLENECKS = {
@@ -69,3 +72,6 @@ class ResNeXt(StagedNet):
             stem=stem,
             stem_width=width,
         )
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return from_torchvision(state)

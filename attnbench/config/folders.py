@@ -78,6 +78,11 @@ def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
     return patterns
 
 
+def show_pattern(pattern: str) -> str:
+    """A pattern of names as users read it: `wrn<depth>_<width>`."""
+    return re.sub(r"{(\w+)(?::\w+)?}", r"<\1>", pattern)
+
+
 def choices_with(group: str, option: str, folders: Sequence[Path]) -> list[str]:
     """The choices of a group whose file sets an option of this name."""
     line = re.compile(rf"^{re.escape(option)}:", re.MULTILINE)
@@ -105,5 +110,5 @@ def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
     names = list(choices(group, folders))
     if choice in names:
         return
-    offered = names + [re.sub(r"{(\w+)}", r"<\1>", pattern) for pattern in name_patterns(group, folders).values()]
+    offered = names + [show_pattern(pattern) for pattern in name_patterns(group, folders).values()]
     raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")

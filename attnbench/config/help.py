@@ -1,6 +1,5 @@
 """The help of the verbs that take overrides: groups, choices, options, examples. Reads file names only."""
 
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -101,4 +100,4 @@ def shown_choices(group: str, folders: Sequence[Path]) -> Iterable[str]:
     """Names to choose from, with a pattern (`wrn<depth>_<width>`) in place of a choice that has one."""
     patterns = where.name_patterns(group, folders)
     for choice in where.choices(group, folders):
-        yield re.sub(r"{(\w+)}", r"<\1>", patterns[choice]) if choice in patterns else choice
+        yield where.show_pattern(patterns[choice]) if choice in patterns else choice

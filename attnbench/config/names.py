@@ -1,6 +1,7 @@
 """Names that hold values: `wrn28_10` is the choice `wrn` with depth 28 and width 10.
 
-A config file declares the pattern of such names: `_name_: wrn{depth}_{width}`.
+A config file declares the pattern of such names: `_name_: wrn{depth}_{width}`. A field may tell how its value is
+written, as Python's `str.format` has it: `{factor:g}` writes 2.0 as 2.
 """
 
 import re
@@ -28,4 +29,4 @@ def short_name(choice: str, node: Mapping[str, Any]) -> str:
 
 
 def _expression(pattern: str) -> str:
-    return re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^=,]+?)", re.escape(pattern))
+    return re.sub(r"\\{(\w+)(?::\w+)?\\}", r"(?P<\1>[^=,]+?)", re.escape(pattern))

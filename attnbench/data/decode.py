@@ -15,6 +15,7 @@ filter with antialiasing, and sizes are torchvision's.
 """
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,14 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class Form:
-    """How large images are stored: `resize` pixels for the shorter side, or, stretched, for both."""
+    """How large images are stored: `resize` pixels for the shorter side, or, stretched, for both.
+
+    trim: rows of the file's pixels that are cut off at the bottom before; the image is then one without them.
+    """
 
     resize: int
     stretch: bool = False
+    trim: int = 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the stored form of an image."""
@@ -96,12 +101,18 @@ def decode(path: str, form: Form, crop: tuple[int, ...] | None = None) -> Stored
 
 def _decode(content: bytes, form: Form) -> Stored:
     with Image.open(io.BytesIO(content)) as image:
-        width, height = image.size
+        width, whole = image.size
+        height = whole - form.trim
+        if height < 1:
+            raise BadImage(f"its {whole} rows are no more than the {form.trim} to be cut off")
         rows, columns = form.size(height, width)
-        image.draft(None, (columns, rows))
+        image.draft(None, (columns, math.ceil(rows * whole / height)))
         image.load()
         turn = TURNS.get(orientation(image))
-        stored = to_rgb(image).resize((columns, rows), Image.Resampling.BILINEAR)
+        kept = to_rgb(image)
+        if form.trim:
+            kept = kept.crop((0, 0, image.width, image.height * height // whole))
+        stored = kept.resize((columns, rows), Image.Resampling.BILINEAR)
     if turn is None:
         return Stored(np.asarray(stored), height, width)
     upright = np.asarray(stored.transpose(turn))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,19 @@ class ImageFiles:
     def path(self, index: int) -> str:
         """Where an image lies."""
         return os.path.join(self.root, os.fsdecode(self.paths[index]))  # noqa: PTH118 - a million times
+
+    @classmethod
+    def named(
+        cls,
+        root: Path,
+        paths: Sequence[str],
+        labels: Sequence[int] | NDArray[np.int64],
+        boxes: NDArray[Any] | None = None,
+    ) -> "ImageFiles":
+        """A split of so many paths and labels."""
+        names = np.array([os.fsencode(path) for path in paths], np.bytes_)
+        known = None if boxes is None else np.asarray(boxes, np.float32)
+        return cls(root, names, np.asarray(labels, np.int64), known)
 
     @classmethod
     def none(cls, root: Path) -> "ImageFiles":

@@ -10,11 +10,13 @@ from attnbench.config.names import short_name
 DIGITS = 10
 
 
-def identity(config: RunConfig, fingerprint: str) -> str:
+def identity(config: RunConfig, fingerprint: str, weights: str | None = None) -> str:
     """Hash of what makes a run what it is: the checked configuration without what is declared not to count (seed,
-    locations, display), and the fingerprint of the data that lies at the location.
+    locations, display), and the fingerprint of the data that lies at the location. weights: tells the weights that it
+    starts with from others, wherever they lie.
     """
-    content: dict[str, Any] = {"config": config.identity, "data": fingerprint}
+    leaves = config.identity if weights is None else {**config.identity, "backbone.weights": weights}
+    content: dict[str, Any] = {"config": leaves, "data": fingerprint}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:DIGITS]
 

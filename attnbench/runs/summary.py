@@ -10,7 +10,7 @@ from rich.table import Table
 
 from attnbench.config.difference import differences
 from attnbench.runs.folder import Job, shown
-from attnbench.terminal import make_table
+from attnbench.terminal import make_table, of_all
 
 Record = dict[str, Any]
 
@@ -45,10 +45,22 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
     console.print(f"{cost} · training {record['images_per_second']:,.0f} img/s", soft_wrap=True)
     if skipped := record.get("data", {}).get("skipped_images"):
         console.print(f"  left out, as they cannot be decoded: {skipped:,} images", soft_wrap=True)
+    if part := part_of_data(record):
+        console.print(f"  on {part}", soft_wrap=True)
     output = folder.parent.parent.parent
     console.print(f"  curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
     if found:
         console.print("  to train it anew: run.again=true", soft_wrap=True)
+
+
+def part_of_data(record: Record) -> str:
+    """Which part of a data set a run saw, where it was not all of it: results on fewer classes are others."""
+    data = record.get("data", {})
+    return (
+        f"a part of the data set: {of_all(data['classes'], whole)} classes"
+        if (whole := data.get("all_classes"))
+        else ""
+    )
 
 
 def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
@@ -57,7 +69,9 @@ def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
     keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
     several = any(job.seed != jobs[0].seed for job in jobs)
     note = "test top-1 accuracy in %, at the last and at the best validation epoch"
-    table = make_table(caption=note + ("; mean ± standard deviation over seeds (n-1)" if several else ""))
+    note += "; mean ± standard deviation over seeds (n-1)" if several else ""
+    parts = sorted({part for record in records.values() if (part := part_of_data(record))})
+    table = make_table(caption="; ".join([note, *(f"on {part}" for part in parts)]))
     for key in keys:
         table.add_column(key, no_wrap=True)
     for column in ("seeds", "last", "best", "params", "MACs", "img/s"):

@@ -106,6 +106,7 @@ HINTS = (
     ".*does not have many workers.*",  # our blocks are no data loaders
     ".*exists and is not empty.*",  # a run's folder holds more than checkpoints
     ".*treespec, LeafSpec.*",  # Lightning's own business with torch
+    ".*in eval mode at the start of training.*",  # frozen batch normalisation is
     ".*`broadcast_buffers` is deprecated.*",  # its successor still syncs at the start, and older torch lacks it
     ".*sync_dist=True.*",  # torchmetrics has summed over processes already
 )

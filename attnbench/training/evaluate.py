@@ -30,11 +30,10 @@ from attnbench.training.hardware import Hardware, check_layout, resolve
 from attnbench.training.module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
 from attnbench.training.train import interrupts_raised, stopped_by_termination
+from attnbench.weights import differences, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""
-NAMED = 2
-"""Weights that a complaint names; of the others it tells how many there are."""
 
 
 def check(evaluation: Evaluation) -> None:
@@ -135,20 +134,10 @@ def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
 def misfit(stored: Mapping[str, Tensor], net: nn.Module) -> str:
     """In what stored weights differ from those of a network, in a few words; empty if they fit."""
     wanted = net.state_dict()
-    shapes = [
-        f"{key} is {_shape(stored[key])} in the checkpoint and {_shape(wanted[key])} here"
+    shapes = (
+        f"{key} is {shape_of(stored[key])} in the checkpoint and {shape_of(wanted[key])} here"
         for key in wanted
         if key in stored and stored[key].shape != wanted[key].shape
-    ]
-    missing = [key for key in wanted if key not in stored]
-    unexpected = [key for key in stored if key not in wanted]
-    parts = {"of another shape": shapes, "not in the checkpoint": missing, "only in the checkpoint": unexpected}
-    return "; ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in parts.items() if keys)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join([*names[:NAMED], *(["…"] if len(names) > NAMED else [])])
-
-
-def _shape(weight: Tensor) -> str:
-    return "x".join(map(str, weight.shape)) or "a number"
+    )
+    missing = (key for key in wanted if key not in stored)
+    return differences(shapes, missing, (key for key in stored if key not in wanted), "the checkpoint")

@@ -8,7 +8,7 @@ and nothing else: results are bit-equal for every K.
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -20,6 +20,7 @@ from attnbench.attention.base import Output
 from attnbench.data.pipeline import Batches, Pass
 from attnbench.model import Classifier
 from attnbench.seeding import derive_seed
+from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.meter import TOP, Meter, Seen, Step
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
@@ -67,6 +68,7 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.net, self.recipe, self.hardware, self.pipelines, self.run_seed = net, recipe, hardware, pipelines, seed
+        self.frozen_norms = tuple(freeze(net, recipe.freeze))
         self.classes = net.backbone.num_classes
         self.evaluation = MetricCollection(
             {
@@ -93,6 +95,12 @@ class TrainingModule(pl.LightningModule):
         )
 
     # training
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for norm in self.frozen_norms:
+            norm.eval()
+        return self
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return make_optimizer(self.net, self.recipe)

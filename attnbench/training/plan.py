@@ -1,7 +1,7 @@
 """From a configuration to a job: the last checks, before data is read or a folder is made.
 
 Names and types are right by now. Here constructors check ranges, the network is built without memory to check pairs,
-the data is looked for, and the run gets its identity. Nothing here imports Lightning.
+the data and the weights are looked for, and the run gets its identity. Nothing here imports Lightning.
 """
 
 from pathlib import Path
@@ -12,8 +12,10 @@ from attnbench.construct import build_data, guarded, locate
 from attnbench.errors import require
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name
+from attnbench.training.freezing import freeze
 from attnbench.training.hardware import TrainerOptions, check_layout
 from attnbench.training.recipe import Recipe
+from attnbench.weights import identity_of
 
 LARGEST_SEED = 2**32 - 1
 
@@ -21,14 +23,15 @@ LARGEST_SEED = 2**32 - 1
 def plan(config: RunConfig) -> Job:
     """Check a configuration and tell which run it is. Raises `UserError`."""
     require_seed(config["seed"])
-    make_recipe(config)
+    recipe = make_recipe(config)
     options = make_trainer_options(config)
     data = build_data(config)
     net = build_model_on_meta(config, data)
     guarded("trainer", lambda: check_layout(options, net))
+    guarded("recipe", lambda: freeze(net, recipe.freeze))
     check_targets(config)
     data.find()
-    name = identity(config, data.fingerprint())
+    name = identity(config, data.fingerprint(), identity_of(config, net.backbone))
     folder = Path(config["output"]).expanduser().absolute() / "runs" / f"{readable_name(config)}-{name}"
     return Job(config, name, folder / f"seed{config['seed']}")
 

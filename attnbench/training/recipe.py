@@ -22,6 +22,7 @@ class Recipe:
     optimizer: str
     lr: float
     backbone_lr_factor: float
+    freeze: str
     momentum: float
     nesterov: bool
     betas: list[float]

@@ -12,6 +12,7 @@ import torch
 import yaml
 from rich.console import Console
 
+from attnbench import weights
 from attnbench.build import build_model_on_meta
 from attnbench.construct import build_data
 from attnbench.cost import count
@@ -67,7 +68,11 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     pipelines = assembly.make_pipelines(data, hardware, job.seed)
     validated = "validation" in pipelines
     checkpoint, rows = where_to_resume(run)
+    left_out = weights.load(job.config, net.backbone) if checkpoint is None else []
     if recorder:
+        if left_out:
+            said = f"attnbench: weights are loaded, but for {', '.join(left_out)}"
+            (console or Console()).print(said, soft_wrap=True)
         write_atomically(run.config_file, yaml.safe_dump(job.config.values, sort_keys=False))
         run.write_rows(rows)
         recorder.write("running", resolved=hardware.as_dict(), **describe(blueprint, data, pipelines))
@@ -100,7 +105,9 @@ def describe(net: Classifier, data: DataSet, pipelines: dict[str, Batches]) -> R
     """What a record says of network and data."""
     images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
     cost = count(net, data.channels, data.image_size)
-    found = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
+    found: Record = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
+    if data.all_classes != data.num_classes:
+        found["all_classes"] = data.all_classes  # a part of the set is no result on the set
     skipped = sum(pipeline.skipped for pipeline in pipelines.values())
     return {**asdict(cost), "data": {**found, **images, **({"skipped_images": skipped} if skipped else {})}}
 

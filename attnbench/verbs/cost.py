@@ -45,7 +45,8 @@ def row_of(config: RunConfig) -> dict[str, Any]:
     cost = count(build_model_on_meta(config, data), data.channels, data.image_size)
     names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
     image = f"{data.channels}x{data.image_size}x{data.image_size}"
-    return {**names, "image": image, "classes": data.num_classes, **asdict(cost), "config": config.values}
+    classes = {"classes": data.num_classes, "all_classes": data.all_classes}
+    return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
 
 
 def show(rows: Sequence[dict[str, Any]], different: Sequence[Difference]) -> None:
@@ -68,8 +69,11 @@ def show(rows: Sequence[dict[str, Any]], different: Sequence[Difference]) -> Non
 
 
 def _lines(row: dict[str, Any]) -> Iterator[str]:
+    from attnbench.terminal import of_all
+
     network = f"{row['backbone']} with attention {row['attention']}"
-    yield f"{network}, on {row['data']}: images of {row['image']}, {row['classes']} classes"
+    classes = of_all(row["classes"], row["all_classes"])
+    yield f"{network}, on {row['data']}: images of {row['image']}, {classes} classes"
     for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
         part = f"  ({row[share]:,} by attention)" if row[share] else ""
         if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:

@@ -107,31 +107,40 @@ def _where(runs: Sequence[RunFolder]) -> str:
 
 def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, Entry]], int]:
     """Do evaluations one after the other and keep their results; a failure of one does not stop the others."""
-    from attnbench.training.evaluate import evaluate
-
     done: list[tuple[Evaluation, Entry]] = []
     status, console = DONE, Console(stderr=True)
-    for number, evaluation in enumerate(evaluations, 1):
-        folder = shown(evaluation.run.path)
-        try:
+    try:
+        for number, evaluation in enumerate(evaluations, 1):
+            folder = shown(evaluation.run.path)
             with console.status(f"evaluating {number} of {len(evaluations)}: {escape(folder)}"):
-                entry = evaluate(evaluation)
-            done.append((evaluation, entry))
-            keep(evaluation, entry)
-        except KeyboardInterrupt:
-            said = f"interrupted after {len(done)} of {len(evaluations)} evaluations"
-            print(f"attnbench: {said}", file=sys.stderr)
-            return done, INTERRUPTED
-        except (UserError, NotKept) as error:
-            what = "failed" if isinstance(error, UserError) else "the result could not be kept"
-            print(f"attnbench: {folder}: {what}: {error}", file=sys.stderr)
-            status = FAILED
-        except Exception as error:
-            if type(error).__name__ != "OutOfMemoryError":
-                traceback.print_exc()
-            print(f"attnbench: {folder}: failed: {type(error).__name__}: {error}", file=sys.stderr)
-            status = FAILED
+                failure = _evaluate_one(evaluation, done)
+            if failure:
+                print(f"attnbench: {folder}: {failure}", file=sys.stderr)
+                status = FAILED
+    except KeyboardInterrupt:
+        said = f"interrupted after {len(done)} of {len(evaluations)} evaluations"
+        print(f"attnbench: {said}", file=sys.stderr)
+        return done, INTERRUPTED
     return done, status
+
+
+def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, Entry]]) -> str | None:
+    """Add the evaluation and its result to those that are done, and keep it. What went wrong, if anything did."""
+    from attnbench.training.evaluate import evaluate
+
+    try:
+        entry = evaluate(evaluation)
+        done.append((evaluation, entry))
+        keep(evaluation, entry)
+    except UserError as error:
+        return f"failed: {error}"
+    except NotKept as error:
+        return f"the result could not be kept: {error}"
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            traceback.print_exc()
+        return f"failed: {type(error).__name__}: {error}"
+    return None
 
 
 def as_json(evaluation: Evaluation, entry: Entry) -> dict[str, Any]:

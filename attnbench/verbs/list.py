@@ -14,7 +14,7 @@ from attnbench.data.base import DataSet
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
 from attnbench.status import DONE
-from attnbench.terminal import make_console, make_table
+from attnbench.terminal import make_console, make_table, of_all
 from attnbench.verbs.arguments import Parser, wants_help
 
 HELP = """\
@@ -121,7 +121,7 @@ def _images(data: DataSet, there: bool) -> str:
 def _classes(data: DataSet) -> str:
     """How many classes a set has; a dash where only its files could tell and they are not there."""
     try:
-        return str(data.num_classes)
+        return of_all(data.num_classes, data.all_classes)
     except UserError:
         return "–"
 

@@ -9,10 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Refined
+from attnbench.backbones.densenet import DenseNet
 from attnbench.backbones.inception import InceptionResNet
+from attnbench.backbones.mobilenet import MobileNet
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
+from attnbench.backbones.squeezenet import SqueezeNet
+from attnbench.backbones.vgg import VGG
+from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.backbones.wrn import WideResNet
 from attnbench.errors import OptionError
 
@@ -25,6 +30,14 @@ FAMILIES: dict[str, Callable[..., Backbone]] = {
     "wrn": lambda **o: WideResNet(10, 1, 7, stem_width=4, **o),
     "resnext": lambda **o: ResNeXt(29, 2, 2, 7, width=4, **o),
     "resnext four stages": lambda **o: ResNeXt(20, 4, 2, 7, width=4, stem="imagenet", blocks=[1, 1, 1, 3], **o),
+    "wide resnet": lambda **o: WideImageNetResNet(18, 1.5, 7, width=4, stem="cifar", **o),
+    "densenet": lambda **o: DenseNet(22, 4, 7, **o),
+    "densenet imagenet stem": lambda **o: DenseNet(21, 4, 7, stem="imagenet", blocks=[1, 2, 2, 3], **o),
+    "mobilenet": lambda **o: MobileNet(7, alpha=0.125, stem="cifar", **o),
+    "mobilenet imagenet stem": lambda **o: MobileNet(7, alpha=0.07, **o),
+    "squeezenet": lambda **o: SqueezeNet(7, stem="cifar", **o),
+    "vgg": lambda **o: VGG(11, 7, width=32, head="linear", **o),
+    "vgg bn": lambda **o: VGG(11, 7, width=32, head="linear", batch_norm=True, **o),
     "inception": lambda **o: InceptionResNet(7, width=4, blocks=[1, 2, 1], **o),
 }
 
@@ -84,14 +97,32 @@ def test_insertion_refuses_unknown_points_and_names_in_use(backbone: Backbone) -
         backbone.insert("stage1.out", Double(), "twice")
 
 
-def test_a_block_of_its_own_keeps_the_shape(backbone: Backbone) -> None:
+WITHOUT_BLOCKS = (DenseNet,)
+"""Families none of whose layers maps a stage's shape to itself."""
+
+
+@pytest.fixture
+def with_blocks(backbone: Backbone) -> Backbone:
+    if isinstance(backbone, WITHOUT_BLOCKS):
+        pytest.skip("has no such block")
+    return backbone
+
+
+def test_a_family_without_a_block_of_its_own_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="DenseNet has no block to build attention of"):
+        DenseNet(22, 4, 7).make_block("stage1")
+
+
+def test_a_block_of_its_own_keeps_the_shape(with_blocks: Backbone) -> None:
+    backbone = with_blocks
     for stage in backbone.stages:
         channels = backbone.points[f"{stage}.out"].channels
         x = torch.randn(2, channels, 5, 7)
         assert backbone.make_block(stage)(x).shape == x.shape
 
 
-def test_slots_of_inserted_blocks_are_no_points(backbone: Backbone) -> None:
+def test_slots_of_inserted_blocks_are_no_points(with_blocks: Backbone) -> None:
+    backbone = with_blocks
     before = dict(backbone.points)
     backbone.insert("stage1.out", backbone.make_block("stage1"), "block")
     assert backbone.points == before
@@ -106,13 +137,16 @@ def test_the_first_logits_are_of_moderate_size(backbone: Backbone) -> None:
         assert 0.01 < logits.std() < 30
 
 
-def test_preactivated_tells_whether_blocks_put_out_negative_values(backbone: Backbone) -> None:
+def test_preactivated_tells_whether_blocks_put_out_negative_values(with_blocks: Backbone) -> None:
+    backbone = with_blocks
     for stage in backbone.stages:
         y = backbone.make_block(stage)(torch.randn(2, backbone.points[f"{stage}.out"].channels, 5, 7))
         assert bool(y.min() < 0) == backbone.preactivated
 
 
 def test_classify_pools_and_classifies(backbone: Backbone) -> None:
+    if type(backbone).classify is not Backbone.classify:
+        pytest.skip("has a head of another kind")
     features = backbone.features(torch.randn(2, 3, 32, 32))
     logits = backbone.classify(features)
     assert logits.shape == (2, 7)
@@ -127,14 +161,38 @@ def test_a_removed_classifier_leaves_no_parameters(backbone: Backbone) -> None:
     assert sum(p.numel() for p in backbone.parameters()) == before - size
 
 
+@pytest.mark.slow
+def test_features_compile_in_place_as_one_graph(backbone: Backbone) -> None:
+    """With modules at every point."""
+    for point in backbone.points:
+        backbone.insert(point, Double(), "twice")
+    images = torch.randn(2, 3, 32, 32)
+    expected = backbone.eval().features(images)
+    backbone.compile(fullgraph=True, backend="aot_eager")
+    found = backbone.features(images)
+    assert torch.allclose(found.final, expected.final, rtol=1e-4, atol=1e-5 * expected.final.abs().max().item())
+    assert found.taps.keys() == expected.taps.keys()
+
+
 def test_bottlenecks_are_where_downsampling_follows(backbone: Backbone) -> None:
-    assert backbone.bottlenecks == tuple(f"{stage}.out" for stage in backbone.stages[:-1])
+    if isinstance(backbone, DenseNet):  # before and after each transition
+        between = range(1, len(backbone.stages))
+        assert backbone.bottlenecks == tuple(f"transition{i}.{side}" for i in between for side in ("in", "out"))
+    else:
+        assert backbone.bottlenecks == tuple(f"{stage}.out" for stage in backbone.stages[:-1])
 
 
 def test_preactivation_points_hold_the_previous_stage() -> None:
     backbone = PreActResNet(20, 7, width=4)
     assert backbone.points["stage3.pre"] == backbone.points["stage2.out"]
     assert "stage3.block0.pre" not in backbone.points
+
+
+def test_preactivation_points_of_dense_networks() -> None:
+    backbone = DenseNet(22, 4, 7)
+    assert backbone.points["stage3.pre"] == backbone.points["stage2.out"] == backbone.points["transition2.in"]
+    assert backbone.points["stage3.pre"] != backbone.points["transition2.out"]
+    assert "transition2.pre" not in backbone.points
 
 
 def test_one_and_three_channels_and_any_size() -> None:
@@ -152,6 +210,25 @@ def test_one_and_three_channels_and_any_size() -> None:
         (lambda: ResNet(20, 10, shortcut="none"), "shortcut"),
         (lambda: PreActResNet(21, 10), "depth"),
         (lambda: PreActResNet(20, 10, stride_in="1x1"), "stride_in"),
+        (lambda: DenseNet(101, 12, 10), "depth"),
+        (lambda: DenseNet(4, 12, 10), "depth"),
+        (lambda: DenseNet(22, 12, 10, blocks=[3, 3]), "depth"),
+        (lambda: DenseNet(22, 12, 10, blocks=[]), "blocks"),
+        (lambda: DenseNet(22, 12, 10, blocks="three"), "blocks"),
+        (lambda: DenseNet(22, 0, 10), "growth"),
+        (lambda: DenseNet(22, 12, 10, stem="big"), "stem"),
+        (lambda: MobileNet(10, alpha=0.03), "alpha"),
+        (lambda: MobileNet(10, alpha=100.0), "alpha"),
+        (lambda: MobileNet(10, stem="big"), "stem"),
+        (lambda: SqueezeNet(10, width=6), "width"),
+        (lambda: SqueezeNet(10, width=0), "width"),
+        (lambda: SqueezeNet(10, dropout=1.0), "dropout"),
+        (lambda: SqueezeNet(10, stem="big"), "stem"),
+        (lambda: VGG(12, 10), "depth"),
+        (lambda: VGG(11, 10, width=0), "width"),
+        (lambda: VGG(11, 10, hidden=0), "hidden"),
+        (lambda: VGG(11, 10, dropout=1.0), "dropout"),
+        (lambda: VGG(11, 10, head="big"), "head"),
         (lambda: WideResNet(11, 1, 10), "depth"),
         (lambda: WideResNet(10, 0, 10), "width"),
         (lambda: WideResNet(10, 1, 10, dropout=1.0), "dropout"),

@@ -1,10 +1,7 @@
 """ResNeXt against torchvision's networks, weight by weight, and as its name spells it."""
 
-import re
-
 import pytest
 import torch
-from torch import Tensor
 from torchvision.models import resnet as torchvisions
 
 from attnbench.backbones.resnext import ResNeXt
@@ -12,35 +9,17 @@ from attnbench.build import build_model_on_meta
 from attnbench.config.compose import compose
 from attnbench.cost import count_parameters
 from attnbench.errors import OptionError
-
-
-def torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our state under the names of torchvision's ResNet."""
-    spelled = {r"^stem\.0": "conv1", r"^stem\.1": "bn1", r"^stage(\d)\.block": r"layer\1.", "shortcut": "downsample",
-               "classifier": "fc"}  # fmt: skip
-    renamed = {}
-    for name, tensor in state.items():
-        for ours, theirs in spelled.items():
-            name = re.sub(ours, theirs, name)
-        renamed[name] = tensor
-    return renamed
+from tests.backbones.torchvisions import RESNET_NAMES, assert_same_logits
 
 
 @pytest.mark.parametrize(("cardinality", "base_width"), [(32, 4), (8, 16), (1, 64)])
-@torch.no_grad()
 def test_it_computes_what_torchvisions_does(cardinality: int, base_width: int) -> None:
     blocks = [1, 2, 1, 1]
     torch.manual_seed(0)
     ours = ResNeXt(17, cardinality, base_width, 7, stem="imagenet", blocks=blocks)
-    for name, buffer in ours.named_buffers():
-        if name.endswith(("mean", "var")):
-            buffer.uniform_(0.5, 1.5)
     options = {"num_classes": 7, "groups": cardinality, "width_per_group": base_width}
     theirs = torchvisions.ResNet(torchvisions.Bottleneck, blocks, **options)
-    theirs.load_state_dict(torchvision_names(ours.state_dict()))
-    images = torch.randn(2, 3, 65, 47)
-    logits = ours.eval().classify(ours.features(images))
-    assert torch.allclose(logits, theirs.eval()(images), rtol=1e-4, atol=1e-4 * logits.abs().max().item())
+    assert_same_logits(ours, theirs, RESNET_NAMES, torch.randn(2, 3, 65, 47))
 
 
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"])

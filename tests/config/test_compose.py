@@ -60,11 +60,16 @@ def test_mistakes_are_told_in_one_line(overrides: tuple[str, ...], told: list[st
         assert part in message
 
 
+FOR_FILES = ("recipe=gated_fine_grained", "recipe=ggam_fine_grained")
+"""Recipes that set the size of images, which are for sets of image files."""
+
+
 def test_every_choice_of_every_group_composes() -> None:
     paths = folders.search_path()
     for group in folders.groups(paths):
         for choice in folders.choices(group, paths):
-            config = compose([f"{group}={choice}"])
+            override = f"{group}={choice}"
+            config = compose([override, "data=cub200"] if override in FOR_FILES else [override])
             assert config.choices[group] == choice
 
 
@@ -86,6 +91,9 @@ def test_names_that_hold_values_are_spelled_out() -> None:
     assert short.values == long.values
     assert short.identity == long.identity
     assert compose(["backbone.depth=40", "backbone=wrn16_4"])["backbone"]["depth"] == 40
+    for library, name in (("torchvision", "resnet50"), ("timm", "resnet50.a1_in1k")):
+        short, long = compose([f"backbone={library}/{name}"]), compose([f"backbone={library}", f"backbone.name={name}"])
+        assert short.values == long.values
 
 
 def test_the_last_of_two_choices_counts() -> None:

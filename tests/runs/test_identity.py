@@ -35,7 +35,7 @@ def test_what_makes_another_run() -> None:
     plain = name("attention=bam")
     for override in (
         "attention.reduction=8", "recipe.lr=0.1", "data.validation=0", "trainer.precision=fp32",
-        "data.label_noise=0.1", "recipe.backbone_lr_factor=0.1",
+        "data.label_noise=0.1", "recipe.backbone_lr_factor=0.1", "recipe.freeze=stem", "backbone.weights=file.pt",
     ):  # fmt: skip
         assert name("attention=bam", override) != plain
     fixed = name("data.label_noise=0.1")
@@ -45,7 +45,8 @@ def test_what_makes_another_run() -> None:
 def test_what_does_not() -> None:
     for override in (
         "seed=1", "attention.reduction=16.0", "trainer.block_length=3", "output=x", "logger=none",
-        "data.label_noise=0", "data.resampled=false", "recipe.backbone_lr_factor=1",
+        "data.label_noise=0", "data.resampled=false", "recipe.backbone_lr_factor=1", "recipe.freeze=none",
+        "backbone.weights=null",
     ):  # fmt: skip
         assert name("attention=bam", override) == name("attention=bam")
 
@@ -67,6 +68,11 @@ def test_a_key_added_later_is_left_out_while_it_is_neutral(tmp_path: object) -> 
     old, new = {"data.batch_size": 128}, {"data.batch_size": 128, "data.label_noise": 0.0}
     assert identity_leaves(new, declared) == old
     assert identity_leaves({**new, "data.label_noise": 0.1}, declared) != old
+
+
+def test_of_weights_the_content_counts_and_not_the_path() -> None:
+    one, other = compose(["backbone.weights=one.pt"]), compose(["backbone.weights=other.pt"])
+    assert identity(one, "", "sha256:a") == identity(other, "", "sha256:a") != identity(one, "", "sha256:b")
 
 
 def test_the_data_that_lies_there_counts() -> None:

@@ -45,6 +45,7 @@ def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
     for part in (
         ATTENTIONS,
         "wrn<depth>_<width>",
+        "timm/<name>, torchvision/<name>",
         "cluttered_digits",
         "Examples:",
         "--config-dir",
@@ -72,6 +73,9 @@ MISTAKES = {
     ("train", "--cfg", "job", "-p", "attentoin"): "-p attentoin: no such group or key",
     ("train", "attention=bam", "attention.reduction=99"): "attention.reduction=99: leaves none of the 16 channels",
     ("train", "backbone.depth=21"): "backbone.depth=21: must be 6n+2",
+    ("train", "backbone=torchvision/resnet5"): "torchvision has no such classifier; did you mean resnet50?",
+    ("train", "backbone=timm/resnet5"): "timm has no such classifier; did you mean resnet50?",
+    ("train", "recipe.freeze=stage4"): "recipe.freeze=stage4: must be one of none, backbone, stem, stage1, stage2",
     ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
     ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
     ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
