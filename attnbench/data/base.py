@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ class Arrays:
     """One split in memory.
 
     images: (N, H, W, C) uint8. labels: (N,) int64.
-    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known.
+    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known,
+    NaN where those of some images are not.
     """
 
     images: NDArray[np.uint8]
@@ -86,8 +87,12 @@ class DataSet(ABC):
     label_noise, resampled: see `LabelNoise`; labels held out for validation and test labels stay as they are.
 
     A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
-    images including those held out.
+    images including those held out. For lists of data sets it may declare `counts`, how many training and test images
+    the whole set has (or how many in all), and `terms`, its licence or terms of use in a few words.
     """
+
+    counts: tuple[int, ...] = ()
+    terms: ClassVar[str] = ""
 
     classes: tuple[str, ...]
     image_size: int

@@ -18,6 +18,8 @@ class CIFAR(Downloaded, SplitDataSet):
     image_size = 32
     channels = 3
     train_images = 50_000
+    counts = (50_000, 10_000)
+    terms = "none stated; citation asked for"
 
     def fingerprint(self) -> str:
         return self.name  # torchvision checks every file against the published md5

@@ -82,6 +82,7 @@ class Cluttered(DataSet):
         require(generator_seed >= 0, "generator_seed", generator_seed, "must not be negative")
         self.scene, self.image_size = scene, scene.canvas
         self.train_images, self.test_images, self.generator_seed = train_images, test_images, generator_seed
+        self.counts = train_images, test_images
         super().__init__(**options)
 
     def load(self, split: Split) -> Arrays:

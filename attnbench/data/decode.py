@@ -10,7 +10,8 @@ What becomes of images that are not plain RGB:
 - of an animation, the first frame counts.
 
 JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (libjpeg's scaled transform, Pillow's `draft`) where that is still no
-smaller than the stored form. Resizing is Pillow's bilinear filter with antialiasing, and sizes are torchvision's.
+smaller than the stored form, and at their full size where only a part of them is stored. Resizing is Pillow's bilinear
+filter with antialiasing, and sizes are torchvision's.
 """
 
 import io
@@ -64,7 +65,7 @@ class Form:
 
 
 class Stored(NamedTuple):
-    """A stored form. pixels: (H, W, 3) uint8. height, width: of the upright image before it was resized."""
+    """A stored form. pixels: (H, W, 3) uint8. height, width: of the upright image, or its part, before resizing."""
 
     pixels: NDArray[np.uint8]
     height: int
@@ -76,9 +77,12 @@ class Stored(NamedTuple):
         return (*self.pixels.shape[:2], self.height, self.width)
 
 
-def decode(path: str, form: Form) -> Stored:
-    """Read, decode and resize one image. Raises `BadImage` for what cannot be decoded, and `OSError` for what cannot
-    even be read (a missing file, a broken disk), which says nothing about the image.
+def decode(path: str, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
+    """Read, decode and resize one image, or the part of it within `crop` (left, top, right, bottom in pixels of the
+    upright image), which is cut at the image's borders.
+
+    Raises `BadImage` for what cannot be decoded, and `OSError` for what cannot even be read (a missing file, a broken
+    disk), which says nothing about the image.
     """
     content = Path(path).read_bytes()
     if not content:
@@ -86,7 +90,7 @@ def decode(path: str, form: Form) -> Stored:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata and large pictures
         try:
-            return _decode(content, form)
+            return _decode(content, form) if crop is None else _decode_part(content, form, crop)
         except UnidentifiedImageError:
             raise BadImage("not an image of a known format") from None
         except BadImage:
@@ -113,6 +117,22 @@ def _decode(content: bytes, form: Form) -> Stored:
         return Stored(np.asarray(stored), height, width)
     upright = np.asarray(stored.transpose(turn))
     return Stored(upright, width, height) if turn in SIDEWAYS else Stored(upright, height, width)
+
+
+def _decode_part(content: bytes, form: Form, crop: tuple[int, ...]) -> Stored:
+    """The stored form of a part. The image is decoded at its full size, as a part may be small."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        turn = TURNS.get(orientation(image))
+        whole = to_rgb(image)
+    upright = whole if turn is None else whole.transpose(turn)
+    left, top = max(0, crop[0]), max(0, crop[1])
+    right, bottom = min(upright.width, crop[2]), min(upright.height, crop[3])
+    if left >= right or top >= bottom:
+        raise BadImage(f"the box {', '.join(map(str, crop))} holds none of its {upright.width}x{upright.height} pixels")
+    rows, columns = form.size(bottom - top, right - left)
+    part = upright.crop((left, top, right, bottom)).resize((columns, rows), Image.Resampling.BILINEAR)
+    return Stored(np.asarray(part), bottom - top, right - left)
 
 
 def orientation(image: Image.Image) -> int:

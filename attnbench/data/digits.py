@@ -29,6 +29,8 @@ class Digits(SplitDataSet):
     image_size = 8
     channels = 1
     train_images = TOTAL_IMAGES - TEST_IMAGES
+    counts = (train_images, TEST_IMAGES)
+    terms = "CC BY 4.0"
 
     def fingerprint(self) -> str:
         return "scikit-learn digits"

@@ -27,16 +27,23 @@ class ImageFiles:
 
     root: the folder that paths start from. paths: (N,) relative to it. labels: (N,) int64.
     boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels of its upright image; None where
-    none are known.
+    none are known, NaN where those of some images are not.
+    crops: (N, 4) int64, edges of the part of each upright image that is the sample, as if it were the whole image;
+    None where the whole images are. So one file may hold several samples.
     """
 
     root: Path
     paths: Names
     labels: NDArray[np.int64]
     boxes: NDArray[np.float32] | None = None
+    crops: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def crop(self, index: int) -> tuple[int, ...] | None:
+        """The part of its upright image that a sample is; None for the whole."""
+        return None if self.crops is None else tuple(self.crops[index].tolist())
 
     def path(self, index: int) -> str:
         """Where an image lies."""
@@ -117,7 +124,7 @@ def _scan(folder: str) -> tuple[Names, Names]:
 
 
 def digest(splits: Iterable[ImageFiles], every_size: bool) -> str:
-    """Hash of paths, labels and boxes, and of sizes: those of all files, or of the first one of each class.
+    """Hash of paths, labels, boxes and crops, and of sizes: those of all files, or of the first one of each class.
 
     The first ones of a well-known set are enough to tell the original from a copy of other resolution, and asking a
     network's file system for the sizes of a million files takes minutes.
@@ -126,7 +133,8 @@ def digest(splits: Iterable[ImageFiles], every_size: bool) -> str:
     for files in splits:
         weighed = np.arange(len(files)) if every_size else np.unique(files.labels, return_index=True)[1]
         sizes = [os.stat(files.path(index)).st_size for index in weighed]  # noqa: PTH116
-        for part in (b"\0".join(files.paths), files.labels, np.asarray(sizes, np.int64), files.boxes):
+        parts = [b"\0".join(files.paths), files.labels, np.asarray(sizes, np.int64), files.boxes]
+        for part in parts if files.crops is None else [*parts, files.crops]:
             whole.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
     return whole.hexdigest()[:16]
 

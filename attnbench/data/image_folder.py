@@ -19,6 +19,7 @@ class ImageFolder(StreamedDataSet):
     """Classes are the folders below `train`, in alphabetical order. Options as in `StreamedDataSet`."""
 
     name = "image_folder"
+    terms = "your own"
     how: ClassVar[str] = "set data.root to a folder that holds train/<class>/<image>, and the same below val or test"
 
     @property

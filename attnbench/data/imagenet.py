@@ -21,6 +21,8 @@ class ImageNet(ImageFolder):
 
     name = "imagenet"
     every_size = False
+    counts = (1_281_167, 50_000)
+    terms = "research and education only, as agreed at image-net.org"
     how = (
         "set data.root to the folder that holds train/<wnid>/ and val/<wnid>/, as torchvision's ImageNet unpacks the "
         "archives of ILSVRC 2012, which are given on request at image-net.org"

@@ -26,6 +26,7 @@ class MNISTFiles(Downloaded):
 
     kind = "MNIST"
     folder = "MNIST/raw"
+    terms = "CC BY-SA 3.0"
     download_size = "12 MB"
 
     def missing(self) -> str | None:
@@ -69,6 +70,7 @@ class MNIST(MNISTFiles, SplitDataSet):
     image_size = SIDE
     channels = 1
     train_images = 60_000
+    counts = (60_000, 10_000)
 
     def fingerprint(self) -> str:
         return self.name  # every file is checked against its md5

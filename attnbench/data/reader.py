@@ -68,7 +68,8 @@ class Decoder(Dataset[Decoded]):
 
     def _decode(self, split: Split, member: int, failures: list[Failure]) -> Stored:
         try:
-            return decode(self.sources[split].path(member), self.form)
+            files = self.sources[split]
+            return decode(files.path(member), self.form, files.crop(member))
         except (BadImage, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             failures.append(Failure(member, reason or str(error), isinstance(error, BadImage)))

@@ -135,8 +135,12 @@ class StreamedDataSet(DataSet):
         files = self.listed(split)
         if split == "test" or not self.validation:
             return split, np.arange(len(files))
-        held_out = hold_out(self.listed("train").labels, self.validation)
+        held_out = self.held_out()
         return "train", np.flatnonzero(held_out if split == "validation" else ~held_out)
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """Mask (N,) of the training images that are held out for validation."""
+        return hold_out(self.listed("train").labels, self.validation)
 
     # what is made of it
 
@@ -149,7 +153,7 @@ class StreamedDataSet(DataSet):
         found: dict[int, Stored] = {}
         for member in members.tolist():
             try:
-                found[member] = decode(files.path(member), self.form)
+                found[member] = decode(files.path(member), self.form, files.crop(member))
             except BadImage as error:
                 if self.on_bad_image == "error":
                     raise self.refusal(source, member, str(error)) from error

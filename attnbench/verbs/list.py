@@ -6,10 +6,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from attnbench.config import folders as where
 from attnbench.config.help import shown_choices
 from attnbench.data.base import DataSet
+from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
 from attnbench.status import DONE
 from attnbench.terminal import make_console, make_table, of_all
@@ -18,11 +20,11 @@ from attnbench.verbs.arguments import Parser, wants_help
 HELP = """\
 attnbench list                      all groups and their choices
 attnbench list GROUP                a group's choices: {groups}
-attnbench list data [--root DIR]    data sets, and whether they are on disk
+attnbench list data [--root DIR]    data sets: whether they are on disk, their terms, how to get them
 attnbench list runs [--output DIR]  runs and their state
 
 Flags:
-  --root DIR         where data sets are looked for (default: data)
+  --root DIR         where data sets are looked for (default: each set's data.root, which is data)
   --output DIR       the folder that holds runs/ (default: outputs)
   --config-dir DIR   a folder of further configs
 """
@@ -35,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         return DONE
     parser = Parser(prog="attnbench list", add_help=False, allow_abbrev=False)
     parser.add_argument("what", nargs="?")
-    parser.add_argument("--root", default="data")
+    parser.add_argument("--root")
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
     arguments = parser.parse_args(words)
@@ -46,7 +48,7 @@ def main(words: Sequence[str]) -> int:
         for group in groups:
             console.print(f"{group:<11} {', '.join(shown_choices(group, folders))}", markup=False)
     elif arguments.what == "data":
-        console.print(data_table(folders, arguments.root, arguments.config_dir))
+        list_data(console, folders, arguments.root, arguments.config_dir)
     elif arguments.what == "runs":
         return list_runs(console, Path(arguments.output))
     elif arguments.what in groups:
@@ -66,27 +68,54 @@ def group_table(group: str, folders: Sequence[Path]) -> Table:
     return table
 
 
-def data_table(folders: Sequence[Path], root: str, config_dir: str | None) -> Table:
-    """Data sets: images, classes, and whether they are on disk."""
+def list_data(console: Console, folders: Sequence[Path], root: str | None, config_dir: str | None) -> None:
+    """Print the data sets: images, classes, terms, and whether they are on disk, or else what is missing and how to
+    get it.
+    """
     from attnbench.config.compose import Composer
-    from attnbench.construct import build_data
+    from attnbench.construct import construct
 
-    composer = Composer(config_dir)
-    table = make_table()
-    for column in ("name", "on disk", "classes", "image", "description"):
-        table.add_column(column)
-    for name, path in where.choices("data", folders).items():
-        config = composer.compose([f"data={name}"])
-        if "root" in config["data"]:
-            config["data"]["root"] = root
-        data = build_data(config)
-        try:
-            data.find()
-            state = "yes" if "root" in config["data"] else "bundled"
-        except UserError:
-            state = "no"
-        table.add_row(name, state, _classes(data), f"{data.image_size}x{data.image_size}", where.describe(path))
-    return table
+    described = {name: where.describe(path) for name, path in where.choices("data", folders).items()}
+    table, missing = make_table(), {}
+    for column in ("name", "on disk", "images", "classes", "size"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("description and terms of use")
+    for name, node in Composer(config_dir).every_choice("data").items():
+        in_files = "root" in node
+        if in_files and root is not None:
+            node["root"] = root
+        data: DataSet = construct("data", node)
+        missing[name] = _missing(data).removeprefix(f"data={name}: ")
+        state = "no" if missing[name] else "yes" if in_files else "bundled"
+        about = Text(f"{described[name]}\nTerms: {data.terms}" if data.terms else described[name])
+        table.add_row(name, state, _images(data, state != "no"), _classes(data), str(data.image_size), about)
+    console.print(table)
+    for name, told in missing.items():
+        if told:
+            console.print(f"  {name}: {told}", markup=False, soft_wrap=True)
+
+
+def _missing(data: DataSet) -> str:
+    """What is missing of a set, and how to get it; nothing if it is there. Counts no images."""
+    try:
+        data.look() if isinstance(data, StreamedDataSet) else data.find()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _images(data: DataSet, there: bool) -> str:
+    """How many training and test images a set has; a dash where only its files could tell and they do not."""
+    counts = data.counts
+    try:
+        if there and (not counts or data.num_classes != data.all_classes):
+            if isinstance(data, StreamedDataSet):
+                counts = len(data.listed("train")), len(data.listed("test"))
+            else:
+                counts = (data.train_images,)
+    except UserError:
+        counts = ()
+    return " + ".join(f"{count:,}" for count in counts) or "–"
 
 
 def _classes(data: DataSet) -> str:

@@ -184,3 +184,35 @@ def test_what_is_broken_says_so(kind: str, told: str, own_folder: Path) -> None:
 def test_a_file_that_cannot_be_read_is_not_a_bad_image(own_folder: Path) -> None:
     with pytest.raises(FileNotFoundError):
         decode(str(own_folder / "nothing.jpg"), Form(32))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_is_cut_out_of_the_upright_image(orientation: int, own_folder: Path) -> None:
+    upright = picture(60, 44, 3)
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # how it lies in the file, as `Transpose`
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored = upright if back is None else upright.transpose(Image.Transpose(back))
+    stored.save(own_folder / "image.png", exif=exif)
+    part = decode(str(own_folder / "image.png"), Form(16), (10, 4, 50, 40))
+    assert (part.height, part.width) == (36, 40)
+    reference = transforms.Resize(16)(upright.crop((10, 4, 50, 40)))
+    assert (part.pixels == np.asarray(reference)).all()
+
+
+def test_a_part_of_a_jpeg_is_decoded_at_full_size(own_folder: Path) -> None:
+    picture(256, 256, 4).save(own_folder / "image.jpg")
+    part = decode(str(own_folder / "image.jpg"), Form(16, stretch=True), (8, 16, 136, 208))
+    reference = Image.open(own_folder / "image.jpg").crop((8, 16, 136, 208)).resize((16, 16), Image.Resampling.BILINEAR)
+    assert (part.pixels == np.asarray(reference)).all()
+
+
+def test_a_part_ends_where_the_image_does(own_folder: Path) -> None:
+    picture(60, 44, 5).save(own_folder / "image.png")
+    path = str(own_folder / "image.png")
+    wide, inner = (decode(path, Form(16), crop) for crop in ((-9, 20, 30, 99), (0, 20, 30, 44)))
+    assert wide.shape == inner.shape == (16, 20, 24, 30)
+    assert (wide.pixels == inner.pixels).all()
+    for outside in ((60, 0, 70, 9), (0, 9, 20, 9), (20, 0, 10, 9), (-9, -9, 0, 0)):
+        with pytest.raises(BadImage, match=r"the box .* holds none of its 60x44 pixels"):
+            decode(path, Form(16), outside)

@@ -90,3 +90,11 @@ def test_the_digest_holds_labels_and_boxes(root: Path) -> None:
 def test_the_digest_does_not_depend_on_where_the_set_lies(own_folder: Path) -> None:
     roots = [write_folder(own_folder / name) for name in ("here", "there")]
     assert len({digest([read(root)], True) for root in roots}) == 1
+
+
+def test_the_digest_holds_crops(root: Path) -> None:
+    found = read(root)
+    crops = np.zeros((len(found), 4), np.int64)
+    parts = [ImageFiles(root, found.paths, found.labels, None, chosen) for chosen in (None, crops, crops + 1)]
+    assert len({digest([one], True) for one in parts}) == 3
+    assert [one.crop(2) for one in parts] == [None, (0, 0, 0, 0), (1, 1, 1, 1)]

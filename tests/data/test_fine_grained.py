@@ -241,7 +241,7 @@ def test_some_of_the_classes(own_folder: Path, capsys: pytest.CaptureFixture[str
     assert "2 of 200 classes" in capsys.readouterr().out
     assert main(["list", "data", "--root", str(own_folder)]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["cub200"])
-    assert row.split()[:5] == ["cub200", "yes", "2", "of", "200"]
+    assert row.split()[:8] == ["cub200", "yes", "8", "+", "4", "2", "of", "200"]
 
 
 @pytest.mark.parametrize(("name", "classes"), list(zip(NAMES, (200, 196, 120, 100), strict=True)))

@@ -213,9 +213,9 @@ def test_data_is_listed_whether_it_is_there_or_not(own_folder: Path, capsys: pyt
         assert main(["list", "data", "--root", root]) == 0
         return next(line.split() for line in capsys.readouterr().out.splitlines() if "image_folder" in line)
 
-    assert row("nowhere")[1:3] == ["no", "–"]
+    assert row("nowhere")[1:5] == ["no", "–", "–", "224"]
     write_folder(own_folder / "set")
-    assert row("set")[1:3] == ["yes", "3"]
+    assert row("set")[1:7] == ["yes", "21", "+", "9", "3", "224"]
 
 
 def test_a_bad_image_is_named_when_loaded(own_folder: Path) -> None:

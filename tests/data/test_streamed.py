@@ -192,9 +192,9 @@ def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note the paths that are decoded in this process."""
     paths: list[str] = []
 
-    def noting(path: str, form: Form) -> Stored:
+    def noting(path: str, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
         paths.append(path)
-        return decode(path, form)
+        return decode(path, form, crop)
 
     monkeypatch.setattr("attnbench.data.reader.decode", noting)
     return paths
@@ -256,11 +256,11 @@ from tests.data.pictures import folder_set
 from attnbench.data.pipeline import Placement
 import torch
 decode, seen = reader.decode, []
-def dying(path, form):
+def dying(path, *how):
     seen.append(path)
     if len(seen) > 40:
         {deed}
-    return decode(path, form)
+    return decode(path, *how)
 reader.decode = dying
 folder_set(sys.argv[1], "data.cache=disk").pipeline("train", Placement(torch.device("cpu")), 0)
 """

@@ -10,6 +10,7 @@ import pytest
 
 import attnbench
 from attnbench.cli import VERBS, main
+from tests.data.layouts import write_food101
 
 Capture = pytest.CaptureFixture[str]
 ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
@@ -151,9 +152,63 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
 def test_lists(capsys: Capture) -> None:
     assert ATTENTIONS in say(capsys, "list")[1]
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
-    out = say(capsys, "list", "data")[1]
-    assert "bundled" in out
-    assert "cifar10" in out
+
+
+def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
+    """Rows of the list of data sets, and the lines below it, by their first words."""
+    lines = [line.split() for line in say(capsys, "list", "data", *words)[1].splitlines()]
+    return {words[0]: " ".join(words[1:]) for words in lines if words}
+
+
+def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
+    found = listed_data(capsys, "--root", "nowhere")
+    names = [name for name, row in found.items() if row.startswith(("no ", "yes ", "bundled "))]
+    for name in ("adience", "cifar10", "digits", "flowers102", "food101", "pets", "tiny_imagenet", "uecfood100"):
+        assert name in names
+    assert found["food101"].startswith("no 75,750 + 25,250 101 224 Food-101: ")
+    assert found["digits"].startswith("bundled 1,437 + 360 10 8 ")
+    out = " ".join(say(capsys, "list", "data")[1].split())
+    assert "Terms: CC BY-SA 4.0" in out
+    place = Path.cwd() / "nowhere"
+    assert found["food101:"] == f"no food-101 in {place}; set data.root to the folder that holds it (food-101.tar.gz " \
+        "from data.vision.ee.ethz.ch)"  # fmt: skip
+    assert "digits:" not in found
+
+
+OWN_SET = """
+from attnbench.data.digits import Digits
+
+class Own(Digits):
+    counts = ()
+    terms = ""
+"""
+
+
+def test_the_users_own_data_is_listed(own_folder: Path, capsys: Capture) -> None:
+    (own_folder / "own_set.py").write_text(OWN_SET)
+    (own_folder / "mine" / "data").mkdir(parents=True)
+    lines = ["# My digits", "defaults: [family/resident@_here_]", "_target_: own_set.Own"]
+    (own_folder / "mine" / "data" / "my-digits.yaml").write_text("\n".join(lines))
+    assert listed_data(capsys, "--config-dir", "mine")["my-digits"] == "bundled 1,437 10 8 My digits"
+
+
+def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Capture) -> None:
+    write_food101(own_folder / "sets")
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("yes 9 + 6 3 ")  # a part of the set has its own counts
+    assert "food101:" not in found
+    (own_folder / "sets" / "food-101" / "meta" / "test.txt").write_text("pho/1\n")
+    assert listed_data(capsys, "--root", "sets")["food101"].startswith("yes – 3 ")
+    (own_folder / "sets" / "food-101" / "meta" / "test.txt").unlink()
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("no 75,750")
+    assert found["food101:"].startswith(f"{own_folder}/sets/food-101 holds no meta/test.txt; unpack the set again")
+
+
+def test_listing_data_does_not_import_torch() -> None:
+    code = "import sys; from attnbench.cli import main; main(['list', 'data']); print('torch' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1] == "False"
 
 
 def test_costs_are_those_of_the_paper(capsys: Capture) -> None:
