@@ -23,6 +23,8 @@ class CUB200(FineGrained):
 
     name = "cub200"
     all_classes = 200
+    counts = (5_994, 5_794)
+    terms = "non-commercial research only; photos remain their owners'"
     folder = "CUB_200_2011"
     parts = (
         "images.txt",

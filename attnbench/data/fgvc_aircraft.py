@@ -32,6 +32,8 @@ class FGVCAircraft(FineGrained):
     """
 
     name = "fgvc_aircraft"
+    counts = (6_667, 3_333)
+    terms = "non-commercial research only; photos remain their owners'"
     folder = "fgvc-aircraft-2013b/data"
     how = (
         "set data.root to the folder that holds fgvc-aircraft-2013b, as fgvc-aircraft-2013b.tar.gz unpacks, an archive "

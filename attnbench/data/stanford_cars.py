@@ -19,6 +19,8 @@ class StanfordCars(FineGrained):
 
     name = "stanford_cars"
     all_classes = 196
+    counts = (8_144, 8_041)
+    terms = "non-commercial research and education only"
     folder = "stanford_cars"
     parts = (
         "devkit/cars_meta.mat",

@@ -26,6 +26,8 @@ class StanfordDogs(FineGrained):
 
     name = "stanford_dogs"
     all_classes = 120
+    counts = (12_000, 8_580)
+    terms = "ImageNet's: research and education only"
     folder = "stanford_dogs"
     parts = ("train_list.mat", "test_list.mat", "Annotation", "Images")
     also_in = "lists"
