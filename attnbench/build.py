@@ -18,15 +18,22 @@ def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
     """
     data = data or build_data(config)
     shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
-    node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
-    backbone: Backbone = construct("backbone", node, **shape)
-    guarded("backbone", lambda: backbone.expect_weights(weights_of(config)))
+    backbone = build_backbone(config, **shape)
     attention: Attention = construct("attention", config["attention"])
     pair = f"attention={config.choices['attention']} on backbone={config.choices['backbone']}"
     try:
         return guarded("attention", lambda: Classifier(backbone, attention))
     except UserError as error:
         raise UserError(f"{error} ({pair})") from error
+
+
+def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_size: int) -> Backbone:
+    """Build the backbone alone, for images (`in_channels`, `image_size`, `image_size`). Raises `UserError`."""
+    node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
+    shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+    backbone: Backbone = construct("backbone", node, **shape)
+    guarded("backbone", lambda: backbone.expect_weights(weights_of(config)))
+    return backbone
 
 
 def takes_weights(config: RunConfig) -> bool:

@@ -12,10 +12,9 @@ from torch import nn
 from attnbench.attention.base import Attention
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.vgg import VGG
-from attnbench.build import build_model
+from attnbench.build import build_backbone, build_model
 from attnbench.config import folders
 from attnbench.config.compose import compose
-from attnbench.construct import construct
 from attnbench.errors import OptionError, UserError
 from attnbench.model import Classifier
 from tests.attention.toys import TOYS
@@ -102,7 +101,7 @@ def from_config(attention: str, backbone: str) -> Build:
 def from_toy(toy: str, backbone: str) -> Build:
     config = compose(["data=cifar10", *NARROW[backbone]])
     shape = {"num_classes": 10, "in_channels": 3, "image_size": 32}
-    return lambda: Classifier(construct("backbone", config["backbone"], **shape), TOYS[toy]())
+    return lambda: Classifier(build_backbone(config, **shape), TOYS[toy]())
 
 
 def refused(attention: str, backbone: str) -> str | None:

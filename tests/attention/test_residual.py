@@ -19,7 +19,7 @@ from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
-from attnbench.build import build_model_on_meta
+from attnbench.build import build_backbone, build_model_on_meta
 from attnbench.config.compose import compose
 from attnbench.construct import construct
 from attnbench.cost import count, count_parameters
@@ -281,7 +281,7 @@ IMAGENET = {
 def test_imagenet_experiments(name: str, expected: tuple[int, float]) -> None:
     config = compose([f"experiment={name}_imagenet", "data=cifar10"])  # the counts need no images
     with torch.device("meta"):
-        backbone = construct("backbone", config["backbone"], num_classes=1000, in_channels=3, image_size=224)
+        backbone = build_backbone(config, num_classes=1000, in_channels=3, image_size=224)
         net = Classifier(backbone, construct("attention", config["attention"]))
         cost = count(net, 3, 224)
     assert (cost.parameters, round(cost.multiply_adds / 1e9, 2)) == expected
