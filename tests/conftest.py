@@ -1,6 +1,7 @@
 """What several tests need: a folder of their own, small runs, and real data where it is at hand."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from attnbench.errors import UserError
 torch.set_num_threads(1)  # the tests run in as many processes as there are cores
 settings.register_profile("untimed", deadline=None)  # speed is for benchmarks
 settings.load_profile("untimed")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; runs that the tests start inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = ("data=digits", "backbone.width=4", "recipe.epochs=2", "trainer.threads=1")
 """A run that takes about a second."""
