@@ -40,9 +40,10 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     """Count a classifier's cost for an image of `channels` x `image_size` x `image_size`."""
     training = net.training
     net.eval()
-    executed = multiply_adds_by_module(net, channels, image_size)
-    with net.attention.as_written():
-        written = multiply_adds_by_module(net, channels, image_size)
+    executed = written = multiply_adds_by_module(net, channels, image_size)
+    if (paper := net.attention.as_written()) is not None:
+        with paper:
+            written = multiply_adds_by_module(net, channels, image_size)
     net.train(training)
     inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: it is what is left beside the backbone

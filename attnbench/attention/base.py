@@ -11,7 +11,7 @@ Then, per batch, it turns features and the backbone's logits into an `Output`, a
 with nothing to add to one of these steps inherits it.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
@@ -72,9 +72,9 @@ class Attention(nn.Module):
         """
         return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
 
-    def as_written(self) -> AbstractContextManager[None]:
-        """Within it, forward passes take the steps that the paper writes, where others give the same for less."""
-        return nullcontext()
+    def as_written(self) -> AbstractContextManager[None] | None:
+        """Within it, forward passes take the steps that the paper writes; None if they take no others anyway."""
+        return None
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Attention maps (B, K, H, W) by name, computed on request; H = W = 1 where nothing varies in space."""
