@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import conv1x1, conv3x3
-from attnbench.backbones.staged import EXPANSION, StagedNet, blocks_per_stage
-from attnbench.errors import OptionError, require, require_choice
+from attnbench.backbones.staged import EXPANSION, StagedNet, blocks_per_stage, require_stride_in
+from attnbench.errors import require, require_choice
 
 
 class PreActBlock(nn.Module):
@@ -130,13 +130,11 @@ class PreActResNet(PreActNet):
         blocks: Sequence[int] | str = "auto",
     ) -> None:
         require_choice("block", block, ("auto", "basic", "bottleneck"))
-        require_choice("stride_in", stride_in, ("3x3", "1x1"))
         require_choice("shortcut_input", shortcut_input, ("preactivation", "raw"))
         require(width >= 1, "width", width, "must be a positive number")
         if block == "auto":
             block = "bottleneck" if depth >= 164 else "basic"
-        if stride_in == "1x1" and block == "basic":
-            raise OptionError("stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+        require_stride_in(stride_in, block)
         counts = blocks_per_stage(depth, block, blocks)
         super().__init__(
             widths=[width * 2**index for index in range(len(counts))],

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import MakeBlock, conv1x1, conv3x3
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage
+from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage, require_stride_in
 from attnbench.backbones.torchvision_names import from_torchvision
-from attnbench.errors import OptionError, require, require_choice
+from attnbench.errors import require, require_choice
 
 
 class PadShortcut(nn.Module):
@@ -116,13 +116,11 @@ class ResNet(StagedNet):
         shortcut: str = "auto",
     ) -> None:
         require_choice("block", block, ("auto", "basic", "bottleneck"))
-        require_choice("stride_in", stride_in, ("3x3", "1x1"))
         require_choice("shortcut", shortcut, ("auto", "pad", "projection"))
         four_stages = depth in FOUR_STAGES
         if block == "auto":
             block = "bottleneck" if four_stages and depth >= 50 else "basic"
-        if stride_in == "1x1" and block == "basic":
-            raise OptionError("stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+        require_stride_in(stride_in, block)
         if shortcut == "auto":
             shortcut = "projection" if four_stages or block == "bottleneck" else "pad"
         if width == "auto":

@@ -18,9 +18,9 @@ from functools import partial
 from torch import Tensor
 
 from attnbench.backbones.resnet import Bottleneck
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, LAYERS, StagedNet, blocks_per_stage
+from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, LAYERS, StagedNet, blocks_per_stage, require_stride_in
 from attnbench.backbones.torchvision_names import from_torchvision
-from attnbench.errors import require, require_choice
+from attnbench.errors import require
 
 BOTTLENECKS = {
     depth: blocks for depth, blocks in FOUR_STAGES.items() if LAYERS["bottleneck"] * sum(blocks) + 2 == depth
@@ -58,7 +58,7 @@ class ResNeXt(StagedNet):
     ) -> None:
         for key, value in (("cardinality", cardinality), ("base_width", base_width), ("width", width)):
             require(value >= 1, key, value, "must be at least 1")
-        require_choice("stride_in", stride_in, ("3x3", "1x1"))
+        require_stride_in(stride_in, "bottleneck")
         counts = blocks_per_stage(depth, "bottleneck", blocks, BOTTLENECKS)
         inner = cardinality * base_width
         super().__init__(

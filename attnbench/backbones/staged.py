@@ -46,6 +46,13 @@ def blocks_per_stage(
     return ((depth - 2) // (3 * layers),) * 3
 
 
+def require_stride_in(stride_in: str, block: str) -> None:
+    """Raise `OptionError` unless blocks of this kind can halve the resolution in that convolution."""
+    require_choice("stride_in", stride_in, ("3x3", "1x1"))
+    possible = stride_in == "3x3" or block == "bottleneck"
+    require(possible, "stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+
+
 class StagedNet(Backbone):
     """A stem, `counts` blocks a stage, a classifier.
 

@@ -16,8 +16,8 @@ from functools import partial
 from attnbench.backbones.layers import MakeBlock
 from attnbench.backbones.resnet import BasicBlock
 from attnbench.backbones.resnext import BOTTLENECKS, make_bottleneck
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet
-from attnbench.errors import OptionError, require, require_choice
+from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, require_stride_in
+from attnbench.errors import require, require_choice
 
 
 class WideImageNetResNet(StagedNet):
@@ -40,14 +40,12 @@ class WideImageNetResNet(StagedNet):
         stride_in: str = "3x3",
     ) -> None:
         require_choice("depth", depth, tuple(FOUR_STAGES))
-        require_choice("stride_in", stride_in, ("3x3", "1x1"))
         require(width >= 1, "width", width, "must be at least 1")
         require(0 < factor < math.inf, "factor", factor, "must be a positive number")
         wide = int(width * factor)
         require(wide >= 1, "factor", factor, f"leaves none of the {width} channels of the first stage")
         block = "bottleneck" if depth in BOTTLENECKS else "basic"
-        if stride_in == "1x1" and block == "basic":
-            raise OptionError("stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
+        require_stride_in(stride_in, block)
         make: MakeBlock = partial(BasicBlock, shortcut="projection")
         if block == "bottleneck":
             make = partial(make_bottleneck, inner=wide, of=width, cardinality=1, stride_in=stride_in)
