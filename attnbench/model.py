@@ -52,8 +52,15 @@ class Classifier(nn.Module):
         """Paths of the backbone's modules that make logits of the final map."""
         return [f"backbone.{path}" for path in self.backbone.head_paths]
 
+    def backbone_modules(self) -> list[nn.Module]:
+        """The backbone's own modules: all but those of its classifier and of what the attention inserted."""
+        others = {
+            id(module)
+            for path in [*self.inserted_paths, *self.head_paths]
+            for module in self.get_submodule(path).modules()
+        }
+        return [module for module in self.backbone.modules() if id(module) not in others]
+
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the backbone's own layers: all but the classifier's and what the attention inserted or owns."""
-        added = [*self.inserted_paths, "attention", *self.head_paths]
-        others = {id(parameter) for path in added for parameter in self.get_submodule(path).parameters()}
-        return [parameter for parameter in self.backbone.parameters() if id(parameter) not in others]
+        """Parameters of the backbone's own modules."""
+        return [p for module in self.backbone_modules() for p in module.parameters(recurse=False)]

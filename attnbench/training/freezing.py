@@ -21,7 +21,7 @@ def freeze(net: Classifier, until: str) -> Sequence[nn.Module]:
     require_choice("freeze", until, (NOTHING, EVERYTHING, *net.backbone.parts))
     if until == NOTHING:
         return []
-    frozen = _own_modules(net) if until == EVERYTHING else list(net.backbone.own_modules(until))
+    frozen = net.backbone_modules() if until == EVERYTHING else list(net.backbone.own_modules(until))
     for module in frozen:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
@@ -29,11 +29,3 @@ def freeze(net: Classifier, until: str) -> Sequence[nn.Module]:
     for norm in norms:
         norm.eval()
     return norms
-
-
-def _own_modules(net: Classifier) -> list[nn.Module]:
-    """All modules of the backbone but those in its classifier and in what was inserted."""
-    others = {
-        id(module) for path in [*net.inserted_paths, *net.head_paths] for module in net.get_submodule(path).modules()
-    }
-    return [module for module in net.backbone.modules() if id(module) not in others]
