@@ -82,7 +82,7 @@ class Adience(ReleasedDataSet):
         if split == "validation":
             return ImageFiles.none(self.home)
         faces = self._faces(split)
-        return self.image_files([face.path for face in faces], [face.label for face in faces])
+        return ImageFiles.named(self.home, [face.path for face in faces], [face.label for face in faces])
 
     def held_out(self) -> NDArray[np.bool_]:
         _, people = np.unique([face.user for face in self._faces("train")], return_inverse=True)

@@ -10,6 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.base import Split
+from attnbench.data.files import first_of
 from attnbench.data.reader import CHUNK, Decoded, Reader, Request
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
@@ -65,7 +66,6 @@ def survey(data: StreamedDataSet, source: Split, reader: Reader, members: Intege
 
 def report(data: StreamedDataSet, source: Split, bad: Sequence[int]) -> None:
     """Say which images are left out."""
-    names = ", ".join(data.listed(source).path(member) for member in bad[:3])
-    more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-    told = f"attnbench: data.on_bad_image=skip leaves out what cannot be decoded: {names}{more}"
+    named = first_of([data.listed(source).path(member) for member in bad])
+    told = f"attnbench: data.on_bad_image=skip leaves out what cannot be decoded: {named}"
     print(told, file=sys.stderr, flush=True)

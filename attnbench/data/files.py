@@ -55,12 +55,13 @@ class ImageFiles:
         root: Path,
         paths: Sequence[str],
         labels: Sequence[int] | NDArray[np.int64],
-        boxes: NDArray[Any] | None = None,
+        boxes: Sequence[Sequence[float]] | NDArray[Any] | None = None,
+        crops: NDArray[np.int64] | None = None,
     ) -> "ImageFiles":
         """A split of so many paths and labels."""
         names = np.array([os.fsencode(path) for path in paths], np.bytes_)
-        known = None if boxes is None else np.asarray(boxes, np.float32)
-        return cls(root, names, np.asarray(labels, np.int64), known)
+        known = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
+        return cls(root, names, np.asarray(labels, np.int64), known, crops)
 
     @classmethod
     def none(cls, root: Path) -> "ImageFiles":
@@ -121,6 +122,18 @@ def _scan(folder: str) -> tuple[Names, Names]:
             elif entry.is_dir():
                 folders.append(os.fsencode(entry.name))
     return np.array(sorted(files), np.bytes_), np.array(sorted(folders), np.bytes_)
+
+
+def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that are no image below `root`. Looks into each folder once."""
+
+    @cache
+    def names(folder: str) -> frozenset[bytes]:
+        there = root / folder
+        return frozenset(listing(str(there))[0].tolist()) if there.is_dir() else frozenset()
+
+    parts = ((path, *path.rpartition("/")) for path in paths)
+    return [path for path, folder, _, name in parts if os.fsencode(name) not in names(folder)]
 
 
 def digest(splits: Iterable[ImageFiles], every_size: bool) -> str:

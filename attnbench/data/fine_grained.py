@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar, cast
 import numpy as np
 
 from attnbench.data.base import Split
-from attnbench.data.files import SETTLED_NS, ImageFiles, first_of, listing
+from attnbench.data.files import SETTLED_NS, ImageFiles, first_of, missing_files
 from attnbench.data.labels import Disagreement
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
@@ -110,15 +110,11 @@ class FineGrained(StreamedDataSet):
 
 def check(found: Labelled, home: Path) -> None:
     """Raise `Disagreement` unless all images are there, each is named once, and every class has some to train with."""
-    train, test = ([os.fsdecode(path) for path in files.paths] for files in (found.train, found.test))
-    present: set[str] = set()
-    for folder in {path.rpartition("/")[0] for path in (*train, *test)}:
-        if (home / folder).is_dir():
-            present.update(f"{folder}/{os.fsdecode(name)}" for name in listing(os.fspath(home / folder))[0])
-    absent = [path for path in (*train, *test) if path not in present]
+    named = [os.fsdecode(path) for files in (found.train, found.test) for path in files.paths]
+    absent = missing_files(home, named)
     if absent:
         raise Disagreement(f"{home}: lacks images that label files name: {first_of(absent)}")
-    repeated = [path for path, times in Counter((*train, *test)).items() if times > 1]
+    repeated = [path for path, times in Counter(named).items() if times > 1]
     if repeated:
         raise Disagreement(f"{home}: label files name images twice: {first_of(repeated)}")
     if len(found.classes) < 2:

@@ -68,7 +68,7 @@ class Flowers102(ReleasedDataSet):
             chosen = np.concatenate([sets["train"], sets["validation"]]) if split == "train" else chosen[:0]
         paths = [f"jpg/image_{number:05d}.jpg" for number in chosen]
         self.require_there("setid.mat", paths)
-        return self.image_files(paths, labels[chosen - 1])
+        return ImageFiles.named(self.home, paths, labels[chosen - 1])
 
     def _labels(self) -> Integers:
         """Labels (N,) of the images, from 0."""

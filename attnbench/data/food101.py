@@ -34,7 +34,7 @@ class Food101(ReleasedDataSet):
         file = f"meta/{split}.txt"
         names = [path.split("/")[1] for path in lists[file]]
         self.require_there(file, lists[file])
-        return self.image_files(lists[file], self.labels_of(file, names, self.classes))
+        return ImageFiles.named(self.home, lists[file], self.labels_of(file, names, self.classes))
 
     def _paths(self, file: str) -> list[str]:
         """Images that a list names, as `<class>/<id>`."""

@@ -56,7 +56,7 @@ class Pets(ReleasedDataSet):
         labels = self.labels_of(file, [row.breed for row in rows], self.classes)
         boxes = [self._box(f"annotations/xmls/{row.image}.xml") for row in rows]
         self.require_there(file, lists[file])
-        return self.image_files(lists[file], labels, None if set(boxes) == {UNKNOWN_BOX} else boxes)
+        return ImageFiles.named(self.home, lists[file], labels, None if set(boxes) == {UNKNOWN_BOX} else boxes)
 
     def _rows(self, file: str) -> list[Row]:
         words = self.rows(file, 2)

@@ -5,14 +5,14 @@ the files.
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.files import ImageFiles, first_of, images_below, listing
+from attnbench.data.files import first_of, images_below, missing_files
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
 
@@ -107,18 +107,6 @@ class ReleasedDataSet(StreamedDataSet):
             raise self.disagreement(file, f"names classes that {self.needed[0]} lacks: {first_of(strange)}")
         return np.array([places[name] for name in names], np.int64)
 
-    def image_files(
-        self,
-        paths: Sequence[str],
-        labels: Sequence[int] | NDArray[np.int64],
-        boxes: Sequence[Sequence[float]] | None = None,
-        crops: NDArray[np.int64] | None = None,
-    ) -> ImageFiles:
-        """A split from paths below `home`."""
-        names = np.array([os.fsencode(path) for path in paths], np.bytes_)
-        known = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
-        return ImageFiles(self.home, names, np.asarray(labels, np.int64), known, crops)
-
     def require_there(self, file: str, paths: Sequence[str]) -> None:
         """Raise `UserError` for those of the images that `file` names that are not there."""
         absent = missing_files(self.home, paths)
@@ -139,15 +127,3 @@ class ReleasedDataSet(StreamedDataSet):
             shared = [path for path in paths if seen.setdefault(path, file) != file]
             if shared:
                 raise self.disagreement(file, f"names images that {seen[shared[0]]} names too: {first_of(shared)}")
-
-
-def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
-    """Those of the paths that are no image below `root`. Looks into each folder once."""
-
-    @cache
-    def names(folder: str) -> frozenset[bytes]:
-        there = root / folder
-        return frozenset(listing(str(there))[0].tolist()) if there.is_dir() else frozenset()
-
-    parts = ((path, *path.rpartition("/")) for path in paths)
-    return [path for path, folder, _, name in parts if os.fsencode(name) not in names(folder)]

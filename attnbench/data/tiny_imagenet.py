@@ -44,7 +44,7 @@ class TinyImageNet(ReleasedDataSet):
             paths += named
             labels += [label] * len(rows)
             boxes += [self._box(file, row[1:5]) for row in rows]
-        return self.image_files(paths, labels, boxes)
+        return ImageFiles.named(self.home, paths, labels, boxes)
 
     def _test(self) -> ImageFiles:
         file = "val/val_annotations.txt"
@@ -53,7 +53,7 @@ class TinyImageNet(ReleasedDataSet):
         labels = self.labels_of(file, [row[1] for row in rows], self.classes)
         self.require_there(file, paths)
         self.require_named(file, "val/images", paths)
-        return self.image_files(paths, labels, [self._box(file, row[2:6]) for row in rows])
+        return ImageFiles.named(self.home, paths, labels, [self._box(file, row[2:6]) for row in rows])
 
     def _box(self, file: str, words: Sequence[str]) -> list[int]:
         left, top, last_column, last_row = self.numbers(file, words)

@@ -66,7 +66,7 @@ class UECFood100(ReleasedDataSet):
             return ImageFiles.none(self.home)
         boxes, chosen = self._boxes, self._tested == (split == "test")
         paths = [path for path, of_split in zip(boxes.paths, chosen, strict=True) if of_split]
-        return self.image_files(paths, boxes.labels[chosen], crops=boxes.crops[chosen])
+        return ImageFiles.named(self.home, paths, boxes.labels[chosen], crops=boxes.crops[chosen])
 
     def held_out(self) -> NDArray[np.bool_]:
         trained = ~self._tested
