@@ -14,13 +14,13 @@ and with the files in the system's cache (the first turn, which does not count, 
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
+from benchmark_training import spread
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -89,12 +89,6 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
     turns["torchvision"] = usual(*common, resized=True)
     turns["torchvision, from the file"] = usual(*common, resized=False)
     return turns
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Median, and the middle half of the values."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
 
 def show(rates: dict[str, list[float]], title: str) -> None:

@@ -7,7 +7,6 @@ import pickle
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 
 from attnbench.build import build_model_on_meta
 from attnbench.construct import build_data, guarded
-from attnbench.cost import count
 from attnbench.data.base import DataSet
 from attnbench.errors import UserError
 from attnbench.model import Classifier
@@ -29,6 +27,7 @@ from attnbench.training import assembly, distributed
 from attnbench.training.hardware import Hardware, check_layout, resolve
 from attnbench.training.module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
+from attnbench.training.train import describe as network_and_data
 from attnbench.training.train import interrupts_raised, stopped_by_termination
 from attnbench.weights import differences, shape_of
 
@@ -79,16 +78,13 @@ def describe(
     evaluation: Evaluation, module: TrainingModule, hardware: Hardware, data: DataSet, blueprint: Classifier
 ) -> Entry:
     """An entry of `evaluations.json`, but for its speed: the names are those of a record."""
-    images = {"test_images": module.pipelines["test"].count}
-    found = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
     return {
         "checkpoint": evaluation.checkpoint,
         "epoch": evaluation.epoch,
         "settings": evaluation.settings,
         **{f"test/{name}": value for name, value in module.test_metrics.items()},
         "recorded/top1_accuracy": evaluation.recorded_accuracy,
-        **asdict(count(blueprint, data.channels, data.image_size)),
-        "data": {**found, **images},
+        **network_and_data(blueprint, data, module.pipelines),
         "resolved": hardware.as_dict(),
         "environment": environment(),
         "written": now(),
