@@ -2,7 +2,8 @@
 
     python scripts/benchmark_loading.py ROOT      # ROOT: a folder of class folders with images
 
-Every contestant makes normalised training batches of the same images, random resized crops of 224 pixels with flips:
+Every contestant makes normalised training batches of the same images, random resized crops of 224 pixels with flips,
+attnbench in the precision and layout in which it trains on the device, torchvision in single precision, as it does:
 
 - cold: attnbench decodes every file; ram, disk: it finds the stored forms in a cache that is warm;
 - torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, brought to 256 pixels and
@@ -28,8 +29,10 @@ from torchvision.datasets import ImageFolder
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
 from attnbench.data.base import DataSet
-from attnbench.data.pipeline import Placement
 from attnbench.terminal import make_console, make_table
+from attnbench.training import assembly
+from attnbench.training.hardware import Hardware, resolve, set_up
+from attnbench.training.plan import make_trainer_options
 
 Turn = Callable[[int], float]
 """Makes an epoch's batches, given its number, and returns images per second."""
@@ -46,9 +49,9 @@ def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.dev
     return images / (time.perf_counter() - started)
 
 
-def streamed(data: DataSet, device: torch.device) -> Turn:
+def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
     """attnbench's pipeline."""
-    pipeline = data.pipeline("train", Placement(device), seed=0)
+    pipeline = assembly.make_pipelines(data, hardware, 0, ("train",))["train"]
     return lambda number: rate(pipeline.epoch(number), device)
 
 
@@ -80,8 +83,12 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
     os.environ["ATTNBENCH_CACHE"] = str(folder / "cache")
     options = [f"data.root={folder / 'set'}", f"data.workers={workers}", f"data.batch_size={batch_size}"]
 
+    accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
+    hardware = resolve(make_trainer_options(compose([accelerator])), torch.nn.Identity())
+    set_up(hardware)
+
     def ours(cache: str) -> Turn:
-        return streamed(build_data(compose(["data=image_folder", *options, f"data.cache={cache}"])), device)
+        return streamed(build_data(compose(["data=image_folder", *options, f"data.cache={cache}"])), hardware, device)
 
     names = {"none": "attnbench, cold", "ram": "attnbench, ram", "disk": "attnbench, disk"}
     turns = {name: ours(cache) for cache, name in names.items()}

@@ -10,8 +10,9 @@ What becomes of images that are not plain RGB:
 - of an animation, the first frame counts.
 
 JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (libjpeg's scaled transform, Pillow's `draft`) where that is still no
-smaller than the stored form, and at their full size where only a part of them is stored. Resizing is Pillow's bilinear
-filter with antialiasing, and sizes are torchvision's.
+smaller than the stored form, and at their full size where only a part of them is stored. Resizing is torch's bilinear
+filter with antialiasing in integers, which was made after Pillow's: values differ by 1, rarely 2, and it takes a sixth
+of the time. Sizes are torchvision's.
 """
 
 import io
@@ -22,10 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-FORM_VERSION = 1
+FORM_VERSION = 2
 """Part of the name of what is cached: raise it when the same file gives another stored form."""
 Image.init()  # loads all formats now, in the process that others are forked off
 TURNS = {
@@ -112,10 +116,10 @@ def _decode(content: bytes, form: Form) -> Stored:
         kept = to_rgb(image)
         if form.trim:
             kept = kept.crop((0, 0, image.width, image.height * height // whole))
-        stored = kept.resize((columns, rows), Image.Resampling.BILINEAR)
+        stored = resized_image(kept, rows, columns)
     if turn is None:
-        return Stored(np.asarray(stored), height, width)
-    upright = np.asarray(stored.transpose(turn))
+        return Stored(stored, height, width)
+    upright = np.asarray(Image.fromarray(stored).transpose(turn))
     return Stored(upright, width, height) if turn in SIDEWAYS else Stored(upright, height, width)
 
 
@@ -131,8 +135,22 @@ def _decode_part(content: bytes, form: Form, crop: tuple[int, ...]) -> Stored:
     if left >= right or top >= bottom:
         raise BadImage(f"the box {', '.join(map(str, crop))} holds none of its {upright.width}x{upright.height} pixels")
     rows, columns = form.size(bottom - top, right - left)
-    part = upright.crop((left, top, right, bottom)).resize((columns, rows), Image.Resampling.BILINEAR)
-    return Stored(np.asarray(part), bottom - top, right - left)
+    part = resized_image(upright.crop((left, top, right, bottom)), rows, columns)
+    return Stored(part, bottom - top, right - left)
+
+
+def resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    """An image (H, W, 3) uint8 brought to (height, width, 3), or itself if it is that large."""
+    if tuple(pixels.shape[:2]) == (height, width):
+        return pixels
+    planes = pixels[None].permute(0, 3, 1, 2)  # channels_last, which is what the quick way of torch takes
+    return interpolate(planes, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+
+
+def resized_image(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) of an RGB image brought to that size."""
+    pixels = torch.from_numpy(np.array(image))  # a copy: torch wants memory that it might write to
+    return np.ascontiguousarray(resized(pixels, height, width).numpy())
 
 
 def orientation(image: Image.Image) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor
 from attnbench.data.bad import bad_images, checked, in_order, report
 from attnbench.data.base import Split
 from attnbench.data.cache import cache_folder
-from attnbench.data.crops import crop
+from attnbench.data.crops import Normaliser
 from attnbench.data.decode import FORM_VERSION
 from attnbench.data.pipeline import Batch, Batches, Pass, Placement
 from attnbench.data.reader import CHUNK, Decoded, Decoder, Reader, Request, automatic_workers
@@ -66,9 +66,7 @@ class StreamedPipeline(Batches):
         device = placement.device
         self.labels = torch.from_numpy(self.files.labels[self.members]).to(device)
         self.relabel = None if seed is None else data.relabel(seed)
-        scale = torch.tensor(data.std, dtype=torch.float32)
-        self.scale = (1 / (255 * scale)).to(device)[:, None, None]
-        self.shift = (-torch.tensor(data.mean, dtype=torch.float32) / scale).to(device)[:, None, None]
+        self.normalise = Normaliser(data.mean, data.std, device)
 
     def epoch(self, number: int = 0) -> "StreamedEpoch":
         """Draw an epoch. Its order is the files' unless the pipeline has a seed."""
@@ -154,8 +152,7 @@ class StreamedEpoch(Pass):
             answer = next(self._answers)
             views = self._views(answer.shapes[:, :2], places)
             pixels = answer.pixels.to(images.device, non_blocking=True)
-            views_cut = crop(pixels, answer.shapes[:, :2], views).mul_(pipeline.scale).add_(pipeline.shift)
-            images[done : done + len(places)] = views_cut  # to the precision and layout of training
+            pipeline.normalise(pixels, answer.shapes[:, :2], views, images[done : done + len(places)])
             done += len(places)
             if pipeline.files.boxes is not None:
                 original = pipeline.files.boxes[self._members(places)]

@@ -24,7 +24,7 @@ from attnbench.runs.evaluations import Entry, Evaluation
 from attnbench.runs.folder import Job
 from attnbench.runs.record import now
 from attnbench.training import assembly, distributed
-from attnbench.training.hardware import Hardware, check_layout, resolve
+from attnbench.training.hardware import Hardware, check_layout, resolve, set_up
 from attnbench.training.module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
 from attnbench.training.train import describe as network_and_data
@@ -61,7 +61,7 @@ def evaluate(evaluation: Evaluation) -> Entry:
     options, data = make_trainer_options(config), build_data(config)
     blueprint = build_model_on_meta(config, data).eval()
     hardware = resolve(options, blueprint, kept_choices(evaluation))
-    torch.set_num_threads(hardware.threads)
+    set_up(hardware)
     net = assembly.make_net(job, data, hardware, options.compile)
     net.load_state_dict(weights_of(evaluation))
     module = TrainingModule(

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from attnbench.errors import OptionError, require, require_choice
+from attnbench.training.memory import keep_freed_memory
 
 SMALLEST_BLOCK = 16
 BLOCK_LENGTH = 64
@@ -67,6 +68,13 @@ class Hardware:
     def device_type(self) -> str:
         """torch's name for the kind of device."""
         return "cuda" if self.accelerator == "gpu" else self.accelerator
+
+
+def set_up(hardware: Hardware) -> None:
+    """Prepare this process for computing there."""
+    torch.set_num_threads(hardware.threads)
+    if hardware.accelerator == "cpu":
+        keep_freed_memory()
 
 
 def choose_accelerator(wanted: str) -> str:

@@ -25,7 +25,7 @@ from attnbench.runs.lock import Lock
 from attnbench.runs.record import Recorder, training_summary
 from attnbench.training import assembly, distributed
 from attnbench.training.callbacks import EpochLog, checkpoints
-from attnbench.training.hardware import resolve
+from attnbench.training.hardware import resolve, set_up
 from attnbench.training.loggers import log_result
 from attnbench.training.memory import peak_memory_bytes
 from attnbench.training.module import TrainingModule
@@ -63,7 +63,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     data = build_data(job.config)
     blueprint = build_model_on_meta(job.config, data)
     hardware = resolve(options, blueprint, recorder.resolved if recorder else (run.record() or {}).get("resolved"))
-    torch.set_num_threads(hardware.threads)
+    set_up(hardware)
     net = assembly.make_net(job, data, hardware, options.compile)
     pipelines = assembly.make_pipelines(data, hardware, job.seed)
     validated = "validation" in pipelines
