@@ -48,9 +48,9 @@ def search_path(config_dir: str | None = None) -> list[Path]:
 
 
 def groups(folders: Sequence[Path]) -> list[str]:
-    """Names of the top-level config groups, Hydra's own left out."""
-    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
-    return sorted(name for name in names if name != "hydra" and not name.startswith((".", "_")))
+    """Names of the top-level config groups; Hydra's own and the tables of papers are none."""
+    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()} - {"hydra", "paper"}
+    return sorted(name for name in names if not name.startswith((".", "_")))
 
 
 def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
