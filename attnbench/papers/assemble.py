@@ -23,10 +23,10 @@ SPEEDS = {
     "wall_seconds": ("time", 1.0),
 }
 METHOD = (
-    "mean ± standard deviation over seeds (n-1); Δ: to the baseline row, paired by seed where seeds pair up, else "
-    "Welch's; [low, high]: its 95 % interval"
+    "Mean ± standard deviation over seeds (n-1); Δ: to the baseline row, paired by seed where seeds pair up, else "
+    "Welch's; [low, high]: its 95 % interval."
 )
-VERDICTS = "a claim is judged by the last epoch, at 95 % after Holm's correction over all pairs of the table"
+VERDICTS = "A claim is judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
 
 
 @dataclass
@@ -66,9 +66,9 @@ class Assembly:
         """The sheet."""
         headings = tuple(self._headings())
         lines = tuple(self._line(row, headings) for row in self.table.rows.values())
-        name = f"{self.table.name} · {self.table.title}"
+        profile = f"profile {self.profile.name}" if self.ran and self.profile.says else ""
         return Sheet(
-            title=f"{name} · profile {self.profile.name}" if self.ran else name,
+            title=" · ".join(part for part in (self.table.name, self.table.title, profile) if part),
             headings=headings,
             lines=tuple(with_best(lines, headings, self.table.columns)),
             source=self.table.source,
@@ -173,9 +173,11 @@ class Assembly:
 
     def _remarks(self) -> Iterator[str]:
         if self.ran:
-            yield f"Profile {self.profile.name}: {self.profile.says}."
-            yield f"{METHOD[0].upper()}{METHOD[1:]}."
-            yield f"{VERDICTS[0].upper()}{VERDICTS[1:]}."
+            if self.profile.says:
+                yield f"Profile {self.profile.name}: {self.profile.says}."
+            yield METHOD
+            if self.table.claims:
+                yield VERDICTS
             yield from told_of(self.results)
         yield from self.table.notes
         if self.table.selection and self.printed:
