@@ -55,7 +55,7 @@ Examples:
 
 
 REPRODUCE = """\
-attnbench reproduce TABLE [OVERRIDE ...]   run what is missing of a paper's table, and print it beside the paper's numbers
+attnbench reproduce TABLE [OVERRIDE ...]   run what is missing of a paper's table, and print it
 
 TABLE is a paper's table or figure, such as bam/1b; attnbench list paper names them. The jobs are listed with their
 states and the time that they need. Stopped at any point and started again, it runs only what is missing. The table,

@@ -92,7 +92,8 @@ def assembled(
     """The sheet of runs that are placed in rows and columns."""
     rows = {name: Row(name, name or "all runs", {}) for name, _ in placed}
     columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in placed}
-    results, costs = {}, {}
+    results: dict[Placed, Result] = {}
+    costs: dict[str, dict[str, Cost]] = {}
     for row in rows.values():
         for name, column in columns.items():
             numbers = placed.get((row.key, name), [])
