@@ -113,6 +113,7 @@ machine, the result is the recorded one. output=DIR: the folder that holds runs/
 
 Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
+  --responses              measure the mean absolute response of each stage too
   -m, --multirun           several values for a key, separated by commas: one evaluation for each
   --json                   print JSON: a list with one entry an evaluation
   --config-dir DIR         as for attnbench train

@@ -169,7 +169,8 @@ class Assembly:
         for claim in self.table.claims:
             verdict = combined([one for one, (of, _) in zip(judged, pairs, strict=True) if of is claim])
             looked = f"; looked at {self.looks} times" if self.looks > 1 and self.ran else ""
-            yield Verdict(claim.says, verdict.outcome, describe(verdict) + looked)
+            details = describe(verdict).removeprefix(verdict.outcome).strip(" ()")
+            yield Verdict(claim.says, verdict.outcome, details + looked)
 
     def _remarks(self) -> Iterator[str]:
         if self.ran:

@@ -10,6 +10,7 @@ from attnbench.errors import UserError
 from attnbench.papers.cells import Cell
 from attnbench.papers.records import Record, Records
 from attnbench.papers.spec import Column, PaperTable
+from attnbench.runs.evaluations import RESPONSES
 
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
@@ -74,10 +75,7 @@ class Collector:
         if column.metric == "accuracy_per_million":
             return self._per_million(cell, epoch, seed, record)
         if column.metric == "response":
-            entry = record["evaluations"].get(f"{epoch} responses")
-            if entry is None:
-                raise Absent("not evaluated")
-            return float(entry[f"test/response/{column.stage}"])
+            return self._response(cell, epoch, record)
         return accuracy(self._source(cell, epoch, record), column, epoch)
 
     def _error(self, cell: Cell, epoch: Epoch, record: Record) -> float:
@@ -92,6 +90,17 @@ class Collector:
         if other is None:
             raise Absent("the baseline was not run with this seed")
         return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other["parameters"] / 1e6)
+
+    def _response(self, cell: Cell, epoch: Epoch, record: Record) -> float:
+        """A stage's mean absolute response over that of the first stage."""
+        key = " ".join([epoch, *settings_of(self.composer, record, cell.evaluate), RESPONSES])
+        entry = record["evaluations"].get(key)
+        if entry is None:
+            raise Absent("no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated")
+        found = {name.rpartition("/")[2]: value for name, value in entry.items() if name.startswith(RESPONSE)}
+        if cell.column.stage not in found:
+            raise Absent(f"this network has no {cell.column.stage}")
+        return float(found[cell.column.stage] / next(iter(found.values())))
 
     def _source(self, cell: Cell, epoch: Epoch, record: Record) -> Record:
         """The record, or what it says of the evaluation that the cell asks for; one checkpoint's in both cases."""
@@ -109,6 +118,7 @@ class Absent(Exception):
 
 
 PREFIX = {"last": "", "best": "best/"}
+RESPONSE = "test/response/"
 TOP1 = Column("", "", "top1_accuracy")
 
 

@@ -26,14 +26,15 @@ def missing_evaluations(campaign: "Campaign", jobs: Mapping[Key, list[Job]]) -> 
 def _missing(campaign: "Campaign", key: Key, run: RunFolder) -> list[Evaluation]:
     """Evaluations of a run that a cell asks for; none of a run that is not finished."""
     cell, record = campaign.cells[key], run.record()
-    if record is None or record.get("status") != "finished" or not cell.evaluate:
+    responses = cell.column.metric == "response"
+    if record is None or record.get("status") != "finished" or not (cell.evaluate or responses):
         return []
     try:
-        if not settings_of(campaign.composer, record, cell.evaluate):
+        if not settings_of(campaign.composer, record, cell.evaluate) and not responses:
             return []
     except Refused:  # the cell will say why
         return []
     there = read_json(run.evaluations_file) or {}
     epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.get("best_epoch") is not None]
-    made = [settle(run, epoch, campaign.composer, cell.evaluate) for epoch in epochs]
+    made = [settle(run, epoch, campaign.composer, cell.evaluate, responses) for epoch in epochs]
     return [evaluation for evaluation in made if evaluation.key not in there]

@@ -88,7 +88,8 @@ def carry_out(
 
     every = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
     states = {job.folder: state_of(job) for job in every}
-    console.print(state_table(campaign, jobs))
+    says = f"{campaign.table.name}, profile {campaign.profile.name}: {campaign.profile.says}"
+    console.print(says, state_table(campaign, jobs), soft_wrap=True)
     missing = [job for job in every if states[job.folder] != "done"]
     counts = ", ".join(f"{n} {name}" for name in STATES if (n := sum(state == name for state in states.values())))
     console.print(f"{len(every)} runs: {counts}", soft_wrap=True)
@@ -116,7 +117,7 @@ def state_table(campaign: "Campaign", jobs: Mapping[Key, list[Job]]) -> object:
     """The states of a table's runs, a line a row and a column a column of the table."""
     from attnbench.terminal import make_table
 
-    table = make_table(f"{campaign.table.name}, profile {campaign.profile.name}: {campaign.profile.says}")
+    table = make_table()
     table.add_column("")
     for column in campaign.table.columns.values():
         table.add_column(column.label)
