@@ -39,7 +39,7 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def read_rows(path: Path, count: int, header: bool = False) -> list[list[str]]:
+def read_rows(path: Path, count: int = 1, header: bool = False) -> list[list[str]]:
     """Words of each line of a text file, `count` of them or more."""
     rows = [line.split() for line in read_lines(path)[header:]]
     short = [" ".join(row)[:80] for row in rows if len(row) < count]

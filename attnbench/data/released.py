@@ -75,7 +75,7 @@ class ReleasedDataSet(StreamedDataSet):
 
     def _within(self, home: Path, name: str) -> Path:
         usual, other = home / name, home / self.also_in / Path(name).name
-        return other if other.exists() and not usual.exists() else usual
+        return other if self.also_in and other.exists() and not usual.exists() else usual
 
     def _require_needed(self) -> None:
         missing = [name for name in self.needed if not self.part(name).exists()]

@@ -43,7 +43,7 @@ class TinyImageNet(ReleasedDataSet):
         boxes = []
         for label, wnid in enumerate(classes):
             path = self.part(f"train/{wnid}/{wnid}_boxes.txt")
-            rows = sorted(read_rows(path, 1))
+            rows = sorted(read_rows(path))
             paths += [f"{folder_of_class(wnid)}/{row[0]}" for row in rows]
             labels += [label] * len(rows)
             boxes.append(to_edges(path, ((row[0], row[1:5]) for row in rows)))

@@ -41,7 +41,7 @@ class UECFood100(ReleasedDataSet):
         paths, crops, sizes = [], [], []
         for folder in dishes:
             path = self.part(f"{folder}/bb_info.txt")
-            rows = read_rows(path, 1, header=True)
+            rows = read_rows(path, header=True)
             paths += [f"{folder}/{photo}.jpg" for photo, *_ in rows]
             crops.append(numbers(path, ((row[0], row[1:5]) for row in rows), int))
             sizes.append(len(rows))
