@@ -14,6 +14,7 @@ from torchvision import datasets
 from attnbench.cli import main
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
+from attnbench.data import labels
 from attnbench.data.files import ImageFiles
 from attnbench.data.flowers102 import NAMES
 from attnbench.errors import UserError
@@ -158,6 +159,47 @@ def test_a_part_of_a_set_has_its_own_classes(own_folder: Path, capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out)["classes"] == 3
     assert main(["cost", "data=food101", "data.root=nowhere"]) == 0
     assert "3x224x224, 101 classes" in capsys.readouterr().out
+
+
+FURTHER = {
+    "tiny_imagenet": ("train/n02/n02_boxes.txt", "n02_0.JPEG\t0", "n02_0.JPEG\t5"),
+    "uecfood100": ("17/bb_info.txt", "100 5", "100 6"),
+}
+"""A label file besides those that must be there, and a change to it."""
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_what_is_remembered_ends_when_any_label_file_changes(
+    name: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "SETTLED_NS", -1)  # what has just been written is remembered, too
+    home, (file, old, new) = write(name, own_folder), FURTHER[name]
+    data = released(name, own_folder)
+    assert released(name, own_folder).labelled is data.labelled
+    content = (home / file).read_text()
+    assert old in content
+    (home / file).write_text(content.replace(old, new))
+    os.utime(home / file, (1, 1))
+    assert released(name, own_folder).fingerprint() != data.fingerprint()
+
+
+def test_what_is_remembered_is_told_apart_by_options(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "SETTLED_NS", -1)
+    write("adience", own_folder)
+    options = ((), ("data.fold=1",), ("data.task=gender",), ("data.faces=faces",))
+    assert len({released("adience", own_folder, *chosen).fingerprint() for chosen in options}) == 4
+    write("flowers102", own_folder)
+    trained = [
+        len(released("flowers102", own_folder, f"data.train_on={on}").files("train")) for on in ("train", "trainval")
+    ]
+    assert trained == [4, 7]
+
+
+def test_a_part_in_another_place_does_not_count(own_folder: Path) -> None:
+    home = write("tiny_imagenet", own_folder)
+    (home / "val" / "images").rename(home / "images")
+    with pytest.raises(UserError, match="no val/images in"):
+        released("tiny_imagenet", own_folder).find()
 
 
 Change = Callable[[Path], Any]
