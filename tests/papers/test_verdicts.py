@@ -121,6 +121,20 @@ def test_textbook_sample_sizes(effect: float, paired: bool, alpha: float, power:
     assert seeds_needed(-effect * 0.03, 0.03, paired, alpha, power) == expected
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.001])
+@pytest.mark.parametrize("effect", [0.07, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_power_is_that_of_the_noncentral_t_distribution(effect: float, alpha: float, paired: bool) -> None:
+    n = seeds_needed(effect, 1.0, paired, alpha)
+    assert n is not None
+
+    def power(n: int) -> float:
+        freedom, shift = (n - 1, effect * math.sqrt(n)) if paired else (2 * n - 2, effect * math.sqrt(n / 2))
+        return float(stats.nct.sf(stats.t.isf(alpha / 2, freedom), freedom, shift))  # the other tail is nothing here
+
+    assert power(n) >= 0.8 > power(n - 1)
+
+
 @pytest.mark.parametrize(("effect", "alpha"), [(1.0, 0.05), (2.5, 0.05), (1.5, 0.01)])
 @pytest.mark.parametrize("paired", [True, False])
 def test_that_many_seeds_find_the_difference_in_simulation(effect: float, alpha: float, paired: bool) -> None:
