@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from scipy import stats
 
 from attnbench.errors import require, require_choice
@@ -100,15 +101,19 @@ def seeds_needed(
 
 
 def _power(effect: float, n: int, paired: bool, alpha: float) -> float:
-    """Chance that a two-sided t test with n seeds a side finds an effect (mean over deviation): noncentral t."""
+    """Chance that a two-sided t test with n seeds a side finds an effect (mean over deviation).
+
+    The statistic is noncentral t: (Z + shift) / S with a normal Z and S^2 chi-squared over its degrees of freedom. So
+    the chance is the mean over Z of P(S < |Z + shift| / bound), here a sum over evenly spaced Z, right to 2e-5. scipy's
+    own noncentral t warns or gives nan at some sizes and shifts, at others in each version.
+    """
     freedom = n - 1 if paired else 2 * (n - 1)
     shift = effect * math.sqrt(n if paired else n / 2)
     bound = float(stats.t.isf(alpha / 2, freedom))
-    if shift > 1000:  # scipy's series does not converge; beside such a shift the mean's own spread is nothing
-        ratio = shift / bound
-        return float(stats.chi2.cdf(freedom * ratio * ratio, freedom))
-    other_side = float(stats.nct.cdf(-bound, freedom, shift)) if shift < 8 else 0.0  # below 1e-15; scipy gives nan
-    return float(stats.nct.sf(bound, freedom, shift)) + other_side
+    step = min(0.02, max(0.001, bound / math.sqrt(2 * freedom)))  # no wider than S spreads: that keeps the sum right
+    z = np.arange(-9, 9, step)
+    ratio = np.minimum(np.abs(z + shift) / bound, 1e6)  # 1e6 deviations are certain; squares of more may overflow
+    return float(np.sum(stats.norm.pdf(z) * stats.chi2.cdf(freedom * ratio**2, freedom)) * step)
 
 
 def _needed(difference: Difference | None, alpha: float, power: float) -> int | None:
