@@ -6,16 +6,23 @@ from attnbench.construct import build_data
 from attnbench.runs.folder import Job, RunFolder
 
 
-def seconds_left(jobs: Sequence[Job], slots: int) -> float:
-    """Seconds that jobs will take on so many slots. Those that began are counted by the epochs that are left."""
+def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
+    """Seconds that jobs will take on so many slots, and why this leaves any of them out. Those that began are counted
+    by the epochs that are left.
+    """
     speeds: dict[str, float] = {}
+    failures: dict[str, str] = {}
     total = 0.0
     for job in jobs:
-        if job.identity not in speeds:
-            speeds[job.identity] = recorded_speed(job) or measured_speed(job, slots)
-        left = int(job.config["recipe"]["epochs"]) - len(RunFolder(job.folder).rows())
-        total += left * images_per_epoch(job) / speeds[job.identity]
-    return total / min(slots, max(1, len(jobs)))
+        if job.identity not in {*speeds, *failures}:
+            try:
+                speeds[job.identity] = recorded_speed(job) or measured_speed(job, slots)
+            except Exception as error:  # a network of the user's own may do anything; the run itself will tell
+                failures[job.identity] = f"{type(error).__name__}: {error}"
+        if job.identity in speeds:
+            left = int(job.config["recipe"]["epochs"]) - len(RunFolder(job.folder).rows())
+            total += left * images_per_epoch(job) / speeds[job.identity]
+    return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
 
 
 def recorded_speed(job: Job) -> float | None:

@@ -97,7 +97,9 @@ def carry_out(
         return DONE
     slots = arguments.jobs or slots_for(missing)
     with console.status("measuring a few steps of each kind of run"):
-        seconds = seconds_left(missing, slots)
+        seconds, failures = seconds_left(missing, slots)
+    for failure in failures:
+        console.print(f"the time leaves runs out whose steps fail: {failure}", soft_wrap=True, markup=False)
     console.print(f"about {duration(seconds)} for {len(missing)} of them, {slots} at a time", soft_wrap=True)
     if arguments.dry_run:
         return DONE

@@ -12,7 +12,7 @@ columns:
 baseline: plain
 rows:
   plain: {label: plain, overrides: [attention=none], error: "3.5", parameters: 4.3k}
-  se: {label: + SE, overrides: [attention=se, attention.reduction=2], error: "3.0", unverified: [error], parameters: 9.9k}
+  se: {label: SE, overrides: [attention=se, attention.reduction=2], error: "3.0", unverified: [error], parameters: 9.9k}
   lost: {label: lost, error: "1.0", not_runnable: nobody knows how}
 claims:
   - {says: SE helps, pairs: [[se, plain]]}
