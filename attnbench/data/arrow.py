@@ -84,18 +84,32 @@ def read_labels(path: Path, column: str) -> tuple[NDArray[Any], tuple[str, ...] 
     if pa.types.is_dictionary(kind):
         values, kind = values.cast(kind.value_type), kind.value_type
     if pa.types.is_integer(kind):
-        return pc.fill_null(values, -1).to_numpy().astype(np.int64), class_names(table.schema, column)
+        return pc.fill_null(values.cast(pa.int64()), -1).to_numpy(), class_names(table.schema, column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return np.array([(name or "").encode() for name in values.to_pylist()], np.bytes_), None
     raise wrong(path, f"{column} holds {kind}, neither numbers nor names of classes")
 
 
+def holds_structures(path: Path, kind: Any) -> bool:
+    """Whether a column of images holds structures, not binary values. Raises `UserError` for other contents."""
+    structured = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    inner = kind.field("bytes").type if structured else kind
+    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+        raise wrong(path, f"data.image_column names a column of {kind}, not of encoded images")
+    return structured
+
+
+def require_images(path: Path, column: str) -> None:
+    """Raise `UserError` unless a parquet file has a column of images."""
+    with readable(path):
+        schema = pq.read_schema(path)
+    require_columns(path, schema.names, [column])
+    holds_structures(path, schema.field(column).type)
+
+
 def encoded(path: Path, column: Any, first: int = 0) -> Any:
-    """The binary array of a column's chunk, whose first row is row `first`. Raises `UserError` for other contents."""
-    structured = pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0
-    inner = column.field("bytes") if structured else column
-    if not (pa.types.is_binary(inner.type) or pa.types.is_large_binary(inner.type)):
-        raise wrong(path, f"data.image_column names a column of {column.type}, not of encoded images")
+    """The binary array of a column's chunk, whose first row is row `first`. Raises `UserError` for an absent image."""
+    inner = column.field("bytes") if holds_structures(path, column.type) else column
     absent = np.flatnonzero(pc.is_null(column).to_numpy(False) | pc.is_null(inner).to_numpy(False))
     if len(absent):
         raise wrong(path, f"row {first + int(absent[0])} has no image in the file")

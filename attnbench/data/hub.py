@@ -93,7 +93,7 @@ class Hub(PackedDataSet):
         return [read_labels(path, self.label) for path in paths]
 
     def samples(self, split: Split) -> Samples:
-        from attnbench.data.arrow import arrow_images
+        from attnbench.data.arrow import arrow_images, require_images
 
         paths = self.shards[split]
         shards, labels = Shards.of(self.root, paths), self._labels(paths)
@@ -106,6 +106,8 @@ class Hub(PackedDataSet):
         if not len(values):
             raise UserError(f"data={self.name}: {paths[0]}: {split} has no rows")
         if paths[0].suffix == ".parquet":
+            for path in paths:
+                require_images(path, self.image_column)
             unlabelled = np.empty(0, np.int64)
             return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
         return Samples(arrow_images(shards, self.image_column), values, names)

@@ -147,8 +147,8 @@ def rows(*changes: tuple[int, dict[str, Any] | None, Any], names: tuple[str, ...
     return write
 
 
-def remove(*names: str) -> Change:
-    return lambda root: [(root / "data" / name).unlink() for name in names]
+def remove(name: str) -> Change:
+    return lambda root: (root / "data" / name).unlink()
 
 
 def halve(root: Path) -> None:
