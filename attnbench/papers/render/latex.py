@@ -82,7 +82,8 @@ def _heading(column: Column) -> str:
     label = escape(column.heading.label)
     if len(column.heading.label) > LONG:
         lines = wrap(column.heading.label, len(column.heading.label) // 2 + 2, break_long_words=False)
-        label = rf"\shortstack[{column.heading.align[0]}]{{" + r" \\ ".join(map(escape, lines)) + "}"
+        side = "c" if column.split else column.heading.align[0]
+        label = rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}" + r" \\ ".join(map(escape, lines)) + r"\end{tabular}"
     return rf"\multicolumn{{2}}{{c}}{{{label}}}" if column.split else label
 
 

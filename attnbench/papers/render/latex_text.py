@@ -16,6 +16,7 @@ _SPECIAL = {
     "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
+    "`": r"\textasciigrave{}",
     "[": "{[}",  # after the end of a row it would begin an option
     "]": "{]}",
     "*": "{*}",  # as above: it would be the starred form
@@ -69,7 +70,7 @@ _ACCENTS = dict(zip(_COMBINING, "`'^~=u.\"rHvck", strict=True))
 _LETTERS = (
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿŁłŒœŠšŽž"  # in T1 and in UTF-8 as LaTeX reads it
 )
-_LIGATURE = re.compile(r"([-<>,`'!?])(?=[-<>,`'])")
+_LIGATURE = re.compile(r"([-<>,'])(?=[-<>,'])")
 
 
 def escape(text: str) -> str:

@@ -63,7 +63,13 @@ PLOTS = (
         "weight λ of the loss",
         "top-1 error in %",
         (
-            Curve("GGAM", LAMBDAS, (21.4, 20.9, 20.1, 19.8, 20.6), (21.0, 20.5, 19.8, 19.5, 20.0), (21.8, 21.3, 20.4, 20.1, 21.2)),
+            Curve(
+                "GGAM",
+                LAMBDAS,
+                (21.4, 20.9, 20.1, 19.8, 20.6),
+                (21.0, 20.5, 19.8, 19.5, 20.0),
+                (21.8, 21.3, 20.4, 20.1, 21.2),
+            ),
             Curve("a<b & c", LAMBDAS, (21.5, 21.2, 20.6, 20.2, 20.5)),
         ),
         log_x=True,
@@ -73,7 +79,11 @@ PLOTS = (
         "epoch",
         "top-1 error in %",
         tuple(
-            Curve(f"network {n} with a rather long name", tuple(map(float, range(1, 21))), tuple(20 + n / 5 + 60 / (e + n) for e in range(1, 21)))
+            Curve(
+                f"network {n} with a rather long name",
+                tuple(map(float, range(1, 21))),
+                tuple(20 + n / 5 + 60 / (e + n) for e in range(1, 21)),
+            )
             for n in range(6)
         ),
     ),
@@ -98,11 +108,19 @@ SHEET = Sheet(
     LINES,
     "Park et al., “BAM: Bottleneck Attention Module”, BMVC 2018, Table 1b; arXiv:1807.06514v2",
     (
-        Verdict("BAM is better than the plain network", "holds", "difference −1.49 points, 95 % interval −2.10 to −0.88, n = 5"),
+        Verdict(
+            "BAM is better than the plain network",
+            "holds",
+            "difference −1.49 points, 95 % interval −2.10 to −0.88, n = 5",
+        ),
         Verdict("GGAM is better than gated attention", "cannot be told", "12 more seeds would tell"),
         Verdict("r < 16 is worse & slower", "does not hold", ""),
     ),
-    ("4 of 5 seeds finished.", "Not run: the full training set is used, so there is no best validation epoch.", "Read from a_b.txt; 100% & more."),
+    (
+        "4 of 5 seeds finished.",
+        "Not run: the full training set is used, so there is no best validation epoch.",
+        "Read from a_b.txt; 100% & more.",
+    ),
     ("Profile short: trained on one GPU in minutes.", "- Cells hold mean ± standard deviation (n−1)."),
     PLOTS,
 )
