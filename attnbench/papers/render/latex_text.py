@@ -65,6 +65,8 @@ _GREEK = {
 }
 for _letters, _names in _GREEK.items():
     _MATHS |= {letter: rf"\{name}" for letter, name in zip(_letters, _names.split(), strict=True)}
+TRANSLATED = (*_SPECIAL, *_MATHS)
+"""Characters that are written as something else."""
 _COMBINING = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328"
 _ACCENTS = dict(zip(_COMBINING, "`'^~=u.\"rHvck", strict=True))
 _LETTERS = (
@@ -94,7 +96,7 @@ def _letter(letter: str) -> str:
 
 def _accented(letter: str) -> str:
     """A character as an accent over a letter where it can be taken apart, else its code point."""
-    base, *accents = unicodedata.normalize("NFD", letter)
+    base, *accents = list(unicodedata.normalize("NFD", letter))
     if base.isascii() and base.isalpha() and accents and set(accents) <= set(_ACCENTS):
         for accent in accents:
             base = rf"\{_ACCENTS[accent]}{{{base}}}"

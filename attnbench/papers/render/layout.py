@@ -8,6 +8,7 @@ from attnbench.papers.sheet import Cell, Field, Heading, Line
 
 NOTHING = "–"
 """What stands in a cell without a value."""
+NO_BREAK = "\u00a0"
 
 
 _NUMBER = re.compile(r"([+−-]?[\d.,]*\d)(.*)", re.DOTALL)
@@ -45,15 +46,16 @@ def marks(cell: Cell) -> str:
 
 
 def details(cell: Cell) -> str:
-    """A cell's fields in a few words: `mean 21.3 · std 0.12 · n 5 · interval 21.1 to 21.5`."""
-    fields = {name: value for name, value in cell.fields.items() if value is not None and value != ""}
+    """A cell's fields in a few words: `mean 21.3 · std 0.12 · n 5 · interval 21.1 to 21.5`; each stays on a line."""
+    fields = {name: quantity(value) for name, value in cell.fields.items() if value is not None and value != ""}
     if "low" in fields and "high" in fields:
-        fields["interval"] = f"{quantity(fields.pop('low'))} to {quantity(fields.pop('high'))}"
-    return " · ".join(f"{name} {quantity(value)}" for name, value in fields.items())
+        fields["interval"] = f"{fields.pop('low')} to {fields.pop('high')}"
+    return " · ".join(f"{name} {value}".replace(" ", NO_BREAK) for name, value in fields.items())
 
 
 def quantity(value: Field) -> str:
     """A number as people read it: whole ones in full, others with four digits."""
-    if isinstance(value, float) and abs(value) < 1e4:
-        return f"{value:.4g}"
-    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, str) or value is None:
+        return value or ""
+    text = f"{value:.4g}" if isinstance(value, float) and abs(value) < 1e4 else f"{value:,.0f}"
+    return text.replace("-", "−")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
-WRAPPED = 24  # characters in a line of a label
+WRAPPED = 20  # characters in a line of a label
 GAP = 8.0  # points between a label and its end of a curve
 
 

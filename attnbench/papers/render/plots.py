@@ -16,9 +16,9 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # O
 INK, FAINT = "#010101", "#020202"  # stand for the page's own colours
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
-WIDTH, HEIGHT = 7.2, 4.2  # inches of 72 points
+WIDTH, HEIGHT = 5.8, 3.7  # inches of 72 points
 FEW = 8  # so many values of x are all named on a logarithmic axis
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "attnbench",
     "text.parse_math": False,
@@ -64,10 +64,11 @@ def _draw(plot: Plot) -> str:
     """A plot as an SVG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(WIDTH, _height(plot)), layout="none")
+    figure = Figure(figsize=(WIDTH, _height(plot)))
     FigureCanvasAgg(figure)  # measures text
-    axes = figure.add_axes((0.1, 0.13, 0.87, 0.84))
+    axes = figure.add_axes((0.12, 0.14, 0.85, 0.83))
     axes.set_axisbelow(True)
     curves = [curve for curve in plot.curves if curve.x]
     axes.set_xlabel(one_line(plot.x_label))
@@ -75,7 +76,7 @@ def _draw(plot: Plot) -> str:
     if plot.log_x:
         _logarithmic(axes, curves)
     elif all(x == round(x) for curve in curves for x in curve.x):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     (_scatter if plot.kind == "scatter" else _curves)(axes, curves)
     text = StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
