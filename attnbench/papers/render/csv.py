@@ -1,7 +1,7 @@
 """Comma-separated values for programs (RFC 4180): nothing is rounded, and what is not known is empty."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 
 from attnbench.papers.render.layout import NOTHING
@@ -11,49 +11,50 @@ from attnbench.papers.sheet import Cell, Field, Heading, Line, Sheet
 def render(sheet: Sheet) -> str:
     """A line per row of the sheet, with CRLF ends: files are opened with `newline=""`.
 
-    A column of the sheet becomes one for each of its cells' fields, `<key>.<field>`. Text that stands in a cell without
-    fields is in the column `<key>`. The first columns name the row and, where there are any, its section.
+    A column of the sheet becomes one for each of its cells' fields, `<key>.<field>`. What has no name of its own, and
+    text that stands in a cell without fields, is in the column `<key>`. The first columns hold the row's own key and,
+    where there are any, its section.
     """
     named = _names(sheet)
-    columns = [_columns(heading, [line.cells[n] for line in sheet.lines]) for n, heading in enumerate(sheet.headings)]
+    columns = [_fields([line.cells[n] for line in sheet.lines]) for n in range(len(sheet.headings))]
     text = StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*named, *(_title(key, field) for key, fields in columns for field in fields)])
+    writer.writerow([*named, *_titles(sheet.headings, columns)])
     for line in sheet.lines:
-        writer.writerow([*_name(line, named), *_values(line, [fields for _, fields in columns])])
+        writer.writerow([*_name(line, named), *_values(line, columns)])
     return text.getvalue()
 
 
 def _names(sheet: Sheet) -> list[str]:
     """Columns that say which row it is, less those that the sheet has itself."""
-    wanted = ["row", "section"] if any(line.section for line in sheet.lines) else ["row"]
+    wanted = ["key", "section"] if any(line.section for line in sheet.lines) else ["key"]
     return [name for name in wanted if name not in {heading.key for heading in sheet.headings}]
 
 
 def _name(line: Line, named: Sequence[str]) -> list[str]:
     """A row's key and section."""
-    return [{"row": line.key, "section": line.section}[name] for name in named]
+    return [{"key": line.key, "section": line.section}[name] for name in named]
 
 
-def _columns(heading: Heading, cells: Sequence[Cell]) -> tuple[str, list[str | None]]:
-    """Fields of a column's cells in the order in which they are met; None stands for the text of cells without."""
-    fields: list[str | None] = list(dict.fromkeys(name for cell in cells for name in cell.fields))
-    texts = any(not cell.fields and cell.text not in ("", NOTHING) for cell in cells)
-    return heading.key, [None, *fields] if texts or not fields else fields
+def _fields(cells: Sequence[Cell]) -> list[str]:
+    """Fields of a column's cells in the order in which they are met, `""` for text of cells without any."""
+    fields = list(dict.fromkeys(name for cell in cells for name in _content(cell)))
+    return fields or [""]
 
 
-def _title(key: str, field: str | None) -> str:
-    """A column's name."""
-    return key if field is None else f"{key}.{field}"
+def _content(cell: Cell) -> Mapping[str, Field]:
+    """A cell's fields; where it has none, its text as one without a name."""
+    if cell.fields or cell.text in ("", NOTHING):
+        return cell.fields
+    return {"": cell.text}
 
 
-def _values(line: Line, columns: Sequence[Sequence[str | None]]) -> list[Field]:
+def _titles(headings: Sequence[Heading], columns: Sequence[Sequence[str]]) -> list[str]:
+    """Names of columns."""
+    pairs = zip(headings, columns, strict=True)
+    return [f"{heading.key}.{field}" if field else heading.key for heading, fields in pairs for field in fields]
+
+
+def _values(line: Line, columns: Sequence[Sequence[str]]) -> list[Field]:
     """Values of a row's cells."""
-    return [_value(cell, field) for cell, fields in zip(line.cells, columns, strict=True) for field in fields]
-
-
-def _value(cell: Cell, field: str | None) -> Field:
-    """A field, or the text of a cell that has none."""
-    if field is not None:
-        return cell.fields.get(field)
-    return cell.text if not cell.fields and cell.text != NOTHING else None
+    return [_content(cell).get(field) for cell, fields in zip(line.cells, columns, strict=True) for field in fields]

@@ -63,7 +63,8 @@ def _groups(headings: Sequence[Heading]) -> Iterator[str]:
 
 def _heading(heading: Heading) -> str:
     """A heading that sorts by its column when it is pressed."""
-    button = f'<button type="button">{escape(heading.label)}</button>'
+    named = "" if heading.label else f' aria-label="{escape(heading.key)}"'
+    button = f'<button type="button"{named}>{escape(heading.label)}</button>'
     return f'<th scope="col" class="{heading.align}" data-key="{escape(heading.key)}" aria-sort="none">{button}</th>'
 
 

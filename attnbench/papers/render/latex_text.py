@@ -72,12 +72,14 @@ _ACCENTS = dict(zip(_COMBINING, "`'^~=u.\"rHvck", strict=True))
 _LETTERS = (
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿŁłŒœŠšŽž"  # in T1 and in UTF-8 as LaTeX reads it
 )
+_MINUS = re.compile(r"(?<![\w.)-])-(?=\.?\d)")  # before a number, and no hyphen as in CIFAR-10
 _LIGATURE = re.compile(r"([-<>,'])(?=[-<>,'])")
 
 
 def escape(text: str) -> str:
     """Text as LaTeX, on one line. What T1 lacks is decomposed (`ō`), or named by its code point (`U+4E2D`)."""
-    apart = _LIGATURE.sub("\\1\u200b", one_line(text))  # `--` is two hyphens, not a dash
+    signed = _MINUS.sub("−", one_line(text))
+    apart = _LIGATURE.sub("\\1\u200b", signed)  # `--` is two hyphens, not a dash
     return "".join(map(_letter, apart))
 
 

@@ -50,7 +50,7 @@ def details(cell: Cell) -> str:
     fields = {name: quantity(value) for name, value in cell.fields.items() if value is not None and value != ""}
     if "low" in fields and "high" in fields:
         fields["interval"] = f"{fields.pop('low')} to {fields.pop('high')}"
-    return " · ".join(f"{name} {value}".replace(" ", NO_BREAK) for name, value in fields.items())
+    return " · ".join(f"{name} {value}".strip().replace(" ", NO_BREAK) for name, value in fields.items())
 
 
 def quantity(value: Field) -> str:

@@ -17,6 +17,7 @@ INK, FAINT = "#010101", "#020202"  # stand for the page's own colours
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
 WIDTH, HEIGHT = 5.8, 3.7  # inches of 72 points
+LARGE = 1e5  # such values of x are written with a unit prefix: 25M
 FEW = 8  # so many values of x are all named on a logarithmic axis
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -64,7 +65,7 @@ def _draw(plot: Plot) -> str:
     """A plot as an SVG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure = Figure(figsize=(WIDTH, _height(plot)))
     FigureCanvasAgg(figure)  # measures text
@@ -73,10 +74,17 @@ def _draw(plot: Plot) -> str:
     curves = [curve for curve in plot.curves if curve.x]
     axes.set_xlabel(one_line(plot.x_label))
     axes.set_ylabel(one_line(plot.y_label))
+    values = sorted({x for curve in curves for x in curve.x})
     if plot.log_x:
-        _logarithmic(axes, curves)
-    elif all(x == round(x) for curve in curves for x in curve.x):
+        _logarithmic(axes, values)
+    if max(map(abs, values)) >= LARGE:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    elif plot.log_x:
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    elif all(x == round(x) for x in values):
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    if plot.log_x and plot.kind == "curve" and len(values) <= FEW:
+        axes.set_xticks(values)
     (_scatter if plot.kind == "scatter" else _curves)(axes, curves)
     text = StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -89,17 +97,16 @@ def _height(plot: Plot) -> float:
     return max(HEIGHT, 1.0 + sum(0.2 * label_lines(curve) for curve in plot.curves))
 
 
-def _logarithmic(axes: "Axes", curves: Sequence[Curve]) -> None:
+def _logarithmic(axes: "Axes", values: Sequence[float]) -> None:
     """Scale x; with a 0 among its values (of λ, say) the scale is linear below the smallest other one."""
-    values = sorted({x for curve in curves for x in curve.x})
-    smallest = min((abs(x) for x in values if x), default=1.0)
+    from matplotlib.ticker import LogLocator, NullLocator
+
     if values[0] > 0:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if values[-1] < 300 * values[0] else (1.0,)))
     else:
-        axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
-    if len(values) <= FEW:
-        axes.set_xticks(values, [f"{x:g}" for x in values])
-        axes.set_xticks([], minor=True)
+        axes.set_xscale("symlog", linthresh=min((abs(x) for x in values if x), default=1.0), linscale=0.5)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _looks(curves: Sequence[Curve]) -> Iterator[tuple[Curve, str, str, str]]:

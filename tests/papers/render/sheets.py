@@ -26,7 +26,7 @@ def printed(text: str, marks: tuple[int, ...] = ()) -> Cell:
 
 
 def size(number: int) -> Cell:
-    return Cell(f"{number / 1e6:.2f} M", float(number), {"count": number})
+    return Cell(f"{number / 1e6:.2f} M", float(number), {"": number, "agrees": "True"})
 
 
 LINES = (

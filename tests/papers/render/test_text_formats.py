@@ -62,7 +62,7 @@ def test_csv_is_read_back_as_it_was(label: str, text: str, mean: float, n: int) 
     cells = (Cell(text), Cell("1.0", fields={"mean": mean, "n": n, "std": None}))
     rendered = csv_format.render(Sheet(label, headings, (Line(text, cells, label),)))
     rows = list(csv.reader(StringIO(rendered, newline=""), strict=True))
-    names = ["row", "section"] if label else ["row"]
+    names = ["key", "section"] if label else ["key"]
     assert rows[0] == [*names, "name", "x.mean", "x.n", "x.std"]
     shown = "" if text == "–" else text
     assert rows[1] == [text, *([label] if label else []), shown, repr(mean), str(n), ""]
@@ -73,15 +73,22 @@ def test_csv_has_a_line_for_each_row_and_ends_as_its_standard_says() -> None:
     rendered = csv_format.render(SHEET)
     assert rendered.count("\r\n") == rendered.count("\n") == 1 + len(LINES)
     rows = list(csv.DictReader(StringIO(rendered, newline="")))
-    assert [row["row"] for row in rows] == [line.key for line in LINES]
+    assert [row["key"] for row in rows] == [line.key for line in LINES]
     assert rows[0]["c100.std"] == "0.3333333333333333"
     assert (rows[2]["c100"], rows[2]["c100.mean"], rows[3]["c10.mean"]) == ("not run", "", "")
 
 
+def test_a_field_without_a_name_has_its_columns() -> None:
+    cells = [Cell("2.1 M", fields={"": 2_100_000, "agrees": "True"}), Cell("odd"), Cell("–")]
+    lines = tuple(Line(str(n), (cell,)) for n, cell in enumerate(cells))
+    rendered = csv_format.render(Sheet("t", (Heading("size", "size"),), lines))
+    assert rendered.split() == ["key,size,size.agrees", "0,2100000,True", "1,odd,", "2,,"]
+
+
 def test_csv_names_no_column_twice() -> None:
-    headings = (Heading("row", "row"), Heading("section", "section"))
+    headings = (Heading("key", "key"), Heading("section", "section"))
     rendered = csv_format.render(Sheet("t", headings, (Line("a", (Cell("b"), Cell("c")), "d"),)))
-    assert rendered == "row,section\r\nb,c\r\n"
+    assert rendered == "key,section\r\nb,c\r\n"
 
 
 def braces(text: str) -> int:
@@ -126,6 +133,7 @@ def test_latex_keeps_its_columns(label: str, text: str) -> None:
         ("1 ± 2 – 3 × 4 ≥ λ", r"1 $\pm$ 2 -- 3 $\times$ 4 $\geq$ $\lambda$"),
         ("--format << x", r"-{}-format <{}< x"),
         ("é ō \u4e2d", r"é \={o} U+4E2D"),
+        ("-1.49 [-2.10, -.5] of CIFAR-10, n-1", r"$-$1.49 {[}$-$2.10, $-$.5{]} of CIFAR-10, n-1"),
         ("[x] *", "{[}x{]} {*}"),
     ],
 )
