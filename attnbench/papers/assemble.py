@@ -158,6 +158,18 @@ class Assembly:
         shown = number * SPEEDS[key][1]
         return Cell(duration(shown) if key == "wall_seconds" else f"{shown:,.0f}", number, {"": number})
 
+    def _same_columns(self) -> list[str]:
+        """Columns that tell no more than an earlier one, as a profile trains on other data, and those earlier ones."""
+        seen: dict[str, list[str]] = {}
+        for column in self.table.columns.values():
+            found = [self.results[row, column.key] for row in self.table.rows]
+            runs = [sorted(record["identity"] for record in result.records.values()) for result in found]
+            tests = [result.cell.evaluate for result in found]
+            if any(runs):
+                mark = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
+                seen.setdefault(mark, []).append(column.label)
+        return [label for labels in seen.values() if len(labels) > 1 for label in labels]
+
     def _verdicts(self) -> Iterator[Verdict]:
         pairs = [(claim, pair) for claim in self.table.claims for pair in claim.pairs]
         sides = []
@@ -180,6 +192,8 @@ class Assembly:
             if self.table.claims:
                 yield VERDICTS
             yield from told_of(self.results)
+            if same := self._same_columns():
+                yield f"These columns show the same runs in this profile: {', '.join(same)}."
         yield from self.table.notes
         if self.table.selection and self.printed:
             yield f"The paper's numbers: {self.table.selection}."
