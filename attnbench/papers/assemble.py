@@ -143,7 +143,8 @@ class Assembly:
         marks = self.notes.mark("differs from the paper's") if differs and not row.note else ()
         like = cost.printed if self.printed else None
         text = shown_cost(cost.ours, like) + (" ≠" if differs else "")
-        return Cell(text, cost.ours, {"": cost.ours, "agrees": str(cost.agrees)}, marks)
+        agrees = None if cost.agrees is None else str(cost.agrees)
+        return Cell(text, cost.ours, {"": cost.ours, "agrees": agrees}, marks)
 
     def _speed_cell(self, row: Row, key: str) -> Cell:
         result = next(result for found, result in self.results.items() if found[0] == row.key)

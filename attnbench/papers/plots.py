@@ -8,6 +8,15 @@ from attnbench.papers.sheet import Curve, Plot
 from attnbench.papers.spec import Column, PaperTable
 from attnbench.papers.statistics import Summary, summarise
 
+AXES = {
+    "top1_error": "top-1 error (%)",
+    "top5_error": "top-5 error (%)",
+    "top1_accuracy": "top-1 accuracy (%)",
+    "top5_accuracy": "top-5 accuracy (%)",
+    "error_increase": "increase of the error (times)",
+    "accuracy_per_million": "points a million parameters",
+    "response": "response over that of stage 1",
+}
 MOST_CURVES = 8
 """More cannot be told apart."""
 
@@ -18,11 +27,11 @@ def of(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plot]:
         found = {row: results[row, column.key] for row in table.rows if results[row, column.key].values["last"]}
         if not found:
             continue
-        label = f"{column.label}, {column.metric.replace('_', ' ')}"
+        label = AXES[column.metric]
         if any(table.rows[row].x is not None for row in found):
             yield over_rows(table, column, found, label)
         if len({result.records[min(result.records)]["multiply_adds"] for result in found.values()}) > 1:
-            yield against_cost(table, found, label)
+            yield against_cost(table, column, found, label)
         if curves := learning_curves(table, found):
             yield Plot(f"{column.label}: learning", "epoch", "accuracy (%), validation or training", curves)
 
@@ -34,16 +43,16 @@ def over_rows(table: PaperTable, column: Column, found: Mapping[str, Result], la
     if table.baseline in found and table.rows[table.baseline].x is None:
         base = whole(found[table.baseline])
         curves.append(curve(table.rows[table.baseline].label, [points[0][0], points[-1][0]], [base, base]))
-    return Plot(f"{label} over {table.x_label}", table.x_label, label, tuple(curves))
+    return Plot(f"{column.label} over {table.x_label}", table.x_label, label, tuple(curves))
 
 
-def against_cost(table: PaperTable, found: Mapping[str, Result], label: str) -> Plot:
+def against_cost(table: PaperTable, column: Column, found: Mapping[str, Result], label: str) -> Plot:
     """Each row at its multiply-adds."""
     points = []
     for row, result in found.items():
         record = result.records[min(result.records)]
         points.append(curve(table.rows[row].label, [record["multiply_adds"] / 1e6], [whole(result)]))
-    return Plot(f"{label} against cost", "multiply-adds (M)", label, tuple(points), "scatter", log_x=True)
+    return Plot(f"{column.label} against cost", "multiply-adds (M)", label, tuple(points), "scatter", log_x=True)
 
 
 def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> tuple[Curve, ...]:
