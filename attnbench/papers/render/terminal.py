@@ -71,9 +71,11 @@ def _total(widths: Sequence[int], columns: Sequence[int]) -> int:
 
 def _width(sheet: Sheet, column: int, texts: Sequence[Text]) -> int:
     """What a column needs: its cells are never folded; its heading may be, once or at every word."""
-    heading = one_line(sheet.headings[column].label)
-    words = [*heading.split(), *sheet.headings[column].group.split()]
-    return max(1, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
+    heading, group = one_line(sheet.headings[column].label), sheet.headings[column].group
+    of_group = [other.group for other in sheet.headings].count(group) if group else 1
+    share = -(-(cell_len(group) - BETWEEN * (of_group - 1)) // of_group) if cell_len(group) <= NARROW else 0
+    words = [*heading.split(), *group.split()]
+    return max(1, share, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
 
 
 def _name_width(sheet: Sheet, widths: Sequence[int], available: int) -> int:
@@ -141,9 +143,10 @@ def _text(cell: Cell, rest: int, noted: int) -> Text:
     """A cell, bold if it is the best one, with room for what follows a number and for the numbers of notes."""
     text = one_line(cell.text)
     parts = number_and_rest(text)
-    if text == NOTHING or parts:
-        text += " " * (rest - (cell_len(parts[1]) if parts else 0))
-    return Text.assemble((text, "bold" if cell.best else ""), (_marks(cell).ljust(noted), "dim"))
+    room = rest - cell_len(parts[1]) if parts else rest * (text == NOTHING)
+    marked, after = _marks(cell), noted - len(_marks(cell))
+    between, after = (room, after) if parts else (0, room + after)
+    return Text.assemble((text, "bold" if cell.best else ""), " " * between, (marked, "dim"), " " * after)
 
 
 def _placed(heading: Heading, width: int, texts: Sequence[Text]) -> Iterator[Text]:
