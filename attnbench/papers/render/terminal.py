@@ -31,6 +31,7 @@ def show(console: Console, sheet: Sheet) -> None:
     console.print(Text(one_line(sheet.title), style="bold"))
     texts = [_texts(heading, [line.cells[n] for line in sheet.lines]) for n, heading in enumerate(sheet.headings)]
     widths = [_width(sheet, column, texts[column]) for column in range(len(sheet.headings))]
+    widths = _widened(sheet.headings, widths)
     widths[0] = _name_width(sheet, widths, console.width)
     for columns in parts(sheet.headings, widths, console.width):
         _show_table(console, sheet, [(column, widths[column], texts[column]) for column in columns])
@@ -71,11 +72,20 @@ def _total(widths: Sequence[int], columns: Sequence[int]) -> int:
 
 def _width(sheet: Sheet, column: int, texts: Sequence[Text]) -> int:
     """What a column needs: its cells are never folded; its heading may be, once or at every word."""
-    heading, group = one_line(sheet.headings[column].label), sheet.headings[column].group
-    of_group = [other.group for other in sheet.headings].count(group) if group else 1
-    share = -(-(cell_len(group) - BETWEEN * (of_group - 1)) // of_group) if cell_len(group) <= NARROW else 0
-    words = [*heading.split(), *group.split()]
-    return max(1, share, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
+    heading = one_line(sheet.headings[column].label)
+    words = [*heading.split(), *sheet.headings[column].group.split()]
+    return max(1, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
+
+
+def _widened(headings: Sequence[Heading], widths: Sequence[int]) -> list[int]:
+    """Widths at which the headings of groups, unless they are long, stand on one line."""
+    found, start = list(widths), 0
+    for group, count in groups(headings):
+        span = sum(found[start : start + count]) + BETWEEN * (count - 1)
+        if cell_len(group) <= NARROW:
+            found[start + count - 1] += max(0, cell_len(group) - span)
+        start += count
+    return found
 
 
 def _name_width(sheet: Sheet, widths: Sequence[int], available: int) -> int:
