@@ -46,9 +46,9 @@ def render(sheet: Sheet) -> str:
 
 
 def _column(sheet: Sheet, n: int) -> Column:
-    """A column of the sheet, split if anything follows one of its numbers."""
-    found = (number_and_rest(line.cells[n].text) for line in sheet.lines)
-    split = sheet.headings[n].align == "right" and any(parts and parts[1] for parts in found)
+    """A column of the sheet, split if what follows its numbers is of several lengths."""
+    rests = {len(parts[1]) for line in sheet.lines if (parts := number_and_rest(line.cells[n].text))}
+    split = sheet.headings[n].align == "right" and len(rests) > 1
     return Column(sheet.headings[n], split)
 
 

@@ -31,6 +31,7 @@ def show(console: Console, sheet: Sheet) -> None:
     console.print(Text(one_line(sheet.title), style="bold"))
     texts = [_texts(heading, [line.cells[n] for line in sheet.lines]) for n, heading in enumerate(sheet.headings)]
     widths = [_width(sheet, column, texts[column]) for column in range(len(sheet.headings))]
+    widths = _widened(sheet.headings, widths)
     widths[0] = _name_width(sheet, widths, console.width)
     for columns in parts(sheet.headings, widths, console.width):
         _show_table(console, sheet, [(column, widths[column], texts[column]) for column in columns])
@@ -74,6 +75,17 @@ def _width(sheet: Sheet, column: int, texts: Sequence[Text]) -> int:
     heading = one_line(sheet.headings[column].label)
     words = [*heading.split(), *sheet.headings[column].group.split()]
     return max(1, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
+
+
+def _widened(headings: Sequence[Heading], widths: Sequence[int]) -> list[int]:
+    """Widths at which the headings of groups, unless they are long, stand on one line."""
+    found, start = list(widths), 0
+    for group, count in groups(headings):
+        span = sum(found[start : start + count]) + BETWEEN * (count - 1)
+        if cell_len(group) <= NARROW:
+            found[start + count - 1] += max(0, cell_len(group) - span)
+        start += count
+    return found
 
 
 def _name_width(sheet: Sheet, widths: Sequence[int], available: int) -> int:
@@ -141,9 +153,10 @@ def _text(cell: Cell, rest: int, noted: int) -> Text:
     """A cell, bold if it is the best one, with room for what follows a number and for the numbers of notes."""
     text = one_line(cell.text)
     parts = number_and_rest(text)
-    if text == NOTHING or parts:
-        text += " " * (rest - (cell_len(parts[1]) if parts else 0))
-    return Text.assemble((text, "bold" if cell.best else ""), (_marks(cell).ljust(noted), "dim"))
+    room = rest - cell_len(parts[1]) if parts else rest * (text == NOTHING)
+    marked, after = _marks(cell), noted - len(_marks(cell))
+    between, after = (room, after) if parts else (0, room + after)
+    return Text.assemble((text, "bold" if cell.best else ""), " " * between, (marked, "dim"), " " * after)
 
 
 def _placed(heading: Heading, width: int, texts: Sequence[Text]) -> Iterator[Text]:

@@ -129,3 +129,11 @@ def test_curves_that_end_together_are_labelled_apart_and_inside() -> None:
     labels = [text for text in axes.texts if isinstance(text, Annotation)]
     assert overlapping(labels) == 0
     assert max(label.get_window_extent().x1 for label in labels) <= drawing.bbox.x1
+
+
+def test_matplotlib_is_imported_for_plots_alone() -> None:
+    code = "import sys; from attnbench.papers.render import FORMATS; from tests.papers.render.sheets import PLAIN\n"
+    code += "[render(PLAIN) for render in FORMATS.values()]; print('matplotlib' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert result.stdout == "False\n"
