@@ -1,4 +1,4 @@
-"""A stored set of records gives a table, byte for byte; `ATTNBENCH_REWRITE=1 pytest tests/papers` stores it anew."""
+"""A stored set of records gives a table, byte for byte; `ATTNBENCH_REWRITE_GOLDEN=1 pytest tests/papers` stores it anew."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def stored() -> None:
 def test_records_give_a_table(form: str, ending: str) -> None:
     made, golden = Path(f"made.{ending}"), GOLDEN / f"table.{ending}"
     assert main(["table", "lab/tiny", "--config-dir", "mine", "--format", form, "--to", str(made)]) == 0
-    if os.environ.get("ATTNBENCH_REWRITE"):
+    if os.environ.get("ATTNBENCH_REWRITE_GOLDEN"):
         shutil.copy(made, golden)
     assert made.read_bytes() == golden.read_bytes()
 
