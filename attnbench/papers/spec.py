@@ -30,6 +30,7 @@ METRICS = {
     "top5_error": "lower",
     "top1_accuracy": "higher",
     "top5_accuracy": "higher",
+    "mean_average_precision": "higher",  # of detectors, which are printed and not run
     "error_increase": "lower",  # of the top-1 error, over that of the column `relative_to`, as a share of it
     "accuracy_per_million": "higher",  # top-1 accuracy over the baseline's, a million additional parameters
     "response": "higher",  # mean absolute response of a stage's output over that of the first stage
