@@ -22,6 +22,7 @@ SPEEDS = {
     "peak_memory_bytes": ("MiB", 1 / 2**20),
     "wall_seconds": ("time", 1.0),
 }
+CLOSE = "within one of the last printed digit, as of a sum of rounded numbers"
 METHOD = (
     "Mean ± standard deviation over seeds (n-1); Δ: to the baseline row, paired by seed where seeds pair up, else "
     "Welch's; [low, high]: its 95 % interval."
@@ -140,9 +141,10 @@ class Assembly:
         if what == "printed":
             return self._printed_cell(row, key)
         differs = self.printed and cost.agrees is False
-        marks = self.notes.mark("differs from the paper's") if differs and not row.note else ()
-        like = cost.printed if self.printed else None
-        text = shown_cost(cost.ours, like) + (" ≠" if differs else "")
+        told = CLOSE if cost.close else "differs from the paper's"
+        marks = self.notes.mark(told) if differs and not row.note else ()
+        sign = (" ≈" if cost.close else " ≠") if differs else ""
+        text = shown_cost(cost.ours, cost.printed if self.printed else None) + sign
         agrees = None if cost.agrees is None else str(cost.agrees)
         return Cell(text, cost.ours, {"": cost.ours, "agrees": agrees}, marks)
 

@@ -22,7 +22,17 @@ class Cost:
         """Whether ours, rounded as the printed number is, equals it; None where one is missing."""
         if self.ours is None or self.printed is None:
             return None
-        return abs(self.ours - as_number(self.printed)) <= 0.5000001 * unit(self.printed)
+        return self._off(0.5)
+
+    @property
+    def close(self) -> bool:
+        """Whether both are there and differ by no more than one of the last printed digit."""
+        return self.ours is not None and self.printed is not None and self._off(1.0)
+
+    def _off(self, units: float) -> bool:
+        assert self.ours is not None
+        assert self.printed is not None
+        return abs(self.ours - as_number(self.printed)) <= (units + 1e-6) * unit(self.printed)
 
 
 def costs_of(table: PaperTable, cells: Mapping[tuple[str, str], Cell]) -> dict[str, dict[str, Cost]]:
