@@ -1,4 +1,4 @@
-"""A stored set of records gives a table, byte for byte; `ATTNBENCH_REWRITE_GOLDEN=1 pytest tests/papers` stores it anew."""
+"""A stored set of records gives a table, byte for byte; `ATTNBENCH_REWRITE_GOLDEN=1 pytest` stores it anew."""
 
 import json
 import os
