@@ -12,7 +12,9 @@ from attnbench.status import DONE, INTERRUPTED, WRONG_INPUT
 VERBS = {
     "train": "train a run, or a sweep of runs with -m",
     "evaluate": "test trained runs anew, also under other settings",
-    "list": "what can be composed, which data is there, the state of runs",
+    "reproduce": "run what is missing of a paper's table, and print it beside the paper's numbers",
+    "table": "a paper's table, or one of your own runs, from records alone",
+    "list": "what can be composed, which data is there, the papers' tables, the state of runs",
     "cost": "count parameters and multiply-adds",
 }
 """Verbs that work, each a module of `attnbench.verbs` with a `main`."""

@@ -10,59 +10,16 @@ Measure while nothing else runs.
 """
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 import torch
 from benchmark_training import spread
 
-from attnbench.build import build_model, build_model_on_meta
 from attnbench.config.compose import compose
-from attnbench.construct import build_data
 from attnbench.terminal import make_console, make_table
-from attnbench.training.hardware import Hardware, resolve
-from attnbench.training.plan import make_recipe, make_trainer_options
-from attnbench.training.recipe import make_optimizer
+from attnbench.training.rehearsal import make_step, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """The method without and with its guide: what the gradient of the class score costs."""
-
-
-def make_step(overrides: Sequence[str], batch: int) -> tuple[Callable[[], None], Hardware]:
-    """A function that takes one training step, and the settings chosen for the machine."""
-    config = compose(overrides)
-    data = build_data(config)
-    hardware = resolve(make_trainer_options(config), build_model_on_meta(config, data), None)
-    torch.set_num_threads(hardware.threads)
-    device = torch.device(hardware.device_type)
-    layout = torch.channels_last if hardware.channels_last else torch.contiguous_format
-    net = build_model(config, data).to(device).to(memory_format=layout)
-    optimizer = make_optimizer(net, make_recipe(config))
-    images = torch.randn(batch, data.channels, data.image_size, data.image_size, device=device)
-    images = images.contiguous(memory_format=layout)
-    labels = torch.arange(batch, device=device) % data.num_classes
-    bf16 = hardware.precision == "bf16"
-
-    def step() -> None:
-        with torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext():
-            loss = torch.stack(list(net.losses(net.output(images), labels).values())).sum()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step, hardware
-
-
-def seconds_of(step: Callable[[], None], steps: int) -> float:
-    """Seconds of one step, the mean of a few."""
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else torch.cpu.synchronize
-    wait()
-    started = time.perf_counter()
-    for _ in range(steps):
-        step()
-    wait()
-    return (time.perf_counter() - started) / steps
 
 
 def show(seconds: dict[str, list[float]], title: str) -> None:
@@ -86,7 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps of each configuration in a turn")
     parser.add_argument("--turns", type=int, default=15)
     arguments = parser.parse_args()
-    made = {words: make_step([*arguments.common.split(), *words.split()], arguments.batch)
+    made = {words: make_step(compose([*arguments.common.split(), *words.split()]), arguments.batch)
             for words in arguments.configurations}  # fmt: skip
     seconds: dict[str, list[float]] = {words: [] for words in made}
     for turn in range(arguments.turns + 1):

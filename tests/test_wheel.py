@@ -43,6 +43,11 @@ def test_it_is_what_runs(unpacked: Path) -> None:
     assert Path(shown) == unpacked / "attnbench" / "configs"
 
 
+def test_it_makes_pages(unpacked: Path) -> None:
+    result = run(unpacked, "-m", "attnbench", "table", "bam/1b", "--format", "html")
+    assert result.stdout.startswith("<!DOCTYPE html>"), result.stderr
+
+
 def test_it_trains(unpacked: Path) -> None:
     result = run(unpacked, "-m", "attnbench", "train", *TINY, "recipe.epochs=1")
     assert result.returncode == 0, result.stderr

@@ -54,6 +54,53 @@ Examples:
 """
 
 
+REPRODUCE = """\
+attnbench reproduce TABLE [OVERRIDE ...]   run what is missing of a paper's table, and print it
+
+TABLE is a paper's table or figure, such as bam/1b; attnbench list paper names them. The jobs are listed with their
+states and the time that they need. Stopped at any point and started again, it runs only what is missing. The table,
+in all formats, and the records that it is made of are kept in outputs/reproduced/TABLE/PROFILE.
+
+Overrides hold for every row (data.root=DIR, recipe.epochs=5); sweep.skip_invalid=true leaves out what cannot be run.
+
+Flags:
+  --profile NAME     paper: its own recipe (default); short: 30 epochs on its data; quick: tiny networks on cluttered
+                     digits, in minutes on a CPU, whose numbers say nothing about the paper's
+  --seeds N          seeds 0 to N-1 (default: 3); more than before adds to what is there
+  --jobs N           runs at a time (default: what the machine takes)
+  --dry-run          list the jobs, their states and the time, and stop
+  --format terminal|markdown|latex|csv|html   of what is printed in the end; --to FILE writes it there
+  --config-dir DIR   a folder of further configs, which may hold tables of your own in paper/
+
+Examples:
+  attnbench reproduce bam/1b --profile quick
+  attnbench reproduce bam/1b --seeds 5 data.root=DIR
+"""
+
+TABLE = """\
+attnbench table TABLE [OVERRIDE ...]   a paper's table from records alone: nothing is trained
+attnbench table RUN [RUN ...]          a table of your own runs
+
+Without runs, a paper's table shows what its networks cost beside what the paper prints. RUN is a folder, the start of a
+hash, or a pattern in quotes, as for attnbench evaluate; runs that differ in their seeds alone share a cell.
+
+Flags:
+  --profile NAME     of a paper's table: paper (default), short or quick; cells of different profiles share no table
+  --rows KEYS        of your own runs, by what rows differ: attention, or attention,attention.lambda (default: all in
+                     which the runs differ)
+  --columns KEYS     the same for columns: data
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
+  --bootstrap        intervals of means by the bootstrap instead of Student's t
+  --format terminal|markdown|latex|csv|html   the last is one page with sortable columns and plots
+  --to FILE          write it there; the ending (.md, .tex, .csv, .html, .txt) tells the form
+  --config-dir DIR   a folder of further configs
+
+Examples:
+  attnbench table bam/1b
+  attnbench table bam/1b --profile quick --to table.html
+  attnbench table 'outputs/runs/*' --rows attention --columns data --format latex
+"""
+
 EVALUATE = """\
 attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs anew, also under other settings
 
@@ -66,6 +113,7 @@ machine, the result is the recorded one. output=DIR: the folder that holds runs/
 
 Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
+  --responses              measure the mean absolute response of each stage too
   -m, --multirun           several values for a key, separated by commas: one evaluation for each
   --json                   print JSON: a list with one entry an evaluation
   --config-dir DIR         as for attnbench train

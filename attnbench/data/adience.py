@@ -15,16 +15,15 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attnbench.data.base import Split
 from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.groups import hold_out_groups
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.labels import Disagreement, read_lines
+from attnbench.data.released import Labelled, ReleasedDataSet
 from attnbench.errors import require, require_choice
 
 AGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
@@ -58,6 +57,7 @@ class Adience(ReleasedDataSet):
     counts = (26_580,)
     terms = "research only; photos from Flickr under Creative Commons licences"
     source = "given on registration by the Open University of Israel, page of Adience"
+    options = ("task", "fold", "faces")
 
     def __init__(self, task: str = "age", fold: int = 0, faces: str = "aligned", **options: Any) -> None:
         require_choice("task", task, tuple(CLASSES))
@@ -75,51 +75,35 @@ class Adience(ReleasedDataSet):
     def all_classes(self) -> int:
         return self.num_classes
 
-    def read_class_names(self) -> Sequence[str]:
-        return CLASSES[self.task]
-
-    def files(self, split: Split) -> ImageFiles:
-        if split == "validation":
-            return ImageFiles.none(self.home)
-        faces = self._faces(split)
-        return ImageFiles.named(self.home, [face.path for face in faces], [face.label for face in faces])
-
-    def held_out(self) -> NDArray[np.bool_]:
-        _, people = np.unique([face.user for face in self._faces("train")], return_inverse=True)
-        return hold_out_groups(self.listed("train").labels, people, self.validation)
-
-    def _faces(self, split: Split) -> list[Face]:
-        """Faces with a label, of the fold that is tested on or of the others."""
-        tested = self.needed[self.fold]
-        chosen = [faces for file, faces in self._read.items() if (file == tested) == (split == "test")]
-        return [face for faces in chosen for face in faces if face.label != NONE]
-
-    @cached_property
-    def _read(self) -> dict[str, list[Face]]:
-        """Faces by the lists that name them. Those left out, and people in several folds, are told once."""
-        self.look()
-        found = {file: self._read_fold(file) for file in self.needed[:FOLDS]}
-        for file, faces in found.items():
-            self.require_there(file, [face.path for face in faces if face.label != NONE])
-        labels = [face.label for faces in found.values() for face in faces]
+    def read(self) -> Labelled:
+        """Faces with a label. Those left out, and people in several folds, are told once."""
+        folds = [self._read_fold(self.part(name)) for name in self.needed[:FOLDS]]
+        labels = [face.label for faces in folds for face in faces]
         if NONE in labels:
             told = f"leaves out {labels.count(NONE):,} of {len(labels):,} faces, which have no label for {self.task}"
             tell_once(f"data=adience: {told}")
-        folds = [(user, file) for file, faces in found.items() for user in {face.user for face in faces}]
-        several = sorted(user for user, times in Counter(user for user, _ in folds).items() if times > 1)
+        people = Counter(user for faces in folds for user in {face.user for face in faces})
+        several = sorted(user for user, times in people.items() if times > 1)
         if several:
             tell_once(f"data=adience: the folds in {self.home} share people: {first_of(several)}")
-        return found
+        labelled = [[face for face in faces if face.label != NONE] for faces in folds]
+        tested = labelled.pop(self.fold)
+        trained = [face for faces in labelled for face in faces]
+        _, groups = np.unique([face.user for face in trained], return_inverse=True)
+        return Labelled(CLASSES[self.task], self._split(trained), self._split(tested), groups=groups)
 
-    def _read_fold(self, file: str) -> list[Face]:
-        head, *lines = [line.split("\t") for line in self.lines(file)] or [[]]
+    def _split(self, faces: Sequence[Face]) -> ImageFiles:
+        return ImageFiles.named(self.home, [face.path for face in faces], [face.label for face in faces])
+
+    def _read_fold(self, path: Path) -> list[Face]:
+        head, *lines = [line.split("\t") for line in read_lines(path)] or [[]]
         absent = [column for column in COLUMNS if column not in head]
         if absent:
-            raise self.disagreement(file, f"has no column {first_of(absent)}")
+            raise Disagreement(path, f"has no column {first_of(absent)}")
         places = [head.index(column) for column in COLUMNS]
         short = ["\t".join(line)[:80] for line in lines if len(line) <= max(places)]
         if short:
-            raise self.disagreement(file, f"has lines without all columns: {first_of(short)}")
+            raise Disagreement(path, f"has lines without all columns: {first_of(short)}")
         rows = ([line[place].strip() for place in places] for line in lines)
         return [
             Face(user, f"{self.faces}/{user}/{PREFIXES[self.faces]}.{face}.{image}", self._label(age, gender))

@@ -30,7 +30,7 @@ def checked(data: StreamedDataSet, source: Split, answers: Iterator[Decoded], to
     for answer in answers:
         for failure in answer.failures:
             if not failure.damaged:
-                raise UserError(f"data={data.name}: {data.listed(source).path(failure.member)}: {failure.reason}")
+                raise UserError(f"data={data.name}: {data.listed(source).name(failure.member)}: {failure.reason}")
             if not tolerant:
                 raise data.refusal(source, failure.member, failure.reason)
         yield answer
@@ -66,6 +66,6 @@ def survey(data: StreamedDataSet, source: Split, reader: Reader, members: Intege
 
 def report(data: StreamedDataSet, source: Split, bad: Sequence[int]) -> None:
     """Say which images are left out."""
-    named = first_of([data.listed(source).path(member) for member in bad])
+    named = first_of([data.listed(source).name(member) for member in bad])
     told = f"attnbench: data.on_bad_image=skip leaves out what cannot be decoded: {named}"
     print(told, file=sys.stderr, flush=True)

@@ -7,18 +7,20 @@ past the image's edge.
 import numpy as np
 
 from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.fine_grained import FineGrained, Labelled
 from attnbench.data.labels import (
     Disagreement,
-    four_numbers,
+    distinct,
+    labels_of,
     numbered,
+    numbers,
     read_table,
-    require_known,
     require_same,
+    require_trained,
 )
+from attnbench.data.released import Labelled, ReleasedDataSet
 
 
-class CUB200(FineGrained):
+class CUB200(ReleasedDataSet):
     """5,994 training and 5,794 test images of 200 kinds of birds. Options as in `StreamedDataSet`."""
 
     name = "cub200"
@@ -26,7 +28,7 @@ class CUB200(FineGrained):
     counts = (5_994, 5_794)
     terms = "non-commercial research only; photos remain their owners'"
     folder = "CUB_200_2011"
-    parts = (
+    needed = (
         "images.txt",
         "classes.txt",
         "image_class_labels.txt",
@@ -34,31 +36,29 @@ class CUB200(FineGrained):
         "bounding_boxes.txt",
         "images",
     )
-    how = (
-        "set data.root to the folder that holds CUB_200_2011, as the archive CUB_200_2011.tgz unpacks, which Caltech's "
-        "vision lab gives on its page of CUB-200-2011"
-    )
+    source = "CUB_200_2011.tgz from the page of CUB-200-2011 of Caltech's vision lab"
+    every_size = False
 
     def read(self) -> Labelled:
-        images, classes, labels, splits, boxes = map(self.part, self.parts[:-1])
+        images, classes, labels, splits, boxes = map(self.part, self.needed[:-1])
         paths, names, label_of, split_of, box_of = map(read_table, (images, classes, labels, splits, boxes))
         for path, table in ((labels, label_of), (splits, split_of), (boxes, box_of)):
             require_same(path, table, images, paths)
-        require_known(labels, label_of.values(), classes, names)
         odd = [key for key, split in split_of.items() if split not in ("0", "1")]
         if odd:
-            raise Disagreement(f"{splits}: {first_of(odd)}: must be 1, to train with, or 0")
-        order = numbered(names, classes)
-        place = {key: number for number, key in enumerate(order)}
+            raise Disagreement(splits, f"{first_of(odd)}: must be 1, to train with, or 0")
+        order = numbered(classes, names)
 
         def split(code: str) -> ImageFiles:
-            chosen = [key for key in numbered(paths, images) if split_of[key] == code]
-            corner, extent = np.split(four_numbers(boxes, box_of, chosen), 2, axis=1)
+            chosen = [key for key in numbered(images, paths) if split_of[key] == code]
+            corner, extent = np.split(numbers(boxes, ((key, box_of[key].split()) for key in chosen)), 2, axis=1)
             return ImageFiles.named(
                 self.home,
                 [f"images/{paths[key]}" for key in chosen],
-                [place[label_of[key]] for key in chosen],
+                labels_of(labels, [label_of[key] for key in chosen], classes, order),
                 np.concatenate([corner, corner + extent], axis=1),
             )
 
-        return Labelled(tuple(names[key] for key in order), split("1"), split("0"))
+        found = Labelled(distinct(classes, (names[key] for key in order)), split("1"), split("0"))
+        require_trained(classes, found.classes, found.train.labels)
+        return found

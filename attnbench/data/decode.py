@@ -1,4 +1,4 @@
-"""From a file to its stored form: upright RGB of 8 bits, resized once.
+"""From the bytes of a file to its stored form: upright RGB of 8 bits, resized once.
 
 What becomes of images that are not plain RGB:
 
@@ -19,7 +19,6 @@ import io
 import math
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -81,14 +80,12 @@ class Stored(NamedTuple):
         return (*self.pixels.shape[:2], self.height, self.width)
 
 
-def decode(path: str, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
-    """Read, decode and resize one image, or the part of it within `crop` (left, top, right, bottom in pixels of the
+def decode(content: bytes, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
+    """Decode and resize one image, or the part of it within `crop` (left, top, right, bottom in pixels of the
     upright image), which is cut at the image's borders.
 
-    Raises `BadImage` for what cannot be decoded, and `OSError` for what cannot even be read (a missing file, a broken
-    disk), which says nothing about the image.
+    Raises `BadImage` for what cannot be decoded.
     """
-    content = Path(path).read_bytes()
     if not content:
         raise BadImage("the file is empty")
     with warnings.catch_warnings():

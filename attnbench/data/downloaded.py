@@ -58,6 +58,6 @@ class Downloaded(DataSet):
     def damaged(self, path: Path) -> UserError:
         """What lies at `path` is not what was published."""
         return UserError(
-            f"data={self.name}: {path} is incomplete or damaged (md5 check); "
+            f"data={self.name}: {path}: is incomplete or damaged (md5 check); "
             "remove it and fetch it again with data.download=true"
         )

@@ -10,9 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.fine_grained import FineGrained, Labelled
-from attnbench.data.labels import Disagreement, four_numbers, read_lines, read_table, require_known
+from attnbench.data.files import ImageFiles
+from attnbench.data.labels import (
+    distinct,
+    labels_of,
+    numbers,
+    read_lines,
+    read_table,
+    require_all,
+    require_trained,
+)
+from attnbench.data.released import Labelled, ReleasedDataSet
 from attnbench.errors import require_choice
 
 if TYPE_CHECKING:
@@ -24,7 +32,7 @@ BANNER = 20
 """Rows at the bottom of each image."""
 
 
-class FGVCAircraft(FineGrained):
+class FGVCAircraft(ReleasedDataSet):
     """6,667 training and 3,333 test images of aircraft.
 
     level: what is told apart: 100 variants (Boeing 737-700), 70 families (Boeing 737) or 30 manufacturers (Boeing).
@@ -35,16 +43,15 @@ class FGVCAircraft(FineGrained):
     counts = (6_667, 3_333)
     terms = "non-commercial research only; photos remain their owners'"
     folder = "fgvc-aircraft-2013b/data"
-    how = (
-        "set data.root to the folder that holds fgvc-aircraft-2013b, as fgvc-aircraft-2013b.tar.gz unpacks, an archive "
-        "that Oxford's Visual Geometry Group gives on its page of FGVC-Aircraft"
-    )
+    source = "fgvc-aircraft-2013b.tar.gz from the page of FGVC-Aircraft of Oxford's Visual Geometry Group"
+    every_size = False
+    options = ("level",)
 
     def __init__(self, level: str, crop_banner: bool, **options: Any) -> None:
         require_choice("level", level, tuple(LEVELS))
         self.level, self.crop_banner = level, crop_banner
         splits = (f"images_{level}_{split}.txt" for split in ("trainval", "test"))
-        self.parts = (LEVELS[level][0], *splits, "images_box.txt", "images")
+        self.needed = (LEVELS[level][0], *splits, "images_box.txt", "images")
         super().__init__(**options)
 
     @property
@@ -52,32 +59,22 @@ class FGVCAircraft(FineGrained):
         return LEVELS[self.level][1]
 
     @property
-    def reading(self) -> str:
-        return self.level
-
-    @property
     def form(self) -> "Form":
         return replace(super().form, trim=BANNER if self.crop_banner else 0)
 
     def read(self) -> Labelled:
-        names, *splits, boxes = map(self.part, self.parts[:-1])
-        classes = read_lines(names)
-        if len(set(classes)) < len(classes):
-            raise Disagreement(f"{names}: a class stands there twice")
+        names, *splits, boxes = map(self.part, self.needed[:-1])
+        classes = distinct(names, read_lines(names))
         box_of = read_table(boxes)
         train, test = (self._split(path, names, classes, boxes, box_of) for path in splits)
-        return Labelled(tuple(classes), train, test)
+        require_trained(names, classes, train.labels)
+        return Labelled(classes, train, test)
 
-    def _split(self, path: Path, names: Path, classes: list[str], boxes: Path, box_of: dict[str, str]) -> ImageFiles:
-        labels = read_table(path)
-        require_known(path, labels.values(), names, classes)
-        missing = [image for image in labels if image not in box_of]
-        if missing:
-            raise Disagreement(f"{boxes}: lacks {first_of(missing)}, which {path.name} has")
-        place = {name: label for label, name in enumerate(classes)}
-        return ImageFiles.named(
-            self.home,
-            [f"images/{image}.jpg" for image in labels],
-            [place[name] for name in labels.values()],
-            four_numbers(boxes, box_of, list(labels)) - (1, 1, 0, 0),
-        )
+    def _split(
+        self, path: Path, names: Path, classes: tuple[str, ...], boxes: Path, box_of: dict[str, str]
+    ) -> ImageFiles:
+        class_of = read_table(path)
+        labels = labels_of(path, list(class_of.values()), names, classes)
+        require_all(boxes, box_of, path, class_of)
+        edges = numbers(boxes, ((image, box_of[image].split()) for image in class_of))
+        return ImageFiles.named(self.home, [f"images/{image}.jpg" for image in class_of], labels, edges - (1, 1, 0, 0))

@@ -1,8 +1,9 @@
-"""Images as files: lists of paths with labels, read from folders, and what tells one list from another."""
+"""Images on disk: what a list of them shows, files read from folders, and what tells one list from another."""
 
 import hashlib
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +22,42 @@ Names = NDArray[np.bytes_]
 """File names as the system encodes them: of 1.28 million paths, texts would take four times the memory."""
 
 
+Part = bytes | NDArray[Any] | None
+"""What a list's digest is made of."""
+
+
+class Images(ABC):
+    """One split on disk, image by image; travels to the processes that decode.
+
+    labels: (N,) int64. boxes: (N, 4) float32 or None. crops: (N, 4) int64 or None; see `ImageFiles`.
+    """
+
+    labels: NDArray[np.int64]
+    boxes: NDArray[np.float32] | None = None
+    crops: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def crop(self, index: int) -> tuple[int, ...] | None:
+        """The part of its upright image that a sample is; None for the whole."""
+        return None if self.crops is None else tuple(self.crops[index].tolist())
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Where an image lies, for messages."""
+
+    @abstractmethod
+    def read(self, index: int) -> bytes:
+        """An encoded image. Raises `OSError` where its bytes cannot be had."""
+
+    @abstractmethod
+    def parts(self, every_size: bool) -> Sequence[Part]:
+        """What tells this list from others: see `digest`."""
+
+
 @dataclass(frozen=True)
-class ImageFiles:
+class ImageFiles(Images):
     """One split as files.
 
     root: the folder that paths start from. paths: (N,) relative to it. labels: (N,) int64.
@@ -38,16 +73,26 @@ class ImageFiles:
     boxes: NDArray[np.float32] | None = None
     crops: NDArray[np.int64] | None = None
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def crop(self, index: int) -> tuple[int, ...] | None:
-        """The part of its upright image that a sample is; None for the whole."""
-        return None if self.crops is None else tuple(self.crops[index].tolist())
-
     def path(self, index: int) -> str:
         """Where an image lies."""
         return os.path.join(self.root, os.fsdecode(self.paths[index]))  # noqa: PTH118 - a million times
+
+    def name(self, index: int) -> str:
+        return self.path(index)
+
+    def read(self, index: int) -> bytes:
+        return Path(self.path(index)).read_bytes()
+
+    def parts(self, every_size: bool) -> Sequence[Part]:
+        """Paths, labels, boxes and crops, and sizes: those of all files, or of the first one of each class.
+
+        The first ones of a well-known set are enough to tell the original from a copy of other resolution, and asking
+        a network's file system for the sizes of a million files takes minutes.
+        """
+        weighed = np.arange(len(self)) if every_size else np.unique(self.labels, return_index=True)[1]
+        sizes = [os.stat(self.path(index)).st_size for index in weighed]  # noqa: PTH116
+        parts: list[Part] = [b"\0".join(self.paths), self.labels, np.asarray(sizes, np.int64), self.boxes]
+        return parts if self.crops is None else [*parts, self.crops]
 
     @classmethod
     def named(
@@ -136,18 +181,11 @@ def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
     return [path for path, folder, _, name in parts if os.fsencode(name) not in names(folder)]
 
 
-def digest(splits: Iterable[ImageFiles], every_size: bool) -> str:
-    """Hash of paths, labels, boxes and crops, and of sizes: those of all files, or of the first one of each class.
-
-    The first ones of a well-known set are enough to tell the original from a copy of other resolution, and asking a
-    network's file system for the sizes of a million files takes minutes.
-    """
+def digest(splits: Iterable[Images], every_size: bool) -> str:
+    """Hash of what tells these lists from others, with the sizes of all files or of a few."""
     whole = hashlib.sha256()
-    for files in splits:
-        weighed = np.arange(len(files)) if every_size else np.unique(files.labels, return_index=True)[1]
-        sizes = [os.stat(files.path(index)).st_size for index in weighed]  # noqa: PTH116
-        parts = [b"\0".join(files.paths), files.labels, np.asarray(sizes, np.int64), files.boxes]
-        for part in parts if files.crops is None else [*parts, files.crops]:
+    for images in splits:
+        for part in images.parts(every_size):
             whole.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
     return whole.hexdigest()[:16]
 

@@ -4,19 +4,16 @@ In torchvision's layout: `flowers-102/` holds `jpg/image_00001.jpg` …, `imagel
 the authors': 10 training, 10 validation and 20 to 238 test images of each class.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attnbench.data.base import Split
-from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.files import ImageFiles
+from attnbench.data.labels import Disagreement, integers, labels_from_one, read_mat
+from attnbench.data.released import Labelled, ReleasedDataSet
 from attnbench.errors import require_choice
 
-Integers = NDArray[np.int64]
-SETS: dict[Split, str] = {"train": "trnid", "validation": "valid", "test": "tstid"}
+SETS = {"train": "trnid", "validation": "valid", "test": "tstid"}
 _NAMES = (
     "pink primrose; hard-leaved pocket orchid; canterbury bells; sweet pea; english marigold; tiger lily; moon "
     "orchid; bird of paradise; monkshood; globe thistle; snapdragon; colt's foot; king protea; spear thistle; "
@@ -51,56 +48,27 @@ class Flowers102(ReleasedDataSet):
     counts = (1_020, 6_149)
     terms = "none stated; photos from the web"
     source = "102flowers.tgz, imagelabels.mat and setid.mat from robots.ox.ac.uk/~vgg/data/flowers/102"
+    options = ("train_on",)
 
     def __init__(self, train_on: str = "train", **options: Any) -> None:
         require_choice("train_on", train_on, ("train", "trainval"))
         self.train_on = train_on
         super().__init__(**options)
 
-    def read_class_names(self) -> Sequence[str]:
-        return NAMES
-
-    def files(self, split: Split) -> ImageFiles:
-        labels = self._labels()
-        sets = self._sets(len(labels))
-        chosen = sets[split]
-        if self.train_on == "trainval" and split != "test":
-            chosen = np.concatenate([sets["train"], sets["validation"]]) if split == "train" else chosen[:0]
-        paths = [f"jpg/image_{number:05d}.jpg" for number in chosen]
-        self.require_there("setid.mat", paths)
-        return ImageFiles.named(self.home, paths, labels[chosen - 1])
-
-    def _labels(self) -> Integers:
-        """Labels (N,) of the images, from 0."""
-        labels = self._integers("imagelabels.mat", "labels") - 1
-        if labels.min() < 0 or labels.max() >= len(NAMES):
-            raise self.disagreement("imagelabels.mat", f"has labels that are not from 1 to {len(NAMES)}")
-        return labels
-
-    def _sets(self, images: int) -> dict[Split, Integers]:
-        """Numbers of the images of each set, from 1."""
-        sets = {split: self._integers("setid.mat", key) for split, key in SETS.items()}
+    def read(self) -> Labelled:
+        labels_path, sets_path = map(self.part, self.needed[:2])
+        counted = integers(labels_path, read_mat(labels_path, "labels"))
+        images = [f"jpg/image_{number:05d}.jpg" for number in range(1, len(counted) + 1)]
+        labels = labels_from_one(labels_path, images, counted, len(NAMES))
+        sets = {split: integers(sets_path, read_mat(sets_path, key)) for split, key in SETS.items()}
         whole = np.concatenate(list(sets.values()))
-        if whole.min() < 1 or whole.max() > images:
-            told = f"numbers images from {whole.min()} to {whole.max()}; imagelabels.mat has labels of {images}"
-            raise self.disagreement("setid.mat", told)
-        numbers, times = np.unique(whole, return_counts=True)
-        if (times > 1).any():
-            raise self.disagreement(
-                "setid.mat", f"names images twice: {first_of([str(number) for number in numbers[times > 1]])}"
-            )
-        return sets
-
-    def _integers(self, file: str, key: str) -> Integers:
-        """A variable of a MATLAB file as a list of whole numbers. Raises `UserError` if it cannot be read."""
-        from scipy.io import loadmat
-
-        try:
-            values = loadmat(self.home / file)[key].astype(np.int64).reshape(-1)
-        except KeyError as error:
-            raise self.disagreement(file, f"has no variable {key}") from error
-        except Exception as error:  # SciPy raises what it trips over: ValueError, zlib.error, NotImplementedError, …
-            raise self.disagreement(file, f"cannot be read: {error}") from error
-        if not len(values):
-            raise self.disagreement(file, f"has nothing in its variable {key}")
-        return values
+        if whole.min() < 1 or whole.max() > len(images):
+            told = f"numbers images from {whole.min()} to {whole.max()}; {labels_path.name} has labels of {len(images)}"
+            raise Disagreement(sets_path, told)
+        if self.train_on == "trainval":
+            sets["train"] = np.concatenate([sets["train"], sets.pop("validation")])
+        files = {
+            split: ImageFiles.named(self.home, [images[number - 1] for number in chosen], labels[chosen - 1])
+            for split, chosen in sets.items()
+        }
+        return Labelled(NAMES, files["train"], files["test"], files.get("validation"))

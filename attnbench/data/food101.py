@@ -5,10 +5,11 @@ training images are noisy on purpose; those of test images were cleaned by hand.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from attnbench.data.base import Split
 from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.labels import Disagreement, distinct, labels_of, read_lines
+from attnbench.data.released import Labelled, ReleasedDataSet
 
 
 class Food101(ReleasedDataSet):
@@ -22,24 +23,16 @@ class Food101(ReleasedDataSet):
     terms = "photos of Foodspotting's users: scientific fair use only"
     source = "food-101.tar.gz from data.vision.ee.ethz.ch"
 
-    def read_class_names(self) -> Sequence[str]:
-        return self.lines("meta/classes.txt")
+    def read(self) -> Labelled:
+        names, *lists = map(self.part, self.needed[:3])
+        classes = distinct(names, read_lines(names))
+        train, test = (self._split(path, names, classes) for path in lists)
+        return Labelled(classes, train, test, whole=("images",))
 
-    def files(self, split: Split) -> ImageFiles:
-        if split == "validation":
-            return ImageFiles.none(self.home)
-        lists = {file: self._paths(file) for file in ("meta/train.txt", "meta/test.txt")}
-        self.require_apart(lists)
-        self.require_named(" and ".join(lists), "images", [path for paths in lists.values() for path in paths])
-        file = f"meta/{split}.txt"
-        names = [path.split("/")[1] for path in lists[file]]
-        self.require_there(file, lists[file])
-        return ImageFiles.named(self.home, lists[file], self.labels_of(file, names, self.classes))
-
-    def _paths(self, file: str) -> list[str]:
-        """Images that a list names, as `<class>/<id>`."""
-        lines = self.lines(file)
+    def _split(self, path: Path, names: Path, classes: Sequence[str]) -> ImageFiles:
+        lines = read_lines(path)
         odd = [line for line in lines if line.count("/") != 1]
         if odd:
-            raise self.disagreement(file, f"has lines that are not of the form <class>/<id>: {first_of(odd)}")
-        return [f"images/{line}.jpg" for line in lines]
+            raise Disagreement(path, f"has lines that are not of the form <class>/<id>: {first_of(odd)}")
+        labels = labels_of(path, [line.partition("/")[0] for line in lines], names, classes)
+        return ImageFiles.named(self.home, [f"images/{line}.jpg" for line in lines], labels)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from attnbench.data.base import Split
 from attnbench.data.files import EXTENSIONS, ImageFiles, first_of, folders_in, images_below, read_classes
+from attnbench.data.split_names import WORDS, roles
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
 
@@ -25,15 +26,7 @@ class ImageFolder(StreamedDataSet):
     @property
     def folders(self) -> dict[Split, str]:
         """The folder of each split that is there."""
-        names = [name for name in ("val", "validation") if (self.root / name).is_dir()]
-        if len(names) > 1:
-            raise UserError(f"data={self.name}: {self.root} holds both val and validation; keep one")
-        found: dict[Split, str] = {"train": "train"}
-        if (self.root / "test").is_dir():
-            found["test"] = "test"
-        if names:
-            found["validation" if "test" in found else "test"] = names[0]
-        return found
+        return roles([word for word in WORDS if (self.root / word).is_dir()], self.name, self.root)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # known when the folder is read

@@ -5,24 +5,15 @@ image, class, species, breed) and `xmls/`, with the head's box for nearly all im
 `test.txt`. Boxes are read as Pascal VOC's, whose format they have: pixels count from 1, and the last ones are included.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-from xml.etree import ElementTree
+import os
+from dataclasses import replace
+from pathlib import Path
 
-from attnbench.data.base import Split
+import numpy as np
+
 from attnbench.data.files import ImageFiles
-from attnbench.data.released import UNKNOWN_BOX, ReleasedDataSet
-
-LISTS: dict[Split, str] = {"train": "annotations/trainval.txt", "test": "annotations/test.txt"}
-EDGES = ("xmin", "ymin", "xmax", "ymax")
-
-
-class Row(NamedTuple):
-    """An image of a list: its name without ending, its breed, and the class that the list says it is of."""
-
-    image: str
-    breed: str
-    number: int
+from attnbench.data.labels import distinct, labels_of, name_class, numbers, read_boxes, read_rows
+from attnbench.data.released import Labelled, ReleasedDataSet
 
 
 class Pets(ReleasedDataSet):
@@ -36,42 +27,39 @@ class Pets(ReleasedDataSet):
     terms = "CC BY-SA 4.0; photos remain their owners'"
     source = "images.tar.gz and annotations.tar.gz from robots.ox.ac.uk/~vgg/data/pets"
 
-    def read_class_names(self) -> Sequence[str]:
-        """Breeds in the order of their numbers. Raises `UserError` if a number stands for two, or a breed has two."""
+    def read(self) -> Labelled:
         breeds: dict[int, str] = {}
-        for file in LISTS.values():
-            for row in self._rows(file):
-                if breeds.setdefault(row.number, row.breed) != row.breed:
-                    told = f"gives class {row.number} to {row.image}, but {breeds[row.number]} has it"
-                    raise self.disagreement(file, told)
-        return [breeds[number] for number in sorted(breeds)]
+        lists = {path: self._images(path, breeds) for path in map(self.part, self.needed[:2])}
+        first = self.part(self.needed[0])
+        classes = distinct(first, (breeds[number] for number in sorted(breeds)))
+        train, test = (
+            ImageFiles.named(
+                self.home,
+                [f"images/{image}.jpg" for image in images],
+                labels_of(path, list(map(breed_of, images)), first, classes),
+            )
+            for path, images in lists.items()
+        )
+        return Labelled(classes, train, test)
 
-    def files(self, split: Split) -> ImageFiles:
-        if split == "validation":
-            return ImageFiles.none(self.home)
-        lists = {file: [f"images/{row.image}.jpg" for row in self._rows(file)] for file in LISTS.values()}
-        self.require_apart(lists)
-        file = LISTS[split]
-        rows = self._rows(file)
-        labels = self.labels_of(file, [row.breed for row in rows], self.classes)
-        boxes = [self._box(f"annotations/xmls/{row.image}.xml") for row in rows]
-        self.require_there(file, lists[file])
-        return ImageFiles.named(self.home, lists[file], labels, None if set(boxes) == {UNKNOWN_BOX} else boxes)
+    def _images(self, path: Path, breeds: dict[int, str]) -> list[str]:
+        """Images of a list, without ending; the breeds are gathered in `breeds`, by their numbers."""
+        rows = read_rows(path, 2)
+        for row, (number,) in zip(rows, numbers(path, ((row[0], row[1:2]) for row in rows), int, 1), strict=True):
+            name_class(path, row[0], int(number), breed_of(row[0]), breeds)
+        return [row[0] for row in rows]
 
-    def _rows(self, file: str) -> list[Row]:
-        words = self.rows(file, 2)
-        return [Row(image, image.rpartition("_")[0], self.numbers(file, [number])[0]) for image, number, *_ in words]
+    def boxed(self, files: ImageFiles) -> ImageFiles:
+        """A split with the box of each image's first head; not numbers where none is marked."""
+        folder = self.part("annotations/xmls")
+        marked = read_boxes(folder) if folder.is_dir() else {}
+        none = np.full((1, 4), np.nan, np.float32)
+        found = [marked.get(Path(os.fsdecode(path)).stem, none) for path in files.paths]
+        boxes = np.array([(*boxes, *none)[0] for boxes in found], np.float32).reshape(-1, 4)
+        known = not np.isnan(boxes).all()
+        return replace(files, boxes=boxes - np.array((1, 1, 0, 0), np.float32)) if known else files
 
-    def _box(self, file: str) -> tuple[float, ...]:
-        """The box of an image's first head; not numbers if there is no such file."""
-        path = self.home / file
-        if not path.is_file():
-            return UNKNOWN_BOX
-        try:
-            box = ElementTree.parse(path).find("object/bndbox")
-        except ElementTree.ParseError as error:
-            raise self.disagreement(file, f"cannot be read: {error}") from error
-        if box is None:
-            return UNKNOWN_BOX
-        left, top, right, bottom = self.numbers(file, [box.findtext(edge, "") for edge in EDGES])
-        return left - 1, top - 1, right, bottom
+
+def breed_of(image: str) -> str:
+    """The part of an image's name that is its breed's."""
+    return image.rpartition("_")[0]

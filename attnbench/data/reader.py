@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from attnbench.data.base import Split
 from attnbench.data.decode import BadImage, Form, Stored, decode
-from attnbench.data.files import ImageFiles
+from attnbench.data.files import Images
 
 CHUNK = 32
 """Images decoded as one task: small enough that all workers share in a batch, and that its buffer stays in caches."""
@@ -57,7 +57,7 @@ class Decoded(NamedTuple):
 class Decoder(Dataset[Decoded]):
     """Answers requests by decoding files; what a worker process runs."""
 
-    def __init__(self, sources: Mapping[Split, ImageFiles], form: Form) -> None:
+    def __init__(self, sources: Mapping[Split, Images], form: Form) -> None:
         self.sources, self.form = dict(sources), form
 
     def __getitem__(self, request: Request) -> Decoded:
@@ -68,8 +68,8 @@ class Decoder(Dataset[Decoded]):
 
     def _decode(self, split: Split, member: int, failures: list[Failure]) -> Stored:
         try:
-            files = self.sources[split]
-            return decode(files.path(member), self.form, files.crop(member))
+            images = self.sources[split]
+            return decode(images.read(member), self.form, images.crop(member))
         except (BadImage, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             failures.append(Failure(member, reason or str(error), isinstance(error, BadImage)))

@@ -1,10 +1,16 @@
-"""Published image sets in their authors' own layout: where one lies, its lists of labels, and whether they agree with
-the files.
+"""Published image sets in their authors' own layout: where one lies, what its label files say, and whether they agree
+with the images.
+
+A part of a set, with some of its classes, is read like the whole, and lists and records say how many of the classes it
+has.
 """
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -12,118 +18,142 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.files import first_of, images_below, missing_files
+from attnbench.data.base import Split
+from attnbench.data.files import ImageFiles, first_of, images_below, missing_files
+from attnbench.data.groups import hold_out_groups
+from attnbench.data.labels import Disagreement, remembered
 from attnbench.data.streamed_base import StreamedDataSet
 from attnbench.errors import UserError
 
-UNKNOWN_BOX = (np.nan,) * 4
-"""Stands for an object that nobody has marked."""
+
+@dataclass(frozen=True)
+class Labelled:
+    """What label files say.
+
+    classes: their names. train, test, validation: images with labels, which are places in `classes`, maybe with boxes;
+    `validation` only if the set has one of its own. groups: (N,) of the training images, equal for those that belong
+    together; None where each stands for itself and is named once. whole: folders of which every image must be named;
+    elsewhere, images that no label file mentions do not count.
+    """
+
+    classes: tuple[str, ...]
+    train: ImageFiles
+    test: ImageFiles
+    validation: ImageFiles | None = None
+    groups: NDArray[np.int64] | None = None
+    whole: tuple[str, ...] = ()
 
 
 class ReleasedDataSet(StreamedDataSet):
-    """A set that lies in `folder` below `data.root`, or in `data.root` itself. Options as in `StreamedDataSet`.
+    """A set in its authors' layout. Options as in `StreamedDataSet`; `root` holds `folder`, or is that folder.
 
-    A subclass also defines `folder`, `needed` (what must lie in it, told by the first that does not), `all_classes`
-    (how many the whole set has), `source` (how to get it), and `read_class_names`, which reads the first of what is
-    needed. Classes come from the files, so that a part of the set, with fewer of them, is read like the whole.
+    A subclass defines `name`, `all_classes` (how many the whole set has), and
+    folder: what the set unpacks to. needed: files and folders that must lie in it, a label file first. also_in: a
+    folder in which they may lie too. more: patterns of further label files. source: how the set is got.
+    options: attributes that `read` depends on. read: reads the label files, and raises `Disagreement`.
     """
-
-    source: ClassVar[str]
 
     folder: ClassVar[str]
     needed: tuple[str, ...]
+    also_in: ClassVar[str] = ""
+    more: ClassVar[tuple[str, ...]] = ()
+    source: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def home(self) -> Path:
-        """The folder that holds the set."""
-        below = self.root / self.folder
-        return below if below.is_dir() or not (self.root / self.needed[0]).exists() else self.root
-
-    def look(self) -> None:
-        home = self.home
-        if not home.is_dir():
-            told = f"no {self.folder} in {self.root}; set data.root to the folder that holds it"
-            raise UserError(f"data={self.name}: {told} ({self.source})")
-        for part in self.needed:
-            if not (home / part).exists():
-                raise UserError(f"data={self.name}: {home} holds no {part}; unpack the set again ({self.source})")
-
-    @abstractmethod
-    def read_class_names(self) -> Sequence[str]:
-        """Names of the classes, in the order of their labels."""
+    # where it lies
 
     @cached_property
-    def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # known when the files are read
-        """Names of the classes. Raises `UserError` if the set is not there, or one is named twice."""
-        self.look()
-        names = tuple(self.read_class_names())
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice or len(names) < 2:
-            told = f"names {first_of(twice)} more than once" if twice else f"names {len(names)} classes"
-            raise self.disagreement(self.needed[0], told)
-        return names
+    def home(self) -> Path:
+        """The folder that holds the set; where it ought to be if there is none."""
+        inner = Path(self.folder)
+        places = [self.root.joinpath(*inner.parts[start:]) for start in range(len(inner.parts) + 1)]
+        return next((place for place in places if self._within(place, self.needed[0]).exists()), places[0])
+
+    def part(self, name: str) -> Path:
+        """Where a file or folder of the set lies."""
+        return self._within(self.home, name)
+
+    def _within(self, home: Path, name: str) -> Path:
+        usual, other = home / name, home / self.also_in / Path(name).name
+        return other if self.also_in and other.exists() and not usual.exists() else usual
+
+    def _require_needed(self) -> None:
+        missing = [name for name in self.needed if not self.part(name).exists()]
+        if not self.home.is_dir():
+            told = f"no {self.folder} in {self.root}; set data.root to the folder that holds it"
+            raise UserError(f"data={self.name}: {told} ({self.source})")
+        if missing:
+            told = f"no {first_of(missing)} in {self.home}; unpack the rest of the set there"
+            raise UserError(f"data={self.name}: {told} ({self.source})")
+
+    # what its label files say
+
+    @abstractmethod
+    def read(self) -> Labelled:
+        """Read the label files."""
+
+    @cached_property
+    def labelled(self) -> Labelled:
+        """What the label files say, once it agrees with the images. Raises `UserError`."""
+        self._require_needed()
+        files = [path for path in map(self.part, self.needed) if path.is_file()]
+        files += (path for pattern in self.more for path in sorted(self.home.glob(pattern)))
+        key = (type(self), self.home, *(getattr(self, name) for name in self.options))
+        with self._told():
+            found = remembered(key, files, self.read)
+            check(found, self.home)
+        return found
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A disagreement becomes the user's error."""
+        try:
+            yield
+        except Disagreement as error:
+            raise UserError(f"data={self.name}: {error}") from error
+
+    def look(self) -> None:
+        _ = self.labelled
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # known when the label files are read
+        """Names of the classes. Raises `UserError` if the set is not there."""
+        return self.labelled.classes
 
     @property
     def num_classes(self) -> int:
         """Number of classes on disk; where there is no such set, of the whole one, so that costs can be counted."""
-        there = (self.home / self.needed[0]).exists()
-        return len(self.classes) if there else self.all_classes
+        return len(self.classes) if self.part(self.needed[0]).exists() else self.all_classes
 
-    # lists of labels
+    def files(self, split: Split) -> ImageFiles:
+        found: ImageFiles | None = getattr(self.labelled, split)
+        if found is None:
+            return ImageFiles.none(self.home)
+        with self._told():
+            return self.boxed(found)
 
-    def disagreement(self, file: str, told: str) -> UserError:
-        """What to say of a file that does not fit the rest."""
-        return UserError(f"data={self.name}: {self.home / file} {told}")
+    def boxed(self, files: ImageFiles) -> ImageFiles:
+        """A split with its boxes, for sets that give them in a file for each image: read only when they are used."""
+        return files
 
-    def lines(self, file: str) -> list[str]:
-        """Lines of a text file of the set that are not blank. Raises `UserError` if it cannot be read."""
-        try:
-            text = (self.home / file).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a text"
-            raise self.disagreement(file, f"cannot be read: {reason}") from error
-        return [line.strip() for line in text.splitlines() if line.strip()]
+    def held_out(self) -> NDArray[np.bool_]:
+        groups = self.labelled.groups
+        if groups is None:
+            return super().held_out()
+        return hold_out_groups(self.listed("train").labels, groups, self.validation)
 
-    def rows(self, file: str, count: int, header: bool = False) -> Iterator[list[str]]:
-        """Words of each line of a text file, `count` of them or more. Raises `UserError` that names a shorter line."""
-        for line in self.lines(file)[header:]:
-            words = line.split()
-            if len(words) < count:
-                raise self.disagreement(file, f"has a line of fewer than {count} words: {line[:80]}")
-            yield words
 
-    def numbers(self, file: str, words: Sequence[str]) -> list[int]:
-        """Whole numbers from the words of a line. Raises `UserError` if one is none."""
-        try:
-            return [int(word) for word in words]
-        except ValueError as error:
-            raise self.disagreement(file, f"has no whole numbers where they must be: {' '.join(words)[:80]}") from error
-
-    def labels_of(self, file: str, names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
-        """Labels (N,) of class names. Raises `UserError` for names that are no class."""
-        places = {name: label for label, name in enumerate(classes)}
-        strange = sorted(set(names) - set(places))
-        if strange:
-            raise self.disagreement(file, f"names classes that {self.needed[0]} lacks: {first_of(strange)}")
-        return np.array([places[name] for name in names], np.int64)
-
-    def require_there(self, file: str, paths: Sequence[str]) -> None:
-        """Raise `UserError` for those of the images that `file` names that are not there."""
-        absent = missing_files(self.home, paths)
-        if absent:
-            raise self.disagreement(file, f"names images that are not there: {first_of(absent)}")
-
-    def require_named(self, file: str, folder: str, paths: Iterable[str]) -> None:
-        """Raise `UserError` for images below a folder of the set that are not among `paths`, which `file` names."""
-        found = images_below(str(self.home / folder), f"{folder}/".encode())
-        strange = sorted({os.fsdecode(name) for name in found.tolist()} - set(paths))
-        if strange:
-            raise self.disagreement(file, f"does not name all images of {folder}: {first_of(strange)}")
-
-    def require_apart(self, lists: Mapping[str, Iterable[str]]) -> None:
-        """Raise `UserError` if lists of images, by their files, share one."""
-        seen: dict[str, str] = {}
-        for file, paths in lists.items():
-            shared = [path for path in paths if seen.setdefault(path, file) != file]
-            if shared:
-                raise self.disagreement(file, f"names images that {seen[shared[0]]} names too: {first_of(shared)}")
+def check(found: Labelled, home: Path) -> None:
+    """Raise `Disagreement` unless all images are there and named as `Labelled` says."""
+    splits = [split for split in (found.train, found.validation, found.test) if split is not None]
+    named = [os.fsdecode(path) for split in splits for path in split.paths]
+    absent = missing_files(home, named)
+    if absent:
+        raise Disagreement(home, f"lacks images that label files name: {first_of(absent)}")
+    below = (images_below(str(home / folder), f"{folder}/".encode()).tolist() for folder in found.whole)
+    strange = sorted({os.fsdecode(path) for paths in below for path in paths} - set(named))
+    if strange:
+        raise Disagreement(home, f"has images that no label file names: {first_of(strange)}")
+    repeated = [path for path, times in Counter(named).items() if times > 1]
+    if repeated and found.groups is None:
+        raise Disagreement(home, f"label files name images twice: {first_of(repeated)}")

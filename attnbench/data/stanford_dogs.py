@@ -7,21 +7,26 @@ is that of the largest. Boxes are the authors' numbers as they stand; whether th
 
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
-from attnbench.data.base import Split
 from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.fine_grained import FineGrained, Labelled, remembered
-from attnbench.data.labels import Disagreement, read_mat
+from attnbench.data.labels import (
+    Disagreement,
+    distinct,
+    integers,
+    labels_of,
+    name_class,
+    read_boxes,
+    read_mat,
+    require_trained,
+)
+from attnbench.data.released import Labelled, ReleasedDataSet
 
-Box = tuple[float, float, float, float]
 
-
-class StanfordDogs(FineGrained):
+class StanfordDogs(ReleasedDataSet):
     """12,000 training and 8,580 test images of 120 breeds of dogs. Options as in `StreamedDataSet`."""
 
     name = "stanford_dogs"
@@ -29,38 +34,37 @@ class StanfordDogs(FineGrained):
     counts = (12_000, 8_580)
     terms = "ImageNet's: research and education only"
     folder = "stanford_dogs"
-    parts = ("train_list.mat", "test_list.mat", "Annotation", "Images")
+    needed = ("train_list.mat", "test_list.mat", "Annotation", "Images")
     also_in = "lists"
-    how = (
-        "set data.root to the folder that holds stanford_dogs, and in it what the archives images.tar, annotation.tar "
-        "and lists.tar unpack to, which Stanford's page of the Dogs data set gives"
-    )
+    source = "images.tar, annotation.tar and lists.tar from Stanford's page of the Dogs data set"
+    every_size = False
 
     def read(self) -> Labelled:
         breeds: dict[int, str] = {}
-        splits = [self._entries(self.part(name), breeds) for name in self.parts[:2]]
-        self._require_annotations([name for names, _ in splits for name in names])
-        order = sorted(breeds)
-        place = {number: label for label, number in enumerate(order)}
+        lists = {path: self._names(path, breeds) for path in map(self.part, self.needed[:2])}
+        self._require_annotations([name for names in lists.values() for name in names])
+        first = self.part(self.needed[0])
+        classes = distinct(first, (breeds[number] for number in sorted(breeds)))
         train, test = (
-            ImageFiles.named(self.home, [f"Images/{name}" for name in names], [place[number] for number in numbers])
-            for names, numbers in splits
+            ImageFiles.named(
+                self.home,
+                [f"Images/{name}" for name in names],
+                labels_of(path, [name.partition("/")[0] for name in names], first, classes),
+            )
+            for path, names in lists.items()
         )
-        return Labelled(tuple(breeds[number] for number in order), train, test)
+        require_trained(first, classes, train.labels)
+        return Labelled(classes, train, test)
 
-    def _entries(self, path: Path, breeds: dict[int, str]) -> tuple[list[str], list[int]]:
-        """Images of a list and the numbers of their breeds, whose names are gathered in `breeds`."""
+    def _names(self, path: Path, breeds: dict[int, str]) -> list[str]:
+        """Images of a list, `<breed>/<image>`; the breeds are gathered in `breeds`, by their numbers."""
         names = [str(name) for name in read_mat(path, "file_list")]
-        numbers = [int(number) for number in read_mat(path, "labels")]
+        numbers = integers(path, read_mat(path, "labels")).tolist()
         if len(names) != len(numbers):
-            raise Disagreement(f"{path}: has {len(names)} images and {len(numbers)} labels")
+            raise Disagreement(path, f"has {len(names)} images and {len(numbers)} labels")
         for name, number in zip(names, numbers, strict=True):
-            breed = breeds.setdefault(number, name.partition("/")[0])
-            if not name.startswith(f"{breed}/"):
-                raise Disagreement(f"{path}: {name}: class {number} is {breed} elsewhere")
-        if len(set(breeds.values())) < len(breeds):
-            raise Disagreement(f"{path}: a breed has two class numbers")
-        return names, numbers
+            name_class(path, name, number, name.partition("/")[0], breeds)
+        return names
 
     def _require_annotations(self, names: list[str]) -> None:
         folder = self.part("Annotation")
@@ -72,38 +76,16 @@ class StanfordDogs(FineGrained):
         }
         missing = [name for name in names if name.rpartition(".")[0] not in present]
         if missing:
-            raise Disagreement(f"{folder}: lacks {first_of(missing)}, which the lists name")
+            raise Disagreement(folder, f"lacks {first_of(missing)}, which the lists name")
 
-    def files(self, split: Split) -> ImageFiles:
-        found = super().files(split)
-        if not len(found):
-            return found
-        names = [Path(os.fsdecode(path)).with_suffix("").relative_to("Images") for path in found.paths]
-        try:
-            boxes = {breed: self._boxes(breed) for breed in {name.parent for name in names}}
-        except Disagreement as error:
-            self.refuse(error)
-        return replace(found, boxes=np.array([boxes[name.parent][name.name] for name in names], np.float32))
+    def boxed(self, files: ImageFiles) -> ImageFiles:
+        names = [Path(os.fsdecode(path)).with_suffix("").relative_to("Images") for path in files.paths]
+        boxes = {breed: read_boxes(self.part("Annotation") / breed) for breed in {name.parent for name in names}}
+        rows = [self._largest(name, boxes[name.parent][name.name]) for name in names]
+        return replace(files, boxes=np.array(rows, np.float32).reshape(-1, 4))
 
-    def _boxes(self, breed: Path) -> dict[str, Box]:
-        """Boxes of a breed's images; 20,580 files are not read again for every configuration of a sweep."""
-        folder = self.part("Annotation") / breed
-        return remembered(folder, [folder], partial(read_boxes, folder))
-
-
-def read_boxes(folder: Path) -> dict[str, Box]:
-    """The largest box of each annotation in a folder. Raises `Disagreement`."""
-    return {path.name: largest_box(path) for path in folder.iterdir() if not path.name.startswith(".")}
-
-
-def largest_box(path: Path) -> Box:
-    """Left, top, right and bottom of the largest object of an annotation. Raises `Disagreement`."""
-    try:
-        objects = ElementTree.parse(path).getroot().iter("bndbox")
-        boxes = [tuple(float(box.findtext(edge, "")) for edge in ("xmin", "ymin", "xmax", "ymax")) for box in objects]
-    except (OSError, ElementTree.ParseError, ValueError) as error:
-        raise Disagreement(f"{path}: cannot be read as an annotation: {error}") from error
-    if not boxes:
-        raise Disagreement(f"{path}: has no box")
-    left, top, right, bottom = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-    return left, top, right, bottom
+    def _largest(self, name: Path, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not len(boxes):
+            raise Disagreement(self.part("Annotation") / name, "has no box")
+        extents = boxes[:, 2:] - boxes[:, :2]
+        return boxes[extents.prod(axis=1, dtype=np.float64).argmax()]

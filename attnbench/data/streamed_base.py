@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.base import SPLITS, Arrays, DataSet, Split, folder_of, hold_out
-from attnbench.data.files import ImageFiles, digest
+from attnbench.data.files import Images, digest
 from attnbench.data.views import CROPS, center_views, stored_boxes
 from attnbench.errors import UserError, require, require_choice
 
@@ -74,7 +74,7 @@ class StreamedDataSet(DataSet):
         self.resize, self.stretch, self.train_crop = resize, stretch, train_crop
         self.workers, self.cache, self.on_bad_image = workers, cache, on_bad_image
         super().__init__(batch_size, validation, mean, std, flip=flip, label_noise=label_noise, resampled=resampled)
-        self._listed: dict[Split, ImageFiles] = {}
+        self._listed: dict[Split, Images] = {}
         self._reader: Reader | None = None
 
     def require_validation(self, validation: int) -> None:
@@ -99,10 +99,10 @@ class StreamedDataSet(DataSet):
         """Raise `UserError` with what is missing or disagrees, where it was looked for and how to get it. Quick."""
 
     @abstractmethod
-    def files(self, split: Split) -> ImageFiles:
+    def files(self, split: Split) -> Images:
         """A split as it lies on disk, maybe empty; `validation` only if the set has such a split of its own."""
 
-    def listed(self, split: Split) -> ImageFiles:
+    def listed(self, split: Split) -> Images:
         """`files`, listed once."""
         if split not in self._listed:
             self._listed[split] = self.files(split)
@@ -153,7 +153,7 @@ class StreamedDataSet(DataSet):
         found: dict[int, Stored] = {}
         for member in members.tolist():
             try:
-                found[member] = decode(files.path(member), self.form, files.crop(member))
+                found[member] = decode(files.read(member), self.form, files.crop(member))
             except BadImage as error:
                 if self.on_bad_image == "error":
                     raise self.refusal(source, member, str(error)) from error
@@ -167,8 +167,7 @@ class StreamedDataSet(DataSet):
 
     def refusal(self, source: Split, member: int, reason: str) -> UserError:
         """What to say of an image that cannot be decoded."""
-        path = self.listed(source).path(member)
-        told = f"data={self.name}: {path}: cannot be decoded: {reason}"
+        told = f"data={self.name}: {self.listed(source).name(member)}: cannot be decoded: {reason}"
         return UserError(f"{told}; data.on_bad_image=skip leaves such images out")
 
     def pipeline(self, split: Split, placement: "Placement", seed: int | None = None) -> "StreamedPipeline":

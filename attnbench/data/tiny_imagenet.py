@@ -5,11 +5,15 @@ with `val/val_annotations.txt`. The labels of its test images were never release
 tested on. Boxes are given in pixels, the last ones included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from attnbench.data.base import Split
+import numpy as np
+from numpy.typing import NDArray
+
 from attnbench.data.files import ImageFiles
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.labels import distinct, labels_of, numbers, read_lines, read_rows
+from attnbench.data.released import Labelled, ReleasedDataSet
 
 
 class TinyImageNet(ReleasedDataSet):
@@ -22,39 +26,35 @@ class TinyImageNet(ReleasedDataSet):
     counts = (100_000, 10_000)
     terms = "ImageNet's: research and education only"
     source = "tiny-imagenet-200.zip from cs231n.stanford.edu"
+    more = ("train/*/*_boxes.txt",)
 
-    def read_class_names(self) -> Sequence[str]:
-        return sorted(self.lines("wnids.txt"))
+    def read(self) -> Labelled:
+        names, annotations = self.part("wnids.txt"), self.part("val/val_annotations.txt")
+        classes = distinct(names, sorted(read_lines(names)))
+        rows = read_rows(annotations, 2)
+        labels = labels_of(annotations, [row[1] for row in rows], names, classes)
+        boxes = to_edges(annotations, ((row[0], row[2:6]) for row in rows))
+        test = ImageFiles.named(self.home, [f"val/images/{row[0]}" for row in rows], labels, boxes)
+        return Labelled(classes, self._train(classes), test, whole=(*map(folder_of_class, classes), "val/images"))
 
-    def files(self, split: Split) -> ImageFiles:
-        if split == "validation":
-            return ImageFiles.none(self.home)
-        return self._train() if split == "train" else self._test()
-
-    def _train(self) -> ImageFiles:
+    def _train(self, classes: Sequence[str]) -> ImageFiles:
         paths: list[str] = []
         labels: list[int] = []
-        boxes: list[list[int]] = []
-        for label, wnid in enumerate(self.classes):
-            file, folder = f"train/{wnid}/{wnid}_boxes.txt", f"train/{wnid}/images"
-            rows = sorted(self.rows(file, 5))
-            named = [f"{folder}/{row[0]}" for row in rows]
-            self.require_there(file, named)
-            self.require_named(file, folder, named)
-            paths += named
+        boxes = []
+        for label, wnid in enumerate(classes):
+            path = self.part(f"train/{wnid}/{wnid}_boxes.txt")
+            rows = sorted(read_rows(path))
+            paths += [f"{folder_of_class(wnid)}/{row[0]}" for row in rows]
             labels += [label] * len(rows)
-            boxes += [self._box(file, row[1:5]) for row in rows]
-        return ImageFiles.named(self.home, paths, labels, boxes)
+            boxes.append(to_edges(path, ((row[0], row[1:5]) for row in rows)))
+        return ImageFiles.named(self.home, paths, labels, np.concatenate(boxes))
 
-    def _test(self) -> ImageFiles:
-        file = "val/val_annotations.txt"
-        rows = list(self.rows(file, 6))
-        paths = [f"val/images/{row[0]}" for row in rows]
-        labels = self.labels_of(file, [row[1] for row in rows], self.classes)
-        self.require_there(file, paths)
-        self.require_named(file, "val/images", paths)
-        return ImageFiles.named(self.home, paths, labels, [self._box(file, row[2:6]) for row in rows])
 
-    def _box(self, file: str, words: Sequence[str]) -> list[int]:
-        left, top, last_column, last_row = self.numbers(file, words)
-        return [left, top, last_column + 1, last_row + 1]
+def folder_of_class(wnid: str) -> str:
+    """Where the training images of a class lie."""
+    return f"train/{wnid}/images"
+
+
+def to_edges(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> NDArray[np.int64]:
+    """Edges (N, 4) of boxes whose last pixels are included."""
+    return numbers(path, rows, int) + np.array((0, 0, 1, 1))

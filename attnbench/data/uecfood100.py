@@ -9,33 +9,17 @@ each class's boxes, rounded up, by a fixed generator, in whole photos, so that n
 must fit, a class may have a few boxes less. Images held out for validation are whole photos too.
 """
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import NamedTuple
+from itertools import compress
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attnbench.data.base import Split
-from attnbench.data.files import ImageFiles, first_of
-from attnbench.data.groups import hold_out_groups, take_groups
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.files import ImageFiles
+from attnbench.data.groups import take_groups
+from attnbench.data.labels import distinct, numbers, read_rows, read_table
+from attnbench.data.released import Labelled, ReleasedDataSet
 
-Integers = NDArray[np.int64]
 TEST_SHARE = 5
 """One box in so many is tested on."""
-
-
-class Boxes(NamedTuple):
-    """All boxes of the set, by class.
-
-    paths: (N,), of their photos. labels: (N,). crops: (N, 4). photos: (N,), equal for boxes of the same photo.
-    """
-
-    paths: list[str]
-    labels: Integers
-    crops: Integers
-    photos: Integers
 
 
 class UECFood100(ReleasedDataSet):
@@ -48,53 +32,25 @@ class UECFood100(ReleasedDataSet):
     counts = (14_361,)
     terms = "non-commercial research only"
     source = "UECFOOD100 from foodcam.mobi"
+    more = ("*/bb_info.txt",)
 
-    @cached_property
-    def dishes(self) -> dict[str, str]:
-        """Names of dishes by their folders."""
-        rows = [line.split(maxsplit=1) for line in self.lines("category.txt")[1:]]
-        nameless = [row[0] for row in rows if len(row) < 2]
-        if nameless:
-            raise self.disagreement("category.txt", f"gives no name to {first_of(nameless)}")
-        return dict(rows)
-
-    def read_class_names(self) -> Sequence[str]:
-        return list(self.dishes.values())
-
-    def files(self, split: Split) -> ImageFiles:
-        if split == "validation":
-            return ImageFiles.none(self.home)
-        boxes, chosen = self._boxes, self._tested == (split == "test")
-        paths = [path for path, of_split in zip(boxes.paths, chosen, strict=True) if of_split]
-        return ImageFiles.named(self.home, paths, boxes.labels[chosen], crops=boxes.crops[chosen])
-
-    def held_out(self) -> NDArray[np.bool_]:
-        trained = ~self._tested
-        _, photos = np.unique(self._boxes.photos[trained], return_inverse=True)
-        return hold_out_groups(self._boxes.labels[trained], photos, self.validation)
-
-    @cached_property
-    def _boxes(self) -> Boxes:
-        self.look()
-        paths: list[str] = []
-        labels: list[int] = []
-        crops: list[list[int]] = []
-        for label, folder in enumerate(self.dishes):
-            file = f"{folder}/bb_info.txt"
-            rows = list(self.rows(file, 5, header=True))
-            listed = [f"{folder}/{photo}.jpg" for photo, *_ in rows]
-            self.require_there(file, listed)
-            paths += listed
-            labels += [label] * len(rows)
-            crops += [self.numbers(file, row[1:5]) for row in rows]
-        names = [path.partition("/")[2] for path in paths]
-        return Boxes(
-            paths, np.array(labels, np.int64), np.array(crops, np.int64), np.unique(names, return_inverse=True)[1]
+    def read(self) -> Labelled:
+        category = self.part("category.txt")
+        dishes = read_table(category, header=True)
+        classes = distinct(category, dishes.values())
+        paths, crops, sizes = [], [], []
+        for folder in dishes:
+            path = self.part(f"{folder}/bb_info.txt")
+            rows = read_rows(path, header=True)
+            paths += [f"{folder}/{photo}.jpg" for photo, *_ in rows]
+            crops.append(numbers(path, ((row[0], row[1:5]) for row in rows), int))
+            sizes.append(len(rows))
+        labels, edges = np.repeat(np.arange(len(dishes)), sizes), np.concatenate(crops)
+        # a photo of several dishes has the same name in each folder
+        _, photos = np.unique([path.partition("/")[2] for path in paths], return_inverse=True)
+        tested = take_groups(labels, photos, -(-np.bincount(labels, minlength=len(dishes)) // TEST_SHARE))
+        train, test = (
+            ImageFiles.named(self.home, list(compress(paths, chosen)), labels[chosen], crops=edges[chosen])
+            for chosen in (~tested, tested)
         )
-
-    @cached_property
-    def _tested(self) -> NDArray[np.bool_]:
-        """Mask (N,) of the boxes that are tested on."""
-        boxes = self._boxes
-        counts = np.bincount(boxes.labels, minlength=len(self.dishes))
-        return take_groups(boxes.labels, boxes.photos, -(-counts // TEST_SHARE))
+        return Labelled(classes, train, test, groups=np.unique(photos[~tested], return_inverse=True)[1])

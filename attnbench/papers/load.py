@@ -40,24 +40,44 @@ def descriptions(config_dir: str | None = None) -> dict[str, str]:
 
 
 def load_profiles(table: PaperTable, config_dir: str | None = None) -> dict[str, Profile]:
-    """The profiles under which a table can be run. Raises `UserError`."""
-    path = next(p for folder in search_path(config_dir) if (p := folder / FOLDER / "profiles.yaml").is_file())
+    """The profiles under which a table can be run. What another package or `--config-dir` says of a profile goes before
+    what attnbench says; stand-ins are added to. Raises `UserError`.
+    """
+    nodes: dict[str, dict[str, Any]] = {}
+    for folder in search_path(config_dir):
+        path = folder / FOLDER / "profiles.yaml"
+        if path.is_file():
+            try:
+                for name, node in read_yaml(path).items():
+                    nodes[name] = _profile({**nodes.get(name, {}), "name": name}, node)
+            except Wrong as error:
+                raise UserError(f"{path}: {error}") from None
     own = table.profiles or {}
-    try:
-        found = {
-            name: Profile(
-                name,
-                (*words(node, "overrides"), *own.get(name, ())),
-                {choice: _strings(lines, choice) for choice, lines in node.get("siblings", {}).items()},
-                str(node["says"]),
-            )
-            for name, node in read_yaml(path).items()
-        }
-    except (Wrong, KeyError) as error:
-        raise UserError(f"{path}: {error}") from None
-    if strange := set(own) - set(found):
-        raise UserError(f"{table.name}: profiles: {', '.join(strange)}: no such profile (there are {', '.join(found)})")
-    return found
+    if strange := set(own) - set(nodes):
+        raise UserError(f"{table.name}: profiles: {', '.join(strange)}: no such profile (there are {', '.join(nodes)})")
+    return {
+        name: Profile(**{**node, "overrides": (*node["overrides"], *own.get(name, ()))}) for name, node in nodes.items()
+    }
+
+
+def _profile(known: dict[str, Any], node: Any) -> dict[str, Any]:
+    """A profile's fields: those that are known, under what a file says. Raises `Wrong`."""
+    where = known["name"]
+    required(node, ("says",) if "says" not in known else (), where)
+    names = [field.name for field in fields(Profile)]
+    for key in node:
+        if key not in names:
+            raise Wrong(f"{where}: {key}: no such key{nearest(key, names)}")
+    own = {choice: _strings(lines, f"{where}.siblings.{choice}") for choice, lines in node.get("siblings", {}).items()}
+    overrides = words(node, "overrides") if "overrides" in node else known.get("overrides", ())
+    siblings = {**known.get("siblings", {}), **own}
+    return {
+        **known,
+        **node,
+        "overrides": overrides,
+        "siblings": siblings,
+        "says": str(node.get("says", known.get("says"))),
+    }
 
 
 class Wrong(Exception):
@@ -121,7 +141,9 @@ def _row(key: str, node: Any, columns: Mapping[str, Column]) -> Row:
 
 def _claim(node: Any, rows: Mapping[str, Row], columns: Mapping[str, Column]) -> Claim:
     required(node, ("says", "pairs"), "claims")
-    pairs = tuple((str(first), str(second)) for first, second in node.pop("pairs"))
+    pairs = tuple(tuple(pair) for pair in node.pop("pairs"))
+    if wrong := [list(pair) for pair in pairs if len(pair) != 2 or not all(isinstance(key, str) for key in pair)]:
+        raise Wrong(f"claims: pairs: {wrong}: must be pairs of rows")
     if strange := {key for pair in pairs for key in pair} - set(rows):
         raise Wrong(f"claims: {', '.join(sorted(strange))}: no such row")
     column = node.pop("column", next(iter(columns)))

@@ -14,6 +14,7 @@ from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock, owner_of
 
 CHECKPOINTS = ("last", "best")
+RESPONSES = "responses"
 Entry = dict[str, Any]
 
 
@@ -26,7 +27,7 @@ class Evaluation:
     """A finished run to be tested.
 
     record: what the run recorded. config: the run's, under the settings, by dotted key, in which it differs from the
-    run's own.
+    run's own. responses: whether those of the stages are measured too.
     """
 
     run: RunFolder
@@ -34,11 +35,12 @@ class Evaluation:
     checkpoint: str
     config: RunConfig
     settings: dict[str, Any]
+    responses: bool = False
 
     @property
     def key(self) -> str:
         """What tells this evaluation of a run from others."""
-        return " ".join([self.checkpoint, *self.named_settings])
+        return " ".join([self.checkpoint, *self.named_settings, *([RESPONSES] if self.responses else [])])
 
     @property
     def named_settings(self) -> list[str]:
@@ -61,7 +63,9 @@ class Evaluation:
         return float(self.record["test/best/top1_accuracy" if self.checkpoint == "best" else "test/top1_accuracy"])
 
 
-def settle(run: RunFolder, checkpoint: str, composer: Composer, overrides: Sequence[str]) -> Evaluation:
+def settle(
+    run: RunFolder, checkpoint: str, composer: Composer, overrides: Sequence[str], responses: bool = False
+) -> Evaluation:
     """What an evaluation of a run under overrides is. Raises `UserError` if the run or the overrides do not allow it.
 
     It runs in one process on one device, on however many the run was trained.
@@ -71,7 +75,7 @@ def settle(run: RunFolder, checkpoint: str, composer: Composer, overrides: Seque
     config, settings = recompose(composer, record["choices"], values, overrides)
     if config["trainer"]["devices"] != 1:
         raise UserError(f"trainer.devices={config['trainer']['devices']}: an evaluation runs on one device")
-    return Evaluation(run, record, checkpoint, config, settings)
+    return Evaluation(run, record, checkpoint, config, settings, responses)
 
 
 def finished_record(run: RunFolder, checkpoint: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from attnbench.training import assembly, distributed
 from attnbench.training.hardware import Hardware, check_layout, resolve, set_up
 from attnbench.training.module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
+from attnbench.training.responses import insert_probes, read_probes
 from attnbench.training.train import describe as network_and_data
 from attnbench.training.train import interrupts_raised, stopped_by_termination
 from attnbench.weights import differences, shape_of
@@ -67,11 +68,13 @@ def evaluate(evaluation: Evaluation) -> Entry:
     module = TrainingModule(
         net, make_recipe(config), hardware, assembly.make_pipelines(data, hardware, job.seed, ("test",)), job.seed
     )
+    probes = insert_probes(net.backbone) if evaluation.responses else {}
     watch = Stopwatch()
     trainer = assembly.make_trainer(hardware, 1, False, [], [watch], run)
     with closing(data), stopped_by_termination(), interrupts_raised(trainer):
         trainer.test(module, verbose=False)
-    return describe(evaluation, module, hardware, data, blueprint) | watch.speed(module.pipelines["test"].count)
+    speed = watch.speed(module.pipelines["test"].count)
+    return describe(evaluation, module, hardware, data, blueprint) | read_probes(probes) | speed
 
 
 def describe(

@@ -33,6 +33,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
+    parser.add_argument("--responses", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_intermixed_args(words)
     names, overrides, output = told_apart(arguments.words)
@@ -41,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     combinations = combined(overrides, composer) if arguments.multirun else [overrides]
     evaluations: list[Evaluation] = []
     if not refusals:
-        evaluations, refusals = plan_all(runs, combinations, arguments.checkpoint, composer)
+        evaluations, refusals = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
     if refusals:
         for refusal in refusals:
             print(f"attnbench: {refusal}", file=sys.stderr)
@@ -75,7 +76,11 @@ def combined(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
 
 
 def plan_all(
-    runs: Sequence[RunFolder], combinations: Sequence[list[str]], checkpoint: str, composer: Composer
+    runs: Sequence[RunFolder],
+    combinations: Sequence[list[str]],
+    checkpoint: str,
+    composer: Composer,
+    responses: bool = False,
 ) -> tuple[list[Evaluation], list[str]]:
     """Check every evaluation; those to be done, each once, and each mistake with the runs that it is told of.
 
@@ -85,7 +90,7 @@ def plan_all(
     refusals: dict[str, list[RunFolder]] = {}
     for run, overrides in product(runs, combinations):
         try:
-            evaluation = settle(run, checkpoint, composer, overrides)
+            evaluation = settle(run, checkpoint, composer, overrides, responses)
             evaluations.setdefault((run.path, evaluation.key), evaluation)
         except UserError as error:
             refusals.setdefault(str(error), []).append(run)

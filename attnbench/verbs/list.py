@@ -21,6 +21,7 @@ HELP = """\
 attnbench list                      all groups and their choices
 attnbench list GROUP                a group's choices: {groups}
 attnbench list data [--root DIR]    data sets: whether they are on disk, their terms, how to get them
+attnbench list paper                the papers' tables
 attnbench list runs [--output DIR]  runs and their state
 
 Flags:
@@ -51,10 +52,12 @@ def main(words: Sequence[str]) -> int:
         list_data(console, folders, arguments.root, arguments.config_dir)
     elif arguments.what == "runs":
         return list_runs(console, Path(arguments.output))
+    elif arguments.what == "paper":
+        console.print(paper_table(arguments.config_dir))
     elif arguments.what in groups:
         console.print(group_table(arguments.what, folders))
     else:
-        names = [*groups, "runs"]
+        names = [*groups, "paper", "runs"]
         raise UserError(f"{arguments.what}: nothing to list{where.nearest(arguments.what, names)} ({', '.join(names)})")
     return DONE
 
@@ -65,6 +68,16 @@ def group_table(group: str, folders: Sequence[Path]) -> Table:
     files = where.choices(group, folders).values()
     for name, path in zip(shown_choices(group, folders), files, strict=True):
         table.add_row(name, where.describe(path))
+    return table
+
+
+def paper_table(config_dir: str | None) -> Table:
+    """The papers' tables with their descriptions."""
+    from attnbench.papers.load import descriptions
+
+    table = Table(show_header=False, box=None)
+    for name, text in descriptions(config_dir).items():
+        table.add_row(name, text)
     return table
 
 

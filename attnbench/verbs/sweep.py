@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer
@@ -12,6 +13,9 @@ from attnbench.runs.engine import warm_up
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.schedule import Scheduler, Task, automatic_slots, last_lines
 from attnbench.status import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -50,15 +54,31 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
 
 def run_all(jobs: Sequence[Job]) -> int:
     """Run jobs on this machine, showing how they fare; print how they ended and a table; return the exit status."""
-    from attnbench.runs.engine import LocalEngine
-    from attnbench.runs.live import LiveView
     from attnbench.runs.summary import comparison
     from attnbench.terminal import make_console
 
     console = make_console()
+    tasks, status = run_jobs(jobs, console, slots_for(jobs))
+    records = {
+        job.folder: record
+        for job in jobs
+        if (record := RunFolder(job.folder).record()) and record["status"] == "finished"
+    }
+    if records:
+        console.print(comparison(jobs, records))
+    output = jobs[0].folder.parent.parent.parent
+    console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
+    return status
+
+
+def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
+    """Run jobs on so many slots, showing how they fare, and say why any failed; how all ended, and the exit status."""
+    from attnbench.runs.engine import LocalEngine
+    from attnbench.runs.live import LiveView
+
+    scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
-    scheduler = Scheduler(jobs, LocalEngine(slots_for(jobs), gpus=gpu_count()))
     with LiveView(console, jobs) as view:
         scheduler.watch = view.show
         try:
@@ -69,20 +89,16 @@ def run_all(jobs: Sequence[Job]) -> int:
         if task.state == "failed":
             tell_failure(task)
             status = max(status, FAILED)
-    records = {
-        job.folder: record
-        for job in jobs
-        if (record := RunFolder(job.folder).record()) and record["status"] == "finished"
-    }
-    if records:
-        console.print(comparison(jobs, records))
+    return tasks, status
+
+
+def tally(tasks: Sequence[Task]) -> str:
+    """How many runs there were, and how they ended."""
     counts = {
         state: sum(task.state == state for task in tasks) for state in ("finished", "found", "failed", "interrupted")
     }
     said = ", ".join(f"{count} {TOLD[state]}" for state, count in counts.items() if count)
-    output = jobs[0].folder.parent.parent.parent
-    console.print(f"{len(tasks)} runs: {said}. Compare curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
-    return status
+    return f"{len(tasks)} runs: {said}"
 
 
 TOLD = {

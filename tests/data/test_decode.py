@@ -63,7 +63,7 @@ def test_every_kind_becomes_rgb(mode: str, suffix: str, own_folder: Path) -> Non
         image.save(path, transparency=image.getpixel((0, 0)))
     else:
         image.save(path)
-    stored = decode(str(path), Form(16))
+    stored = decode(path.read_bytes(), Form(16))
     assert stored.pixels.shape == (16, 24, 3)
     assert stored.pixels.dtype == np.uint8
     assert (stored.height, stored.width) == (20, 30)
@@ -77,7 +77,7 @@ def test_every_kind_becomes_rgb(mode: str, suffix: str, own_folder: Path) -> Non
 def test_sixteen_bits_keep_their_gradation(own_folder: Path) -> None:
     steps = np.arange(256, dtype=np.uint16) * 257
     Image.fromarray(np.tile(steps, (256, 1))).save(own_folder / "image.png")
-    stored = decode(str(own_folder / "image.png"), Form(256))
+    stored = decode((own_folder / "image.png").read_bytes(), Form(256))
     assert (stored.pixels[0] == np.arange(256)[:, None]).all()
 
 
@@ -90,7 +90,7 @@ def test_sizes_and_pixels_are_torchvisions(size: tuple[int, int], resize: int, o
         (Form(resize), transforms.Resize(resize)(image)),
         (Form(resize, stretch=True), transforms.Resize((resize, resize))(image)),
     ):
-        stored = decode(str(own_folder / "image.png"), form)
+        stored = decode((own_folder / "image.png").read_bytes(), form)
         assert form.size(image.height, image.width) == stored.pixels.shape[:2]
         assert np.abs(stored.pixels.astype(int) - np.asarray(expected)).max() <= 2  # roundings add up
 
@@ -99,7 +99,7 @@ def test_sizes_and_pixels_are_torchvisions(size: tuple[int, int], resize: int, o
 def test_large_jpegs_are_decoded_small_and_look_the_same(factor: float, own_folder: Path) -> None:
     image = picture(round(80 * factor), round(64 * factor), seed=1)
     image.save(own_folder / "image.jpg", quality=95)
-    stored = decode(str(own_folder / "image.jpg"), Form(64))
+    stored = decode((own_folder / "image.jpg").read_bytes(), Form(64))
     whole = Image.open(own_folder / "image.jpg").resize((80, 64), Image.Resampling.BILINEAR)
     difference = np.abs(stored.pixels.astype(int) - np.asarray(whole))
     assert stored.pixels.shape == (64, 80, 3)
@@ -128,7 +128,7 @@ def test_images_are_set_upright(turned: int, suffix: str, own_folder: Path) -> N
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = turned
     image.save(path, exif=exif, quality=100, subsampling=0)
-    stored = decode(str(path), Form(32))
+    stored = decode(path.read_bytes(), Form(32))
     expected = UPRIGHT[turned](np.asarray(image))
     assert (stored.height, stored.width) == expected.shape[:2]
     assert stored.pixels.shape == expected.shape
@@ -137,7 +137,7 @@ def test_images_are_set_upright(turned: int, suffix: str, own_folder: Path) -> N
 
 def test_an_orientation_that_cannot_be_read_is_none(own_folder: Path) -> None:
     picture(48, 32, 0).save(own_folder / "image.jpg", exif=b"Exif\0\0MM\0*\0\0\xff\xff garbage")
-    assert decode(str(own_folder / "image.jpg"), Form(32)).pixels.shape == (32, 48, 3)
+    assert decode((own_folder / "image.jpg").read_bytes(), Form(32)).pixels.shape == (32, 48, 3)
 
 
 def broken(folder: Path, kind: str) -> Path:
@@ -176,14 +176,9 @@ BROKEN = {
 @pytest.mark.parametrize(("kind", "told"), BROKEN.items())
 def test_what_is_broken_says_so(kind: str, told: str, own_folder: Path) -> None:
     with pytest.raises(BadImage, match=told) as caught:
-        decode(str(broken(own_folder, kind)), Form(32))
+        decode(broken(own_folder, kind).read_bytes(), Form(32))
     assert "\n" not in str(caught.value)
     assert str(caught.value)
-
-
-def test_a_file_that_cannot_be_read_is_not_a_bad_image(own_folder: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        decode(str(own_folder / "nothing.jpg"), Form(32))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -194,7 +189,7 @@ def test_a_part_is_cut_out_of_the_upright_image(orientation: int, own_folder: Pa
     exif[ExifTags.Base.Orientation] = orientation
     stored = upright if back is None else upright.transpose(Image.Transpose(back))
     stored.save(own_folder / "image.png", exif=exif)
-    part = decode(str(own_folder / "image.png"), Form(16), (10, 4, 50, 40))
+    part = decode((own_folder / "image.png").read_bytes(), Form(16), (10, 4, 50, 40))
     assert (part.height, part.width) == (36, 40)
     reference = transforms.Resize(16)(upright.crop((10, 4, 50, 40)))
     assert np.abs(part.pixels.astype(int) - np.asarray(reference)).max() <= 2  # roundings add up
@@ -202,17 +197,17 @@ def test_a_part_is_cut_out_of_the_upright_image(orientation: int, own_folder: Pa
 
 def test_a_part_of_a_jpeg_is_decoded_at_full_size(own_folder: Path) -> None:
     picture(256, 256, 4).save(own_folder / "image.jpg")
-    part = decode(str(own_folder / "image.jpg"), Form(16, stretch=True), (8, 16, 136, 208))
+    part = decode((own_folder / "image.jpg").read_bytes(), Form(16, stretch=True), (8, 16, 136, 208))
     reference = Image.open(own_folder / "image.jpg").crop((8, 16, 136, 208)).resize((16, 16), Image.Resampling.BILINEAR)
     assert np.abs(part.pixels.astype(int) - np.asarray(reference)).max() <= 2  # roundings add up
 
 
 def test_a_part_ends_where_the_image_does(own_folder: Path) -> None:
     picture(60, 44, 5).save(own_folder / "image.png")
-    path = str(own_folder / "image.png")
-    wide, inner = (decode(path, Form(16), crop) for crop in ((-9, 20, 30, 99), (0, 20, 30, 44)))
+    content = (own_folder / "image.png").read_bytes()
+    wide, inner = (decode(content, Form(16), crop) for crop in ((-9, 20, 30, 99), (0, 20, 30, 44)))
     assert wide.shape == inner.shape == (16, 20, 24, 30)
     assert (wide.pixels == inner.pixels).all()
     for outside in ((60, 0, 70, 9), (0, 9, 20, 9), (20, 0, 10, 9), (-9, -9, 0, 0)):
         with pytest.raises(BadImage, match=r"the box .* holds none of its 60x44 pixels"):
-            decode(path, Form(16), outside)
+            decode(content, Form(16), outside)

@@ -98,3 +98,12 @@ def test_the_digest_holds_crops(root: Path) -> None:
     parts = [ImageFiles(root, found.paths, found.labels, None, chosen) for chosen in (None, crops, crops + 1)]
     assert len({digest([one], True) for one in parts}) == 3
     assert [one.crop(2) for one in parts] == [None, (0, 0, 0, 0), (1, 1, 1, 1)]
+
+
+def test_a_file_that_is_gone_cannot_be_read(root: Path) -> None:
+    found = read(root)
+    path = Path(found.path(0))
+    assert found.read(0) == path.read_bytes()
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        found.read(0)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from attnbench.cli import main
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data import fine_grained
+from attnbench.data import labels
 from attnbench.data.base import Split
 from attnbench.data.pipeline import Placement
+from attnbench.data.released import ReleasedDataSet
 from attnbench.errors import UserError
 from attnbench.training.recipe import Recipe
 from tests.data.fine_sets import BANNER, CLASSES, SAMPLES, fine_set, write_set
@@ -219,7 +220,7 @@ PARTS = {
 def test_absent_parts_are_named(name: str, part: str, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     shutil.rmtree(home / part) if (home / part).is_dir() else (home / part).unlink()
-    assert f"no {part} in {home}; set data.root" in refusal(fine_set(name, own_folder))
+    assert f"no {part} in {home}; unpack the rest of the set there" in refusal(fine_set(name, own_folder))
 
 
 def keep_lines(path: Path, wanted: Callable[[str], bool]) -> None:
@@ -280,7 +281,7 @@ def test_label_files_are_read_once_until_they_change(
     monkeypatch.setattr(kind, "read", noting)
     label_file = fine_set(name, own_folder).part(PARTS[name][1])
     for settled, expected in ((60_000_000_000, 2), (-1, 1), (-1, 1)):  # what may still change is read each time
-        monkeypatch.setattr(fine_grained, "SETTLED_NS", settled)
+        monkeypatch.setattr(labels, "SETTLED_NS", settled)
         label_file.touch()
         reads.clear()
         assert len({fine_set(name, own_folder).fingerprint() for _ in range(2)}) == 1
@@ -321,7 +322,7 @@ def test_the_papers_rates(epoch: int) -> None:
 @pytest.mark.slow
 def test_the_real_birds(real_data: str) -> None:
     data = build_data(compose(["data=cub200", f"data.root={real_data}", "data.image_size=96", "data.resize=112"]))
-    assert isinstance(data, fine_grained.FineGrained)
+    assert isinstance(data, ReleasedDataSet)
     data.find()
     assert data.num_classes in (50, 200)  # all, or the first ones
     sizes = {split: len(data.files(split)) for split in SPLITS}

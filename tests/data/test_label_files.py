@@ -71,22 +71,24 @@ LABELS, SPLIT, BOXES = "image_class_labels.txt", "train_test_split.txt", "boundi
 CUB: dict[str, Change] = {
     f"{LABELS}: lacks 10, which images.txt has": lines(LABELS, lambda rows: rows[1:]),
     " and 2 more, which images.txt has": lines(LABELS, lambda rows: rows[5:]),
-    f"{LABELS}: has 99, which images.txt does not know": lines(LABELS, lambda rows: [*rows, "99 1"]),
+    f"{LABELS}: has 99, which images.txt lacks": lines(LABELS, lambda rows: [*rows, "99 1"]),
     f"{LABELS}: 10 stands there twice": lines(LABELS, lambda rows: [*rows, rows[0]]),
-    f"{LABELS}: has 4, which classes.txt does not know": lines(LABELS, lambda rows: ["10 4", *rows[1:]]),
-    f"{SPLIT}: has 98, 99, which images.txt does not know": lines(SPLIT, lambda rows: [*rows, "98 1", "99 0"]),
+    f"{LABELS}: has 4, which classes.txt lacks": lines(LABELS, lambda rows: ["10 4", *rows[1:]]),
+    f"{SPLIT}: has 98, 99, which images.txt lacks": lines(SPLIT, lambda rows: [*rows, "98 1", "99 0"]),
     f"{SPLIT}: lacks 10, which": lines(SPLIT, lambda rows: rows[1:]),
     f"{SPLIT}: 10: must be 1, to train with, or 0": lines(SPLIT, lambda rows: ["10 2", *rows[1:]]),
     f"{BOXES}: lacks 10, which images.txt has": lines(BOXES, lambda rows: rows[1:]),
-    f"{BOXES}: 10: four numbers must follow": lines(BOXES, lambda rows: ["10 1 2 3", *rows[1:]]),
-    f"{BOXES}: 10, 13: four numbers": lines(BOXES, lambda rows: ["10 1 2 3 nan", "13 a b c d", *rows[2:]]),
+    f"{BOXES}: must give 4 numbers for 10": lines(BOXES, lambda rows: ["10 1 2 3", *rows[1:]]),
+    f"{BOXES}: must give 4 numbers for 10, 13": lines(BOXES, lambda rows: ["10 1 2 3 nan", "13 a b c d", *rows[2:]]),
     f"{BOXES}: nothing follows 10": lines(BOXES, lambda rows: ["10", *rows[1:]]),
     "labels.txt: lacks x10, which images.txt has": lines("images.txt", lambda rows: ["x10 a.jpg", *rows]),
     "classes.txt: x: is no number": lines("classes.txt", lambda rows: ["x sparrow", *rows]),
     "lacks images that label files name: images/001.crow/": remove("images/001.crow/*.jpg"),
     "image08.jpg and 3 more": lambda home: shutil.rmtree(home / "images" / "011.duck"),
     "name images twice: images/": lines("images.txt", lambda rows: [f"10 {rows[1].split()[1]}", *rows[1:]]),
-    "without a training image: 041.finch": lines("classes.txt", lambda rows: [*rows, "41 041.finch"]),
+    "classes.txt: has classes without a training image: 041.finch": lines(
+        "classes.txt", lambda rows: [*rows, "41 041.finch"]
+    ),
     "images.txt: cannot be read": lambda home: (home / "images.txt").write_bytes(b"\xff\xfe1 2"),
 }
 
@@ -100,8 +102,8 @@ CARS: dict[str, Change] = {
     "label files name: cars_train/x.jpg": annotate(TRAIN, ("fname", "x.jpg")),
     "name images twice: cars_train/image01.jpg": annotate(TRAIN, ("fname", "image01.jpg")),
     "name: cars_test/image04.jpg, cars_test/image05.jpg, cars_test/image10.jpg and 3 more": remove("cars_test/*"),
-    "cars_meta.mat: holds no variable class_names": lambda home: savemat(home / META, {"names": cell(CLASSES)}),
-    "stanford_cars: classes without a training image: Volvo": lambda home: savemat(
+    "cars_meta.mat: has no variable class_names": lambda home: savemat(home / META, {"names": cell(CLASSES)}),
+    "cars_meta.mat: has classes without a training image: Volvo": lambda home: savemat(
         home / META, {"class_names": cell([*CLASSES, "Volvo 240"])}
     ),
 }
@@ -110,7 +112,7 @@ ANNOTATION = "Annotation/n02000-crow/image00"
 DOGS: dict[str, Change] = {
     "crow/image04.jpg: class 2 is n02001-duck elsewhere": relist("test_list.mat", labels=first_number(2)),
     "train_list.mat: has 12 images and 11 labels": relist("train_list.mat", labels=lambda kept: kept[1:]),
-    "train_list.mat: a breed has two class numbers": relist("train_list.mat", labels=first_number(9)),
+    "train_list.mat: has several classes called n02000-crow": relist("train_list.mat", labels=first_number(9)),
     "label files name: Images/n02000-crow/image04.jpg": remove("Images/n02000-crow/image04.jpg"),
     "Annotation: lacks n02000-crow/image00.jpg, which the lists name": remove(ANNOTATION),
     "image08.jpg and 3 more, which the lists": lambda home: shutil.rmtree(home / "Annotation" / "n02001-duck"),
@@ -119,9 +121,9 @@ DOGS: dict[str, Change] = {
 VARIANTS, LISTED = "variants.txt", "images_variant_test.txt"
 AIRCRAFT: dict[str, Change] = {
     "images_box.txt: lacks image00, which images_variant_trainval.txt": lines("images_box.txt", lambda rows: rows[1:]),
-    "trainval.txt: has A320, which variants.txt does not know": lines(VARIANTS, lambda rows: rows[:2]),
-    "variants.txt: a class stands there twice": lines(VARIANTS, lambda rows: [*rows, "A320"]),
-    "classes without a training image: DC-3": lines(VARIANTS, lambda rows: [*rows, "DC-3"]),
+    "trainval.txt: has A320, which variants.txt lacks": lines(VARIANTS, lambda rows: rows[:2]),
+    "variants.txt: has several classes called A320": lines(VARIANTS, lambda rows: [*rows, "A320"]),
+    "variants.txt: has classes without a training image: DC-3": lines(VARIANTS, lambda rows: [*rows, "DC-3"]),
     "images_box.txt: lacks x1, which images_variant_test": lines(LISTED, lambda rows: ["x1 A320", *rows]),
     "name images twice: images/image00.jpg": lines(LISTED, lambda rows: ["image00 A320", *rows]),
     "label files name: images/image04.jpg": remove("images/image04.jpg"),
@@ -151,7 +153,7 @@ def test_disagreements_are_named(name: str, told: str, change: Change, own_folde
     [
         ("<annotation><object></object></annotation>", "image00: has no box"),
         ("<annotation><object>", "image00: cannot be read as an annotation"),
-        ("<a><bndbox><xmin>1</xmin><ymin>b</ymin></bndbox></a>", "image00: cannot be read as an annotation"),
+        ("<a><bndbox><xmin>1</xmin><ymin>b</ymin></bndbox></a>", "image00: must give 4 numbers for bndbox"),
     ],
 )
 def test_annotations_of_dogs_that_cannot_be_read(content: str, told: str, own_folder: Path) -> None:

@@ -45,7 +45,7 @@ def test_files_that_are_damaged_are_named(name: str, file: str, damage: object, 
     data.find()
     with pytest.raises(UserError) as caught:
         data.load("train")
-    assert f"data={name}: {path} is incomplete or damaged" in str(caught.value)
+    assert f"data={name}: {path}: is incomplete or damaged" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from torchvision import datasets
 from attnbench.cli import main
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
+from attnbench.data import labels
 from attnbench.data.files import ImageFiles
 from attnbench.data.flowers102 import NAMES
 from attnbench.errors import UserError
@@ -160,6 +161,47 @@ def test_a_part_of_a_set_has_its_own_classes(own_folder: Path, capsys: pytest.Ca
     assert "3x224x224, 101 classes" in capsys.readouterr().out
 
 
+FURTHER = {
+    "tiny_imagenet": ("train/n02/n02_boxes.txt", "n02_0.JPEG\t0", "n02_0.JPEG\t5"),
+    "uecfood100": ("17/bb_info.txt", "100 5", "100 6"),
+}
+"""A label file besides those that must be there, and a change to it."""
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_what_is_remembered_ends_when_any_label_file_changes(
+    name: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "SETTLED_NS", -1)  # what has just been written is remembered, too
+    home, (file, old, new) = write(name, own_folder), FURTHER[name]
+    data = released(name, own_folder)
+    assert released(name, own_folder).labelled is data.labelled
+    content = (home / file).read_text()
+    assert old in content
+    (home / file).write_text(content.replace(old, new))
+    os.utime(home / file, (1, 1))
+    assert released(name, own_folder).fingerprint() != data.fingerprint()
+
+
+def test_what_is_remembered_is_told_apart_by_options(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "SETTLED_NS", -1)
+    write("adience", own_folder)
+    options = ((), ("data.fold=1",), ("data.task=gender",), ("data.faces=faces",))
+    assert len({released("adience", own_folder, *chosen).fingerprint() for chosen in options}) == 4
+    write("flowers102", own_folder)
+    trained = [
+        len(released("flowers102", own_folder, f"data.train_on={on}").files("train")) for on in ("train", "trainval")
+    ]
+    assert trained == [4, 7]
+
+
+def test_a_part_in_another_place_does_not_count(own_folder: Path) -> None:
+    home = write("tiny_imagenet", own_folder)
+    (home / "val" / "images").rename(home / "images")
+    with pytest.raises(UserError, match="no val/images in"):
+        released("tiny_imagenet", own_folder).find()
+
+
 Change = Callable[[Path], Any]
 
 
@@ -189,91 +231,96 @@ def mat(file: str, **variables: tuple[int, ...]) -> Change:
 
 
 VAL, TRAIN = "val/val_annotations.txt", "train/n01/n01_boxes.txt"
+LACKS, UNNAMED, TWICE = (
+    "lacks images that label files name",
+    "has images that no label file names",
+    "label files name images twice",
+)
 IDS = {"trnid": (1, 2), "valid": (3,), "tstid": (4, 5)}
 MISTAKES: dict[str, dict[str, Change]] = {
     "tiny_imagenet": {
-        "holds no val/val_annotations.txt; unpack the set again (tiny-imagenet-200.zip": without(VAL),
-        "holds no val/images;": without("val/images"),
-        "holds no train;": without("train"),
-        "wnids.txt names n01 more than once": text("wnids.txt", "n01", "n01"),
-        "wnids.txt names 1 classes": text("wnids.txt", "n01"),
-        "wnids.txt cannot be read: not a text": lambda home: (home / "wnids.txt").write_bytes(b"\xff\xfe\x00"),
-        f"{TRAIN} cannot be read: No such file": without(TRAIN),
-        f"{TRAIN} names images that are not there: train/n01/images/n01_2.JPEG": without("train/n01/images/n01_2.JPEG"),
-        f"{TRAIN} does not name all images of train/n01/images: train/n01/images/x.JPEG": image(
-            "train/n01/images/x.JPEG"
-        ),
-        f"{TRAIN} has a line of fewer than 5 words: n01_0.JPEG 0 10": text(TRAIN, "n01_0.JPEG 0 10"),
-        f"{TRAIN} has no whole numbers where they must be: 0 a 1 1": text(TRAIN, "n01_1.JPEG 0 a 1 1", keep=3),
-        f"{VAL} names classes that wnids.txt lacks: n99": text(VAL, "val_0.JPEG n99 0 0 1 1"),
-        f"{VAL} names images that are not there: val/images/val_7.JPEG, val/images/val_8.JPEG": text(
+        f"no {VAL} in HOME; unpack the rest of the set there (tiny-imagenet-200.zip": without(VAL),
+        "no val/images in HOME;": without("val/images"),
+        "no train in HOME;": without("train"),
+        "no val/val_annotations.txt, val/images in HOME;": without("val"),
+        "wnids.txt: has several classes called n01": text("wnids.txt", "n01", "n01"),
+        "wnids.txt: has 1 class; there must be 2 or more": text("wnids.txt", "n01"),
+        "wnids.txt: cannot be read: not a text": lambda home: (home / "wnids.txt").write_bytes(b"\xff\xfe\x00"),
+        f"{TRAIN}: cannot be read: No such file": without(TRAIN),
+        f"{LACKS}: train/n01/images/n01_2.JPEG": without("train/n01/images/n01_2.JPEG"),
+        f"{UNNAMED}: train/n01/images/x.JPEG": image("train/n01/images/x.JPEG"),
+        f"{TRAIN}: must give 4 whole numbers for n01_0.JPEG": text(TRAIN, "n01_0.JPEG 0 10"),
+        f"{TRAIN}: must give 4 whole numbers for n01_1.JPEG": text(TRAIN, "n01_1.JPEG 0 a 1 1", keep=3),
+        f"{VAL}: has n99, which wnids.txt lacks": text(VAL, "val_0.JPEG n99 0 0 1 1"),
+        f"{LACKS}: val/images/val_7.JPEG, val/images/val_8.JPEG": text(
             VAL, "val_7.JPEG n01 0 0 1 1", "val_8.JPEG n01 0 0 1 1", keep=6
         ),
-        f"{VAL} does not name all images of val/images: val/images/val_1.JPEG, val/images/val_2.JPEG, "
-        "val/images/val_3.JPEG and 2 more": text(VAL, keep=1),
+        f"{UNNAMED}: val/images/val_1.JPEG, val/images/val_2.JPEG, val/images/val_3.JPEG and 2 more": text(VAL, keep=1),
     },
     "food101": {
-        "holds no meta/test.txt; unpack": without("meta/test.txt"),
-        "holds no images;": without("images"),
-        "meta/train.txt names classes that meta/classes.txt lacks: pho": text("meta/classes.txt", "apple_pie", "gyoza"),
-        "meta/train.txt names images that are not there: images/pho/101.jpg": without("images/pho/101.jpg"),
-        "meta/test.txt names images that are not there: images/pho/7.jpg": without("images/pho/7.jpg"),
-        "meta/test.txt names images that meta/train.txt names too: images/pho/100.jpg": text(
-            "meta/test.txt", "pho/100", keep=6
-        ),
-        "meta/test.txt has lines that are not of the form <class>/<id>: pho7": text("meta/test.txt", "pho7", keep=2),
-        "meta/train.txt and meta/test.txt does not name all images of images: images/pho/9.jpg": image(
-            "images/pho/9.jpg"
-        ),
+        "no meta/test.txt in HOME; unpack": without("meta/test.txt"),
+        "no images in HOME;": without("images"),
+        "meta/train.txt: has pho, which classes.txt lacks": text("meta/classes.txt", "apple_pie", "gyoza"),
+        f"{LACKS}: images/pho/101.jpg": without("images/pho/101.jpg"),
+        f"{LACKS}: images/pho/7.jpg": without("images/pho/7.jpg"),
+        f"{TWICE}: images/pho/100.jpg": text("meta/test.txt", "pho/100", keep=6),
+        "meta/test.txt: has lines that are not of the form <class>/<id>: pho7": text("meta/test.txt", "pho7", keep=2),
+        f"{UNNAMED}: images/pho/9.jpg": image("images/pho/9.jpg"),
     },
     "flowers102": {
-        "holds no setid.mat;": without("setid.mat"),
-        "holds no jpg;": without("jpg"),
-        "setid.mat cannot be read: ": lambda home: (home / "setid.mat").write_bytes(b"none" * 40),
-        "setid.mat has no variable tstid": mat("setid.mat", trnid=(1,), valid=(2,)),
-        "setid.mat has nothing in its variable valid": mat("setid.mat", **{**IDS, "valid": ()}),
-        "setid.mat numbers images from 0 to 5; imagelabels.mat has labels of 10": mat(
+        "no setid.mat in HOME;": without("setid.mat"),
+        "no jpg in HOME;": without("jpg"),
+        "setid.mat: cannot be read as a MATLAB file: ": lambda home: (home / "setid.mat").write_bytes(b"none" * 40),
+        "setid.mat: has no variable tstid": mat("setid.mat", trnid=(1,), valid=(2,)),
+        "setid.mat: has nothing in its variable valid": mat("setid.mat", **{**IDS, "valid": ()}),
+        "setid.mat: numbers images from 0 to 5; imagelabels.mat has labels of 10": mat(
             "setid.mat", **{**IDS, "valid": (0,)}
         ),
-        "setid.mat numbers images from 1 to 11;": mat("setid.mat", **{**IDS, "tstid": (11,)}),
-        "setid.mat names images twice: 2": mat("setid.mat", **{**IDS, "tstid": (4, 2)}),
-        "imagelabels.mat has labels that are not from 1 to 102": mat("imagelabels.mat", labels=(*FLOWERS[1:], 103)),
-        "setid.mat names images that are not there: jpg/image_00004.jpg": without("jpg/image_00004.jpg"),
+        "setid.mat: numbers images from 1 to 11;": mat("setid.mat", **{**IDS, "tstid": (11,)}),
+        f"{TWICE}: jpg/image_00002.jpg": mat("setid.mat", **{**IDS, "tstid": (4, 2)}),
+        "imagelabels.mat: jpg/image_00010.jpg: class is not from 1 to 102": mat(
+            "imagelabels.mat", labels=(*FLOWERS[1:], 103)
+        ),
+        f"{LACKS}: jpg/image_00004.jpg": without("jpg/image_00004.jpg"),
     },
     "pets": {
-        "holds no annotations/test.txt;": without("annotations/test.txt"),
-        "annotations/test.txt names images that annotations/trainval.txt names too: images/Bengal_1.jpg": text(
-            "annotations/test.txt", "Bengal_1 3 1 2", keep=6
-        ),
-        "annotations/test.txt gives class 3 to Sphynx_1, but Bengal has it": text(
+        "no annotations/test.txt in HOME;": without("annotations/test.txt"),
+        f"{TWICE}: images/Bengal_1.jpg": text("annotations/test.txt", "Bengal_1 3 1 2", keep=6),
+        "annotations/test.txt: Sphynx_1: class 3 is Bengal elsewhere": text(
             "annotations/test.txt", "Sphynx_1 3 1 2", keep=6
         ),
-        "annotations/trainval.txt names Bengal more than once": text("annotations/test.txt", "Bengal_7 9 1 1", keep=6),
-        "annotations/test.txt has no whole numbers where they must be: cat": text("annotations/test.txt", "x_1 cat"),
-        "annotations/trainval.txt names images that are not there: images/Bengal_2.jpg": without("images/Bengal_2.jpg"),
-        "annotations/xmls/Bengal_1.xml cannot be read: ": text("annotations/xmls/Bengal_1.xml", "<annotation>"),
-        "annotations/xmls/Bengal_1.xml has no whole numbers where they must be: 1 x": text(
+        "annotations/trainval.txt: has several classes called Bengal": text(
+            "annotations/test.txt", "Bengal_7 9 1 1", keep=6
+        ),
+        "annotations/test.txt: must give 1 whole number for x_1": text("annotations/test.txt", "x_1 cat"),
+        f"{LACKS}: images/Bengal_2.jpg": without("images/Bengal_2.jpg"),
+        "annotations/xmls/Bengal_1.xml: cannot be read as an annotation: ": text(
+            "annotations/xmls/Bengal_1.xml", "<annotation>"
+        ),
+        "annotations/xmls/Bengal_1.xml: must give 4 numbers for bndbox": text(
             "annotations/xmls/Bengal_1.xml",
             "<annotation><object><bndbox><xmin>1</xmin><ymin>x</ymin></bndbox></object></annotation>",
         ),
     },
     "uecfood100": {
-        "holds no category.txt;": without("category.txt"),
-        "category.txt gives no name to 17": text("category.txt", "id name", "1 rice", "17"),
-        "2/bb_info.txt cannot be read: No such file": without("2/bb_info.txt"),
-        "2/bb_info.txt has a line of fewer than 5 words: 4 1 2 3": text("2/bb_info.txt", "4 1 2 3", keep=1),
-        "2/bb_info.txt has no whole numbers where they must be: 0 0 20 b": text("2/bb_info.txt", "4 0 0 20 b", keep=1),
-        "17/bb_info.txt names images that are not there: 17/105.jpg": without("17/105.jpg"),
+        "no category.txt in HOME;": without("category.txt"),
+        "category.txt: nothing follows 17": text("category.txt", "id name", "1 rice", "17"),
+        "2/bb_info.txt: cannot be read: No such file": without("2/bb_info.txt"),
+        "2/bb_info.txt: must give 4 whole numbers for 4": text("2/bb_info.txt", "4 1 2 3", keep=1),
+        "2/bb_info.txt: must give 4 whole numbers for 4, 8": text(
+            "2/bb_info.txt", "4 0 0 20 b", "8 0 0 20 1.5", keep=1
+        ),
+        f"{LACKS}: 17/105.jpg": without("17/105.jpg"),
     },
     "adience": {
-        "holds no fold_3_data.txt;": without("fold_3_data.txt"),
-        "holds no aligned;": without("aligned"),
-        "fold_2_data.txt has no column age, gender": text("fold_2_data.txt", "user_id\toriginal_image\tface_id"),
-        "fold_2_data.txt has lines without all columns: a\tb": text("fold_2_data.txt", "a\tb", keep=2),
-        "fold_0_data.txt names images that are not there: aligned/01@N01/landmark_aligned_face.3.3_o.jpg": without(
+        "no fold_3_data.txt in HOME;": without("fold_3_data.txt"),
+        "no aligned in HOME;": without("aligned"),
+        "fold_2_data.txt: has no column age, gender": text("fold_2_data.txt", "user_id\toriginal_image\tface_id"),
+        "fold_2_data.txt: has lines without all columns: a\tb": text("fold_2_data.txt", "a\tb", keep=2),
+        f"{LACKS}: aligned/01@N01/landmark_aligned_face.3.3_o.jpg": without(
             "aligned/01@N01/landmark_aligned_face.3.3_o.jpg"
         ),
-        "fold_4_data.txt names images that are not there: aligned/41@N01/landmark_aligned_face.3.3_o.jpg": without(
+        f"{LACKS}: aligned/41@N01/landmark_aligned_face.3.3_o.jpg": without(
             "aligned/41@N01/landmark_aligned_face.3.3_o.jpg"
         ),
     },
@@ -290,8 +337,8 @@ def test_mistakes_are_one_line(name: str, told: str, own_folder: Path) -> None:
         data.fingerprint()
         _ = data.classes
     message = str(caught.value)
-    assert message.startswith(f"data={name}: {home}")
-    assert told in message
+    assert message.startswith(f"data={name}: no " if "HOME" in told else f"data={name}: {home}")
+    assert told.replace("HOME", str(home)) in message
     assert "\n" not in message
 
 

@@ -188,31 +188,31 @@ def test_draws_belong_to_places() -> None:
     assert not np.isin(draws_at(8, 0, 50), whole).any()
 
 
-def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note the paths that are decoded in this process."""
-    paths: list[str] = []
+def count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Note the files that are decoded in this process."""
+    files: list[bytes] = []
 
-    def noting(path: str, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
-        paths.append(path)
-        return decode(path, form, crop)
+    def noting(content: bytes, form: Form, crop: tuple[int, ...] | None = None) -> Stored:
+        files.append(content)
+        return decode(content, form, crop)
 
     monkeypatch.setattr("attnbench.data.reader.decode", noting)
-    return paths
+    return files
 
 
 @pytest.mark.parametrize(("cache", "decoded"), [("none", [75, 75, 75]), ("ram", [75, 0, 0]), ("disk", [0, 0, 0])])
 def test_caches_decode_nothing_again(
     cache: str, decoded: list[int], pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = count_decodes(monkeypatch)
+    files = count_decodes(monkeypatch)
     made = pipeline(f"data.cache={cache}", "data.batch_size=25")
-    before = len(paths)
+    before = len(files)
     assert before == (75 if cache == "disk" else 0)
     for number, expected in enumerate(decoded):
-        start = len(paths)
+        start = len(files)
         list(made.epoch(number))
-        assert len(paths) - start == expected
-    assert made.reader.images == len(paths)
+        assert len(files) - start == expected
+    assert made.reader.images == len(files)
     assert isinstance(made.store, {"none": type(None), "ram": MemoryStore, "disk": FileStore}[cache])
 
 
@@ -220,11 +220,11 @@ def test_the_disk_cache_is_found_again_and_goes_with_what_it_was_made_of(
     pipeline: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decodes(*overrides: str) -> int:
-        start = len(paths)
+        start = len(files)
         list(pipeline("data.cache=disk", *overrides).epoch(0))
-        return len(paths) - start
+        return len(files) - start
 
-    paths = count_decodes(monkeypatch)
+    files = count_decodes(monkeypatch)
     assert decodes() == 75
     assert decodes() == decodes("data.image_size=20", "data.train_crop=random") == 0
     assert decodes("data.validation=9") == 0  # what is held out is taken from the same file
@@ -256,11 +256,11 @@ from tests.data.pictures import folder_set
 from attnbench.data.pipeline import Placement
 import torch
 decode, seen = reader.decode, []
-def dying(path, *how):
-    seen.append(path)
+def dying(content, *how):
+    seen.append(content)
     if len(seen) > 40:
         {deed}
-    return decode(path, *how)
+    return decode(content, *how)
 reader.decode = dying
 folder_set(sys.argv[1], "data.cache=disk").pipeline("train", Placement(torch.device("cpu")), 0)
 """

@@ -198,11 +198,13 @@ def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Ca
     assert found["food101"].startswith("yes 9 + 6 3 ")  # a part of the set has its own counts
     assert "food101:" not in found
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").write_text("pho/1\n")
-    assert listed_data(capsys, "--root", "sets")["food101"].startswith("yes – 3 ")
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("no 75,750 + 25,250 – ")
+    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files name: images/pho/1.jpg"
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").unlink()
     found = listed_data(capsys, "--root", "sets")
     assert found["food101"].startswith("no 75,750")
-    assert found["food101:"].startswith(f"{own_folder}/sets/food-101 holds no meta/test.txt; unpack the set again")
+    assert found["food101:"].startswith(f"no meta/test.txt in {own_folder}/sets/food-101; unpack the rest of the set")
 
 
 def test_listing_data_does_not_import_torch() -> None:

@@ -1,0 +1,156 @@
+"""From records to the values of a table's cells: by seed, at the last and at the best validation epoch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attnbench.config.compose import Composer
+from attnbench.config.recompose import recompose
+from attnbench.errors import UserError
+from attnbench.papers.cells import Cell
+from attnbench.papers.records import Record, Records
+from attnbench.papers.spec import Column, PaperTable
+from attnbench.runs.evaluations import RESPONSES
+
+Epoch = Literal["last", "best"]
+EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
+Values = dict[int, float]
+Key = tuple[str, str]
+PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of a cell. values: by epoch and seed. reasons: by epoch, why some or all are missing."""
+
+    cell: Cell
+    records: Mapping[int, Record]
+    values: Mapping[Epoch, Values]
+    reasons: Mapping[Epoch, str]
+
+
+class Collector:
+    """Reads the values of a table's cells out of records.
+
+    identities: of the cells' runs, where they are known.
+    """
+
+    def __init__(
+        self, table: PaperTable, cells: Mapping[Key, Cell], records: Records, composer: Composer,
+        identities: Mapping[Key, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.table, self.cells, self.composer = table, cells, composer
+        names = identities or {}
+        self.records = {
+            key: records.of(cell.config, [names[key]] if key in names else []) if cell.config else {}
+            for key, cell in cells.items()
+        }
+
+    def results(self) -> dict[Key, Result]:
+        """The results of all cells."""
+        return {key: self._result(cell) for key, cell in self.cells.items()}
+
+    def _result(self, cell: Cell) -> Result:
+        records = self.records[cell.row.key, cell.column.key]
+        values: dict[Epoch, Values] = {}
+        reasons: dict[Epoch, str] = {}
+        for epoch in EPOCHS:
+            values[epoch], missing = {}, []
+            for seed, record in records.items():
+                try:
+                    values[epoch][seed] = self._value(cell, epoch, seed, record)
+                except Absent as absent:
+                    missing.append(str(absent))
+            reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
+        return Result(cell, records, values, reasons)
+
+    def _value(self, cell: Cell, epoch: Epoch, seed: int, record: Record) -> float:
+        column = cell.column
+        if column.metric == "error_increase":
+            base = self.cells[cell.row.key, column.relative_to]
+            before, after = (self._error(one, epoch, record) for one in (base, cell))
+            if not before:
+                raise Absent("no error to compare with")
+            return (after - before) / before
+        if column.metric == "accuracy_per_million":
+            return self._per_million(cell, epoch, seed, record)
+        if column.metric == "response":
+            return self._response(cell, epoch, record)
+        return accuracy(self._source(cell, epoch, record), column, epoch)
+
+    def _error(self, cell: Cell, epoch: Epoch, record: Record) -> float:
+        return PERCENT - accuracy(self._source(cell, epoch, record), TOP1, epoch)
+
+    def _per_million(self, cell: Cell, epoch: Epoch, seed: int, record: Record) -> float:
+        """Accuracy, and parameters in millions, of the baseline; for the others what both are above the baseline's."""
+        mine = accuracy(record, TOP1, epoch), record["parameters"] / 1e6
+        if cell.row.key == self.table.baseline:
+            return mine[0] / mine[1]
+        other = self.records[self.table.baseline, cell.column.key].get(seed)
+        if other is None:
+            raise Absent("the baseline was not run with this seed")
+        return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other["parameters"] / 1e6)
+
+    def _response(self, cell: Cell, epoch: Epoch, record: Record) -> float:
+        """A stage's mean absolute response over that of the first stage."""
+        key = " ".join([epoch, *settings_of(self.composer, record, cell.evaluate), RESPONSES])
+        entry = record["evaluations"].get(key)
+        if entry is None:
+            raise Absent("no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated")
+        found = {name.rpartition("/")[2]: value for name, value in entry.items() if name.startswith(RESPONSE)}
+        if cell.column.stage not in found:
+            raise Absent(f"this network has no {cell.column.stage}")
+        return float(found[cell.column.stage] / next(iter(found.values())))
+
+    def _source(self, cell: Cell, epoch: Epoch, record: Record) -> Record:
+        """The record, or what it says of the evaluation that the cell asks for; one checkpoint's in both cases."""
+        settings = settings_of(self.composer, record, cell.evaluate)
+        if not settings:
+            return record
+        entry = record["evaluations"].get(" ".join([epoch, *settings]))
+        if entry is None:
+            raise Absent("no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated")
+        return {key.replace("test/", f"test/{PREFIX[epoch]}"): value for key, value in entry.items()}
+
+
+class Absent(Exception):
+    """A record has no such value; the message says why."""
+
+
+PREFIX = {"last": "", "best": "best/"}
+RESPONSE = "test/response/"
+TOP1 = Column("", "", "top1_accuracy")
+
+
+def accuracy(record: Record, column: Column, epoch: Epoch) -> float:
+    """An accuracy or error in per cent. Raises `Absent`."""
+    name = column.metric.partition("_")[0]
+    value = record.get(f"{column.split}/{PREFIX[epoch]}{name}_accuracy")
+    if value is None:
+        raise Absent("no best validation epoch" if epoch == "best" and not held_out(record) else "not measured")
+    percent = PERCENT * float(value)
+    return PERCENT - percent if column.metric.endswith("error") else percent
+
+
+def held_out(record: Record) -> bool:
+    """Whether a run had images to choose its best epoch by."""
+    return record.get("best_epoch") is not None
+
+
+def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) -> list[str]:
+    """In what a test under overrides differs from a run's own, as `attnbench evaluate` names it. Raises `Absent` if it
+    cannot be tested so.
+    """
+    if not overrides:
+        return []
+    try:
+        _, settings = recompose(composer, record["choices"], record["config"], overrides)
+    except UserError as error:
+        raise Absent(str(error)) from error
+    return [f"{key}={value}" for key, value in sorted(settings.items())]
+
+
+def measured(records: Sequence[Record], key: str) -> float | None:
+    """The mean of something measured; None where nobody measured it."""
+    found: list[Any] = [record[key] for record in records if record.get(key) is not None]
+    return sum(found) / len(found) if found else None

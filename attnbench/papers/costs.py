@@ -1,0 +1,54 @@
+"""A table's cost columns: what we count beside what the paper prints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attnbench.papers.cells import Cell
+from attnbench.papers.spec import COSTS, PaperTable, Row, as_number, unit
+from attnbench.runs.summary import big
+
+FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost of a row's network: ours, None where there is no such network, and as it is printed."""
+
+    ours: int | None
+    printed: str | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether ours, rounded as the printed number is, equals it; None where one is missing."""
+        if self.ours is None or self.printed is None:
+            return None
+        return abs(self.ours - as_number(self.printed)) <= 0.5000001 * unit(self.printed)
+
+
+def costs_of(table: PaperTable, cells: Mapping[tuple[str, str], Cell]) -> dict[str, dict[str, Cost]]:
+    """The costs of every row: of the network of its first column that has one."""
+    first = next(iter(table.columns))
+    return {row.key: _costs(row, cells[row.key, first]) for row in table.rows.values()}
+
+
+def _costs(row: Row, cell: Cell) -> dict[str, Cost]:
+    ours: dict[str, int] = {}
+    if cell.config is not None:
+        from attnbench.build import build_model_on_meta
+        from attnbench.construct import build_data
+        from attnbench.cost import count
+
+        data = build_data(cell.config)
+        found = count(build_model_on_meta(cell.config, data), data.channels, data.image_size)
+        ours = {key: getattr(found, key) for key in COSTS}
+    return {key: Cost(ours.get(key), row.printed.get(key)) for key in COSTS}
+
+
+def shown(number: float | None, like: str | None = None) -> str:
+    """A count, rounded as the printed one is."""
+    if number is None:
+        return "–"
+    if like is None:
+        return big(number).replace(" ", "")
+    letter = like[-1] if like[-1] in FACTORS else ""
+    return f"{number / FACTORS[letter]:.{len(like.rstrip('kMG').partition('.')[2])}f}{letter}"

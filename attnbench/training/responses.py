@@ -1,0 +1,41 @@
+"""How strongly stages respond: the mean absolute value of each one's output, over a test set.
+
+Residual Attention Network (CVPR 2017), figure 4, shows it relative to the first stage's.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.backbones.base import Backbone
+
+NAME = "response"
+
+
+class Probe(nn.Module):
+    """Lets a map (B, C, H, W) pass, and adds up its mean absolute values. It has no parameters and no buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = 0
+        self.total = torch.zeros((), dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same map."""
+        self.images += len(x)
+        self.total = self.total + x.detach().float().abs().mean(dim=(1, 2, 3)).double().sum().cpu()
+        return x
+
+
+def insert_probes(backbone: Backbone) -> dict[str, Probe]:
+    """Put a probe at the end of every stage, behind what an attention inserted there."""
+    probes = {stage: Probe() for stage in backbone.stages}
+    for stage, probe in probes.items():
+        backbone.insert(f"{stage}.out", probe, NAME)
+    return probes
+
+
+def read_probes(probes: dict[str, Probe]) -> dict[str, float]:
+    """Mean absolute responses by the names of an evaluation's entry."""
+    return {
+        f"test/response/{stage}": float(probe.total) / probe.images for stage, probe in probes.items() if probe.images
+    }
