@@ -1,21 +1,22 @@
 """The tables of papers, file by file: each cell composes, and costs what the paper prints or says in a note why not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from attnbench.build import build_model_on_meta
-from attnbench.config import keys
+from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.construct import build_data
 from attnbench.cost import Cost, count
+from attnbench.papers.cells import cells_of
 from attnbench.papers.load import load_profiles, load_table, table_files
 from attnbench.papers.spec import COSTS, PaperTable, Row, as_number, unit
 
 TABLES = sorted(table_files())
-GROUPS = ("backbone", "attention", "data", "recipe")
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
 """In the overrides of networks that take seconds to build."""
 
@@ -73,19 +74,23 @@ def cases(*, printed: bool = False) -> list[object]:
     ]
 
 
-def first_cell(name: str, key: str) -> list[str]:
-    """Overrides of a row in its table's first column."""
+def one_row(name: str, key: str) -> PaperTable:
+    """A table with one of its rows."""
+    return replace(table(name), rows={key: table(name).rows[key]})
+
+
+def first_cell(name: str, key: str) -> RunConfig:
+    """What a row runs in its table's first column, as the table's file has it."""
     column = next(iter(table(name).columns.values()))
-    return [*table(name).overrides, *table(name).rows[key].overrides, *column.overrides]
+    return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
 
 
 BUILT: dict[str, Cost] = {}
 """Costs by all that a network depends on: many rows of several tables are one network."""
 
 
-def cost_of(lines: list[str]) -> Cost:
-    """Cost of the network that overrides give, for its data's images."""
-    config = composer().compose(lines)
+def cost_of(config: RunConfig) -> Cost:
+    """Cost of a network for its data's images."""
     data = build_data(config)
     made_of = [config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size]
     if repr(made_of) not in BUILT:
@@ -148,24 +153,13 @@ def test_costs_that_differ_are_explained() -> None:
         assert table(name).rows[key].note
 
 
-def quick(name: str, key: str) -> list[str]:
-    """A row's overrides under the quick profile, from the rules: later ones replace, unknown ones of groups go."""
-    profile = load_profiles(table(name))["quick"]
-    before = dict(line.split("=", 1) for line in first_cell(name, key))
-    sibling = profile.siblings.get(before.get("backbone", "resnet20"), ())
-    given = dict(line.split("=", 1) for line in (*sibling, *profile.overrides))
-    merged = {**before, **given}
-    chosen = {group: merged.pop(group) for group in GROUPS if group in merged}
-    choices = [f"{group}={choice}" for group, choice in chosen.items()]
-    known = keys.flatten(composer().compose(choices).values)
-    return choices + [f"{key}={value}" for key, value in merged.items() if key in known or key in given]
-
-
 @pytest.mark.parametrize(("name", "key"), cases())
 def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
-    lines = quick(name, key)
-    assert composer().compose(lines)["data"]["validation"] > 0
-    assert 0 < cost_of(lines).parameters < 4e6
+    cells = cells_of(one_row(name, key), load_profiles(table(name))["quick"], (), composer())
+    for cell in cells.values():
+        assert cell.config is not None
+        assert cell.config["data"]["validation"] > 0
+        assert 0 < cost_of(cell.config).parameters < 4e6
 
 
 @pytest.mark.parametrize("name", TABLES)
