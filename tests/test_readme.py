@@ -12,6 +12,7 @@ import pytest
 from attnbench.cli import main
 from attnbench.config.compose import compose
 from attnbench.config.expand import expand
+from attnbench.papers.load import load_table, table_files
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,17 @@ def test_commands_compose(verb: str, words: str) -> None:
         assert expand([word for word in overrides if word != "-m"]).configs
     else:
         assert compose(overrides).choices
+
+
+def test_every_table_of_papers_is_told_of() -> None:
+    assert re.findall(r"^\| `([\w/]+)` \| (?:none|\d)", TEXT, re.MULTILINE) == sorted(table_files())
+
+
+@pytest.mark.parametrize(
+    "words", re.findall(r"^    attnbench (?:reproduce|table) (\w+/.*?)\s*(?:#.*)?$", TEXT, re.MULTILINE)
+)
+def test_tables_are_there(words: str) -> None:
+    assert load_table(words.split(maxsplit=1)[0])
 
 
 def test_a_mistake_is_answered_as_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from attnbench.build import build_model
 from attnbench.cli import main
 from attnbench.config.check import RunConfig
 from attnbench.config.compose import compose
+from attnbench.config.folders import choices, search_path
 from attnbench.errors import UserError
 from attnbench.model import Classifier
 from attnbench.runs.folder import Job, RunFolder
@@ -58,6 +59,37 @@ WRITTEN: dict[str, Callable[[Classifier], Any]] = {
     "parallel": lambda net: {f"module.{name}": value for name, value in net.backbone.state_dict().items()},
     "compiled": lambda net: {f"module._orig_mod.{name}": value for name, value in net.state_dict().items()},
 }
+
+
+SMALL = (
+    "backbone=resnet20 backbone.width=4", "backbone=preact_resnet20 backbone.width=4", "backbone=wrn10_1",
+    "backbone=resnext11_2x4d backbone.width=8", "backbone=densenet_bc22_8",
+    "backbone=wide_resnet18_1.5 backbone.width=8", "backbone=densenet121 backbone.growth=4",
+    "backbone=mobilenet_v1 backbone.alpha=0.1", "backbone=squeezenet1_1 backbone.width=16",
+    "backbone=vgg16 backbone.width=4", "backbone=vgg16_bn backbone.width=4",
+    "backbone=inception_resnet backbone.width=8", "backbone=cluttered_mnist_cnn backbone.width=4 data.canvas=40",
+)  # fmt: skip
+"""Every backbone of ours, small."""
+
+
+@pytest.mark.parametrize("words", SMALL)
+def test_every_backbone_of_ours_takes_a_file(words: str) -> None:
+    torch.manual_seed(1)
+    overrides = [*words.split(), "data=cluttered_digits"]
+    net = build_model(compose(overrides))
+    torch.save(net.backbone.state_dict(), "weights.pt")
+    config = compose([*overrides, "backbone.weights=weights.pt", "attention=none"])
+    other = build_model(config)
+    assert not same(net.state_dict(), other.state_dict())
+    assert weights.load(config, other.backbone) == []
+    assert same(net.state_dict(), other.state_dict())
+
+
+def test_small_ones_are_all() -> None:
+    """Choices of libraries aside, every file of the group is a choice above, or a depth of one of them."""
+    families = {choice.rstrip("0123456789") for choice in choices("backbone", search_path())}
+    named = {compose([words.split()[0]]).choices["backbone"].rstrip("0123456789") for words in SMALL}
+    assert families - named == {"timm", "torchvision"}
 
 
 @pytest.mark.parametrize("written", WRITTEN)

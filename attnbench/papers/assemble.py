@@ -1,20 +1,28 @@
 """From results to a sheet: what stands in each cell of a paper's table, and what is said below it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from attnbench.papers import plots
 from attnbench.papers.collect import EPOCHS, Epoch, Key, Result, measured
 from attnbench.papers.costs import Cost
 from attnbench.papers.costs import shown as shown_cost
+from attnbench.papers.entries import (
+    NOTHING,
+    TITLES,
+    Notes,
+    difference_cell,
+    heading_of,
+    summary_cell,
+    told_of,
+    with_best,
+)
 from attnbench.papers.sheet import Cell, Heading, Line, Sheet, Verdict
-from attnbench.papers.spec import COSTS, Column, PaperTable, Profile, Row
-from attnbench.papers.statistics import Difference, Summary, compare, summarise
+from attnbench.papers.spec import COSTS, PaperTable, Profile, Row
+from attnbench.papers.statistics import compare, summarise
 from attnbench.papers.verdicts import combined, describe, judge
 from attnbench.runs.summary import duration
 
-NOTHING = "–"
-TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
 COST_TITLES = {"parameters": "parameters", "multiply_adds": "multiply-adds"}
 SPEEDS = {
     "images_per_second": ("img/s", 1.0),
@@ -28,21 +36,6 @@ METHOD = (
     "Welch's; [low, high]: its 95 % interval."
 )
 VERDICTS = "A claim is judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
-
-
-@dataclass
-class Notes:
-    """Numbered notes; the same text has the same number."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def mark(self, text: str) -> tuple[int, ...]:
-        """The number of a note, as a cell's marks; none for no text."""
-        if not text:
-            return ()
-        if text not in self.texts:
-            self.texts.append(text)
-        return (self.texts.index(text) + 1,)
 
 
 @dataclass
@@ -116,9 +109,7 @@ class Assembly:
         if what == "printed":
             return self._printed_cell(row, column)
         if what == "difference":
-            other = self.results[self.table.baseline, column].values["last"]
-            same = row.key == self.table.baseline
-            return difference_cell(None if same else compare(result.values["last"], other, method=self.method))
+            return self._difference_cell(row, column)
         epoch: Epoch = "best" if what == "best" else "last"
         values, reason = result.values[epoch], result.reasons[epoch]
         found = summarise(values.values(), method=self.method)
@@ -127,6 +118,12 @@ class Assembly:
             return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=self.notes.mark(told))
         short = f"{len(values)} of {len(result.records)} seeds: {reason}" if reason else ""
         return summary_cell(found, values, self.notes.mark(short))
+
+    def _difference_cell(self, row: Row, column: str) -> Cell:
+        if not (base := self.table.baseline_of(row.key)):
+            return difference_cell(None)
+        mine, other = (self.results[key, column].values["last"] for key in (row.key, base))
+        return difference_cell(compare(mine, other, method=self.method))
 
     def _printed_cell(self, row: Row, name: str) -> Cell:
         text = row.printed.get(name)
@@ -200,67 +197,3 @@ class Assembly:
         yield from self.table.notes
         if self.table.selection and self.printed:
             yield f"The paper's numbers: {self.table.selection}."
-
-
-def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
-    """What has to be said of the records: several versions of the code, parts of data, seeds, dropped settings."""
-    records = [record for result in results.values() for record in result.records.values()]
-    versions = sorted(
-        {
-            str(record["environment"]["git"].get("commit") or record["environment"]["attnbench"])[:7]
-            for record in records
-        }
-    )
-    if len(versions) > 1:
-        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
-    parts = {
-        (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
-    }
-    for data, classes, whole in sorted((part for part in parts if part[2]), key=str):
-        yield f"{data}: {classes} of {whole} classes, so these are no results on the whole set."
-    if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
-        yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
-    if {len(result.records) for result in results.values() if result.records} == {1}:
-        yield "One seed: no spread, no interval and no test."
-
-
-def heading_of(column: Column) -> str:
-    """A column's label with its unit."""
-    units = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
-    return f"{column.label} ({units.get(column.metric, '%')})"
-
-
-def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:
-    """A mean with its deviation."""
-    text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
-    fields = {"mean": found.mean, "std": found.std, "n": found.n, "low": found.low, "high": found.high}
-    seeds = {f"seed{seed}": value for seed, value in values.items()}
-    return Cell(text, found.mean, {**fields, **seeds}, marks)
-
-
-def difference_cell(found: Difference | None) -> Cell:
-    """A difference with its interval."""
-    if found is None:
-        return Cell(NOTHING)
-    text = f"{found.mean:+.2f}"
-    if found.low is not None and found.high is not None:
-        text += f" [{found.low:+.2f}, {found.high:+.2f}]"
-    fields = {"mean": found.mean, "low": found.low, "high": found.high, "p": found.p, "paired": str(found.paired)}
-    return Cell(text, found.mean, fields)
-
-
-def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
-    """Lines with the best mean of each column of results marked, if there are several."""
-    best: dict[int, float] = {}
-    for place, heading in enumerate(headings):
-        name, _, what = heading.key.partition(".")
-        means = [line.cells[place].sort for line in lines if line.cells[place].sort is not None]
-        if name in columns and what in TITLES and len(means) > 1:
-            choose = min if columns[name].better == "lower" else max
-            best[place] = choose(mean for mean in means if mean is not None)
-    for line in lines:
-        cells = [
-            Cell(cell.text, cell.sort, cell.fields, cell.marks, best=place in best and cell.sort == best[place])
-            for place, cell in enumerate(line.cells)
-        ]
-        yield Line(line.key, tuple(cells), line.section)

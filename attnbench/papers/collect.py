@@ -84,9 +84,10 @@ class Collector:
     def _per_million(self, cell: Cell, epoch: Epoch, seed: int, record: Record) -> float:
         """Accuracy, and parameters in millions, of the baseline; for the others what both are above the baseline's."""
         mine = accuracy(record, TOP1, epoch), record["parameters"] / 1e6
-        if cell.row.key == self.table.baseline:
+        base = self.table.baseline_of(cell.row.key)
+        if not base:
             return mine[0] / mine[1]
-        other = self.records[self.table.baseline, cell.column.key].get(seed)
+        other = self.records[base, cell.column.key].get(seed)
         if other is None:
             raise Absent("the baseline was not run with this seed")
         return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other["parameters"] / 1e6)

@@ -9,7 +9,7 @@ import yaml
 
 from attnbench.config.folders import describe, nearest, search_path
 from attnbench.errors import UserError
-from attnbench.papers.spec import COSTS, METRICS, Claim, Column, PaperTable, Profile, Row, as_number
+from attnbench.papers.spec import BY_SECTION, COSTS, METRICS, Claim, Column, PaperTable, Profile, Row, as_number
 
 FOLDER = "paper"
 
@@ -105,7 +105,7 @@ def _table(name: str, content: dict[str, Any]) -> PaperTable:
     made = take(
         PaperTable, "the table", {**content, **lists}, name, columns=columns, rows=rows, claims=claims, profiles=own
     )
-    if made.baseline and made.baseline not in rows:
+    if made.baseline and made.baseline not in {*rows, BY_SECTION}:
         raise Wrong(f"baseline: {made.baseline}: no such row")
     for column in columns.values():
         if column.relative_to and column.relative_to not in columns:

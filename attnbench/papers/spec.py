@@ -6,7 +6,7 @@
     overrides: [backbone=resnet50, data=cifar100, recipe=bam_cifar]     # of every cell
     columns:                       # what is trained or tested in each; without `overrides`, columns share their runs
       error: {label: CIFAR-100, metric: top1_error}
-    baseline: plain                # the row that differences are taken to
+    baseline: plain                # the row that differences are taken to; `section`: the first row of each section
     rows:
       plain: {label: ResNet-50, overrides: [attention=none], error: "21.49", parameters: 23.71M}
       bam: {label: + BAM, overrides: [attention=bam], error: "20.00", parameters: 24.07M, multiply_adds: 1.25G}
@@ -37,6 +37,7 @@ METRICS = {
 }
 """What a column may hold, in per cent but for the last two, and whether a higher or a lower value is better."""
 COSTS = ("parameters", "multiply_adds")
+BY_SECTION = "section"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,13 @@ class PaperTable:
     x_label: str = ""
     selection: str = ""
     not_runnable: str = ""
+
+    def baseline_of(self, row: str) -> str:
+        """The row that differences of a row are taken to; empty if there is none, or if it is the row itself."""
+        found = self.baseline
+        if found == BY_SECTION:
+            found = next(key for key, other in self.rows.items() if other.section == self.rows[row].section)
+        return "" if found == row else found
 
 
 def as_number(text: str) -> float:

@@ -77,3 +77,13 @@ def test_a_mistake_in_the_profiles_is_told() -> None:
 def test_printed_numbers_tell_their_precision(text: str, number: float, last: float) -> None:
     assert as_number(text) == pytest.approx(number)
     assert unit(text) == pytest.approx(last)
+
+
+def test_each_section_may_have_its_baseline() -> None:
+    text = TABLE.replace("baseline: plain", "baseline: section").replace(
+        "{label: plain,", "{label: plain, section: one,"
+    )
+    table = load_table("lab/tiny", str(write_table(text.replace("{label: SE,", "{label: SE, section: one,"))))
+    assert [table.baseline_of(row) for row in table.rows] == ["", "plain", ""]
+    whole = load_table("lab/tiny", str(write_table()))
+    assert [whole.baseline_of(row) for row in whole.rows] == ["", "plain", "plain"]

@@ -1,0 +1,91 @@
+"""What stands in a cell: a mean, a difference, and which of a column is the best; and what is said of the runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from attnbench.papers.collect import Epoch, Key, Result
+from attnbench.papers.sheet import Cell, Heading, Line
+from attnbench.papers.spec import Column
+from attnbench.papers.statistics import Difference, Summary
+
+NOTHING = "–"
+TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
+
+
+@dataclass
+class Notes:
+    """Numbered notes; the same text has the same number."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, text: str) -> tuple[int, ...]:
+        """The number of a note, as a cell's marks; none for no text."""
+        if not text:
+            return ()
+        if text not in self.texts:
+            self.texts.append(text)
+        return (self.texts.index(text) + 1,)
+
+
+def heading_of(column: Column) -> str:
+    """A column's label with its unit."""
+    units = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
+    return f"{column.label} ({units.get(column.metric, '%')})"
+
+
+def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:
+    """A mean with its deviation."""
+    text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
+    fields = {"mean": found.mean, "std": found.std, "n": found.n, "low": found.low, "high": found.high}
+    seeds = {f"seed{seed}": value for seed, value in values.items()}
+    return Cell(text, found.mean, {**fields, **seeds}, marks)
+
+
+def difference_cell(found: Difference | None) -> Cell:
+    """A difference with its interval."""
+    if found is None:
+        return Cell(NOTHING)
+    text = f"{found.mean:+.2f}"
+    if found.low is not None and found.high is not None:
+        text += f" [{found.low:+.2f}, {found.high:+.2f}]"
+    fields = {"mean": found.mean, "low": found.low, "high": found.high, "p": found.p, "paired": str(found.paired)}
+    return Cell(text, found.mean, fields)
+
+
+def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
+    """Lines with the best mean of each column of results marked, if there are several."""
+    best: dict[int, float] = {}
+    for place, heading in enumerate(headings):
+        name, _, what = heading.key.partition(".")
+        means = [line.cells[place].sort for line in lines if line.cells[place].sort is not None]
+        if name in columns and what in TITLES and len(means) > 1:
+            choose = min if columns[name].better == "lower" else max
+            best[place] = choose(mean for mean in means if mean is not None)
+    for line in lines:
+        cells = [
+            Cell(cell.text, cell.sort, cell.fields, cell.marks, best=place in best and cell.sort == best[place])
+            for place, cell in enumerate(line.cells)
+        ]
+        yield Line(line.key, tuple(cells), line.section)
+
+
+def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
+    """What has to be said of the records: several versions of the code, parts of data, seeds, dropped settings."""
+    records = [record for result in results.values() for record in result.records.values()]
+    versions = sorted(
+        {
+            str(record["environment"]["git"].get("commit") or record["environment"]["attnbench"])[:7]
+            for record in records
+        }
+    )
+    if len(versions) > 1:
+        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+    parts = {
+        (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
+    }
+    for data, classes, whole in sorted((part for part in parts if part[2]), key=str):
+        yield f"{data}: {classes} of {whole} classes, so these are no results on the whole set."
+    if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
+        yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
+    if {len(result.records) for result in results.values() if result.records} == {1}:
+        yield "One seed: no spread, no interval and no test."

@@ -1,0 +1,59 @@
+"""Brings README's table of tables up to date: printed costs that ours match, results that are kept, claims that hold.
+
+    python scripts/tables_in_readme.py          # counts every network of every table: minutes
+
+Results are those kept in `outputs/reproduced`; run `attnbench reproduce` before.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from attnbench.papers.campaign import Campaign
+from attnbench.papers.load import load_profiles, load_table, table_files
+from attnbench.runs.files import write_atomically
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
+HEAD = "| table | printed costs that ours match | kept results | claims there |\n|---|---|---|---|\n"
+
+
+def costs(campaign: Campaign) -> str:
+    """How many printed costs are ours to the last digit, and how many are off by one of it."""
+    pairs = [cost for row in campaign.costs.values() for cost in row.values() if cost.agrees is not None]
+    if not pairs:
+        return "none printed"
+    equal, close = sum(bool(cost.agrees) for cost in pairs), sum(cost.close and not cost.agrees for cost in pairs)
+    return f"{equal} of {len(pairs)}" + (f", {close} off by one digit" if close else "")
+
+
+def kept(name: str) -> Iterator[tuple[str, str]]:
+    """Each profile whose results are kept, with seeds, and what became of the claims."""
+    for profile in load_profiles(load_table(name)):
+        campaign = Campaign.open(name, profile)
+        if not (campaign.folder / "records.jsonl").is_file():
+            continue
+        results = campaign.results()
+        seeds = Counter(len(result.values["last"]) for result in results.values() if result.values["last"])
+        outcomes = Counter(verdict.outcome for verdict in campaign.sheet(results).verdicts)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        yield f"[{profile}]({campaign.folder.as_posix()}/table.md), {max(seeds)} seeds", told
+
+
+def lines() -> Iterator[str]:
+    """A line a table."""
+    for name in sorted(table_files()):
+        found = list(kept(name))
+        results, claims = "; ".join(one for one, _ in found), "; ".join(one for _, one in found)
+        yield f"| `{name}` | {costs(Campaign.open(name, 'paper'))} | {results or '–'} | {claims or '–'} |\n"
+
+
+def main() -> None:
+    """Replace what stands between the marks."""
+    before, rest = README.read_text(encoding="utf-8").split(START)
+    _, after = rest.split(END)
+    write_atomically(README, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
