@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,11 +175,18 @@ def test_without_runs_a_table_shows_costs_beside_the_papers(say: Say) -> None:
     assert "lost" in lost
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with two seeds of two attentions at one and two epochs."""
+    output = tmp_path_factory.mktemp("trained")
+    swept = ("attention=none,se", "attention.reduction=2", "recipe.epochs=1,2", "seed=0,1", f"output={output}")
+    assert main(["train", "-m", *TINY, *swept]) == 0
+    return output
+
+
 @pytest.fixture
-def swept(say: Say, capsys: pytest.CaptureFixture[str]) -> Say:
-    assert (
-        main(["train", "-m", *TINY, "attention=none,se", "attention.reduction=2", "recipe.epochs=1,2", "seed=0,1"]) == 0
-    )
+def swept(say: Say, trained: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    shutil.copytree(trained, "outputs")
     capsys.readouterr()
     return say
 
