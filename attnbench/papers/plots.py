@@ -33,7 +33,12 @@ def of(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plot]:
         if len({result.records[min(result.records)]["multiply_adds"] for result in found.values()}) > 1:
             yield against_cost(table, column, found, label)
         if curves := learning_curves(table, found):
-            yield Plot(f"{column.label}: learning", "epoch", "accuracy (%), validation or training", curves)
+            yield Plot(
+                f"{column.label}: learning, ± standard deviation",
+                "epoch",
+                "accuracy (%), validation or training",
+                curves,
+            )
 
 
 def over_rows(table: PaperTable, column: Column, found: Mapping[str, Result], label: str) -> Plot:
@@ -56,7 +61,7 @@ def against_cost(table: PaperTable, column: Column, found: Mapping[str, Result],
 
 
 def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> tuple[Curve, ...]:
-    """The mean over seeds after each epoch, with its interval."""
+    """The mean over seeds after each epoch, within the standard deviation on either side."""
     made = []
     for row, result in found.items():
         by_epoch: dict[float, list[float]] = {}
@@ -65,7 +70,13 @@ def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> tuple[Cur
                 by_epoch.setdefault(epoch, []).append(100 * accuracy)
         if len(by_epoch) > 1:
             summaries = [summary for values in by_epoch.values() if (summary := summarise(values))]
-            made.append(curve(table.rows[row].label, list(by_epoch), summaries))
+            bands = [
+                tuple(max(0.0, min(100.0, one.mean + sign * one.std)) for one in summaries if one.std is not None)
+                for sign in (-1, 1)
+            ]
+            means = tuple(one.mean for one in summaries)
+            low, high = bands if len(bands[0]) == len(means) else ((), ())
+            made.append(Curve(table.rows[row].label, tuple(by_epoch), means, low, high))
     return tuple(made[:MOST_CURVES])
 
 
