@@ -29,6 +29,7 @@ SPEEDS = {
     "milliseconds_per_step": ("ms/step", 1.0),
     "peak_memory_bytes": ("MiB", 1 / 2**20),
     "wall_seconds": ("time", 1.0),
+    "energy_joules": ("kJ", 1e-3),
 }
 CLOSE = "within one of the last printed digit, as of a sum of rounded numbers"
 METHOD = (
@@ -89,8 +90,10 @@ class Assembly:
                 yield Heading(f"{key}.ours", "ours", title)
             if self.printed and any(costs[key].printed for costs in self.costs.values()):
                 yield Heading(f"{key}.printed", "paper", title)
+        records = [record for result in self.results.values() for record in result.records.values()]
         for key, (title, _) in SPEEDS.items() if self.ran else ():
-            yield Heading(key, title, "measured")
+            if key != "energy_joules" or measured(records, key) is not None:  # few devices report it
+                yield Heading(key, title, "measured")
 
     def _line(self, row: Row, headings: Sequence[Heading]) -> Line:
         cells = [self._cell(row, heading.key) for heading in headings]

@@ -25,6 +25,7 @@ from attnbench.runs.lock import Lock
 from attnbench.runs.record import Recorder, training_summary
 from attnbench.training import assembly, distributed
 from attnbench.training.callbacks import EpochLog, checkpoints
+from attnbench.training.energy import EnergyMeter, ReadsEnergy, counters_of
 from attnbench.training.hardware import resolve, set_up
 from attnbench.training.loggers import log_result
 from attnbench.training.memory import peak_memory_bytes
@@ -64,6 +65,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     blueprint = build_model_on_meta(job.config, data)
     hardware = resolve(options, blueprint, recorder.resolved if recorder else (run.record() or {}).get("resolved"))
     set_up(hardware)
+    meter = EnergyMeter(counters_of(hardware.device_type))
     net = assembly.make_net(job, data, hardware, options.compile)
     pipelines = assembly.make_pipelines(data, hardware, job.seed)
     validated = "validation" in pipelines
@@ -77,7 +79,12 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
         run.write_rows(rows)
         recorder.write("running", resolved=hardware.as_dict(), **describe(blueprint, data, pipelines))
     loggers = assembly.make_loggers(job, run, rows[-1]["images"] if rows else 0)
-    callbacks = [*assembly.make_callbacks(job), EpochLog(run, lock, rows), *checkpoints(run, validated)]
+    callbacks = [
+        *assembly.make_callbacks(job),
+        EpochLog(run, lock, rows),
+        *checkpoints(run, validated),
+        ReadsEnergy(meter),
+    ]
     if options.progress and console is not None:
         callbacks.append(ProgressBar(console))
     trainer = assembly.make_trainer(hardware, recipe.epochs, validated, loggers, callbacks, run)
@@ -85,6 +92,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     with closing(data), interrupts_raised(trainer):
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         result = training_summary(rows) | {"peak_memory_bytes": peak_memory_bytes(hardware.device_type)}
+        result["energy_joules"] = meter.joules() if checkpoint is None else None  # an earlier part was not counted
         result |= test(trainer, module, run, result)
     if recorder is None:
         return {}
