@@ -37,7 +37,8 @@ def kept(name: str) -> Iterator[tuple[str, str]]:
         seeds = Counter(len(result.values["last"]) for result in results.values() if result.values["last"])
         outcomes = Counter(verdict.outcome for verdict in campaign.sheet(results).verdicts)
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        yield f"[{profile}]({campaign.folder.as_posix()}/table.md), {max(seeds)} seeds", told
+        count = " to ".join(str(number) for number in sorted({min(seeds), max(seeds)}))
+        yield f"[{profile}]({campaign.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}", told
 
 
 def lines() -> Iterator[str]:
