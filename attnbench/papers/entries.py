@@ -10,6 +10,7 @@ from attnbench.papers.statistics import Difference, Summary
 
 NOTHING = "–"
 TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
+UNITS = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
 
 
 @dataclass
@@ -29,8 +30,12 @@ class Notes:
 
 def heading_of(column: Column) -> str:
     """A column's label with its unit."""
-    units = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
-    return f"{column.label} ({units.get(column.metric, '%')})"
+    return f"{column.label} ({unit_of(column.metric)})"
+
+
+def unit_of(metric: str) -> str:
+    """What a metric is measured in."""
+    return UNITS.get(metric, "%")
 
 
 def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:

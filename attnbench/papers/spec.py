@@ -35,7 +35,7 @@ METRICS = {
     "accuracy_per_million": "higher",  # top-1 accuracy over the baseline's, a million additional parameters
     "response": "higher",  # mean absolute response of a stage's output over that of the first stage
 }
-"""What a column may hold, in per cent but for the last two, and whether a higher or a lower value is better."""
+"""What a column may hold, in per cent but for the last three, and whether a higher or a lower value is better."""
 COSTS = ("parameters", "multiply_adds")
 BY_SECTION = "section"
 
