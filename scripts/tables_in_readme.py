@@ -61,7 +61,7 @@ def lines() -> Iterator[str]:
     """A line a table."""
     for name in sorted(table_files()):
         found = list(kept(name))
-        nothing = "–" if any(not row.not_runnable for row in load_table(name).rows.values()) else "cannot be run"
+        nothing = "cannot be run" if load_table(name).not_runnable else "–"
         told = [costs(Campaign.open(name, "paper")), *("; ".join(column) for column in zip(*found, strict=True))]
         yield f"| `{name}` | {' | '.join(told if found else [*told, nothing, '–', '–'])} |\n"
 
