@@ -326,7 +326,10 @@ def test_a_run_is_evaluated_without_the_file(tiny: Tiny, capsys: pytest.CaptureF
         (("backbone.weights=nowhere.pt",), "backbone.weights=nowhere.pt: no such file\n"),
         (("backbone.weights=default",), "backbone.weights=default: there are none"),
         (("backbone=torchvision/resnet18", "backbone.weights=nowhere.pt"), "nowhere.pt: no such file\n"),
-        (("attention=bam", "attention.reduction=2", "backbone.weights=."), "=.: is a folder; name a file of weights in it\n"),
+        (
+            ("attention=bam", "attention.reduction=2", "backbone.weights=."),
+            "=.: is a folder; name a file of weights in it\n",
+        ),
     ],
 )
 def test_missing_weights_are_one_line_and_status_2(

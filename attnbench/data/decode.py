@@ -159,10 +159,10 @@ def _require_whole(content: bytes) -> None:
     """Raise `BadImage` for what Pillow would decode with a black or grey part in it, in silence."""
     if content.startswith(PNG):
         _require_checksums(content)
+    jpeg_with_zeros = content.startswith(b"\xff\xd8") and content.endswith(bytes(64))
     # an image that was cut short has no end after its last scan; some cameras add zeros after the end
-    elif content.startswith(b"\xff\xd8") and content.endswith(bytes(64)):
-        if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-            raise BadImage("truncated: zeros take the place of its end")
+    if jpeg_with_zeros and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        raise BadImage("truncated: zeros take the place of its end")
 
 
 def _require_checksums(content: bytes) -> None:
