@@ -6,7 +6,6 @@ must be there in its shape, but for a classifier of other classes, which is left
 """
 
 import hashlib
-import pickle
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from attnbench.build import weights_of
 from attnbench.config.check import RunConfig
 from attnbench.errors import UserError
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which checkpoints hold a state dict."""
 WRAPPED = ("module.", "_orig_mod.")
 """Prefixes of data parallelism and of compiled modules."""
@@ -78,13 +77,15 @@ def read(source: str, backbone: Backbone) -> dict[str, Tensor]:
 
 
 def _file(path: Path, source: str) -> Any:
+    if path.is_dir():
+        raise UserError(f"backbone.weights={source}: is a folder; name a file of weights in it")
     if not path.is_file():
         raise UserError(f"backbone.weights={source}: no such file")
     if path.suffix == ".safetensors":
         return _safetensors(path, source)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch raises what it trips over: RuntimeError, UnpicklingError, AssertionError, …
         raise UserError(
             f"backbone.weights={source}: cannot be read as weights ({type(error).__name__}); "
             "a file that torch.save wrote of a state dict can"
@@ -105,16 +106,26 @@ def _safetensors(path: Path, source: str) -> Any:
 
 def unwrapped(content: Any, source: str) -> dict[str, Tensor]:
     """The backbone's part of a state dict, without what checkpoints and wrappers put around it."""
-    while isinstance(content, Mapping) and not any(isinstance(value, Tensor) for value in content.values()):
-        content = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-    if not isinstance(content, Mapping):
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner  # whatever tensors lie beside it, such as the best accuracy
+    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"backbone.weights={source}: holds no state dict")
+    odd = [str(name) for name, value in content.items() if isinstance(value, Tensor) and not _is_plain(value)]
+    if odd:
+        raise UserError(f"backbone.weights={source}: holds tensors that are sparse or without values ({_some(odd)})")
     state = {_bare(str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
     for prefix in OURS:
         own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         if own:
             return own
     return state
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and not value.is_meta and not value.is_quantized
 
 
 def _bare(name: str) -> str:

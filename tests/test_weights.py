@@ -56,6 +56,12 @@ WRITTEN: dict[str, Callable[[Classifier], Any]] = {
     "classifier": lambda net: net.state_dict(),
     "checkpoint": lambda net: {"epoch": 3, "state_dict": {f"net.{k}": v for k, v in net.state_dict().items()}},
     "model": lambda net: {"model": {"state_dict": net.backbone.state_dict()}},
+    "torch's example of ImageNet": lambda net: {
+        "epoch": 3,
+        "state_dict": {f"module.{name}": value for name, value in net.backbone.state_dict().items()},
+        "best_acc1": torch.tensor(76.1),
+    },
+    "net": lambda net: {"net": net.backbone.state_dict(), "acc": 95.0},
     "parallel": lambda net: {f"module.{name}": value for name, value in net.backbone.state_dict().items()},
     "compiled": lambda net: {f"module._orig_mod.{name}": value for name, value in net.state_dict().items()},
 }
@@ -202,6 +208,15 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
     ),
     "no tensors": (lambda state: {"epoch": 3}, "holds no state dict"),
     "not a mapping": (lambda state: [1, 2], "holds no state dict"),
+    "an empty state dict": (lambda state: {"state_dict": {}}, "holds no state dict"),
+    "sparse": (
+        lambda state: mistaken(state, "classifier.weight", state["classifier.weight"].to_sparse()),
+        "holds tensors that are sparse or without values (classifier.weight)",
+    ),
+    "no values": (
+        lambda state: {name: value.to("meta") for name, value in state.items()},
+        "holds tensors that are sparse or without values (stem.0.weight, stem.1.weight, …)",
+    ),
     "a whole module": (lambda state: nn.Linear(1, 1), "cannot be read as weights (UnpicklingError)"),
 }
 
@@ -222,6 +237,28 @@ def test_a_file_of_something_else(name: str) -> None:
     Path(name).write_text("" if name == "empty.pt" else "hello")
     with pytest.raises(UserError, match="cannot be read"):
         loaded(name, resnet20())
+
+
+def test_a_damaged_file_is_one_line() -> None:
+    """Bytes of the pickle within, one after the other, are made others: nothing of it ends in a traceback."""
+    net = resnet20()
+    torch.save(net.backbone.state_dict(), "whole.pt", _use_new_zipfile_serialization=False)
+    content, told = Path("whole.pt").read_bytes(), 0
+    start = content.index(b"stem.0.weight")
+    for place in range(start, start + 400):
+        Path("weights.pt").write_bytes(content[:place] + bytes([content[place] ^ 32]) + content[place + 1 :])
+        try:
+            loaded("weights.pt", net)
+        except UserError as error:
+            assert "\n" not in str(error)
+            told += 1
+    assert told > 100
+
+
+def test_a_folder_is_no_file() -> None:
+    Path("run").mkdir()
+    with pytest.raises(UserError, match=r"^backbone\.weights=run: is a folder; name a file of weights in it$"):
+        loaded("run", resnet20())
 
 
 # runs
@@ -289,7 +326,10 @@ def test_a_run_is_evaluated_without_the_file(tiny: Tiny, capsys: pytest.CaptureF
         (("backbone.weights=nowhere.pt",), "backbone.weights=nowhere.pt: no such file\n"),
         (("backbone.weights=default",), "backbone.weights=default: there are none"),
         (("backbone=torchvision/resnet18", "backbone.weights=nowhere.pt"), "nowhere.pt: no such file\n"),
-        (("attention=bam", "attention.reduction=2", "backbone.weights=."), "backbone.weights=.: no such file\n"),
+        (
+            ("attention=bam", "attention.reduction=2", "backbone.weights=."),
+            "=.: is a folder; name a file of weights in it\n",
+        ),
     ],
 )
 def test_missing_weights_are_one_line_and_status_2(

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
@@ -39,26 +40,45 @@ def checked(data: StreamedDataSet, source: Split, answers: Iterator[Decoded], to
 def bad_images(data: StreamedDataSet, source: Split, reader: Reader, memory: Path) -> Integers:
     """Places of the images of a split's files that cannot be decoded.
 
-    All are read once; the result is kept in the file `memory`, and those that it names are tried again, as they may
-    have been repaired. Other processes wait meanwhile.
+    All are read once; the result is kept in the file `memory`, and those that it names, or that were changed since,
+    are tried again. Other processes wait meanwhile.
     """
+    found: Integers | None = None
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(memory.with_suffix(".lock")):
-            found = survey(data, source, reader, np.load(memory) if memory.is_file() else None)
-            part = memory.with_suffix(".part.npy")
-            np.save(part, found)
-            part.replace(memory)
+            stamps = data.listed(source).stamps()
+            found = survey(data, source, reader, doubtful(memory, stamps))
+            part = memory.with_suffix(".part.npz")
+            try:
+                np.savez(part, bad=found, stamps=stamps)
+                part.replace(memory)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(f"cannot keep in {memory.parent} which images are bad: {error}", stacklevel=2)
-        found = survey(data, source, reader, None)
-    return found
+    return survey(data, source, reader, np.arange(len(data.listed(source)))) if found is None else found
 
 
-def survey(data: StreamedDataSet, source: Split, reader: Reader, members: Integers | None) -> Integers:
-    """Try to decode images, all of them unless told which, and tell which are bad."""
-    if members is None:
-        members = np.arange(len(data.listed(source)))
+def doubtful(memory: Path, stamps: Integers) -> Integers:
+    """Places of the images that have to be read to know which are bad: all of them if nothing is remembered, else those
+    that were bad, and those whose stamps (N, 2) are others now.
+    """
+    try:
+        with np.load(memory) as kept:
+            changed = (kept["stamps"] != stamps).any(axis=1)
+            changed[kept["bad"]] = True
+            return np.flatnonzero(changed)
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+        warnings.warn(f"{memory} is damaged ({error}); reading all images anew", stacklevel=3)
+    return np.arange(len(stamps))
+
+
+def survey(data: StreamedDataSet, source: Split, reader: Reader, members: Integers) -> Integers:
+    """Try to decode images, and tell which are bad."""
+    if len(members) == len(data.listed(source)):
         print(f"attnbench: reading {len(members):,} images to find those that are bad", file=sys.stderr, flush=True)
     answers = checked(data, source, reader.stream(in_order(source, members)), tolerant=True)
     return np.array([failure.member for answer in answers for failure in answer.failures], np.int64)

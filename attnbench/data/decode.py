@@ -9,6 +9,10 @@ What becomes of images that are not plain RGB:
 - EXIF's orientation is applied, so that the stored image is upright. torchvision's loader leaves it unapplied;
 - of an animation, the first frame counts.
 
+Pillow takes the checksums of a PNG on trust, and the rest of a JPEG from the first missing byte on for grey. So files
+whose end is zeros (a download that broke off, a disk that lost blocks) would pass with a black or grey part: they are
+refused, as is a PNG with damaged pixels. Files without checksums (BMP, PPM, TIFF) tell nothing of the kind.
+
 JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (libjpeg's scaled transform, Pillow's `draft`) where that is still no
 smaller than the stored form, and at their full size where only a part of them is stored. Resizing is torch's bilinear
 filter with antialiasing in integers, which was made after Pillow's: values differ by 1, rarely 2, and it takes a sixth
@@ -17,7 +21,9 @@ of the time. Sizes are torchvision's.
 
 import io
 import math
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,9 +34,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-FORM_VERSION = 2
-"""Part of the name of what is cached: raise it when the same file gives another stored form."""
+FORM_VERSION = 3
+"""Part of the name of what is cached: raise it when the same file gives another stored form, or none."""
+MOST_PIXELS = 2**26
+"""Of a stored form, which takes 192 MiB then. A line of 1 x 10,000 pixels would take gigabytes."""
 Image.init()  # loads all formats now, in the process that others are forked off
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How such a file begins (ISO/IEC 15948, section 5.2)."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -88,6 +98,7 @@ def decode(content: bytes, form: Form, crop: tuple[int, ...] | None = None) -> S
     """
     if not content:
         raise BadImage("the file is empty")
+    _require_whole(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata and large pictures
         try:
@@ -106,7 +117,7 @@ def _decode(content: bytes, form: Form) -> Stored:
         height = whole - form.trim
         if height < 1:
             raise BadImage(f"its {whole} rows are no more than the {form.trim} to be cut off")
-        rows, columns = form.size(height, width)
+        rows, columns = _stored_size(form, height, width)
         image.draft(None, (columns, math.ceil(rows * whole / height)))
         image.load()
         turn = TURNS.get(orientation(image))
@@ -131,9 +142,41 @@ def _decode_part(content: bytes, form: Form, crop: tuple[int, ...]) -> Stored:
     right, bottom = min(upright.width, crop[2]), min(upright.height, crop[3])
     if left >= right or top >= bottom:
         raise BadImage(f"the box {', '.join(map(str, crop))} holds none of its {upright.width}x{upright.height} pixels")
-    rows, columns = form.size(bottom - top, right - left)
+    rows, columns = _stored_size(form, bottom - top, right - left)
     part = resized_image(upright.crop((left, top, right, bottom)), rows, columns)
     return Stored(part, bottom - top, right - left)
+
+
+def _stored_size(form: Form, height: int, width: int) -> tuple[int, int]:
+    """Height and width of the stored form. Raises `BadImage` if it would fill the memory."""
+    rows, columns = form.size(height, width)
+    if rows * columns > MOST_PIXELS:
+        raise BadImage(f"too narrow: its {width}x{height} pixels would be stored as {columns:,}x{rows:,}")
+    return rows, columns
+
+
+def _require_whole(content: bytes) -> None:
+    """Raise `BadImage` for what Pillow would decode with a black or grey part in it, in silence."""
+    if content.startswith(PNG):
+        _require_checksums(content)
+    jpeg_with_zeros = content.startswith(b"\xff\xd8") and content.endswith(bytes(64))
+    # an image that was cut short has no end after its last scan; some cameras add zeros after the end
+    if jpeg_with_zeros and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        raise BadImage("truncated: zeros take the place of its end")
+
+
+def _require_checksums(content: bytes) -> None:
+    """Raise `BadImage` unless the pixels of a PNG have their checksums. What Pillow finds itself is left to it."""
+    place = len(PNG)
+    while place + 12 <= len(content):
+        (length,), kind = struct.unpack_from(">I", content, place), content[place + 4 : place + 8]
+        end = place + 8 + length
+        if kind == b"IEND" or end + 4 > len(content):
+            return
+        checksum = struct.unpack_from(">I", content, end)[0]
+        if not kind.isalpha() or (kind == b"IDAT" and checksum != zlib.crc32(content[place + 4 : end])):
+            raise BadImage(f"damaged at byte {place:,}: pixels without their checksum")
+        place = end + 4
 
 
 def resized(pixels: Tensor, height: int, width: int) -> Tensor:
@@ -160,7 +203,7 @@ def orientation(image: Image.Image) -> int:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Three channels of 8 bits. Raises `BadImage` for pixels of unknown range."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         values = np.asarray(image).astype(np.float32) / 257  # 65535 becomes 255
         return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):

@@ -55,6 +55,10 @@ class Images(ABC):
     def parts(self, every_size: bool) -> Sequence[Part]:
         """What tells this list from others: see `digest`."""
 
+    @abstractmethod
+    def stamps(self) -> NDArray[np.int64]:
+        """Times of change in ns, and sizes, of the files that hold the images: (N, 2)."""
+
 
 @dataclass(frozen=True)
 class ImageFiles(Images):
@@ -93,6 +97,10 @@ class ImageFiles(Images):
         sizes = [os.stat(self.path(index)).st_size for index in weighed]  # noqa: PTH116
         parts: list[Part] = [b"\0".join(self.paths), self.labels, np.asarray(sizes, np.int64), self.boxes]
         return parts if self.crops is None else [*parts, self.crops]
+
+    def stamps(self) -> NDArray[np.int64]:
+        """Times of change in ns, and sizes, of the files: (N, 2)."""
+        return stamps_of(map(self.path, range(len(self))))
 
     @classmethod
     def named(
@@ -167,6 +175,19 @@ def _scan(folder: str) -> tuple[Names, Names]:
             elif entry.is_dir():
                 folders.append(os.fsencode(entry.name))
     return np.array(sorted(files), np.bytes_), np.array(sorted(folders), np.bytes_)
+
+
+def stamps_of(paths: Iterable[str | Path]) -> NDArray[np.int64]:
+    """Times of change in ns, and sizes: (N, 2). Zeros for a file that is not there."""
+
+    def stamp(path: str | Path) -> tuple[int, int]:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
+
+    return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 
 
 def missing_files(root: Path, paths: Sequence[str]) -> list[str]:

@@ -131,7 +131,8 @@ def read_boxes(folder: Path) -> dict[str, NDArray[np.float32]]:
     """
 
     def read() -> dict[str, NDArray[np.float32]]:
-        return {path.stem: boxes_of(path) for path in folder.iterdir() if not path.name.startswith(".")}
+        paths = (path for path in folder.iterdir() if path.suffix in ("", ".xml"))  # systems add Thumbs.db and others
+        return {path.stem: boxes_of(path) for path in paths if not path.name.startswith(".")}
 
     return remembered(folder, [folder], read)
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.files import Images, Names, Part
+from attnbench.data.files import Images, Names, Part, stamps_of
 
 Integers = NDArray[np.int64]
 MOST_OPEN = 128
@@ -63,6 +63,10 @@ class Shards:
         """Where a shard lies."""
         return self.root / self.names[shard]
 
+    def stamps(self) -> Integers:
+        """Times of change in ns, and sizes: (shards, 2)."""
+        return stamps_of(self.root / name for name in self.names)
+
     @property
     def parts(self) -> list[Part]:
         """What tells these shards from others, wherever they lie."""
@@ -99,3 +103,7 @@ class PackedImages(Images):
     def parts(self, every_size: bool) -> Sequence[Part]:
         """Names and sizes of the shards, labels, and where the images lie."""
         return [*self.shards.parts, self.labels, self.offsets, self.lengths]
+
+    def stamps(self) -> Integers:
+        """Times of change in ns, and sizes, of each image's shard: (N, 2)."""
+        return self.shards.stamps()[self.shard]

@@ -41,6 +41,10 @@ class ParquetImages(Images):
         """Names and sizes of the shards, and labels."""
         return [*self.shards.parts, self.labels]
 
+    def stamps(self) -> Integers:
+        """Times of change in ns, and sizes, of each image's shard: (N, 2)."""
+        return np.repeat(self.shards.stamps(), self.rows, axis=0)
+
     @cached_property
     def folder(self) -> Path:
         """Where the images are unpacked: told by names, sizes and times of change of the shards."""

@@ -1,5 +1,6 @@
 """Stored forms that need not be decoded again: in memory, or in a file."""
 
+import contextlib
 import os
 import struct
 import sys
@@ -112,7 +113,12 @@ class FileStore:
 
 
 def stored_file(path: Path, count: int, answers: Callable[[], Iterator[Decoded]]) -> FileStore:
-    """The file at `path`, written from `answers` unless it is there; other processes wait meanwhile."""
+    """The file at `path`, written from `answers` unless it is there; other processes wait meanwhile.
+
+    One that is there may lie where nobody can write.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return FileStore(path, count)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:

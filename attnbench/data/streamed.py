@@ -92,7 +92,7 @@ class StreamedPipeline(Batches):
             require_memory(data, count * self.placement.world)
             return MemoryStore(len(self.files))
         if data.cache == "disk":
-            path = cache_file(data, self.source, "images")
+            path = cache_file(data, self.source, "images", self.files.stamps())
             if not path.is_file():
                 require_space(data, path.parent, len(self.files))
             try:
@@ -116,7 +116,7 @@ class StreamedPipeline(Batches):
                 raise data.refusal(self.source, int(bad[0]), "as was found when the cache was written")
             return bad
         if data.on_bad_image == "skip":
-            return bad_images(data, self.source, self.reader, cache_file(data, self.source, "bad.npy"))
+            return bad_images(data, self.source, self.reader, cache_file(data, self.source, "bad.npz"))
         return np.empty(0, np.int64)
 
 
@@ -212,10 +212,15 @@ def make_reader(data: StreamedDataSet, placement: Placement) -> Reader:
     return Reader(Decoder(sources, data.form), workers, ahead, pinned=device == "cuda")
 
 
-def cache_file(data: StreamedDataSet, source: Split, kind: str) -> Path:
-    """Where something is kept that was found out about a split's stored forms."""
+def cache_file(data: StreamedDataSet, source: Split, kind: str, stamps: Integers | None = None) -> Path:
+    """Where something is kept that was found out about a split's stored forms, or about those of files as they are
+    now: the fingerprint does not hold when they were changed, nor always their sizes.
+    """
     what = repr((data.fingerprint(), source, data.form, FORM_VERSION))
-    return cache_folder() / f"{data.name}-{source}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.{kind}"
+    known = hashlib.sha256(what.encode())
+    if stamps is not None:
+        known.update(stamps.tobytes())
+    return cache_folder() / f"{data.name}-{source}-{known.hexdigest()[:16]}.{kind}"
 
 
 def stored_bytes(data: StreamedDataSet, count: int) -> int:

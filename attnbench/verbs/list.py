@@ -121,7 +121,7 @@ def _images(data: DataSet, there: bool) -> str:
     """How many training and test images a set has; a dash where only its files could tell and they do not."""
     counts = data.counts
     try:
-        if there and (not counts or data.num_classes != data.all_classes):
+        if there and (len(counts) < 2 or data.num_classes != data.all_classes):
             if isinstance(data, StreamedDataSet):
                 counts = len(data.listed("train")), len(data.listed("test"))
             else:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attnbench.cli import main
 from attnbench.data.adience import CLASSES, NONE, age_group, tell_once
 from tests.data.layouts import HEAD, write_adience, write_images, write_text
 from tests.data.test_released import paths, released
@@ -59,6 +60,15 @@ def test_ages(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said == "attnbench: data=adience: leaves out 30 of 180 faces, which have no label for age\n"
     _ = adience(home).files("train")
     assert capsys.readouterr().err == ""  # a process says it once
+
+
+def test_the_list_of_data_counts_the_faces_that_are_used(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def images(root: Path) -> str:
+        assert main(["list", "data", "--root", str(root)]) == 0
+        return next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("adience"))
+
+    assert "120 + 30" in images(home)  # of 180, of which 30 have no age
+    assert "26,580" in images(home / "nowhere")
 
 
 def test_genders(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

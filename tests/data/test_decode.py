@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,7 @@ KINDS = {
     ("CMYK", "tiff"): COLOUR,
     ("I;16", "png"): (GREY,) * 3,
     ("I;16", "tiff"): (GREY,) * 3,
+    ("I;16", "pgm"): (GREY,) * 3,
     ("RGBA", "png"): COLOUR,
     ("LA", "png"): LUMA,
     ("clear", "png"): WHITE,
@@ -179,6 +181,55 @@ def test_what_is_broken_says_so(kind: str, told: str, own_folder: Path) -> None:
         decode(broken(own_folder, kind).read_bytes(), Form(32))
     assert "\n" not in str(caught.value)
     assert str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(("suffix", "options"), [("png", {}), ("jpg", {}), ("jpg", {"progressive": True})])
+def test_no_zeros_at_the_end_pass_for_pixels(
+    suffix: str, options: dict[str, Any], share: float, own_folder: Path
+) -> None:
+    """What a download that broke off leaves: a file of the right size, whose rest is zeros."""
+    path, noise = own_folder / f"image.{suffix}", np.random.default_rng(0).integers(0, 256, (300, 200, 3))
+    Image.fromarray(noise.astype(np.uint8)).save(path, **options)  # several chunks of pixels in the PNG
+    content = path.read_bytes()
+    kept = int(share * len(content))
+    with pytest.raises(BadImage, match=r"truncated|damaged"):
+        decode(content[:kept] + bytes(len(content) - kept), Form(32))
+    assert decode(content + bytes(100), Form(32)).shape == (48, 32, 300, 200)  # zeros after the end mean nothing
+
+
+def test_damaged_pixels_of_a_png_are_found(own_folder: Path) -> None:
+    picture(60, 50, 0).save(own_folder / "image.png", compress_level=0)
+    content = bytearray((own_folder / "image.png").read_bytes())
+    content[5000] ^= 255
+    with pytest.raises(BadImage, match="damaged at byte 33: "):
+        decode(bytes(content), Form(32))
+
+
+@pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1)])
+@pytest.mark.parametrize("crop", [None, (0, 0, 10_000, 10_000)])
+def test_a_line_does_not_fill_the_memory(size: tuple[int, int], crop: tuple[int, ...] | None, own_folder: Path) -> None:
+    Image.new("RGB", size, COLOUR).save(own_folder / "image.png")
+    content = (own_folder / "image.png").read_bytes()
+    with pytest.raises(BadImage, match=f"too narrow: its {size[0]}x{size[1]} pixels would be stored as "):
+        decode(content, Form(256), crop)
+    assert decode(content, Form(256, stretch=True), crop).pixels.shape == (256, 256, 3)
+    assert decode(content, Form(8), crop).pixels.size == 3 * 8 * 80_000
+
+
+def test_a_single_pixel_is_an_image(own_folder: Path) -> None:
+    Image.new("RGB", (1, 1), COLOUR).save(own_folder / "image.png")
+    stored = decode((own_folder / "image.png").read_bytes(), Form(16))
+    assert stored.shape == (16, 16, 1, 1)
+    assert (stored.pixels == COLOUR).all()
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_of_an_animation_the_first_frame_counts(suffix: str, own_folder: Path) -> None:
+    path = own_folder / f"image.{suffix}"
+    first, *others = (Image.new("RGB", (30, 20), colour) for colour in (COLOUR, (0, 0, 255), (0, 255, 0)))
+    first.save(path, save_all=True, append_images=others)
+    assert np.abs(decode(path.read_bytes(), Form(16)).pixels.astype(int) - COLOUR).max() <= 5  # WebP is not exact
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

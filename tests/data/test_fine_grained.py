@@ -45,6 +45,19 @@ def test_files_labels_and_boxes(name: str, own_folder: Path) -> None:
             assert (label, tuple(box)) == (expected[path].label, expected[path].box)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_systems_add_to_folders_does_not_count(name: str, own_folder: Path) -> None:
+    home, _ = write_set(name, own_folder)
+    expected = [fine_set(name, own_folder).files(split).paths.tolist() for split in SPLITS]
+    for folder in [home, *(path for path in home.rglob("*") if path.is_dir())]:
+        for added in ("Thumbs.db", "desktop.ini", ".DS_Store", "._image00.jpg", "._image00", "._image00.xml"):
+            (folder / added).write_bytes(b"\0\5\x16\7")
+    data = fine_set(name, own_folder)
+    data.find()
+    assert [data.files(split).paths.tolist() for split in SPLITS] == expected
+    assert len(data.load("test")) == 6
+
+
 def test_class_names(own_folder: Path) -> None:
     found = {}
     for name in NAMES:

@@ -1,6 +1,7 @@
 """The layouts that images in folders may have, and what is said where they do not fit."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from attnbench.cli import main
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
+from attnbench.data.imagenet import TRUTH
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.pictures import SMALL, folder_set, picture, truncate, write_folder
@@ -173,6 +176,84 @@ def test_imagenet_in_torchvisions_layout(imagenet: Path) -> None:
     assert sizes == {"train": 1000, "validation": 500, "test": 1000}
     assert data.files("test").path(3) == str(imagenet / "val" / "n00000003" / "n00000003_0.JPEG")
     assert np.bincount(data.files("train").labels).tolist() == [1, 2] * 500
+
+
+ORDER = np.random.default_rng(4).permutation(1000)
+"""The challenge's numbers from 0, in the order of WordNet's ids."""
+
+
+def write_unsorted(root: Path, imagenet: Path, kind: str) -> Path:
+    """ImageNet with its test images as the archive has them: image k, counted from 1, is of class 7 k modulo 1000."""
+    home = root / "ILSVRC" / "Data" / "CLS-LOC" if kind == "kaggle" else root
+    (home / "val").mkdir(parents=True)
+    (home / "train").symlink_to(imagenet / "train")
+    labels = [7 * number % 1000 for number in range(1, 1001)]
+    for number, label in enumerate(labels, 1):
+        source = imagenet / "val" / f"n{label:08d}" / f"n{label:08d}_0.JPEG"
+        shutil.copy(source, home / "val" / f"ILSVRC2012_val_{number:08d}.JPEG")
+    if kind == "kaggle":
+        rows = [
+            f"ILSVRC2012_val_{k:08d},n{label:08d} 1 2 30 40 n{label:08d} 5 6 7 8" for k, label in enumerate(labels, 1)
+        ]
+        (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *reversed(rows)]))
+        return home
+    # as in the devkit: rows by the challenge's numbers, then groups of classes
+    kept = [(int(ORDER[label]) + 1, f"n{label:08d}", "a word", 0) for label in np.argsort(ORDER).tolist()]
+    groups = [(1001 + number, f"n1{number:07d}", "a group", 3) for number in range(5)]
+    synsets = np.empty((1005, 1), [(name, object) for name in ("ILSVRC2012_ID", "WNID", "words", "num_children")])
+    synsets[:, 0] = kept + groups
+    data = home / "ILSVRC2012_devkit_t12" / "data"
+    data.mkdir(parents=True)
+    savemat(data / "meta.mat", {"synsets": synsets})
+    (data / "ILSVRC2012_validation_ground_truth.txt").write_text("".join(f"{ORDER[label] + 1}\n" for label in labels))
+    return home
+
+
+@pytest.mark.parametrize("kind", ["devkit", "kaggle"])
+def test_imagenets_test_images_may_lie_unsorted(kind: str, own_folder: Path, imagenet: Path) -> None:
+    home = write_unsorted(own_folder / "set", imagenet, kind)
+    data: Any = build_data(compose(["data=imagenet", f"data.root={home}", *SMALL, "data.validation=0"]))
+    data.find()
+    files = data.files("test")
+    assert len(files) == 1000
+    assert files.path(2) == str(home / "val" / "ILSVRC2012_val_00000003.JPEG")
+    assert files.labels.tolist() == [7 * number % 1000 for number in range(1, 1001)]
+    assert data.classes[7] == "n00000007"
+    assert len(data.files("train")) == 1500
+
+
+UNSORTED: dict[str, Callable[[Path], Any]] = {
+    "neither ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt nor LOC_val_solution.csv is there": (
+        lambda root: shutil.rmtree(root / "ILSVRC2012_devkit_t12")
+    ),
+    "lacks ILSVRC2012_val_00000012.JPEG, which ILSVRC2012_validation_ground_truth.txt has": (
+        lambda root: (root / "val" / "ILSVRC2012_val_00000012.JPEG").unlink()
+    ),
+    "has mine.JPEG, which ILSVRC2012_validation_ground_truth.txt lacks": (
+        lambda root: picture(30, 30, 0).save(root / "val" / "mine.JPEG")
+    ),
+    "has classes that meta.mat lacks: 1001": (
+        lambda root: replace_line(root / TRUTH, 3, "1001")  # of a group
+    ),
+    "cannot be read as a MATLAB file": lambda root: (root / TRUTH).with_name("meta.mat").write_text("none"),
+}
+
+
+def replace_line(path: Path, place: int, line: str) -> None:
+    lines = path.read_text().splitlines()
+    lines[place] = line
+    path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(("told", "mistake"), UNSORTED.items())
+def test_mistakes_in_unsorted_images_are_one_line(
+    told: str, mistake: Callable[[Path], Any], own_folder: Path, imagenet: Path
+) -> None:
+    home = write_unsorted(own_folder / "set", imagenet, "devkit")
+    mistake(home)
+    with pytest.raises(UserError, match=re.escape(told)) as caught:
+        build_data(compose(["data=imagenet", f"data.root={home}"])).find()
+    assert "\n" not in str(caught.value)
 
 
 def test_imagenets_fingerprint_asks_for_few_sizes(imagenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,6 +233,24 @@ def test_the_disk_cache_is_found_again_and_goes_with_what_it_was_made_of(
     assert decodes() == 76
 
 
+def test_the_disk_cache_ends_when_an_image_changes_and_not_its_size(pipeline: Any, root: Path) -> None:
+    path = root / "train" / "ant" / "flat.bmp"
+    for shade in (0, 255):
+        Image.new("RGB", (40, 40), (shade,) * 3).save(path)
+        made = pipeline("data.cache=disk", seed=None)
+        place = made.files.paths.tolist().index(b"train/ant/flat.bmp")
+        (answer,) = made.decoded([np.array([place])])
+        assert (answer.pixels == shade).all()
+
+
+def test_a_whole_cache_is_used_where_nothing_can_be_written(pipeline: Any, own_folder: Path) -> None:
+    plain = list(pipeline("data.cache=disk").epoch())
+    (lock,) = (own_folder / "cache").glob("*.lock")
+    lock.unlink()
+    lock.mkdir()  # what the superuser, too, cannot write to
+    assert same(list(pipeline("data.cache=disk").epoch()), plain)
+
+
 def cached(folder: Path) -> list[str]:
     return sorted(path.name.partition(".")[2] for path in (folder / "cache").iterdir())
 
@@ -339,6 +357,34 @@ def test_an_image_that_was_repaired_is_taken_back(pipeline: Any, root: Path) -> 
     assert pipeline("data.on_bad_image=skip").skipped == 1
     path.write_bytes(content)
     assert pipeline("data.on_bad_image=skip").skipped == 0
+    path.write_bytes(bytes(len(content)))
+    assert pipeline("data.on_bad_image=skip", "data.cache=disk").skipped == 1
+    path.write_bytes(content)
+    assert pipeline("data.on_bad_image=skip", "data.cache=disk").skipped == 0
+    assert pipeline("data.cache=disk").skipped == 0
+
+
+def test_an_image_that_went_bad_is_left_out(pipeline: Any, root: Path) -> None:
+    assert pipeline("data.on_bad_image=skip").skipped == 0
+    path = root / "train" / "bee" / "image5.jpg"
+    path.write_bytes(bytes(path.stat().st_size))  # of the same size, so that the fingerprint stays
+    made = pipeline("data.on_bad_image=skip")
+    assert made.skipped == 1
+    assert made.reader.images == 1  # only what was changed is read again
+    list(made.epoch())
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_memory_of_bad_images_is_made_anew(
+    content: bytes, pipeline: Any, root: Path, own_folder: Path
+) -> None:
+    truncate(root / "train" / "bee" / "image5.jpg")
+    assert pipeline("data.on_bad_image=skip").skipped == 1
+    (memory,) = (own_folder / "cache").glob("*.npz")
+    memory.write_bytes(content)
+    with pytest.warns(UserWarning, match="reading all images anew"):
+        assert pipeline("data.on_bad_image=skip").skipped == 1
+    assert pipeline("data.on_bad_image=skip").reader.images == 1
 
 
 @pytest.mark.parametrize("option", ["error", "skip"])

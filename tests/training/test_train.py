@@ -194,6 +194,9 @@ RESUMED = {
     "label noise": ("data.label_noise=0.3",),
     "label noise, resampled": ("data.label_noise=0.3", "data.resampled=true"),
     "a slower backbone": ("attention=bam", "attention.reduction=2", "recipe.backbone_lr_factor=0.1"),
+    "a frozen part and a slower one": (
+        "attention=bam", "attention.reduction=2", "recipe.freeze=stage1", "recipe.backbone_lr_factor=0.1",
+    ),
 }  # fmt: skip
 
 
