@@ -45,13 +45,14 @@ def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, 
 
 
 def difference_cell(found: Difference | None) -> Cell:
-    """A difference with its interval, which is left out where it has no width for want of any spread."""
+    """A difference with its interval and p value, which are left out where seeds that differ alike say neither."""
     if found is None:
         return Cell(NOTHING)
+    low, high, p = (None, None, None) if found.alike else (found.low, found.high, found.p)
     text = signed(found.mean)
-    if found.low is not None and found.high is not None and found.std:
-        text += f" [{signed(found.low)}, {signed(found.high)}]"
-    fields = {"mean": found.mean, "low": found.low, "high": found.high, "p": found.p, "paired": str(found.paired)}
+    if low is not None and high is not None:
+        text += f" [{signed(low)}, {signed(high)}]"
+    fields = {"mean": found.mean, "low": low, "high": high, "p": p, "paired": str(found.paired)}
     return Cell(text, found.mean, fields)
 
 

@@ -44,7 +44,7 @@ def judge(
     """
     require_choice("better", better, ("lower", "higher"))
     differences = [compare(first, second, level) for first, second in pairs]
-    adjusted = holm([difference.p if difference and not _alike(difference) else None for difference in differences])
+    adjusted = holm([difference.p if difference and not difference.alike else None for difference in differences])
     alpha = 1 - level
     untold = sum(p is not None and p >= alpha for p in adjusted)
     verdicts = []
@@ -117,11 +117,6 @@ def _power(effect: float, n: int, paired: bool, alpha: float) -> float:
     return float(np.sum(stats.norm.pdf(z) * stats.chi2.cdf(freedom * ratio**2, freedom)) * step)
 
 
-def _alike(difference: Difference) -> bool:
-    """Whether there is a difference without any spread, whose p value of 0.0 no correction could raise."""
-    return difference.std == 0 and difference.mean != 0
-
-
 def _needed(difference: Difference | None, alpha: float, power: float) -> int | None:
     if difference is None or difference.std is None:
         return None
@@ -143,7 +138,7 @@ def _what_lacks(verdict: Verdict) -> str:
         return "no runs"
     if verdict.difference.p is None:
         return "one seed has no spread"
-    if _alike(verdict.difference):
+    if verdict.difference.alike:
         return f"{verdict.difference.n} seeds that all differ alike have no spread"
     if verdict.seeds_needed is not None:
         return f"about {verdict.seeds_needed:,} seeds would tell"

@@ -62,6 +62,17 @@ def test_the_number_of_seeds_is_told(records: list[Record], show: Show) -> None:
     assert "<sup>" not in row_of(out, "plain").split("|")[2]
 
 
+def test_seeds_that_differ_alike_give_no_interval(records: list[Record], show: Show) -> None:
+    for mine, other in zip(records[3:], records, strict=False):
+        mine["test/top1_accuracy"] = other["test/top1_accuracy"] - 0.125
+    keep(records)
+    assert row_of(show(), "SE").split("|")[4].strip() == "+12.50"
+    header, _, row, _ = (line.split(",") for line in show(form="csv").splitlines())
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["error.difference.low"], cells["error.difference.p"]) == ("", "")
+    assert "3 seeds that all differ alike have no spread" in show()
+
+
 @pytest.mark.parametrize("finished", [0, 2])
 def test_runs_that_failed_are_told(finished: int, records: list[Record], show: Show) -> None:
     keep(records[: 3 + finished])
