@@ -13,12 +13,13 @@ from attnbench.papers.entries import (
     Notes,
     difference_cell,
     heading_of,
+    seeds_told,
     summary_cell,
     told_of,
     with_best,
 )
 from attnbench.papers.sheet import Cell, Heading, Line, Sheet, Verdict
-from attnbench.papers.spec import COSTS, PaperTable, Profile, Row
+from attnbench.papers.spec import COSTS, PaperTable, Profile, Row, as_number
 from attnbench.papers.statistics import compare, summarise
 from attnbench.papers.verdicts import combined, describe, judge
 from attnbench.runs.summary import duration
@@ -36,13 +37,14 @@ METHOD = (
     "Mean ± standard deviation over seeds (n-1); Δ: to the baseline row, paired by seed where seeds pair up, else "
     "Welch's; [low, high]: its 95 % interval."
 )
+STAND_INS = "Labels and notes name the paper's networks; smaller ones of their families stand in for them."
 VERDICTS = "A claim is judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
 
 
 @dataclass
 class Assembly:
-    """What a sheet is made of. looks: how often the claims were judged, on different records. printed: whether the
-    paper's numbers stand beside ours.
+    """What a sheet is made of. looks: how often the claims were judged, on different records. changes: overrides that
+    were typed beside. printed: whether the paper's numbers stand beside ours; never beside stand-ins for its networks.
     """
 
     table: PaperTable
@@ -51,19 +53,23 @@ class Assembly:
     costs: Mapping[str, Mapping[str, Cost]]
     looks: int = 1
     method: str = "t"
+    changes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.ran = any(result.records for result in self.results.values())
-        self.printed = self.profile.name == "paper" or not self.ran
+        self.printed = self.profile.name == "paper" or not (self.ran or self.profile.siblings)
+        self.seeds = max((len(result.values["last"]) for result in self.results.values()), default=0)
         self.notes = Notes()
 
     def sheet(self) -> Sheet:
         """The sheet."""
         headings = tuple(self._headings())
         lines = tuple(self._line(row, headings) for row in self.table.rows.values())
-        profile = f"profile {self.profile.name}" if self.ran and self.profile.says else ""
+        named = self.profile.says and (self.ran or self.profile.name != "paper")
+        profile = f"profile {self.profile.name}" if named else ""
+        parts = (self.table.name, self.table.title, profile, " ".join(self.changes))
         return Sheet(
-            title=" · ".join(part for part in (self.table.name, self.table.title, profile) if part),
+            title=" · ".join(part for part in parts if part),
             headings=headings,
             lines=tuple(with_best(lines, headings, self.table.columns)),
             source=self.table.source,
@@ -74,7 +80,7 @@ class Assembly:
         )
 
     def _headings(self) -> Iterator[Heading]:
-        yield Heading("row", "", align="left")
+        yield Heading("row", self.table.x_label or self.table.row_label, align="left")
         for column in self.table.columns.values():
             results = [result for key, result in self.results.items() if key[1] == column.key]
             group = heading_of(column)
@@ -117,10 +123,17 @@ class Assembly:
         values, reason = result.values[epoch], result.reasons[epoch]
         found = summarise(values.values(), method=self.method)
         if found is None:
+            reason = result.unfinished if result.unfinished and not result.records else reason
             told = "" if reason == "not run" else reason
             return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=self.notes.mark(told))
-        short = f"{len(values)} of {len(result.records)} seeds: {reason}" if reason else ""
-        return summary_cell(found, values, self.notes.mark(short))
+        return summary_cell(found, values, self._short_of(result, epoch))
+
+    def _short_of(self, result: Result, epoch: Epoch) -> tuple[int, ...]:
+        """The notes of a cell that has fewer seeds than others, or than its runs."""
+        values, reason = result.values[epoch], result.reasons[epoch]
+        fewer = seeds_told(len(values)) if len(values) < self.seeds else ""
+        texts = [f"{len(values)} of {len(result.records)} seeds: {reason}" if reason else fewer, result.unfinished]
+        return self.notes.mark("; ".join(text for text in texts if text))
 
     def _difference_cell(self, row: Row, column: str) -> Cell:
         if not (base := self.table.baseline_of(row.key)):
@@ -133,8 +146,7 @@ class Assembly:
         if text is None:
             return Cell(NOTHING)
         doubt = "nobody could check this number against the paper" if name in row.unverified else ""
-        number = float(text.rstrip("kMG"))
-        return Cell(text, number, {"": text}, self.notes.mark(doubt))
+        return Cell(text, as_number(text), {"": text}, self.notes.mark(doubt))
 
     def _cost_cell(self, row: Row, key: str, what: str) -> Cell:
         cost = self.costs[row.key][key]
@@ -149,8 +161,8 @@ class Assembly:
         return Cell(text, cost.ours, {"": cost.ours, "agrees": agrees}, marks)
 
     def _speed_cell(self, row: Row, key: str) -> Cell:
-        result = next(result for found, result in self.results.items() if found[0] == row.key)
-        records = list(result.records.values())
+        found = [list(self.results[row.key, column].records.values()) for column in self.table.columns]
+        records = next((some for some in found if some), [])
         if key == "milliseconds_per_step":
             speed = measured(records, "images_per_second")
             number = 1000 * records[0]["config"]["data"]["batch_size"] / speed if speed else None
@@ -173,6 +185,20 @@ class Assembly:
                 seen.setdefault(mark, []).append(column.label)
         return [label for labels in seen.values() if len(labels) > 1 for label in labels]
 
+    def _costs_of(self) -> str:
+        """Which columns' costs are shown, where these are of several networks or runs."""
+        columns = list(self.table.columns.values())
+        if not self.ran:
+            several = len({column.overrides for column in columns}) > 1 and any(
+                costs[key].ours is not None for costs in self.costs.values() for key in COSTS
+            )
+            return f"Costs are those of the networks for the first column, {columns[0].label}." if several else ""
+        for row in self.table.rows:
+            found = [self.results[row, column.key].records.values() for column in columns]
+            if len({frozenset(record["identity"] for record in records) for records in found if records}) > 1:
+                return "Costs, and what was measured, are those of each row's first column that has runs."
+        return ""
+
     def _verdicts(self) -> Iterator[Verdict]:
         pairs = [(claim, pair) for claim in self.table.claims for pair in claim.pairs]
         sides = []
@@ -185,7 +211,9 @@ class Assembly:
             verdict = combined([one for one, (of, _) in zip(judged, pairs, strict=True) if of is claim])
             looked = f"; looked at {self.looks} times" if self.looks > 1 and self.ran else ""
             details = describe(verdict).removeprefix(verdict.outcome).strip(" ()")
-            yield Verdict(claim.says, verdict.outcome, details + looked)
+            twice = sum(other.says == claim.says for other in self.table.claims) > 1
+            says = f"{claim.says} ({self.table.columns[claim.column].label})" if twice else claim.says
+            yield Verdict(says, verdict.outcome, details + looked)
 
     def _remarks(self) -> Iterator[str]:
         if self.ran:
@@ -194,9 +222,13 @@ class Assembly:
             yield METHOD
             if self.table.claims:
                 yield VERDICTS
+            if self.profile.siblings:
+                yield STAND_INS
             yield from told_of(self.results)
             if same := self._same_columns():
                 yield f"These columns show the same runs in this profile: {', '.join(same)}."
+        if costs := self._costs_of():
+            yield costs
         yield from self.table.notes
         if self.table.selection and self.printed:
             yield f"The paper's numbers: {self.table.selection}."

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,9 +58,14 @@ class Campaign:
     @property
     def folder(self) -> Path:
         """Where results of this table under this profile, and what was typed beside, are kept."""
-        changes = sorted(line for line in self.extra if not line.startswith(CHANGES_NOTHING))
+        changes = self.changes
         mark = f"-{hashlib.sha256(json.dumps(changes).encode()).hexdigest()[:8]}" if changes else ""
         return self.output / "reproduced" / self.table.name / f"{self.profile.name}{mark}"
+
+    @property
+    def changes(self) -> list[str]:
+        """What was typed beside that makes the table another one."""
+        return sorted(line for line in self.extra if not line.startswith(CHANGES_NOTHING))
 
     def jobs(self, seeds: Sequence[int]) -> tuple[dict[Key, list[Job]], list[str]]:
         """Jobs of each cell, and each mistake once. Checks all: builds every network without memory."""
@@ -93,7 +99,8 @@ class Campaign:
 
     def sheet(self, results: Mapping[Key, Result], method: str = "t") -> Sheet:
         """The table as it is shown. Counts, where claims can be judged, that they were looked at."""
-        return Assembly(self.table, self.profile, results, self.costs, self._look(results), method).sheet()
+        looks = self._look(results)
+        return Assembly(self.table, self.profile, results, self.costs, looks, method, self.changes).sheet()
 
     def _look(self, results: Mapping[Key, Result]) -> int:
         """On how many different sets of runs the claims have been judged, this one included."""
@@ -105,8 +112,12 @@ class Campaign:
         mark = hashlib.sha256(json.dumps(runs).encode()).hexdigest()[:16]
         if mark not in seen:
             seen[mark] = {"runs": len(runs)}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, seen)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, seen)
+            except OSError as error:  # what others keep can be looked at all the same
+                reason = error.strerror or error
+                print(f"attnbench: {path}: cannot be written, this look is not counted: {reason}", file=sys.stderr)
         return len(seen)
 
 

@@ -1,6 +1,8 @@
 """From records to the values of a table's cells: by seed, at the last and at the best validation epoch."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,12 +23,15 @@ PERCENT = 100.0
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a cell. values: by epoch and seed. reasons: by epoch, why some or all are missing."""
+    """What is known of a cell. values: by epoch and seed. reasons: by epoch, why some or all are missing. unfinished:
+    states of runs that have no result.
+    """
 
     cell: Cell
     records: Mapping[int, Record]
     values: Mapping[Epoch, Values]
     reasons: Mapping[Epoch, str]
+    unfinished: str = ""
 
 
 class Collector:
@@ -45,6 +50,11 @@ class Collector:
             key: records.of(cell.config, [names[key]] if key in names else []) if cell.config else {}
             for key, cell in cells.items()
         }
+        self.unfinished = {
+            key: told(records.states_of(cell.config, [names[key]] if key in names else []).values())
+            for key, cell in cells.items()
+            if cell.config
+        }
 
     def results(self) -> dict[Key, Result]:
         """The results of all cells."""
@@ -62,7 +72,7 @@ class Collector:
                 except Absent as absent:
                     missing.append(str(absent))
             reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
-        return Result(cell, records, values, reasons)
+        return Result(cell, records, values, reasons, self.unfinished.get((cell.row.key, cell.column.key), ""))
 
     def _value(self, cell: Cell, epoch: Epoch, seed: int, record: Record) -> float:
         column = cell.column
@@ -90,6 +100,8 @@ class Collector:
         other = self.records[base, cell.column.key].get(seed)
         if other is None:
             raise Absent("the baseline was not run with this seed")
+        if record["parameters"] == other["parameters"]:
+            raise Absent("it has as many parameters as the baseline")
         return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other["parameters"] / 1e6)
 
     def _response(self, cell: Cell, epoch: Epoch, record: Record) -> float:
@@ -101,7 +113,10 @@ class Collector:
         found = {name.rpartition("/")[2]: value for name, value in entry.items() if name.startswith(RESPONSE)}
         if cell.column.stage not in found:
             raise Absent(f"this network has no {cell.column.stage}")
-        return float(found[cell.column.stage] / next(iter(found.values())))
+        first, response = next(iter(found.values())), found[cell.column.stage]
+        if not first or not math.isfinite(response / first):
+            raise Absent("responses are 0 or not finite")
+        return float(response / first)
 
     def _source(self, cell: Cell, epoch: Epoch, record: Record) -> Record:
         """The record, or what it says of the evaluation that the cell asks for; one checkpoint's in both cases."""
@@ -112,6 +127,12 @@ class Collector:
         if entry is None:
             raise Absent("no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated")
         return {key.replace("test/", f"test/{PREFIX[epoch]}"): value for key, value in entry.items()}
+
+
+def told(states: Iterable[str]) -> str:
+    """States of runs in words: `runs without a result: 2 failed, 1 interrupted`; empty for none."""
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items()))
+    return f"runs without a result: {counts}" if counts else ""
 
 
 class Absent(Exception):

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attnbench.papers.collect import Epoch, Key, Result
+from attnbench.papers.records import Record
 from attnbench.papers.sheet import Cell, Heading, Line
 from attnbench.papers.spec import Column
 from attnbench.papers.statistics import Difference, Summary
 
 NOTHING = "–"
+MINUS = "−"
+CHANGED = " with changes that were not committed"
 TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
 UNITS = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
 
@@ -40,21 +43,27 @@ def unit_of(metric: str) -> str:
 
 def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:
     """A mean with its deviation."""
-    text = f"{found.mean:.2f}" + (f" ± {found.std:.2f}" if found.std is not None else "")
+    text = f"{found.mean:.2f}".replace("-", MINUS) + (f" ± {found.std:.2f}" if found.std is not None else "")
     fields = {"mean": found.mean, "std": found.std, "n": found.n, "low": found.low, "high": found.high}
     seeds = {f"seed{seed}": value for seed, value in values.items()}
     return Cell(text, found.mean, {**fields, **seeds}, marks)
 
 
 def difference_cell(found: Difference | None) -> Cell:
-    """A difference with its interval."""
+    """A difference with its interval and p value, which are left out where seeds that differ alike say neither."""
     if found is None:
         return Cell(NOTHING)
-    text = f"{found.mean:+.2f}"
-    if found.low is not None and found.high is not None:
-        text += f" [{found.low:+.2f}, {found.high:+.2f}]"
-    fields = {"mean": found.mean, "low": found.low, "high": found.high, "p": found.p, "paired": str(found.paired)}
+    low, high, p = (None, None, None) if found.alike else (found.low, found.high, found.p)
+    text = signed(found.mean)
+    if low is not None and high is not None:
+        text += f" [{signed(low)}, {signed(high)}]"
+    fields = {"mean": found.mean, "low": low, "high": high, "p": p, "paired": str(found.paired)}
     return Cell(text, found.mean, fields)
+
+
+def signed(number: float) -> str:
+    """A difference with its sign, a true minus as everywhere in a table."""
+    return f"{number:+.2f}".replace("-", MINUS)
 
 
 def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
@@ -63,7 +72,7 @@ def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mappi
     for place, heading in enumerate(headings):
         name, _, what = heading.key.partition(".")
         means = [line.cells[place].sort for line in lines if line.cells[place].sort is not None]
-        if name in columns and what in TITLES and len(means) > 1:
+        if name in columns and what in TITLES and len(means) > 1 and columns[name].metric != "response":
             choose = min if columns[name].better == "lower" else max
             best[place] = choose(mean for mean in means if mean is not None)
     for line in lines:
@@ -77,14 +86,13 @@ def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mappi
 def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
     """What has to be said of the records: several versions of the code, parts of data, seeds, dropped settings."""
     records = [record for result in results.values() for record in result.records.values()]
-    versions = sorted(
-        {
-            str(record["environment"]["git"].get("commit") or record["environment"]["attnbench"])[:7]
-            for record in records
-        }
-    )
+    versions = sorted({version_of(record) for record in records})
     if len(versions) > 1:
         yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+    elif any(CHANGED in version for version in versions):
+        yield f"The runs come from the code's version {versions[0]}."
+    for data in sorted(of_several_files(results)):
+        yield f"{data}: some runs of a column saw other files than others."
     parts = {
         (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
     }
@@ -92,5 +100,29 @@ def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
         yield f"{data}: {classes} of {whole} classes, so these are no results on the whole set."
     if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
         yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
-    if {len(result.records) for result in results.values() if result.records} == {1}:
+    seeds = sorted({len(result.values["last"]) for result in results.values() if result.values["last"]})
+    if seeds == [1]:
         yield "One seed: no spread, no interval and no test."
+    elif seeds:
+        few = f"; notes tell the cells of fewer than {seeds[-1]}" if len(seeds) > 1 else ""
+        yield f"Each cell is of {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds{few}."
+
+
+def version_of(record: Record) -> str:
+    """The code's version that a run was made with."""
+    git = record["environment"]["git"]
+    return str(git.get("commit") or record["environment"]["attnbench"])[:7] + (CHANGED if git.get("dirty") else "")
+
+
+def of_several_files(results: Mapping[Key, Result]) -> set[str]:
+    """Choices of data under which the runs of a column did not all read the same files."""
+    prints: dict[tuple[str, str], set[str]] = {}
+    for (_, column), result in results.items():
+        for record in result.records.values():
+            prints.setdefault((column, record["choices"]["data"]), set()).add(record["data"]["fingerprint"])
+    return {data for (_, data), found in prints.items() if len(found) > 1}
+
+
+def seeds_told(count: int) -> str:
+    """A number of seeds in words."""
+    return "1 seed: no spread" if count == 1 else f"{count} seeds"

@@ -5,7 +5,7 @@ from itertools import chain
 
 from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer
-from attnbench.config.difference import differences, label
+from attnbench.config.difference import NAMED_BY_VALUE, differences, label
 from attnbench.config.folders import nearest
 from attnbench.config.keys import flatten
 from attnbench.config.names import short_name
@@ -42,7 +42,8 @@ def own_sheet(runs: Sequence[RunFolder], rows: str | None, columns: str | None, 
         placed.setdefault((told(config, row_keys), told(config, column_keys)), []).append(number)
     for place, numbers in placed.items():
         require_alike(place, [configs[number] for number in numbers], [records[number] for number in numbers])
-    return assembled(placed, configs, records, metric, method, len(runs) - len(records))
+    row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
+    return assembled(placed, configs, records, metric, method, len(runs) - len(records), row_label)
 
 
 def keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]:
@@ -59,7 +60,19 @@ def left_over(configs: Sequence[RunConfig], columns: Sequence[str]) -> list[str]
     """The keys in which runs differ, without those that columns are told by."""
     short = {key: key.rpartition(".")[2] for config in configs for key in (*config.choices, *config.identity)}
     named = {key for difference in differences(configs) for key in difference}
-    return [key for key in short if (key in named or short[key] in named) and key not in columns]
+    wanted = [key for key in short if (key in named or short[key] in named) and key not in columns]
+    return [key for key in wanted if key in named or varies(key, configs)]
+
+
+def varies(key: str, configs: Sequence[RunConfig]) -> bool:
+    """Whether configurations differ in a key's value: `width` may be the backbone's or the attention's."""
+    return len({repr(flatten(config.values).get(key)) for config in configs}) > 1
+
+
+def shortened(names: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, or all of it where others end alike."""
+    last = [name.rpartition(".")[2] for name in names]
+    return {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
 
 
 def told(config: RunConfig, names: Sequence[str]) -> str:
@@ -70,7 +83,8 @@ def told(config: RunConfig, names: Sequence[str]) -> str:
         for name in names
         if name in config.choices or name in leaves
     }
-    return label({(name if name in config.choices else name.rpartition(".")[2]): found[name] for name in found})
+    short = shortened(names)
+    return label({short[name]: found[name] for name in found})
 
 
 def require_alike(place: Placed, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
@@ -88,6 +102,7 @@ def assembled(
     metric: str,
     method: str,
     unfinished: int,
+    row_label: str,
 ) -> Sheet:
     """The sheet of runs that are placed in rows and columns."""
     rows = {name: Row(name, name or "all runs", {}) for name, _ in placed}
@@ -103,10 +118,12 @@ def assembled(
             if found:
                 costs.setdefault(row.key, {key: Cost(next(iter(found.values()))[key], None) for key in COSTS})
     baselines = [name for name in rows if name == "none" or name.startswith("none ")]
-    title = f"{len(records)} runs, {metric.replace('_', ' ')}"
-    notes = (f"{unfinished} runs that are not finished are left out.",) if unfinished else ()
+    title = f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}"
+    left_out = "1 run that is not finished is" if unfinished == 1 else f"{unfinished} runs that are not finished are"
+    notes = (f"{left_out} left out.",) if unfinished else ()
     by_key = {column.key: column for column in columns.values()}
-    table = PaperTable("", title, "", by_key, rows, baseline=baselines[0] if len(baselines) == 1 else "", notes=notes)
+    baseline = baselines[0] if len(baselines) == 1 else ""
+    table = PaperTable("", title, "", by_key, rows, baseline=baseline, notes=notes, row_label=row_label)
     return Assembly(table, OWN, results, costs, method=method).sheet()
 
 

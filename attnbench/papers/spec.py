@@ -17,6 +17,7 @@ Beside its overrides a row holds the printed numbers, by column or as `parameter
 as the digits tell the precision. Of these, `unverified` names the ones that nobody could check, and `note` says what is
 odd about the row. `evaluate` (of a row or a column) are overrides under which the trained run is tested. A table or row
 that cannot be run says why in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a curve over the rows.
+`row_label` (of the table) stands over the rows' labels.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds those of all tables: overrides,
 and what stands in for each backbone; `profiles` in a table adds overrides to them.
@@ -82,7 +83,6 @@ class Claim:
     says: str
     pairs: tuple[tuple[str, str], ...]
     column: str
-    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class PaperTable:
     profiles: Mapping[str, tuple[str, ...]] | None = None
     notes: tuple[str, ...] = ()
     x_label: str = ""
+    row_label: str = "network"
     selection: str = ""
     not_runnable: str = ""
 

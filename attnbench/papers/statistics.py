@@ -54,6 +54,11 @@ class Difference:
     n: int
     std: float | None = None
 
+    @property
+    def alike(self) -> bool:
+        """Whether there is a difference without any spread, whose p value of 0.0 no correction could raise."""
+        return self.std == 0 and self.mean != 0
+
 
 def summarise(values: Iterable[float], method: str = "t", level: float = 0.95) -> Summary | None:
     """Mean, deviation and interval of a metric's values; None if there are none.

@@ -37,13 +37,14 @@ def judge(
     """Judge the claims that the first of each pair is better than the second, together: hand in a whole table's.
 
     A claim is told if its p value, adjusted for all pairs, is below 1 - level; then the difference's sign decides.
+    Seeds that all differ alike are no test: accuracies are counts of images, so two seeds do that by chance.
     The seeds needed are those at which a test at the level where Holm's procedure stopped, alpha over the number of
     claims not told, finds the difference seen so far with this power: at that level this claim would be told, all
     others as they are. The difference seen is itself uncertain, so the number is a rough one.
     """
     require_choice("better", better, ("lower", "higher"))
     differences = [compare(first, second, level) for first, second in pairs]
-    adjusted = holm([difference.p if difference else None for difference in differences])
+    adjusted = holm([difference.p if difference and not difference.alike else None for difference in differences])
     alpha = 1 - level
     untold = sum(p is not None and p >= alpha for p in adjusted)
     verdicts = []
@@ -137,6 +138,8 @@ def _what_lacks(verdict: Verdict) -> str:
         return "no runs"
     if verdict.difference.p is None:
         return "one seed has no spread"
+    if verdict.difference.alike:
+        return f"{verdict.difference.n} seeds that all differ alike have no spread"
     if verdict.seeds_needed is not None:
         return f"about {verdict.seeds_needed:,} seeds would tell"
     return "no difference seen" if verdict.difference.mean == 0 else f"more than {MOST_SEEDS:,} seeds would be needed"

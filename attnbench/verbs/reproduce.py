@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from attnbench.config.help import REPRODUCE
 from attnbench.errors import UserError
+from attnbench.papers.cells import key_of
 from attnbench.papers.collect import Key
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.status import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.verbs.arguments import Parser, wants_help
-from attnbench.verbs.table import add_output, show
+from attnbench.verbs.table import add_output, form_of, show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,11 +65,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    form_of(arguments.format, arguments.to)  # a mistake there is told before hours of training
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
     for key in ("seed", "run.again"):
-        if any(word.partition("=")[0] == key for word in arguments.overrides):
+        if any(key_of(word) == key for word in arguments.overrides):
             raise UserError(f"{key}: attnbench reproduce chooses it; --seeds N runs seeds 0 to N-1")
     return arguments
 
@@ -154,7 +156,11 @@ def report(
     status = max(status, evaluate_all(missing_evaluations(campaign, jobs))[1])
     results = campaign.results({key: found[0].identity for key, found in jobs.items()})
     sheet = campaign.sheet(results)
+    try:
+        kept = keep(campaign, results, sheet) if any(result.records for result in results.values()) else None
+    except OSError as error:
+        raise UserError(f"{shown(campaign.folder)}: results cannot be kept: {error.strerror or error}") from error
     show(sheet, arguments.format, arguments.to)
-    if any(result.records for result in results.values()):
-        console.print(f"kept in {shown(keep(campaign, results, sheet))}", soft_wrap=True)
+    if kept:
+        console.print(f"kept in {shown(kept)}", soft_wrap=True)
     return status

@@ -12,6 +12,7 @@ from attnbench.status import DONE
 from attnbench.verbs.arguments import Parser, wants_help
 
 FORMATS = ("terminal", "markdown", "latex", "csv", "html")
+ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".txt": "terminal"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -81,6 +82,18 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
     return own_sheet(runs, arguments.rows, arguments.columns, arguments.metric or "top1_accuracy", method)
 
 
+def form_of(form: str | None, to: Path | None) -> str:
+    """The form that is wanted, which a file's ending may tell. Raises `UserError`, also for a file that cannot be."""
+    form = form or (ENDINGS.get(to.suffix) if to else "terminal")
+    if form is None:
+        raise UserError(f"--to {to}: the ending tells no form ({', '.join(ENDINGS)}); name it with --format")
+    if to is not None and (to.is_dir() or not to.parent.is_dir()):
+        raise UserError(
+            f"--to {to}: cannot be written: {'it is a folder' if to.is_dir() else 'there is no such folder'}"
+        )
+    return form
+
+
 def show(sheet: Sheet, form: str | None, to: Path | None) -> None:
     """Print a table, or write it to a file, whose ending may tell the form. Raises `UserError`."""
     from attnbench.papers.render import FORMATS as RENDERERS
@@ -88,10 +101,7 @@ def show(sheet: Sheet, form: str | None, to: Path | None) -> None:
     from attnbench.runs.files import write_atomically
     from attnbench.terminal import make_console
 
-    endings = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".txt": "terminal"}
-    form = form or (endings.get(to.suffix) if to else "terminal")
-    if form is None:
-        raise UserError(f"--to {to}: the ending tells no form ({', '.join(endings)}); name it with --format")
+    form = form_of(form, to)
     if to is None and form == "terminal":
         terminal.show(make_console(), sheet)
         return

@@ -103,6 +103,7 @@ def test_all_that_is_named_is_there(name: str) -> None:
     own = table(name)
     assert own.source
     assert not own.baseline or own.baseline in {*own.rows, BY_SECTION}
+    assert not (own.baseline and any("No row is the baseline" in note for note in own.notes))
     for claim in own.claims:
         assert claim.column in own.columns
         assert all(own.rows[first].key != own.rows[second].key for first, second in claim.pairs)

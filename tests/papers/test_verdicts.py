@@ -47,6 +47,13 @@ NO_RUNS = Verdict("cannot be told", None, None, None)
         (LOW, LOW, "lower", "cannot be told"),
         ({0: 0.1}, {0: 0.3}, "lower", "cannot be told"),
         ({}, LOW, "lower", "cannot be told"),
+        (
+            {0: 1.0, 1: 1.1},
+            {0: 2.0, 1: 2.1},
+            "lower",
+            "cannot be told",
+        ),  # whole images: chance, and no correction helps
+        ({0: 1.0, 1: 1.0}, {2: 2.0, 3: 2.0}, "lower", "cannot be told"),
     ],
 )
 def test_outcomes(first: dict[int, float], second: dict[int, float], better: str, expected: str) -> None:
@@ -77,6 +84,18 @@ def test_more_claims_need_more_evidence() -> None:
 @pytest.mark.parametrize(("level", "outcome"), [(0.95, "holds"), (0.9999, "cannot be told")])
 def test_the_level_decides(level: float, outcome: str) -> None:
     assert judge([(LOW, {0: 0.20, 1: 0.22, 2: 0.21, 3: 0.27})], "lower", level)[0].outcome == outcome
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_table_is_seldom_wrong_where_nothing_differs(seeds: int) -> None:
+    """Ten claims on accuracies of 2,000 images, none of them true: one in twenty tables may say anything."""
+    generator = np.random.default_rng(5)
+    tables = 10 * generator.binomial(2000, 0.9, (300, 10, 2, seeds)) / 200
+    wrong = 0
+    for table in tables:
+        pairs = [(dict(enumerate(a)), dict(enumerate(b))) for a, b in table.tolist()]
+        wrong += any(found.outcome != "cannot be told" for found in judge(pairs, "lower"))
+    assert wrong / len(tables) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(tables))
 
 
 def test_the_seeds_needed_are_those_at_the_level_where_holm_stopped() -> None:
@@ -243,6 +262,10 @@ def test_the_part_that_decides(parts: list[Verdict], decides: int) -> None:
         (judge([({0: 0.1}, {0: 0.3})], "lower")[0], "cannot be told (one seed has no spread)"),
         (judge([({}, LOW)], "lower")[0], "cannot be told (no runs)"),
         (judge([(LOW, LOW)], "lower")[0], "cannot be told (no difference seen)"),
+        (
+            judge([({0: 1.0, 1: 3.0}, {0: 2.0, 1: 4.0})], "lower")[0],
+            "cannot be told (2 seeds that all differ alike have no spread)",
+        ),
     ],
 )
 def test_descriptions(verdict: Verdict, expected: str) -> None:

@@ -73,17 +73,17 @@ def _total(widths: Sequence[int], columns: Sequence[int]) -> int:
 def _width(sheet: Sheet, column: int, texts: Sequence[Text]) -> int:
     """What a column needs: its cells are never folded; its heading may be, once or at every word."""
     heading = one_line(sheet.headings[column].label)
-    words = [*heading.split(), *sheet.headings[column].group.split()]
-    return max(1, (cell_len(heading) + 1) // 2, *map(cell_len, words), *(text.cell_len for text in texts))
+    words = map(cell_len, heading.split())
+    return max(1, (cell_len(heading) + 1) // 2, *words, *(text.cell_len for text in texts))
 
 
 def _widened(headings: Sequence[Heading], widths: Sequence[int]) -> list[int]:
-    """Widths at which the headings of groups, unless they are long, stand on one line."""
+    """Widths at which the headings of groups stand on one line, long ones at least in whole words."""
     found, start = list(widths), 0
     for group, count in groups(headings):
         span = sum(found[start : start + count]) + BETWEEN * (count - 1)
-        if cell_len(group) <= NARROW:
-            found[start + count - 1] += max(0, cell_len(group) - span)
+        word = max(map(cell_len, group.split()), default=0)
+        found[start + count - 1] += max(0, (cell_len(group) if cell_len(group) <= NARROW else word) - span)
         start += count
     return found
 

@@ -63,6 +63,13 @@ def test_a_groups_heading_spans_its_columns() -> None:
     ]
 
 
+def test_a_groups_heading_widens_no_column_of_several() -> None:
+    headings = (Heading("a", "a"), Heading("b", "ours", "multiply-adds"), Heading("c", "paper", "multiply-adds"))
+    text = printed(Sheet("t", headings, (Line("x", (Cell("x"), Cell("1.22G"), Cell("1.2G"))),)), 80)
+    assert {len(line.strip()) for line in text.splitlines() if "─" in line} == {13, 17}
+    assert "multiply-adds" in text
+
+
 def test_best_cells_are_bold_and_verdicts_coloured() -> None:
     text = printed(SHEET, 200, color=True)
     assert re.search(r"\x1b\[1m *5\.90 ± 0\.12", text)
