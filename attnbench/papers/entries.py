@@ -93,6 +93,8 @@ def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
         yield f"The runs come from the code's version {versions[0]}."
     for data in sorted(of_several_files(results)):
         yield f"{data}: some runs of a column saw other files than others."
+    if devices := sorted({device_of(record) for record in records}):
+        yield f"Speeds are those of training, on {'; '.join(devices)}; a run that shares its device is slower."
     parts = {
         (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
     }
@@ -106,6 +108,14 @@ def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
     elif seeds:
         few = f"; notes tell the cells of fewer than {seeds[-1]}" if len(seeds) > 1 else ""
         yield f"Each cell is of {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds{few}."
+
+
+def device_of(record: Record) -> str:
+    """What a run was made on: `AMD EPYC (2 cores), 1 thread, bf16`."""
+    found = record["resolved"]
+    count = f"{found['devices']} x " if found["devices"] > 1 else ""
+    threads = f", {found['threads']} thread{'s' * (found['threads'] > 1)}" if found["accelerator"] == "cpu" else ""
+    return f"{count}{found['device_name']}{threads}, {found['precision']}"
 
 
 def version_of(record: Record) -> str:
