@@ -12,7 +12,7 @@ from attnbench.papers.collect import Key
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.status import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.verbs.arguments import Parser, wants_help
-from attnbench.verbs.table import add_output, show
+from attnbench.verbs.table import add_output, form_of, require_place, show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises `UserError`."""
     parser = Parser(prog="attnbench reproduce", add_help=False, allow_abbrev=False)
-    parser.add_argument("table")
+    parser.add_argument("table", nargs="?")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--seeds", type=int, default=3)
@@ -64,6 +64,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    if arguments.table is None or "=" in arguments.table:
+        raise UserError("attnbench reproduce: name a table; attnbench list paper tells which there are")
+    form_of(arguments.format, arguments.to)
+    require_place(arguments.to)
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
@@ -154,7 +158,8 @@ def report(
     status = max(status, evaluate_all(missing_evaluations(campaign, jobs))[1])
     results = campaign.results({key: found[0].identity for key, found in jobs.items()})
     sheet = campaign.sheet(results)
+    kept = keep(campaign, results, sheet) if any(result.records for result in results.values()) else None
     show(sheet, arguments.format, arguments.to)
-    if any(result.records for result in results.values()):
-        console.print(f"kept in {shown(keep(campaign, results, sheet))}", soft_wrap=True)
+    if kept:
+        console.print(f"kept in {shown(kept)}", soft_wrap=True)
     return status

@@ -79,7 +79,10 @@ MISTAKES = {
     ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
     ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
     ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
-    ("train", "seed=-1"): "seed=-1: must be from 0",
+    ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
+    ("train", "output=a_file"): "a_file is not a folder",
+    ("train", "output=/proc/nothing"): "/proc/nothing",
+    ("train", "-m", "seed=0,1", "output=/proc/nothing"): "/proc/nothing",
     ("train", "data=cifar10", "data.root=nowhere"): "data.download=true",
     ("train", "trainer.devices=0"): "trainer.devices=0: must be at least 1",
     ("train", "--config-dir", "nowhere"): "--config-dir nowhere: no such folder",
@@ -95,6 +98,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
 def test_a_mistake_is_one_line_and_status_2(words: tuple[str, ...], told: str, capsys: Capture) -> None:
+    Path("a_file").touch()
     status, _, err = say(capsys, *words)
     assert status == 2
     assert told in err
