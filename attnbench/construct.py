@@ -31,7 +31,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
         sys.path.append(here)
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise UserError(f"{key}={path}: cannot be imported: {error}") from error
     if not callable(found):
         raise UserError(f"{key}={path}: is not a class or function")

@@ -53,11 +53,21 @@ def parse_one(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        reason = " ".join(str(error).split("See https")[0].split())
+        reason = why_unreadable(text, " ".join(str(error).split("See https")[0].split()))
         raise UserError(f"{text}: not an override of the form key=value: {reason}") from None
     if not override.key_or_group:
         raise UserError(f"{text}: the key is missing; an override is written key=value")
     return override
+
+
+def why_unreadable(text: str, reason: str) -> str:
+    """What is wrong with an override; where it is plain, in other words than those of Hydra's grammar."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        return "the equals sign is missing"
+    if key != key.rstrip() or value != value.lstrip():
+        return f"without spaces around the equals sign, it is {key.strip()}={value.strip()}"
+    return reason
 
 
 def _spell_out_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:

@@ -6,6 +6,7 @@ data set than the table, the table's settings stay as far as the new choice has 
 recipe is taken or left as a whole.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,7 +51,25 @@ def cells_of(
     for key in map(key_of, extra):
         if key not in known and any(cell.config for cell in made.values()):
             raise UserError(f"{key}: no row of {table.name} has such a key")
+    require_told_apart(table, made, settle(extra))
     return made
+
+
+def require_told_apart(table: PaperTable, cells: Mapping[tuple[str, str], Cell], typed: Mapping[str, str]) -> None:
+    """Raise `UserError` if what is typed makes rows alike that the table tells apart by it: `attention=bam` beside the
+    rows `attention=none` and `attention=bam` would compare a network with itself.
+    """
+    runs: dict[str, Cell] = {}
+    for (_, column), cell in cells.items():
+        if cell.config is None:
+            continue
+        mark = json.dumps([column, cell.evaluate, cell.config.values], sort_keys=True)
+        other = runs.setdefault(mark, cell)
+        ours, theirs = settle([*table.overrides, *cell.row.overrides]), settle([*table.overrides, *other.row.overrides])
+        for key, line in typed.items():
+            if ours.get(key) != theirs.get(key):
+                raise UserError(f"{line}: {table.name} tells rows apart by {key};"
+                                f" {other.row.key} and {cell.row.key} would be the same run")  # fmt: skip
 
 
 def _cell(

@@ -1,6 +1,6 @@
 """Reading tables and profiles from `configs/paper`: every mistake in a file is one line that says where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,17 @@ def table_files(config_dir: str | None = None) -> dict[str, Path]:
     return found
 
 
+def hint(name: str, tables: Sequence[str]) -> str:
+    """`; did you mean …?`: the tables of the paper that is named, else the nearest table."""
+    of_paper = [table for table in tables if table.partition("/")[0] == name.rstrip("/")]
+    return f"; did you mean {' or '.join(of_paper)}?" if of_paper else nearest(name, tables)
+
+
 def load_table(name: str, config_dir: str | None = None) -> PaperTable:
     """Read a table. Raises `UserError` if there is none of this name, or its file is wrong."""
     files = table_files(config_dir)
     if name not in files:
-        raise UserError(f"{name}: no such table{nearest(name, list(files))}; attnbench list paper names them")
+        raise UserError(f"{name}: no such table{hint(name, list(files))}; attnbench list paper names them")
     try:
         return _table(name, read_yaml(files[name]))
     except Wrong as error:

@@ -25,14 +25,25 @@ ACCURACIES = [name for name in METRICS if name.startswith("top")]
 Placed = tuple[str, str]
 
 
-def own_sheet(runs: Sequence[RunFolder], rows: str | None, columns: str | None, metric: str, method: str) -> Sheet:
-    """A table of runs. rows, columns: keys and groups, separated by commas. Raises `UserError`."""
+def own_sheet(
+    runs: Sequence[RunFolder],
+    rows: str | None,
+    columns: str | None,
+    metric: str,
+    method: str,
+    config_dir: str | None = None,
+) -> Sheet:
+    """A table of runs. rows, columns: keys and groups, separated by commas; config_dir: where the user's own choices
+    lie. Raises `UserError`.
+    """
     if metric not in ACCURACIES:
-        raise UserError(f"--metric {metric}: no such metric{nearest(metric, ACCURACIES)} ({', '.join(ACCURACIES)})")
+        meant = next((f"; did you mean top1_{metric}?" for name in ACCURACIES if name == f"top1_{metric}"), "")
+        raise UserError(f"--metric {metric}: no such metric{meant or nearest(metric, ACCURACIES)}"
+                        f" ({', '.join(ACCURACIES)})")  # fmt: skip
     records = list(finished(runs))
     if not records:
         raise UserError(f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs tells their state")
-    composer = Composer()
+    composer = Composer(config_dir)
     configs = [recompose(composer, record["choices"], record["config"], [])[0] for record in records]
     row_keys, column_keys = keys(rows, "--rows", configs), keys(columns, "--columns", configs)
     if not row_keys:

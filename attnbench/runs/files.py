@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from attnbench.errors import UserError
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that runs or results lie in. Raises `UserError` where the system lets none be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file by `text`, so that a reader, or a crash, sees the old file or the new one."""

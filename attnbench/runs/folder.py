@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,11 @@ def find_runs(output: Path) -> list[RunFolder]:
     """All run folders under an output folder, those set aside left out."""
     pattern = "runs/*/seed*"
     return [RunFolder(path) for path in sorted(output.glob(pattern)) if path.is_dir()]
+
+
+def as_typed(path: Path) -> str:
+    """A path as a shell reads it: `shown`, in quotes where it holds spaces."""
+    return shlex.quote(shown(path))
 
 
 def shown(path: Path) -> str:

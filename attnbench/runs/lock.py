@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from attnbench.runs.files import read_json, write_json
+from attnbench.runs.files import make_folder, read_json, write_json
 
 HEARTBEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 60.0
@@ -74,7 +74,7 @@ class Lock:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> "Lock":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with self.guard:
             owner = owner_of(self.folder)
             if owner is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attnbench.runs.engine import Engine, Process, stop
+from attnbench.runs.files import make_folder
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
@@ -79,7 +80,7 @@ class Scheduler:
             task.state = "waiting"
             return
         task.slots = [self.free.pop(0) for _ in range(wanted)]
-        run.path.mkdir(parents=True, exist_ok=True)
+        make_folder(run.path)
         job_file = run.path / "job.json"
         task.job.save(job_file)
         task.process = self.engine.start(job_file, run.log_file, task.slots)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from attnbench.config.difference import differences
-from attnbench.runs.folder import Job, shown
+from attnbench.runs.folder import Job, as_typed, shown
 from attnbench.terminal import make_table, of_all
 
 Record = dict[str, Any]
@@ -48,7 +48,7 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
     if part := part_of_data(record):
         console.print(f"  on {part}", soft_wrap=True)
     output = folder.parent.parent.parent
-    console.print(f"  curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
+    console.print(f"  curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     if found:
         console.print("  to train it anew: run.again=true", soft_wrap=True)
 

@@ -4,12 +4,13 @@ Names and types are right by now. Here constructors check ranges, the network is
 the data and the weights are looked for, and the run gets its identity. Nothing here imports Lightning.
 """
 
+import os
 from pathlib import Path
 
 from attnbench.build import build_model_on_meta
 from attnbench.config.check import RunConfig
 from attnbench.construct import build_data, guarded, locate
-from attnbench.errors import require
+from attnbench.errors import UserError
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name
 from attnbench.training.freezing import freeze
@@ -31,6 +32,7 @@ def plan(config: RunConfig) -> Job:
     guarded("recipe", lambda: freeze(net, recipe.freeze))
     check_targets(config)
     data.find()
+    require_writable(Path(config["output"]).expanduser().absolute())
     name = identity(config, data.fingerprint(), identity_of(config, net.backbone))
     folder = Path(config["output"]).expanduser().absolute() / "runs" / f"{readable_name(config)}-{name}"
     return Job(config, name, folder / f"seed{config['seed']}")
@@ -38,8 +40,17 @@ def plan(config: RunConfig) -> Job:
 
 def require_seed(seed: int) -> None:
     """Raise `UserError` unless the seed is one that every generator takes."""
-    right = 0 <= seed <= LARGEST_SEED
-    guarded("", lambda: require(right, "seed", seed, f"must be from 0 to {LARGEST_SEED}"))
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"seed={seed}: must be from 0 to {LARGEST_SEED}")
+
+
+def require_writable(output: Path) -> None:
+    """Raise `UserError` unless runs can lie in the output folder, or in one that is made where it is named."""
+    there = next(path for path in (output, *output.parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"output={output}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"output={output}: {there} cannot be written to")
 
 
 def make_recipe(config: RunConfig) -> Recipe:

@@ -1,5 +1,6 @@
 """The training job, from a plan to a record: find it done, resume it, or train it from the start."""
 
+import pickle
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,9 +19,10 @@ from attnbench.construct import build_data
 from attnbench.cost import count
 from attnbench.data.base import DataSet
 from attnbench.data.pipeline import Batches
+from attnbench.errors import UserError
 from attnbench.model import Classifier
 from attnbench.runs.files import write_atomically
-from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
 from attnbench.runs.record import Recorder, training_summary
 from attnbench.training import assembly, distributed
@@ -49,7 +51,7 @@ def train(job: Job, console: Console | None = None) -> Record:
         return _train(job, run, None, None, None)
     with Lock(run.path) as lock:
         record = run.record()
-        if record is not None and job.again:
+        if job.again and (record is not None or run.last_checkpoint.is_file()):
             run.set_aside()
         elif record is not None and record["status"] == "finished":
             return record
@@ -102,10 +104,18 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
 
 
 def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
-    """The checkpoint to go on from, if there is one, and the metrics of the epochs before it."""
+    """The checkpoint to go on from, if there is one, and the metrics of the epochs before it. Raises `UserError` if it
+    is damaged.
+    """
     if not run.last_checkpoint.is_file():
         return None, []
-    epoch = torch.load(run.last_checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]
+    try:
+        epoch = torch.load(run.last_checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+        raise UserError(
+            f"{shown(run.last_checkpoint)} cannot be read; it is damaged ({type(error).__name__});"
+            " run.again=true sets the run aside and trains anew"
+        ) from error
     return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
 
 

@@ -147,7 +147,8 @@ def list_runs(console: Console, output: Path) -> int:
     if not runs:
         raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
     table = make_table()
-    for column in ("run", "state", "epochs", "test top-1", "best val. epoch"):
+    table.add_column("run", overflow="fold")  # the one column that may be narrow
+    for column in ("state", "epochs", "test top-1", "best val. epoch"):
         table.add_column(column, no_wrap=True)
     for run in runs:
         record: dict[str, Any] = run.record() or {}

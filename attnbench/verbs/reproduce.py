@@ -13,7 +13,7 @@ from attnbench.papers.collect import Key
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.status import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.verbs.arguments import Parser, wants_help
-from attnbench.verbs.table import add_output, form_of, show
+from attnbench.verbs.table import add_output, form_of, require_place, show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> int:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line. Raises `UserError`."""
     parser = Parser(prog="attnbench reproduce", add_help=False, allow_abbrev=False)
-    parser.add_argument("table")
+    parser.add_argument("table", nargs="?")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--seeds", type=int, default=3)
@@ -65,7 +65,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
-    form_of(arguments.format, arguments.to)  # a mistake there is told before hours of training
+    if arguments.table is None or "=" in arguments.table:
+        raise UserError("attnbench reproduce: name a table; attnbench list paper tells which there are")
+    form_of(arguments.format, arguments.to)
+    require_place(arguments.to)
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")

@@ -10,7 +10,7 @@ from attnbench.config.compose import Composer
 from attnbench.config.expand import expand
 from attnbench.errors import UserError
 from attnbench.runs.engine import warm_up
-from attnbench.runs.folder import Job, RunFolder, shown
+from attnbench.runs.folder import Job, RunFolder, as_typed, shown
 from attnbench.runs.schedule import Scheduler, Task, automatic_slots, last_lines
 from attnbench.status import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
@@ -67,7 +67,7 @@ def run_all(jobs: Sequence[Job]) -> int:
     if records:
         console.print(comparison(jobs, records))
     output = jobs[0].folder.parent.parent.parent
-    console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {shown(output)}", soft_wrap=True)
+    console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     return status
 
 

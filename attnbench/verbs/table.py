@@ -1,6 +1,7 @@
 """attnbench table: a paper's table, or one of your own runs, from records alone."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--bootstrap", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    form_of(arguments.format, arguments.to)
+    require_place(arguments.to)
     show(make_sheet(arguments), arguments.format, arguments.to)
     return DONE
 
@@ -63,8 +66,7 @@ def make_sheet(arguments: argparse.Namespace) -> Sheet:
 
 
 def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Sheet:
-    from attnbench.config.folders import nearest
-    from attnbench.papers.load import table_files
+    from attnbench.papers.load import hint, table_files
     from attnbench.papers.own import own_sheet
     from attnbench.runs.find import find
     from attnbench.verbs.evaluate import told_apart
@@ -76,22 +78,27 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
         raise UserError(f"{rest[0]}: a table of runs takes no overrides but output=DIR")
     runs, refusals = find(names, output)
     if refusals:
-        hint = nearest(names[0], list(table_files(arguments.config_dir))) if "/" in names[0] else ""
-        raise UserError(f"{refusals[0]}{hint}")
+        meant = hint(names[0], list(table_files(arguments.config_dir)))
+        raise UserError(f"{refusals[0]}{meant}")
     method = "bootstrap" if arguments.bootstrap else "t"
-    return own_sheet(runs, arguments.rows, arguments.columns, arguments.metric or "top1_accuracy", method)
+    metric = arguments.metric or "top1_accuracy"
+    return own_sheet(runs, arguments.rows, arguments.columns, metric, method, arguments.config_dir)
 
 
 def form_of(form: str | None, to: Path | None) -> str:
-    """The form that is wanted, which a file's ending may tell. Raises `UserError`, also for a file that cannot be."""
-    form = form or (ENDINGS.get(to.suffix) if to else "terminal")
-    if form is None:
+    """The form that is meant: the one named, else what the file's ending tells. Raises `UserError`."""
+    found = form or (ENDINGS.get(to.suffix) if to else "terminal")
+    if found is None:
         raise UserError(f"--to {to}: the ending tells no form ({', '.join(ENDINGS)}); name it with --format")
-    if to is not None and (to.is_dir() or not to.parent.is_dir()):
-        raise UserError(
-            f"--to {to}: cannot be written: {'it is a folder' if to.is_dir() else 'there is no such folder'}"
-        )
-    return form
+    return found
+
+
+def require_place(to: Path | None) -> None:
+    """Raise `UserError` unless a file can be put there: known before the work, not after it."""
+    if to is not None and not to.absolute().parent.is_dir():
+        raise UserError(f"--to {to}: cannot be written: {to.parent} is not a folder")
+    if to is not None and (to.is_dir() or not os.access(to.absolute().parent, os.W_OK)):
+        raise UserError(f"--to {to}: cannot be written: {'it is a folder' if to.is_dir() else 'permission denied'}")
 
 
 def show(sheet: Sheet, form: str | None, to: Path | None) -> None:

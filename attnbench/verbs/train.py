@@ -113,8 +113,9 @@ def headline(config: RunConfig) -> str:
 def _in_child(job: Any) -> int:
     """Run a job in a process that may be repeated by Lightning for each further rank; Ctrl-C reaches it directly."""
     from attnbench.runs.engine import CHILD
+    from attnbench.runs.files import make_folder
 
-    job.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(job.folder)
     job_file: Path = job.folder / "job.json"
     job.save(job_file)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)

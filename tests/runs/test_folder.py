@@ -8,7 +8,7 @@ import pytest
 
 from attnbench.config.check import RunConfig
 from attnbench.runs import files
-from attnbench.runs.folder import Job, RunFolder, find_runs, shown
+from attnbench.runs.folder import Job, RunFolder, as_typed, find_runs, shown
 from attnbench.runs.lock import Lock
 from attnbench.training.plan import plan
 
@@ -82,3 +82,5 @@ def test_the_state_of_a_run(own_folder: Path) -> None:
 def test_paths_are_shown_as_they_would_be_typed(own_folder: Path) -> None:
     assert shown(own_folder / "outputs") == "outputs"
     assert shown(Path("/elsewhere/outputs")) == "/elsewhere/outputs"
+    assert as_typed(own_folder / "my outputs") == "'my outputs'"
+    assert as_typed(own_folder / "outputs") == "outputs"

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from attnbench.config.check import RunConfig
+from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock, Owned
 from attnbench.training import train as training
@@ -267,6 +268,23 @@ def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
     (aside,) = (job.folder.parent / "aside").iterdir()
     assert json.loads((aside / "record.json").read_text())["started"] == first["started"]
     assert (aside / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_damaged_checkpoint_is_told_and_can_be_set_aside(recorded: bool, tiny: Tiny) -> None:
+    job = plan(tiny("recipe.epochs=1"))
+    train(job)
+    run = RunFolder(job.folder)
+    whole = run.last_checkpoint.read_bytes()
+    run.record_file.unlink()
+    for content in (b"", b"torn", whole[: len(whole) // 2]):
+        run.last_checkpoint.write_bytes(content)
+        with pytest.raises(UserError, match=r"last\.ckpt cannot be read; it is damaged .*; run\.again=true sets"):
+            train(job)
+    if not recorded:
+        run.record_file.unlink()
+    assert train(plan(tiny("recipe.epochs=1", "run.again=true")))["status"] == "finished"
+    assert (run.path.parent / "aside" / "seed0-1" / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_a_run_has_one_owner(tiny: Tiny) -> None:

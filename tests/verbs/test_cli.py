@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, lists, costs, mistakes, statuses."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import attnbench
 from attnbench.cli import VERBS, main
+from attnbench.runs.folder import RunFolder
+from attnbench.verbs.list import list_runs
 from tests.data.layouts import write_food101
 
 Capture = pytest.CaptureFixture[str]
@@ -79,7 +83,10 @@ MISTAKES = {
     ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
     ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
     ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
-    ("train", "seed=-1"): "seed=-1: must be from 0",
+    ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
+    ("train", "output=a_file"): "a_file is not a folder",
+    ("train", "output=/proc/nothing"): "/proc/nothing",
+    ("train", "-m", "seed=0,1", "output=/proc/nothing"): "/proc/nothing",
     ("train", "data=cifar10", "data.root=nowhere"): "data.download=true",
     ("train", "trainer.devices=0"): "trainer.devices=0: must be at least 1",
     ("train", "--config-dir", "nowhere"): "--config-dir nowhere: no such folder",
@@ -95,6 +102,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
 def test_a_mistake_is_one_line_and_status_2(words: tuple[str, ...], told: str, capsys: Capture) -> None:
+    Path("a_file").touch()
     status, _, err = say(capsys, *words)
     assert status == 2
     assert told in err
@@ -170,6 +178,19 @@ def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
     """Rows of the list of data sets, and the lines below it, by their first words."""
     lines = [line.split() for line in say(capsys, "list", "data", *words)[1].splitlines()]
     return {words[0]: " ".join(words[1:]) for words in lines if words}
+
+
+def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
+    name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
+    record = {"status": "finished", "config": {"recipe": {"epochs": 10}}, "test/top1_accuracy": 0.9595}
+    RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
+    RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
+    console = Console(width=72, file=io.StringIO())
+    list_runs(console, Path("outputs"))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(part in told for part in ("finished", "0/10", "95.95%"))
+    assert "…" not in told
+    assert name in "".join(line.split()[0] for line in told.splitlines() if line.strip())
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:

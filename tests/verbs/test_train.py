@@ -196,13 +196,18 @@ def test_a_users_own_attention_is_composed_costed_and_refused(own_package: Path,
     assert "did you mean lambda?" in capsys.readouterr().err
 
 
-def test_a_users_own_attention_is_swept(own_package: Path) -> None:
+def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> None:
     words = command("--config-dir", "mine", "-m", "attention=none,own", "attention.lambda=0,0.5", "recipe.epochs=1")
     result = subprocess.run(words, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "3 runs: 3 trained" in result.stdout
     rows = [row for record in find_runs(Path("outputs")) for row in record.rows()]
     assert any("gates/stage1.out/mean" in row for row in rows)
+    table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
+    assert main([*table, "--config-dir", "mine"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "none", "own lambda=0.0", "own lambda=0.5"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -218,6 +223,16 @@ def test_a_target_that_is_not_there(target: str, told: str, own_package: Path, c
     assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
     err = capsys.readouterr().err
     assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_python_cannot_read(own_package: Path, capsys: Capture) -> None:
+    (own_package / "lab" / "unfinished.py").write_text("class Own\n")
+    (own_package / "mine" / "attention" / "own.yaml").write_text("_target_: lab.unfinished.Own\n")
+    assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
+    err = capsys.readouterr().err
+    assert "attention._target_=lab.unfinished.Own: cannot be imported: " in err
+    assert "(unfinished.py, line 1)" in err
     assert err.count("\n") == 1
 
 
