@@ -24,7 +24,7 @@ def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
     try:
         return guarded("attention", lambda: Classifier(backbone, attention))
     except UserError as error:
-        raise UserError(f"{error} ({pair})") from error
+        raise type(error)(f"{error} ({pair})") from error
 
 
 def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_size: int) -> Backbone:

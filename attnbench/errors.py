@@ -7,6 +7,10 @@ class UserError(Exception):
     """What the user typed, wrote or lacks is wrong. The message says what, where, and what would be right."""
 
 
+class NotInstalled(UserError):
+    """A package that an extra brings is needed and missing."""
+
+
 class OptionError(ValueError):
     """An option of a model, data set or recipe has a value that makes no sense.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attnbench.backbones.library import LibraryBackbone
 from attnbench.config.folders import nearest
-from attnbench.errors import OptionError, UserError
+from attnbench.errors import NotInstalled, OptionError
 
 
 class TimmBackbone(LibraryBackbone):
@@ -108,5 +108,5 @@ def _timm() -> ModuleType:
     try:
         import timm
     except ImportError as error:
-        raise UserError("this backbone is timm's, which is not installed: pip install 'attnbench[timm]'") from error
+        raise NotInstalled("this backbone is timm's, which is not installed: pip install 'attnbench[timm]'") from error
     return timm

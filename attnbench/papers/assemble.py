@@ -152,6 +152,8 @@ class Assembly:
         cost = self.costs[row.key][key]
         if what == "printed":
             return self._printed_cell(row, key)
+        if cost.reason:
+            return Cell(NOTHING, marks=self.notes.mark(cost.reason))
         differs = self.printed and cost.agrees is False
         told = CLOSE if cost.close else "differs from the paper's"
         marks = self.notes.mark(told) if differs and not row.note else ()

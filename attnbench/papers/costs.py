@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from attnbench.config.check import RunConfig
+from attnbench.errors import NotInstalled
 from attnbench.papers.cells import Cell
 from attnbench.papers.spec import COSTS, PaperTable, Row, as_number, unit
 from attnbench.runs.summary import big
@@ -12,10 +14,11 @@ FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 @dataclass(frozen=True)
 class Cost:
-    """A cost of a row's network: ours, None where there is no such network, and as it is printed."""
+    """A cost of a row's network: ours, None where there is none, and as printed. reason: why ours is not known here."""
 
     ours: int | None
     printed: str | None
+    reason: str = ""
 
     @property
     def agrees(self) -> bool | None:
@@ -42,16 +45,21 @@ def costs_of(table: PaperTable, cells: Mapping[tuple[str, str], Cell]) -> dict[s
 
 
 def _costs(row: Row, cell: Cell) -> dict[str, Cost]:
-    ours: dict[str, int] = {}
-    if cell.config is not None:
-        from attnbench.build import build_model_on_meta
-        from attnbench.construct import build_data
-        from attnbench.cost import count
+    try:
+        ours, reason = (_counted(cell.config) if cell.config else {}), ""
+    except NotInstalled as error:
+        ours, reason = {}, str(error)
+    return {key: Cost(ours.get(key), row.printed.get(key), reason) for key in COSTS}
 
-        data = build_data(cell.config)
-        found = count(build_model_on_meta(cell.config, data), data.channels, data.image_size)
-        ours = {key: getattr(found, key) for key in COSTS}
-    return {key: Cost(ours.get(key), row.printed.get(key)) for key in COSTS}
+
+def _counted(config: RunConfig) -> dict[str, int]:
+    from attnbench.build import build_model_on_meta
+    from attnbench.construct import build_data
+    from attnbench.cost import count
+
+    data = build_data(config)
+    found = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    return {key: getattr(found, key) for key in COSTS}
 
 
 def shown(number: float | None, like: str | None = None) -> str:

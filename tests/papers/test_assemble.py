@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,13 @@ def test_a_look_that_cannot_be_counted_does_not_hide_the_table(
     captured = capsys.readouterr()
     assert "60.19" in captured.out
     assert "looks.json: cannot be written, this look is not counted" in captured.err
+
+
+def test_what_is_not_installed_costs_a_row_its_costs_alone(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "timm", None)  # what Python takes for a package that is missing
+    out = show()
+    (number,) = re.findall(r"^(\d)\. this attention is timm's, .*'attnbench", out, re.MULTILINE)
+    assert f"–<sup>{number}</sup>" in row_of(out, "SE")
+    assert "4.3k" in row_of(out, "plain")
