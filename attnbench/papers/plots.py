@@ -33,12 +33,9 @@ def of(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plot]:
         if len({result.records[min(result.records)]["multiply_adds"] for result in found.values()}) > 1:
             yield against_cost(table, column, found, label)
         if curves := learning_curves(table, found):
-            yield Plot(
-                f"{column.label}: learning, ± standard deviation",
-                "epoch",
-                "accuracy (%), validation or training",
-                curves,
-            )
+            few = f", first {MOST_CURVES} of {len(curves)} rows" if len(curves) > MOST_CURVES else ""
+            title = f"{column.label}: learning, ± standard deviation{few}"
+            yield Plot(title, "epoch", "accuracy (%), validation or training", tuple(curves[:MOST_CURVES]))
 
 
 def over_rows(table: PaperTable, column: Column, found: Mapping[str, Result], label: str) -> Plot:
@@ -56,11 +53,11 @@ def against_cost(table: PaperTable, column: Column, found: Mapping[str, Result],
     points = []
     for row, result in found.items():
         record = result.records[min(result.records)]
-        points.append(curve(table.rows[row].label, [record["multiply_adds"] / 1e6], [whole(result)]))
+        points.append(curve(table.name_of(row), [record["multiply_adds"] / 1e6], [whole(result)]))
     return Plot(f"{column.label} against cost", "multiply-adds (M)", label, tuple(points), "scatter", log_x=True)
 
 
-def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> tuple[Curve, ...]:
+def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> list[Curve]:
     """The mean over seeds after each epoch, within the standard deviation on either side."""
     made = []
     for row, result in found.items():
@@ -76,8 +73,8 @@ def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> tuple[Cur
             ]
             means = tuple(one.mean for one in summaries)
             low, high = bands if len(bands[0]) == len(means) else ((), ())
-            made.append(Curve(table.rows[row].label, tuple(by_epoch), means, low, high))
-    return tuple(made[:MOST_CURVES])
+            made.append(Curve(table.name_of(row), tuple(by_epoch), means, low, high))
+    return made
 
 
 def whole(result: Result) -> Summary:

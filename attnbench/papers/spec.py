@@ -121,6 +121,12 @@ class PaperTable:
             found = next(key for key, other in self.rows.items() if other.section == self.rows[row].section)
         return "" if found == row else found
 
+    def name_of(self, row: str) -> str:
+        """A row's label, with its section's before it in a table where labels alone do not tell rows apart."""
+        label, section = self.rows[row].label, self.rows[row].section
+        told_apart = len({other.label for other in self.rows.values()}) == len(self.rows)
+        return label if told_apart or label.startswith(section) else f"{section} {label}"
+
 
 def as_number(text: str) -> float:
     """A printed number: `20.00`, `24.07M`, `.245G`. Raises `ValueError`."""

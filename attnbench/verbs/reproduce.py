@@ -132,7 +132,7 @@ def state_table(campaign: "Campaign", jobs: Mapping[Key, list[Job]]) -> object:
         cells = [jobs.get((row.key, column)) for column in campaign.table.columns]
         reasons = (campaign.cells[row.key, column].reason for column in campaign.table.columns)
         told = [states(found) if found else reason or "left out" for found, reason in zip(cells, reasons, strict=True)]
-        table.add_row(f"{row.section} {row.label}".strip(), *told)
+        table.add_row(campaign.table.name_of(row.key), *told)
     return table
 
 

@@ -87,3 +87,11 @@ def test_each_section_may_have_its_baseline() -> None:
     assert [table.baseline_of(row) for row in table.rows] == ["", "plain", ""]
     whole = load_table("lab/tiny", str(write_table()))
     assert [whole.baseline_of(row) for row in whole.rows] == ["", "plain", "plain"]
+
+
+def test_rows_are_named_so_that_they_differ() -> None:
+    found = load_table("bam/1c")
+    assert [found.name_of(row) for row in list(found.rows)[:3]] == ["ResNet50", "ResNet50 + ResBlock", "ResNet50 + BAM"]
+    for name in table_files():
+        own = load_table(name)
+        assert len({own.name_of(row) for row in own.rows}) == len(own.rows), name
