@@ -120,7 +120,7 @@ def device_of(record: Record) -> str:
 
 def version_of(record: Record) -> str:
     """The code's version that a run was made with."""
-    git = record["environment"]["git"]
+    git = record["environment"]["git"] or {}  # None of an installed package
     return str(git.get("commit") or record["environment"]["attnbench"])[:7] + (CHANGED if git.get("dirty") else "")
 
 

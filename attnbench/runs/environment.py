@@ -36,7 +36,9 @@ def package_versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether tracked files differ from it; None outside a checkout (an installed wheel, say)."""
+    """Commit and whether tracked files differ from it, but for kept results, which `reproduce` itself writes; None
+    outside a checkout (an installed wheel, say).
+    """
     if not (folder / ".git").exists():
         return None
 
@@ -46,6 +48,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+        changed = git("status", "--porcelain", "-uno", "--", ".", ":(exclude)outputs")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
     except (OSError, subprocess.SubprocessError):
         return None

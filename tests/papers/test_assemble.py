@@ -120,8 +120,12 @@ def test_changed_code_and_other_files_are_told(records: list[Record], show: Show
         record["environment"]["git"] = {"commit": "abcdef0123", "dirty": False}
     keep(records)
     assert "version" not in show()
+    for record in records[:3]:
+        record["environment"]["git"] = None  # of an installed package
+    keep(records)
+    assert "The runs come from 2 versions of the code: 0.1.0, abcdef0." in show()
     for record in records:
-        record["environment"]["git"]["dirty"] = True
+        record["environment"]["git"] = {"commit": "abcdef0123", "dirty": True}
     records[5]["data"]["fingerprint"] = "other files"
     keep(records)
     out = show()
