@@ -4,15 +4,15 @@ import torch
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
-from attnbench.config.check import RunConfig
+from attnbench.classifier import Classifier
+from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data, construct, guarded, parameters_of
-from attnbench.data.base import DataSet
+from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
-from attnbench.model import Classifier
 
 
 def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier, with fresh weights from torch's global generator; `attnbench.weights` loads others.
+    """Build the classifier, with fresh weights from torch's global generator; `attnbench.weights.load` loads others.
 
     Raises `UserError` for options out of range and pairs that make no sense.
     """

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attnbench.config.check import RunConfig
-from attnbench.data.base import DataSet
+from attnbench.config.validate import RunConfig
+from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import OptionError, UserError
 
 T = TypeVar("T")

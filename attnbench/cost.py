@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.model import Classifier
+from attnbench.classifier import Classifier
 
 
 @dataclass(frozen=True)

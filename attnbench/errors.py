@@ -7,7 +7,7 @@ class UserError(Exception):
     """What the user typed, wrote or lacks is wrong. The message says what, where, and what would be right."""
 
 
-class NotInstalled(UserError):
+class NotInstalledError(UserError):
     """A package that an extra brings is needed and missing."""
 
 

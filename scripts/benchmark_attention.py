@@ -15,8 +15,8 @@ import torch
 from benchmark_training import spread
 
 from attnbench.config.compose import compose
-from attnbench.terminal import make_console, make_table
-from attnbench.training.rehearsal import make_step, seconds_of
+from attnbench.console import make_console, make_table
+from attnbench.training.speed_probe import make_step, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """The method without and with its guide: what the gradient of the class score costs."""

@@ -27,9 +27,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from attnbench.config.compose import compose
+from attnbench.console import make_console, make_table
 from attnbench.construct import build_data
-from attnbench.data.base import DataSet
-from attnbench.terminal import make_console, make_table
+from attnbench.data.bases.dataset import DataSet
 from attnbench.training import assembly
 from attnbench.training.hardware import Hardware, resolve, set_up
 from attnbench.training.plan import make_trainer_options

@@ -30,10 +30,10 @@ from torchvision import transforms
 
 from attnbench.backbones.base import Backbone, Taps
 from attnbench.config.compose import compose
-from attnbench.data.base import Arrays, DataSet, Split
-from attnbench.data.pipeline import Pipeline
-from attnbench.terminal import make_console, make_table
-from attnbench.training.module import TrainingModule
+from attnbench.console import make_console, make_table
+from attnbench.data.bases.dataset import Arrays, DataSet, Split
+from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.recipe import make_optimizer
 from attnbench.training.train import train
@@ -141,7 +141,7 @@ def plain_loop(module: TrainingModule) -> Loop:
 def usual_loop(module: TrainingModule) -> Loop:
     """What most code does: a DataLoader with two workers, PIL, single precision, channels first."""
     net = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format)
-    pipeline = cast(Pipeline, module.pipelines["train"])
+    pipeline = cast(InMemoryLoader, module.pipelines["train"])
     optimizer, device = make_optimizer(net, module.recipe), module.device
     pictures = Pictures(random_arrays(pipeline.count, pipeline.height))
     options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": device.type == "cuda"}

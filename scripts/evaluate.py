@@ -2,7 +2,7 @@
 
 import sys
 
-from attnbench.cli import main
+from attnbench.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["evaluate", *sys.argv[1:]]))

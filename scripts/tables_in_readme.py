@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
 
-from attnbench.papers.campaign import Campaign
-from attnbench.papers.collect import Result
-from attnbench.papers.entries import unit_of
-from attnbench.papers.load import load_profiles, load_table, table_files
+from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.files import write_atomically
+from attnbench.tables.format_cells import unit_of
+from attnbench.tables.load import load_profiles, load_table, table_files
+from attnbench.tables.values import Result
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
@@ -22,7 +22,7 @@ COLUMNS = ("table", "printed costs that ours match", "kept results", "measured t
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
-def costs(campaign: Campaign) -> str:
+def costs(campaign: TableReproduction) -> str:
     """How many printed costs are ours to the last digit, and how many are off by one of it."""
     pairs = [cost for row in campaign.costs.values() for cost in row.values() if cost.agrees is not None]
     if not pairs:
@@ -45,7 +45,7 @@ def measured(results: Iterable[Result]) -> str:
 def kept(name: str) -> Iterator[tuple[str, str, str]]:
     """Each profile whose results are kept: with seeds, what was measured, and what became of the claims."""
     for profile in load_profiles(load_table(name)):
-        campaign = Campaign.open(name, profile)
+        campaign = TableReproduction.open(name, profile)
         if not (campaign.folder / "records.jsonl").is_file():
             continue
         results = campaign.results()
@@ -62,7 +62,10 @@ def lines() -> Iterator[str]:
     for name in sorted(table_files()):
         found = list(kept(name))
         nothing = "cannot be run" if load_table(name).not_runnable else "–"
-        told = [costs(Campaign.open(name, "paper")), *("; ".join(column) for column in zip(*found, strict=True))]
+        told = [
+            costs(TableReproduction.open(name, "paper")),
+            *("; ".join(column) for column in zip(*found, strict=True)),
+        ]
         yield f"| `{name}` | {' | '.join(told if found else [*told, nothing, '–', '–'])} |\n"
 
 

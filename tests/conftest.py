@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from attnbench.config.check import RunConfig
 from attnbench.config.compose import compose
+from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 
 torch.set_num_threads(1)  # the tests run in as many processes as there are cores

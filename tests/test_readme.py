@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cli import main
+from attnbench.cli.main import main
 from attnbench.config.compose import compose
-from attnbench.config.expand import expand
-from attnbench.papers.load import load_table, table_files
+from attnbench.config.sweep import expand
+from attnbench.tables.load import load_table, table_files
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]

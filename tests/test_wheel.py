@@ -39,7 +39,7 @@ def test_every_config_is_in_it(unpacked: Path) -> None:
 
 
 def test_it_is_what_runs(unpacked: Path) -> None:
-    shown = run(unpacked, "-c", "from attnbench.config.folders import shipped; print(shipped())").stdout.strip()
+    shown = run(unpacked, "-c", "from attnbench.config.search_path import shipped; print(shipped())").stdout.strip()
     assert Path(shown) == unpacked / "attnbench" / "configs"
 
 

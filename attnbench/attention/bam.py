@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.base import VARIANTS, Attention, Output, Refined
+from attnbench.attention.base import VARIANTS, Attention, ModuleOutput, Output
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
 from attnbench.errors import OptionError, require, require_choice
@@ -81,7 +81,7 @@ class SpatialBranch(nn.Sequential):
 
 
 @dataclass(frozen=True)
-class Join:
+class GateFusion:
     """The gate M of one or two branches' logits (eq. 2)."""
 
     combine: str
@@ -95,7 +95,7 @@ class Join:
 class BAMModule(nn.Module):
     """One BAM: scales (B, C, H, W) by 1 + M and hands on the logits of its branches."""
 
-    def __init__(self, channels: int, hidden: int, dilation: int, variant: str, branch: str, join: Join) -> None:
+    def __init__(self, channels: int, hidden: int, dilation: int, variant: str, branch: str, join: GateFusion) -> None:
         super().__init__()
         if branch != "spatial":
             self.channel = ChannelBranch(channels, hidden, variant)
@@ -104,9 +104,9 @@ class BAMModule(nn.Module):
         self.join = join
         initialise(self)
 
-    def forward(self, x: Tensor) -> Refined:
+    def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
-        return Refined(x * (1 + self.join(logits)), logits)  # eq. 1
+        return ModuleOutput(x * (1 + self.join(logits)), logits)  # eq. 1
 
 
 class BAM(Attention):
@@ -142,7 +142,7 @@ class BAM(Attention):
             combine = "sum" if variant == "paper" else "product"  # the paper adds; the released code multiplies
         self.variant, self.branch, self.placement = variant, branch, placement
         self.reduction, self.dilation = reduction, dilation
-        self.join = Join(combine, gate)
+        self.join = GateFusion(combine, gate)
 
     def attach(self, backbone: Backbone) -> None:
         points = list(backbone.bottlenecks)

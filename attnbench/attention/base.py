@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Backbone, Features, Refined, Taps
+from attnbench.backbones.base import Backbone, Features, ModuleOutput, Taps
 
-__all__ = ["VARIANTS", "Attention", "Output", "Refined", "Tap", "hard_labels", "precise"]
+__all__ = ["VARIANTS", "Attention", "ModuleOutput", "Output", "Tap", "hard_labels", "precise"]
 
 VARIANTS = ("paper", "official")
 """What `variant` may be where a paper and its released code differ."""
@@ -40,8 +40,8 @@ class Output(NamedTuple):
 class Tap(nn.Module):
     """Inserted at a point, hands on the map (B, C, H, W) that passes there as `"<point>/<name>/map"`."""
 
-    def forward(self, x: Tensor) -> Refined:
-        return Refined(x, {"map": x})
+    def forward(self, x: Tensor) -> ModuleOutput:
+        return ModuleOutput(x, {"map": x})
 
 
 class Attention(nn.Module):

@@ -15,7 +15,7 @@ from torch import nn
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
-from attnbench.errors import NotInstalled, require, require_choice
+from attnbench.errors import NotInstalledError, require, require_choice
 
 REFINING = ("se", "ese", "eca", "ecam", "ceca", "gc", "gca", "cbam", "lcbam", "nl")
 """timm's attentions that map (B, C, H, W) of any size to the same shape.
@@ -84,5 +84,7 @@ def _timm() -> Callable[..., nn.Module]:
     try:
         from timm.layers.create_attn import create_attn
     except ImportError as error:
-        raise NotInstalled("this attention is timm's, which is not installed: pip install 'attnbench[timm]'") from error
+        raise NotInstalledError(
+            "this attention is timm's, which is not installed: pip install 'attnbench[timm]'"
+        ) from error
     return cast(Callable[..., nn.Module], create_attn)

@@ -58,7 +58,7 @@ FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-class Opinion(NamedTuple):
+class HeadOutput(NamedTuple):
     """What one module thinks of a batch.
 
     hypotheses: class scores (B, 1, L), or (B, K, L) without gates of the heads. masks: the pooling weights
@@ -94,15 +94,15 @@ class AttentionModule(nn.Module):
         rows = self.scores.weight.unflatten(0, (self.width, -1))
         return rows if self.gate is None else torch.cat([rows, self.gate.weight[:, None]], 1)
 
-    def forward(self, x: Tensor) -> Opinion:
+    def forward(self, x: Tensor) -> HeadOutput:
         if self.norm is not None:
             x = F.relu(self.norm(x))
         masks = MASKS[self.kind](precise(self.mask(x)))
         scores = precise(FORMS[self.form](x, self.rows(), masks))
         if self.gate is None:
-            return Opinion(scores, masks, scores.new_empty(len(x), 0))
+            return HeadOutput(scores, masks, scores.new_empty(len(x), 0))
         gates = torch.tanh(scores[:, :, -1]).softmax(1)  # eq. 3
-        return Opinion((gates[:, :, None] * scores[:, :, :-1]).sum(1, keepdim=True), masks, gates)  # eq. 4
+        return HeadOutput((gates[:, :, None] * scores[:, :, :-1]).sum(1, keepdim=True), masks, gates)  # eq. 4
 
 
 def likeness(masks: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, Output, Refined
+from attnbench.attention.base import Attention, ModuleOutput, Output
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import conv1x1, initialise
 from attnbench.errors import require, require_choice
@@ -149,10 +149,10 @@ class AttentionModule(nn.Module):
         self.post = chain(make_block, p)
         self.learning = learning
 
-    def forward(self, x: Tensor) -> Refined:
+    def forward(self, x: Tensor) -> ModuleOutput:
         x = self.pre(x)
         mask = self.mask(x)
-        return Refined(self.post(LEARNING[self.learning](mask, self.trunk(x))), {"mask": mask})
+        return ModuleOutput(self.post(LEARNING[self.learning](mask, self.trunk(x))), {"mask": mask})
 
 
 class ResidualAttention(Attention):

@@ -41,7 +41,7 @@ class Features(NamedTuple):
     pooled: Tensor | None = None
 
 
-class Refined(NamedTuple):
+class ModuleOutput(NamedTuple):
     """What an inserted module returns when it has more to give than the refined map.
 
     features: (B, C, H, W), takes the place of the module's input.
@@ -55,7 +55,7 @@ class Refined(NamedTuple):
 class Slot(nn.ModuleDict):
     """An insertion point: the identity until modules are inserted, then those modules in order of insertion.
 
-    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to `Refined`. It is registered here and
+    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to `ModuleOutput`. It is registered here and
     nowhere else, under its name, so that copies, pickles and state dicts see it once.
     """
 
@@ -68,7 +68,7 @@ class Slot(nn.ModuleDict):
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         for name, module in self.items():
             result = module(x)
-            if isinstance(result, Refined):
+            if isinstance(result, ModuleOutput):
                 x = result.features
                 if taps is not None:
                     taps.update({f"{self.point}/{name}/{key}": value for key, value in result.extras.items()})

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import conv1x1, conv3x3
+from attnbench.backbones.residual_stages import EXPANSION, StagedNet
 from attnbench.backbones.resnet import make_shortcut
-from attnbench.backbones.staged import EXPANSION, StagedNet
 from attnbench.errors import require
 
 

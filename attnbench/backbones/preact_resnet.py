@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import conv1x1, conv3x3
-from attnbench.backbones.staged import EXPANSION, StagedNet, blocks_per_stage, require_stride_in
+from attnbench.backbones.residual_stages import EXPANSION, StagedNet, blocks_per_stage, require_stride_in
 from attnbench.errors import require, require_choice
 
 

@@ -13,10 +13,10 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.backbones.adapters.torchvision_names import from_torchvision
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import MakeBlock, conv1x1, conv3x3
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage, require_stride_in
-from attnbench.backbones.torchvision_names import from_torchvision
+from attnbench.backbones.residual_stages import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage, require_stride_in
 from attnbench.errors import require, require_choice
 
 

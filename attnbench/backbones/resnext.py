@@ -17,9 +17,16 @@ from functools import partial
 
 from torch import Tensor
 
+from attnbench.backbones.adapters.torchvision_names import from_torchvision
+from attnbench.backbones.residual_stages import (
+    EXPANSION,
+    FOUR_STAGES,
+    LAYERS,
+    StagedNet,
+    blocks_per_stage,
+    require_stride_in,
+)
 from attnbench.backbones.resnet import Bottleneck
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, LAYERS, StagedNet, blocks_per_stage, require_stride_in
-from attnbench.backbones.torchvision_names import from_torchvision
 from attnbench.errors import require
 
 BOTTLENECKS = {

@@ -14,9 +14,9 @@ import math
 from functools import partial
 
 from attnbench.backbones.layers import MakeBlock
+from attnbench.backbones.residual_stages import EXPANSION, FOUR_STAGES, StagedNet, require_stride_in
 from attnbench.backbones.resnet import BasicBlock
 from attnbench.backbones.resnext import BOTTLENECKS, make_bottleneck
-from attnbench.backbones.staged import EXPANSION, FOUR_STAGES, StagedNet, require_stride_in
 from attnbench.errors import require, require_choice
 
 

@@ -18,10 +18,10 @@ from hydra.core.override_parser.types import Override
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig, OmegaConf
 
-from attnbench.config import folders as where
-from attnbench.config import keys
-from attnbench.config.check import OPEN_GROUPS, RunConfig, Tree, check, knows, unknown
-from attnbench.config.parse import Parsed, parse, readable_errors
+from attnbench.config import schema
+from attnbench.config import search_path as where
+from attnbench.config.overrides import Parsed, parse, readable_errors
+from attnbench.config.validate import OPEN_GROUPS, RunConfig, Tree, check, knows, unknown
 from attnbench.errors import UserError
 
 MAIN = "train"
@@ -53,12 +53,12 @@ class Composer:
         """Compose and check one configuration. Raises `UserError`."""
         parsed = parse(overrides, self.folders)
         tree, choices = self.chosen(parsed)
-        known = {**keys.flatten(tree), **dict.fromkeys(choices)}
+        known = {**schema.flatten(tree), **dict.fromkeys(choices)}
         for override in parsed.values:  # a misspelt key is found before anything else is composed
             if not knows(known, override.key_or_group):
-                raise UserError(unknown(override.key_or_group, list(keys.flatten(tree)), choices, self.folders))
+                raise UserError(unknown(override.key_or_group, list(schema.flatten(tree)), choices, self.folders))
         reference = self.reference(tree, choices, parsed.hydra)
-        declared = {**keys.declarations(reference), **keys.declarations(tree)}
+        declared = {**schema.declarations(reference), **schema.declarations(tree)}
         return check(apply(tree, parsed.values), reference, declared, choices, self.folders)
 
     def every_choice(self, group: str) -> dict[str, Tree]:
@@ -67,7 +67,7 @@ class Composer:
         lines = [f"+{group}@every.choice{place}={name}" for place, name in enumerate(names)]
         with readable_errors(), hydra_over([*map(str, self.folders)]):
             every: Tree = OmegaConf.to_container(hydra_compose(None, lines).every, resolve=True)  # type: ignore[assignment]
-        return {name: keys.strip(every[f"choice{place}"]) for place, name in enumerate(names)}
+        return {name: schema.strip(every[f"choice{place}"]) for place, name in enumerate(names)}
 
     def chosen(self, parsed: Parsed) -> Composed:
         """What the choices among the overrides compose to."""

@@ -8,11 +8,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attnbench.config import folders as where
-from attnbench.config import keys
-from attnbench.config.check import RunConfig, Tree, check, knows, set_leaf, unknown
+from attnbench.config import schema
+from attnbench.config import search_path as where
 from attnbench.config.compose import Composer, apply
-from attnbench.config.parse import Parsed, parse
+from attnbench.config.overrides import Parsed, parse
+from attnbench.config.validate import RunConfig, Tree, check, knows, set_leaf, unknown
 from attnbench.errors import UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
@@ -41,7 +41,7 @@ def recompose(
     _refuse_unknown(parsed, tree, made, composer)
     _refuse_unchangeable(parsed, changed, choices)
     reference = composer.reference(tree, made, [])
-    declared = {**keys.declarations(reference), **keys.declarations(tree)}
+    declared = {**schema.declarations(reference), **schema.declarations(tree)}
     base = lay_over(tree, {key: values[key] for key in KEPT if key in values and key not in changed}, declared)
     own, config = (
         check(apply(base, applied), reference, declared, made, composer.folders) for applied in ([], parsed.values)
@@ -53,29 +53,29 @@ def recompose(
     return config, settings
 
 
-def lay_over(tree: Tree, values: Tree, declared: Mapping[str, keys.Key]) -> Tree:
+def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Key]) -> Tree:
     """A copy of a composed tree with a run's values; keys that the run does not know become neutral.
 
     Raises `UserError` for a key of the run that the tree does not have.
     """
-    laid, known, found = copy.deepcopy(tree), keys.flatten(tree), keys.flatten(values)
+    laid, known, found = copy.deepcopy(tree), schema.flatten(tree), schema.flatten(values)
     for key, value in found.items():
         if key not in known:
             raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
         later = key.partition(".")[0] in values and key not in found
-        if later and key in declared and declared[key].neutral is not keys.ABSENT:
+        if later and key in declared and declared[key].neutral is not schema.ABSENT:
             set_leaf(laid, key, declared[key].neutral)
     return laid
 
 
 def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:
     """Leaves of `config` that differ from `own` and count in an identity of either."""
-    before = keys.flatten(own.values)
+    before = schema.flatten(own.values)
     return {
         key: value
-        for key, value in keys.flatten(config.values).items()
+        for key, value in schema.flatten(config.values).items()
         if value != before[key] and (key in config.identity or key in own.identity)
     }
 
@@ -91,10 +91,10 @@ def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[st
 
 
 def _refuse_unknown(parsed: Parsed, tree: Tree, made: Mapping[str, str], composer: Composer) -> None:
-    known = {**keys.flatten(tree), **dict.fromkeys(made)}
+    known = {**schema.flatten(tree), **dict.fromkeys(made)}
     for override in parsed.values:
         if not knows(known, override.key_or_group):
-            raise UserError(unknown(override.key_or_group, list(keys.flatten(tree)), made, composer.folders))
+            raise UserError(unknown(override.key_or_group, list(schema.flatten(tree)), made, composer.folders))
 
 
 def _refuse_unchangeable(parsed: Parsed, changed: Mapping[str, str], choices: Mapping[str, str]) -> None:

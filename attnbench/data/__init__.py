@@ -1,1 +1,1 @@
-"""Data sets, one family per file, and the pipelines that feed them to training."""
+"""Data sets (`sets`), what they share (`bases`), files (`sources`), pixels (`transforms`) and batches (`loaders`)."""

@@ -1,1 +1,1 @@
-"""Runs on disk: identity, folder, owner, record; and the one scheduler that starts them as processes."""
+"""Runs on disk: identity, folder, owner, record, environment."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
+from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import RunFolder
@@ -18,7 +18,7 @@ RESPONSES = "responses"
 Entry = dict[str, Any]
 
 
-class NotKept(Exception):
+class SaveError(Exception):
     """A result could not be kept beside the run; the message says why."""
 
 
@@ -100,19 +100,19 @@ def finished_record(run: RunFolder, checkpoint: str) -> dict[str, Any]:
 def keep(evaluation: Evaluation, entry: Entry) -> None:
     """Keep a result in the run's `evaluations.json`; an earlier one of the same evaluation is replaced.
 
-    Raises `NotKept` if the run is no more the one that was evaluated, or its folder cannot be written.
+    Raises `SaveError` if the run is no more the one that was evaluated, or its folder cannot be written.
     """
     run = evaluation.run
     try:
         with Lock(run.path).guard:  # nobody can begin to train now, and one evaluation at a time adds its entry
             if owner_of(run.path) is not None or run.record() != evaluation.record:
-                raise NotKept("the run was trained anew meanwhile")
+                raise SaveError("the run was trained anew meanwhile")
             kept = read_json(run.evaluations_file)
             if kept is None and run.evaluations_file.exists():
-                raise NotKept(f"{run.evaluations_file.name} is damaged; move it away")
+                raise SaveError(f"{run.evaluations_file.name} is damaged; move it away")
             write_json(run.evaluations_file, {**(kept or {}), evaluation.key: entry})
     except OSError as error:
-        raise NotKept(str(error)) from error
+        raise SaveError(str(error)) from error
 
 
 def difference(entry: Entry) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnbench.config.check import RunConfig
+from attnbench.config.validate import RunConfig
 from attnbench.runs.files import read_json, read_lines, write_atomically, write_json
 from attnbench.runs.lock import owner_of
 

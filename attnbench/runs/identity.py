@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from attnbench.config.check import RunConfig
-from attnbench.config.names import short_name
+from attnbench.config.parametric_names import short_name
+from attnbench.config.validate import RunConfig
 
 DIGITS = 10
 

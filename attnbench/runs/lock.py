@@ -16,7 +16,7 @@ DEAD_AFTER_SECONDS = 60.0
 """Without a heartbeat for this long, an owner on another host counts as dead."""
 
 
-class Owned(Exception):
+class RunLockedError(Exception):
     """Another live process owns the run folder; `owner` is what its lock says."""
 
     def __init__(self, folder: Path, owner: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def owner_of(folder: Path) -> dict[str, Any] | None:
 
 
 class Lock:
-    """Ownership of a run folder while in a `with` block. Entering raises `Owned` if another process lives there.
+    """Own a run folder while in a `with` block. Entering raises `RunLockedError` if another process owns it.
 
     `progress` is written along with each heartbeat, for whoever watches the run.
     """
@@ -78,7 +78,7 @@ class Lock:
         with self.guard:
             owner = owner_of(self.folder)
             if owner is not None:
-                raise Owned(self.folder, owner)
+                raise RunLockedError(self.folder, owner)
             self._write()
         self._thread.start()
         return self

@@ -12,11 +12,11 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from attnbench.build import build_model
-from attnbench.config.keys import flatten
+from attnbench.classifier import Classifier
+from attnbench.config.schema import flatten
 from attnbench.construct import construct, parameters_of
-from attnbench.data.base import SPLITS, DataSet, Split
-from attnbench.data.pipeline import Batches, Placement
-from attnbench.model import Classifier
+from attnbench.data.bases.dataset import SPLITS, DataSet, Split
+from attnbench.data.loaders.in_memory import Loader, Placement
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.seeding import derive_seed
 from attnbench.training import distributed
@@ -34,9 +34,7 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     return net
 
 
-def make_pipelines(
-    data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS
-) -> dict[str, Batches]:
+def make_pipelines(data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS) -> dict[str, Loader]:
     """Make the batches of splits for the device; `validation` is left out when no image is held out."""
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(

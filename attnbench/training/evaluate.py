@@ -15,22 +15,22 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from attnbench.build import build_model_on_meta
+from attnbench.classifier import Classifier
 from attnbench.construct import build_data, guarded
-from attnbench.data.base import DataSet
+from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
-from attnbench.model import Classifier
 from attnbench.runs.environment import environment
 from attnbench.runs.evaluations import Entry, Evaluation
 from attnbench.runs.folder import Job
 from attnbench.runs.record import now
 from attnbench.training import assembly, distributed
 from attnbench.training.hardware import Hardware, check_layout, resolve, set_up
-from attnbench.training.module import TrainingModule
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import make_recipe, make_trainer_options
-from attnbench.training.responses import insert_probes, read_probes
+from attnbench.training.stage_responses import insert_probes, read_probes
 from attnbench.training.train import describe as network_and_data
 from attnbench.training.train import interrupts_raised, stopped_by_termination
-from attnbench.weights import differences, shape_of
+from attnbench.weights.load import differences, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from attnbench.classifier import Classifier
 from attnbench.errors import require_choice
-from attnbench.model import Classifier
 
 NOTHING, EVERYTHING = "none", "backbone"
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from attnbench.errors import OptionError, require, require_choice
-from attnbench.training.memory import keep_freed_memory
+from attnbench.training.malloc import keep_freed_memory
 
 SMALLEST_BLOCK = 16
 BLOCK_LENGTH = 64

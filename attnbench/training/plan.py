@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from attnbench.build import build_model_on_meta
-from attnbench.config.check import RunConfig
+from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data, guarded, locate
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job
@@ -16,7 +16,7 @@ from attnbench.runs.identity import identity, readable_name
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import TrainerOptions, check_layout
 from attnbench.training.recipe import Recipe
-from attnbench.weights import identity_of
+from attnbench.weights.load import identity_of
 
 LARGEST_SEED = 2**32 - 1
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attnbench.classifier import Classifier
 from attnbench.errors import require, require_choice
-from attnbench.model import Classifier
 
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 

@@ -13,27 +13,27 @@ import torch
 import yaml
 from rich.console import Console
 
-from attnbench import weights
 from attnbench.build import build_model_on_meta
+from attnbench.classifier import Classifier
 from attnbench.construct import build_data
 from attnbench.cost import count
-from attnbench.data.base import DataSet
-from attnbench.data.pipeline import Batches
+from attnbench.data.bases.dataset import DataSet
+from attnbench.data.loaders.in_memory import Loader
 from attnbench.errors import UserError
-from attnbench.model import Classifier
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
 from attnbench.runs.record import Recorder, training_summary
 from attnbench.training import assembly, distributed
-from attnbench.training.callbacks import EpochLog, checkpoints
-from attnbench.training.energy import EnergyMeter, ReadsEnergy, counters_of
+from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
+from attnbench.training.callbacks.epoch_log import EpochLog, checkpoints
+from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.hardware import resolve, set_up
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
-from attnbench.training.memory import peak_memory_bytes
-from attnbench.training.module import TrainingModule
+from attnbench.training.malloc import peak_memory_bytes
 from attnbench.training.plan import make_recipe, make_trainer_options
-from attnbench.training.progress import ProgressBar
+from attnbench.weights import load as weights
 
 TEST_METRICS = ("top1_accuracy", "top5_accuracy", "loss")
 Record = dict[str, Any]
@@ -43,7 +43,7 @@ Rows = list[dict[str, Any]]
 def train(job: Job, console: Console | None = None) -> Record:
     """Do a job and return its record; a finished run is found, an unfinished one goes on after its last epoch.
 
-    console: where progress is shown, if anywhere. Raises `Owned` if another process trains this run,
+    console: where progress is shown, if anywhere. Raises `RunLockedError` if another process trains this run,
     `KeyboardInterrupt` when stopped (the run can be resumed), and whatever made training fail; the record says which.
     """
     run = RunFolder(job.folder)
@@ -85,7 +85,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
         *assembly.make_callbacks(job),
         EpochLog(run, lock, rows),
         *checkpoints(run, validated),
-        ReadsEnergy(meter),
+        EnergyCallback(meter),
     ]
     if options.progress and console is not None:
         callbacks.append(ProgressBar(console))
@@ -119,7 +119,7 @@ def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
     return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
 
 
-def describe(net: Classifier, data: DataSet, pipelines: dict[str, Batches]) -> Record:
+def describe(net: Classifier, data: DataSet, pipelines: dict[str, Loader]) -> Record:
     """What a record says of network and data."""
     images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
     cost = count(net, data.channels, data.image_size)

@@ -15,7 +15,7 @@ class AttnbenchLauncher(Launcher):
         self.hydra = config.hydra
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from attnbench.verbs.hydra import launch
+        from attnbench.cli.hydra import launch
 
         common = list(self.hydra.overrides.hydra)
         return launch([[*common, *overrides] for overrides in job_overrides], self.hydra)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from attnbench.attention.bam import BAM, BAMModule, Join
+from attnbench.attention.bam import BAM, BAMModule, GateFusion
 from attnbench.backbones.resnet import ResNet
+from attnbench.classifier import Classifier
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
-from attnbench.model import Classifier
 
 CHANNELS = (16, 32, 64, 96, 128, 160, 256, 320, 384, 512, 1024, 2048)
 COUNTS = {
@@ -24,7 +24,7 @@ def module(
     channels: int = 8, reduction: int = 2, dilation: int = 2, variant: str = "paper", combine: str = "sum",
     branch: str = "both", gate: str = "sigmoid",
 ) -> BAMModule:  # fmt: skip
-    join = Join(combine, gate)
+    join = GateFusion(combine, gate)
     return BAMModule(channels, channels // reduction, dilation, variant, branch, join)
 
 

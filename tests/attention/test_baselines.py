@@ -8,10 +8,10 @@ from timm.layers.create_attn import create_attn
 
 from attnbench.attention.baselines import REFINING
 from attnbench.build import build_model, build_model_on_meta
+from attnbench.cli.train import headline
 from attnbench.config.compose import compose
 from attnbench.cost import count
 from attnbench.errors import UserError
-from attnbench.verbs.train import headline
 
 # BAM, table 5, in millions; derived exactly, as printed to two decimals
 TABLE_5 = [

@@ -13,10 +13,10 @@ from attnbench.attention.base import Attention
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.vgg import VGG
 from attnbench.build import build_backbone, build_model
-from attnbench.config import folders
+from attnbench.classifier import Classifier
+from attnbench.config import search_path as folders
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError, UserError
-from attnbench.model import Classifier
 from tests.attention.toys import TOYS
 
 NARROW = {

@@ -22,9 +22,9 @@ from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
+from attnbench.classifier import Classifier
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
-from attnbench.model import Classifier
 
 CLASSES = 5
 CASES: dict[str, dict[str, Any]] = {

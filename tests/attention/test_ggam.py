@@ -20,10 +20,10 @@ from attnbench.attention.ggam_guide import Guide
 from attnbench.backbones.base import Features
 from attnbench.backbones.resnet import ResNet
 from attnbench.build import build_model
+from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.cost import count_parameters
 from attnbench.errors import OptionError, UserError
-from attnbench.model import Classifier
 
 Array = npt.NDArray[Any]
 CLASSES = 5

@@ -20,11 +20,11 @@ from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
 from attnbench.build import build_backbone, build_model_on_meta
+from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.construct import construct
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
-from attnbench.model import Classifier
 
 State = dict[str, Tensor]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, Output, Refined, Tap, hard_labels
+from attnbench.attention.base import Attention, ModuleOutput, Output, Tap, hard_labels
 from attnbench.backbones.base import Backbone, Features
 
 
@@ -17,9 +17,9 @@ class TrunkAndMask(nn.Module):
         super().__init__()
         self.trunk, self.mask = backbone.make_block(stage), backbone.make_block(stage)
 
-    def forward(self, x: Tensor) -> Refined:
+    def forward(self, x: Tensor) -> ModuleOutput:
         mask = torch.sigmoid(self.mask(x))
-        return Refined((1 + mask) * self.trunk(x), {"mask": mask})
+        return ModuleOutput((1 + mask) * self.trunk(x), {"mask": mask})
 
 
 class OfItsOwnBlocks(Attention):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Backbone, Refined
+from attnbench.backbones.base import Backbone, ModuleOutput
 from attnbench.backbones.densenet import DenseNet
 from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.mobilenet import MobileNet
@@ -51,8 +51,8 @@ def backbone(request: pytest.FixtureRequest) -> Backbone:
 class Double(nn.Module):
     """Doubles a map and hands on its input."""
 
-    def forward(self, x: Tensor) -> Refined:
-        return Refined(2 * x, {"input": x})
+    def forward(self, x: Tensor) -> ModuleOutput:
+        return ModuleOutput(2 * x, {"input": x})
 
 
 def test_points_tell_the_shapes_that_pass_there(backbone: Backbone) -> None:

@@ -11,10 +11,10 @@ from attnbench.attention.base import Attention, Tap
 from attnbench.attention.gated import Gated
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.build import build_model
+from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError, UserError
-from attnbench.model import Classifier
 
 SIDES = {"stage1": 18, "stage2": 8, "stage3": 6, "stage4": 6, "stage5": 4}
 WIDTHS = {"stage1": 32, "stage2": 64, "stage3": 128, "stage4": 128, "stage5": 128}

@@ -13,8 +13,8 @@ from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
+from attnbench.classifier import Classifier
 from attnbench.cost import Cost, count, count_parameters
-from attnbench.model import Classifier
 
 RESNET_PARAMETERS = {
     # CIFAR-100, what BAM's table 3a rounds to (bam.md, sections 1.5 and 1.6)

@@ -13,8 +13,8 @@ from attnbench.backbones.mobilenet import MobileNet
 from attnbench.backbones.squeezenet import SqueezeNet
 from attnbench.backbones.vgg import VGG
 from attnbench.backbones.wide_resnet import WideImageNetResNet
+from attnbench.classifier import Classifier
 from attnbench.cost import Cost, count
-from attnbench.model import Classifier
 
 Build = Callable[[], Backbone]
 

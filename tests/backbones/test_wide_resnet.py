@@ -8,7 +8,7 @@ from torchvision.models import resnet as torchvisions
 from attnbench.backbones.wide_resnet import WideImageNetResNet
 from attnbench.build import build_model_on_meta
 from attnbench.config.compose import compose
-from attnbench.config.names import short_name
+from attnbench.config.parametric_names import short_name
 from attnbench.errors import OptionError
 from tests.backbones.torchvisions import RESNET_NAMES, assert_same_logits
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.config import folders
+from attnbench.config import search_path as folders
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
 
@@ -162,7 +162,7 @@ def test_a_primary_config_of_the_users_own(own_folder: Path) -> None:
 
 def test_composing_imports_no_torch() -> None:
     code = (
-        "import sys; from attnbench.config.compose import compose; from attnbench.config.expand import expand; "
+        "import sys; from attnbench.config.compose import compose; from attnbench.config.sweep import expand; "
         "expand(['attention=none,bam', 'attention.reduction=8,16']); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from attnbench.config.check import RunConfig
 from attnbench.config.compose import Composer, compose
 from attnbench.config.recompose import recompose
+from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 
 TRAINED = ("attention=gated", "attention.width=2", "backbone=wrn16_2", "recipe=adamw", "data.distractors=4", "seed=3")
@@ -70,11 +70,11 @@ def test_a_key_that_was_added_later_is_neutral(trained: RunConfig) -> None:
 
 
 def test_a_neutral_value_goes_before_the_default() -> None:
-    from attnbench.config import keys
+    from attnbench.config import schema
     from attnbench.config.recompose import lay_over
 
     tree = {"data": {"noise": 0.5, "size": 8}, "logger": {"noise": 1}}
-    declared = {"data.noise": keys.Key(neutral=0.0), "logger.noise": keys.Key(neutral=0)}
+    declared = {"data.noise": schema.Key(neutral=0.0), "logger.noise": schema.Key(neutral=0)}
     laid = lay_over(tree, {"data": {"size": 9}}, declared)
     assert laid == {"data": {"noise": 0.0, "size": 9}, "logger": {"noise": 1}}  # the run said nothing of loggers
     assert lay_over(tree, {"data": {"noise": 0.1}}, declared)["data"] == {"noise": 0.1, "size": 8}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnbench.data import mnist
+from attnbench.data.sets import mnist
 
 SIZES = {"train": 120, "t10k": 50}
 

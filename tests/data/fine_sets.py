@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.released import ReleasedDataSet
+from attnbench.data.bases.published import PublishedDataSet
 from tests.data.pictures import SMALL
 
 RED, GREY = (230, 20, 20), (120, 120, 120)
@@ -194,8 +194,8 @@ def write_set(name: str, root: Path) -> tuple[Path, dict[str, Sample]]:
     return root / folder, write(root / folder)
 
 
-def fine_set(name: str, root: Path, *overrides: str) -> ReleasedDataSet:
+def fine_set(name: str, root: Path, *overrides: str) -> PublishedDataSet:
     """The set at `root`, with small settings."""
     data = build_data(compose([f"data={name}", f"data.root={root}", *SMALL, *overrides]))
-    assert isinstance(data, ReleasedDataSet)
+    assert isinstance(data, PublishedDataSet)
     return data

@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.streamed_base import StreamedDataSet
+from attnbench.data.bases.file_dataset import FileDataSet
 from tests.data.pictures import SMALL
 
 CLASSES = ("ant", "bee", "cat")
 Members = Sequence[tuple[str, bytes]]
 
 
-def packed_set(name: str, root: Path, *overrides: str) -> StreamedDataSet:
+def packed_set(name: str, root: Path, *overrides: str) -> FileDataSet:
     """The set at `root`, with small settings."""
     data: Any = build_data(compose([f"data={name}", f"data.root={root}", *SMALL, *overrides]))
-    assert isinstance(data, StreamedDataSet)
+    assert isinstance(data, FileDataSet)
     return data
 
 

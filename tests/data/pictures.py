@@ -9,7 +9,7 @@ from PIL import Image
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.streamed_base import StreamedDataSet
+from attnbench.data.bases.file_dataset import FileDataSet
 
 SIZES = ((50, 40), (37, 61), (90, 41), (40, 40), (45, 80))
 """Width and height of images, in turns; some are odd, some large enough to be decoded at half their size."""
@@ -57,8 +57,8 @@ def truncate(path: Path) -> Path:
 SMALL = ("data.image_size=32", "data.resize=36", "data.batch_size=8", "data.workers=0")
 
 
-def folder_set(root: Path, *overrides: str) -> StreamedDataSet:
+def folder_set(root: Path, *overrides: str) -> FileDataSet:
     """The image folder at `root`, with small settings."""
     data: Any = build_data(compose(["data=image_folder", f"data.root={root}", *SMALL, *overrides]))
-    assert isinstance(data, StreamedDataSet)
+    assert isinstance(data, FileDataSet)
     return data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.config.check import RunConfig
+from attnbench.config.validate import RunConfig
 from attnbench.runs import files
 from attnbench.runs.folder import Job, RunFolder, as_typed, find_runs, shown
 from attnbench.runs.lock import Lock

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, Owned, alive, owner_of, process_started
+from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, RunLockedError, alive, owner_of, process_started
 
 
 def write_lock(folder: Path, **content: object) -> None:
@@ -20,7 +20,7 @@ def write_lock(folder: Path, **content: object) -> None:
 
 
 def test_the_second_one_is_told_of_the_first(own_folder: Path) -> None:
-    with Lock(own_folder), pytest.raises(Owned) as caught, Lock(own_folder):
+    with Lock(own_folder), pytest.raises(RunLockedError) as caught, Lock(own_folder):
         pass
     for part in (str(own_folder), str(os.getpid()), socket.gethostname(), "heartbeat"):
         assert part in str(caught.value)
@@ -59,7 +59,7 @@ def test_a_process_that_got_a_dead_ones_number_is_no_owner(own_folder: Path) -> 
 
 def test_on_another_host_the_heartbeat_counts(own_folder: Path) -> None:
     write_lock(own_folder, host="elsewhere", heartbeat=time.time() - DEAD_AFTER_SECONDS / 2)
-    with pytest.raises(Owned), Lock(own_folder):
+    with pytest.raises(RunLockedError), Lock(own_folder):
         pass
     write_lock(own_folder, host="elsewhere", heartbeat=time.time() - 2 * DEAD_AFTER_SECONDS)
     with Lock(own_folder):

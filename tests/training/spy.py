@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from attnbench.training.module import TrainingModule
+from attnbench.training.lightning_module import TrainingModule
 
 
 class SaveWeights(Callback):

@@ -12,7 +12,7 @@ import torch
 from attnbench.build import build_model
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.pipeline import Pipeline, Placement
+from attnbench.data.loaders.in_memory import InMemoryLoader, Placement
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.training import distributed
 from tests.conftest import TINY
@@ -74,7 +74,7 @@ def evaluate(values: dict[str, Any], state: dict[str, torch.Tensor], split: Any)
     data = build_data(config)
     net = build_model(config, data).eval()
     net.load_state_dict(state)
-    pipeline = Pipeline(data.load(split), data.mean, data.std, 64, Placement(torch.device("cpu")))
+    pipeline = InMemoryLoader(data.load(split), data.mean, data.std, 64, Placement(torch.device("cpu")))
     with torch.no_grad():
         logits, labels = (torch.cat(parts) for parts in zip(*((net(x), y) for x, y in pipeline.epoch()), strict=True))
     hits = (logits.argmax(1) == labels).sum().item()

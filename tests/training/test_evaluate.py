@@ -14,11 +14,11 @@ from attnbench.build import build_model
 from attnbench.config.compose import Composer, compose
 from attnbench.construct import build_data
 from attnbench.errors import UserError
-from attnbench.runs.evaluations import Evaluation, NotKept, difference, keep, settle
+from attnbench.runs.evaluations import Evaluation, SaveError, difference, keep, settle
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
 from attnbench.training.evaluate import check, evaluate, misfit
-from attnbench.training.module import TrainingModule
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
@@ -256,17 +256,17 @@ def test_evaluations_at_once_lose_no_entry(own: RunFolder) -> None:
 
 def test_a_result_of_a_run_that_changed_meanwhile_is_not_kept(own: RunFolder) -> None:
     settled = evaluation(own)
-    with Lock(own.path), pytest.raises(NotKept, match="trained anew meanwhile"):
+    with Lock(own.path), pytest.raises(SaveError, match="trained anew meanwhile"):
         keep(settled, {})
     own.write_record({**record_of(own), "started": "later"})
-    with pytest.raises(NotKept, match="trained anew meanwhile"):
+    with pytest.raises(SaveError, match="trained anew meanwhile"):
         keep(settled, {})
     assert not own.evaluations_file.exists()
 
 
 def test_a_damaged_file_of_results_is_left_alone(own: RunFolder) -> None:
     own.evaluations_file.write_text('{"last": ')
-    with pytest.raises(NotKept, match="damaged"):
+    with pytest.raises(SaveError, match="damaged"):
         keep(evaluation(own), {})
     assert own.evaluations_file.read_text() == '{"last": '
 

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.build import build_model
-from attnbench.cli import main
-from attnbench.config.check import RunConfig
+from attnbench.classifier import Classifier
+from attnbench.cli.main import main
 from attnbench.config.compose import compose
+from attnbench.config.validate import RunConfig
 from attnbench.errors import OptionError
-from attnbench.model import Classifier
 from attnbench.runs.folder import RunFolder
 from attnbench.training.freezing import freeze
 from attnbench.training.plan import plan

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from attnbench.build import build_model
+from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError
-from attnbench.model import Classifier
 from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, smooth
 
 STEPS = 7  # an epoch

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from attnbench.cli import main
-from attnbench.config.check import RunConfig
+from attnbench.cli.main import main
+from attnbench.config.validate import RunConfig
 from attnbench.runs.folder import Job, RunFolder, find_runs
-from attnbench.training.module import TrainingModule
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY

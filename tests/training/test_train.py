@@ -13,13 +13,13 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
-from attnbench.config.check import RunConfig
+from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.lock import Lock, Owned
+from attnbench.runs.lock import Lock, RunLockedError
 from attnbench.training import train as training
-from attnbench.training.callbacks import EpochLog, TrainingFailed
-from attnbench.training.module import TrainingModule
+from attnbench.training.callbacks.epoch_log import EpochLog, TrainingError
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 
@@ -242,7 +242,7 @@ def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytes
 
 def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
     job = plan(tiny("recipe.lr=1e20", "recipe.warmup=0", "recipe.epochs=3"))
-    with pytest.raises(TrainingFailed, match=r"a lower recipe\.lr"):
+    with pytest.raises(TrainingError, match=r"a lower recipe\.lr"):
         train(job)
     assert RunFolder(job.folder).rows() == []
 
@@ -289,7 +289,7 @@ def test_a_damaged_checkpoint_is_told_and_can_be_set_aside(recorded: bool, tiny:
 
 def test_a_run_has_one_owner(tiny: Tiny) -> None:
     job = plan(tiny())
-    with Lock(job.folder), pytest.raises(Owned, match="is being trained by process"):
+    with Lock(job.folder), pytest.raises(RunLockedError, match="is being trained by process"):
         train(job)
 
 
@@ -303,7 +303,7 @@ def test_a_run_that_another_process_took_over_stops(tiny: Tiny, monkeypatch: pyt
         write(self, *arguments)
 
     monkeypatch.setattr(EpochLog, "on_train_epoch_end", lose)
-    with pytest.raises(TrainingFailed, match="took this run over"):
+    with pytest.raises(TrainingError, match="took this run over"):
         train(job)
     assert RunFolder(job.folder).rows() == []
 

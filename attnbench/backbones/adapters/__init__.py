@@ -1,0 +1,1 @@
+"""Networks of torchvision and timm as backbones: their stages are found, and slots put into them."""

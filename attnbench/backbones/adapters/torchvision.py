@@ -1,0 +1,154 @@
+"""Classifiers of torchvision, by torchvision's names.
+
+Their forward passes are chains of modules, which the table below repeats by class: up to the final map, and from there
+to logits. Auxiliary heads (googlenet, inception_v3) are switched off: a backbone has one prediction.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, resnet
+
+from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
+from attnbench.backbones.adapters.slots import to_first
+from attnbench.config.search_path import nearest
+from attnbench.errors import OptionError
+
+Step = str | Callable[[Tensor], Tensor]
+
+
+def flatten(x: Tensor) -> Tensor:
+    """(B, C, 1, 1) to (B, C)."""
+    return torch.flatten(x, 1)
+
+
+def average(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C)."""
+    return x.mean((2, 3))
+
+
+def pool(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C), as `average`, in the function that some networks call."""
+    return flatten(F.adaptive_avg_pool2d(x, (1, 1)))
+
+
+class Family(NamedTuple):
+    """The steps of a class's forward pass: names of its children and methods, or functions."""
+
+    trunk: tuple[Step, ...]
+    head: tuple[Step, ...]
+
+
+FEATURES: tuple[Step, ...] = ("features",)
+GOOGLENET = "_transform_input conv1 maxpool1 conv2 conv3 maxpool2 inception3a inception3b maxpool3 inception4a \
+inception4b inception4c inception4d inception4e maxpool4 inception5a inception5b"
+INCEPTION = "_transform_input Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 \
+Mixed_5b Mixed_5c Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
+FAMILIES = {
+    "ResNet": Family(
+        ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"), ("avgpool", flatten, "fc")
+    ),
+    "RegNet": Family(("stem", "trunk_output"), ("avgpool", flatten, "fc")),
+    "ShuffleNetV2": Family(("conv1", "maxpool", "stage2", "stage3", "stage4", "conv5"), (average, "fc")),
+    "DenseNet": Family(("features", F.relu), (pool, "classifier")),
+    "AlexNet": Family(FEATURES, ("avgpool", flatten, "classifier")),
+    "VGG": Family(FEATURES, ("avgpool", flatten, "classifier")),
+    "MobileNetV2": Family(FEATURES, (pool, "classifier")),
+    "MobileNetV3": Family(FEATURES, ("avgpool", flatten, "classifier")),
+    "EfficientNet": Family(FEATURES, ("avgpool", flatten, "classifier")),
+    "ConvNeXt": Family(FEATURES, ("avgpool", "classifier")),
+    "SqueezeNet": Family(FEATURES, ("classifier", flatten)),
+    "MNASNet": Family(("layers",), (average, "classifier")),
+    "GoogLeNet": Family(tuple(GOOGLENET.split()), ("avgpool", flatten, "dropout", "fc")),
+    "Inception3": Family(tuple(INCEPTION.split()), ("avgpool", "dropout", flatten, "fc")),
+    "SwinTransformer": Family(("features", "norm"), (to_first, "avgpool", "flatten", "head")),
+}
+UNKNOWN = {"VisionTransformer": "it works on tokens, where attention needs maps (B, C, H, W)"}
+OTHER = f"its forward pass is none of {', '.join(FAMILIES)}'s"
+CHAINS = ("features", "layers", "trunk_output")
+"""Children in which each step may end a stage."""
+BLOCKS: Mapping[type[nn.Module], str] = {
+    resnet.BasicBlock: "bn2",
+    resnet.Bottleneck: "bn3",
+    regnet.ResBottleneckBlock: "f",
+    mobilenetv2.InvertedResidual: "conv",
+    mobilenetv3.InvertedResidual: "block",
+    efficientnet.MBConv: "stochastic_depth",
+    efficientnet.FusedMBConv: "stochastic_depth",
+    convnext.CNBlock: "stochastic_depth",
+}
+"""Residual blocks, and their child that puts out what is added to the shortcut."""
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+"""Names in torchvision's files for DenseNet, which it renames as well."""
+
+
+class TorchvisionBackbone(LibraryBackbone):
+    """A classifier of torchvision's, such as `resnet50`, `vgg16_bn`, `convnext_tiny`."""
+
+    library = "torchvision"
+    unused = ("net.aux1.", "net.aux2.", "net.AuxLogits.")
+
+    def build(self) -> nn.Module:
+        names = torchvision.models.list_models(module=torchvision.models)
+        if self.name not in names:
+            raise OptionError("name", self.name, f"torchvision has no such classifier{nearest(self.name, names)}")
+        one_head = {"aux_logits": False, "init_weights": True} if self.name in ("googlenet", "inception_v3") else {}
+        net: nn.Module = torchvision.models.get_model(self.name, num_classes=self.num_classes, **one_head)
+        kind = type(net).__name__
+        if kind not in FAMILIES:
+            raise OptionError("name", self.name, f"cannot be a backbone: {UNKNOWN.get(kind, OTHER)}")
+        if self.in_channels != 3:
+            replace_first_convolution(net, self.in_channels)
+        self.channels_last = kind == "SwinTransformer"
+        return net
+
+    def trunk_of(self, net: nn.Module, x: Tensor) -> Tensor:
+        return run(net, FAMILIES[_kind(net)].trunk, x)
+
+    def head_of(self, net: nn.Module, x: Tensor) -> Tensor:
+        return run(net, FAMILIES[_kind(net)].head, x)
+
+    def steps(self, net: nn.Module) -> list[str]:
+        names = [step for step in FAMILIES[_kind(net)].trunk if isinstance(step, str) and step[0] != "_"]
+        chains = {name: [f"{name}.{child}" for child, _ in net.get_submodule(name).named_children()] for name in names}
+        return [path for name in names for path in (chains[name] if name in CHAINS else [name])]
+
+    def kinds_of_blocks(self) -> Mapping[type[nn.Module], Any]:
+        return BLOCKS
+
+    def residual_of(self, block: nn.Module) -> nn.Module | None:
+        if not getattr(block, "use_res_connect", True):
+            return None
+        return block.get_submodule(BLOCKS[type(block)])
+
+    def expect_weights(self, weights: str | None) -> None:
+        if weights == "default" and hasattr(self.net, "transform_input"):
+            cast(
+                Any, self.net
+            ).transform_input = True  # as torchvision does: these weights were trained on images in [-1, 1]
+
+    def default_weights(self) -> str:
+        return str(torchvision.models.get_model_weights(self.name).DEFAULT)
+
+    def fetch_default_weights(self) -> Mapping[str, Tensor]:
+        return torchvision.models.get_model_weights(self.name).DEFAULT.get_state_dict(progress=False, check_hash=True)
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        renamed = {OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+        return super().own_names(renamed)
+
+
+def _kind(net: nn.Module) -> str:
+    return type(net).__name__
+
+
+def run(net: nn.Module, steps: tuple[Step, ...], x: Tensor) -> Tensor:
+    """Run the steps of a network, one after the other."""
+    for step in steps:
+        x = getattr(net, step)(x) if isinstance(step, str) else step(x)
+    return x

@@ -1,0 +1,81 @@
+"""attnbench cost: parameters and multiply-adds, counted without data, weights or training."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from attnbench.cli.arguments import override_parser, wants_help
+from attnbench.cli.help import COST
+from attnbench.config.compose import compose
+from attnbench.config.diff import Difference, differences
+from attnbench.config.parametric_names import short_name
+from attnbench.config.sweep import expand
+from attnbench.config.validate import RunConfig
+from attnbench.exit_codes import DONE
+
+COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_multiply_adds")
+
+
+def main(words: Sequence[str]) -> int:
+    """Print what networks cost; returns the exit status."""
+    if wants_help(words):
+        print(COST)
+        return DONE
+    parser = override_parser("cost")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_intermixed_args(words)
+    named = (arguments.overrides, arguments.config_dir, arguments.config_name)
+    configs = expand(*named).configs if arguments.multirun else [compose(*named)]
+    rows = [row_of(config) for config in configs]
+    if arguments.json:
+        print(json.dumps(rows if arguments.multirun else rows[0], indent=2))
+    else:
+        show(rows, differences(configs))
+    return DONE
+
+
+def row_of(config: RunConfig) -> dict[str, Any]:
+    """A configuration's network and its cost."""
+    from attnbench.build import build_model_on_meta
+    from attnbench.construct import build_data
+    from attnbench.cost import count
+
+    data = build_data(config)
+    cost = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
+    image = f"{data.channels}x{data.image_size}x{data.image_size}"
+    classes = {"classes": data.num_classes, "all_classes": data.all_classes}
+    return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
+
+
+def show(rows: Sequence[dict[str, Any]], different: Sequence[Difference]) -> None:
+    """Print costs: one network in a few lines, several as a table of what they differ in."""
+    from attnbench.console import make_console, make_table
+
+    console = make_console()
+    if len(rows) == 1:
+        console.print("\n".join(_lines(rows[0])), soft_wrap=True)
+        return
+    names = list(dict.fromkeys(name for difference in different for name in difference))
+    table = make_table(caption="parameters and multiply-adds of one image's forward pass")
+    for name in names:
+        table.add_column(name)
+    for count in ("parameters", "by attention", "multiply-adds", "by attention"):
+        table.add_column(count, justify="right")
+    for row, difference in zip(rows, different, strict=True):
+        table.add_row(*(difference.get(name, "") for name in names), *(f"{row[count]:,}" for count in COUNTS))
+    console.print(table)
+
+
+def _lines(row: dict[str, Any]) -> Iterator[str]:
+    from attnbench.formatting import of_all
+
+    network = f"{row['backbone']} with attention {row['attention']}"
+    classes = of_all(row["classes"], row["all_classes"])
+    yield f"{network}, on {row['data']}: images of {row['image']}, {classes} classes"
+    for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
+        part = f"  ({row[share]:,} by attention)" if row[share] else ""
+        if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:
+            part += f"; run here with {row['executed_multiply_adds']:,}"
+        yield f"  {label:<14} {row[total]:>15,}{part}"

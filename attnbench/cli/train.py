@@ -1,0 +1,130 @@
+"""attnbench train: one run, or with -m a sweep."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attnbench.cli.arguments import override_parser, wants_help
+from attnbench.cli.help import train_help
+from attnbench.config.parametric_names import short_name
+from attnbench.config.search_path import search_path
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.exit_codes import DONE
+
+HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
+
+
+def main(words: Sequence[str]) -> int:
+    """Train what the overrides say; returns the exit status."""
+    if wants_help(words):
+        print(train_help(search_path(_config_dir(words))))
+        return DONE
+    arguments = _parser().parse_intermixed_args(words)
+    if is_for_hydra(arguments):
+        from attnbench.cli.hydra import hand_over
+
+        return hand_over(arguments)
+    if arguments.multirun:
+        from attnbench.cli.sweep import sweep
+
+        return sweep(arguments)
+    from attnbench.config.compose import compose
+
+    config = compose(arguments.overrides, arguments.config_dir, arguments.config_name)
+    if arguments.cfg:
+        return print_config(config, arguments.package)
+    return train_one(config)
+
+
+def is_for_hydra(arguments: argparse.Namespace) -> bool:
+    """Whether Hydra itself is to answer, or a sweeper or launcher other than ours is asked for (Optuna's, say)."""
+    if any(getattr(arguments, flag) for flag in HYDRA_FLAGS) or arguments.cfg in ("hydra", "all"):
+        return True
+    others = ("hydra/sweeper=", "hydra/launcher=")
+    return arguments.multirun and any(word.lstrip("+").startswith(others) for word in arguments.overrides)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = override_parser("train")
+    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--resolve", action="store_true")  # configurations are always resolved
+    parser.add_argument("-sc", "--shell-completion", action="store_true")
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("-i", "--info", nargs="?", const="all")
+    return parser
+
+
+def _config_dir(words: Sequence[str]) -> str | None:
+    parser = override_parser("train")
+    known, _ = parser.parse_known_args([word for word in words if word not in ("-h", "--help")])
+    directory: str | None = known.config_dir
+    return directory
+
+
+def print_config(config: RunConfig, package: str | None) -> int:
+    """Print a configuration, or one group or key of it, as YAML."""
+    import yaml
+
+    node: Any = config.values
+    for name in package.split(".") if package else ():
+        if not isinstance(node, dict) or name not in node:
+            raise UserError(f"-p {package}: no such group or key (groups: {', '.join(config.values)})")
+        node = node[name]
+    text = yaml.safe_dump(node, sort_keys=False, default_flow_style=False)
+    print(text.removesuffix("...\n"), end="")
+    return DONE
+
+
+def train_one(config: RunConfig) -> int:
+    """Train a single run in this process or, on several devices, in processes of its own."""
+    from attnbench.console import make_console
+    from attnbench.training import distributed
+
+    console, devices = make_console(), config["trainer"]["devices"]
+    if distributed.is_first(devices):
+        console.print(f"attnbench: {headline(config)}", soft_wrap=True)
+    from attnbench.training.plan import plan
+
+    job = plan(config)
+    if devices > 1 and not distributed.launched():
+        return _in_child(job)
+    from attnbench.cli.views.summary import show_result
+    from attnbench.cli.worker import run_job
+    from attnbench.runs.folder import RunFolder
+
+    found = RunFolder(job.folder).finished() and not job.again
+    return run_job(job, console, lambda record: show_result(console, record, job.folder, found))
+
+
+def headline(config: RunConfig) -> str:
+    """The run in a line."""
+    names = [short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")]
+    recipe = f"{config.choices['recipe']}, {config['recipe']['epochs']} epochs"
+    return f"{names[0]} with attention {names[1]} on {names[2]}, {recipe}, seed {config['seed']}"
+
+
+def _in_child(job: Any) -> int:
+    """Run a job in a process that may be repeated by Lightning for each further rank; Ctrl-C reaches it directly."""
+    from attnbench.launch.processes import CHILD
+    from attnbench.runs.files import make_folder
+
+    make_folder(job.folder)
+    job_file: Path = job.folder / "job.json"
+    job.save(job_file)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = [sys.executable, "-m", CHILD, os.fspath(job_file)]
+        return subprocess.run(command, check=False, preexec_fn=_default_interrupt).returncode
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,1 @@
+"""What the terminal shows: live sweeps, results and tables of results."""

@@ -1,0 +1,93 @@
+"""A sweep as it goes: a table that follows the runs in a terminal, a line per event elsewhere."""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from attnbench.config.diff import differences, label
+from attnbench.console import make_table
+from attnbench.formatting import duration
+from attnbench.launch.scheduler import Task
+from attnbench.runs.files import read_json
+from attnbench.runs.folder import Job
+
+SHOWN_AT_MOST = 20
+REFRESH_SECONDS = 1.0
+
+
+class LiveView:
+    """Shows tasks while in a `with` block; `show` is for the scheduler to call."""
+
+    def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
+        self.console = console
+        told = map(label, differences([job.config for job in jobs]))
+        self.labels = dict(zip((job.identity for job in jobs), told, strict=True))
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.told: dict[int, str] = {}
+        self.shown_at = 0.0
+
+    def __enter__(self) -> "LiveView":
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def name(self, task: Task) -> str:
+        """A task's label and seed."""
+        return f"{self.labels[task.job.identity]} seed={task.job.seed}".strip()
+
+    def show(self, tasks: Sequence[Task]) -> None:
+        """Bring the view up to date."""
+        for number, task in enumerate(tasks):
+            if self.told.get(number) != task.state and task.state != "waiting":
+                self.told[number] = task.state
+                if self.live is None:
+                    self._tell(task, tasks)
+        if self.live is not None and time.monotonic() - self.shown_at >= REFRESH_SECONDS:
+            self.shown_at = time.monotonic()
+            self.live.update(self.table(tasks), refresh=True)
+
+    def _tell(self, task: Task, tasks: Sequence[Task]) -> None:
+        done = sum(other.done for other in tasks)
+        took = f" in {duration(task.ended - task.started)}" if task.ended else ""
+        reason = f": {task.reason}" if task.reason else ""
+        self.console.print(f"[{done}/{len(tasks)}] {self.name(task)}: {task.state}{took}{reason}", markup=False)
+
+    def table(self, tasks: Sequence[Task]) -> Table:
+        """Running tasks first, then those that wait, then those that are done."""
+        done = sum(task.done for task in tasks)
+        table = make_table(title=f"{done} of {len(tasks)} runs done")
+        for column in ("run", "state", "epoch", "val top-1", "img/s", "time"):
+            table.add_column(column, justify="left" if column in ("run", "state") else "right")
+        order = sorted(tasks, key=lambda task: (task.done, task.state == "waiting"))
+        for task in order[:SHOWN_AT_MOST]:
+            table.add_row(self.name(task), task.state, *_progress(task))
+        if len(order) > SHOWN_AT_MOST:
+            table.add_row(f"… and {len(order) - SHOWN_AT_MOST} more", "", "", "", "", "")
+        return table
+
+
+def _progress(task: Task) -> tuple[str, str, str, str]:
+    progress: dict[str, Any] = (read_json(task.job.folder / "lock.json") or {}).get("progress", {})
+    if task.state not in ("running", "elsewhere"):
+        progress = {}
+    epochs = task.job.config["recipe"]["epochs"]
+    epoch = f"{progress['epoch']}/{epochs}" if progress else ""
+    accuracy, speed = progress.get("val/top1_accuracy"), progress.get("images_per_second")
+    elapsed = (task.ended or time.monotonic()) - task.started if task.started else 0
+    return (
+        epoch,
+        f"{accuracy:.1%}" if accuracy is not None else "",
+        f"{speed:,.0f}" if speed else "",
+        duration(elapsed) if elapsed else "",
+    )

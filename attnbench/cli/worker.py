@@ -1,0 +1,69 @@
+"""A run as a process of its own: what the scheduler starts. It composes nothing; its configuration comes as a file.
+
+Run as `python -m attnbench.cli.worker JOB.json`. When Lightning starts further ranks for a run on several
+devices, it repeats this very command, which is why such runs never start from the command line's process itself.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from attnbench.errors import UserError
+from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from attnbench.runs.folder import Job, RunFolder, shown
+from attnbench.runs.lock import RunLockedError
+
+
+def run_job(job: Job, console: Console, report: Callable[[dict[str, Any]], None] | None = None) -> int:
+    """Do a job, say how it ended, and return the exit status. report: is given the finished run's record."""
+    from attnbench.training.callbacks.epoch_log import TrainingError
+    from attnbench.training.train import train
+
+    try:
+        record = train(job, console)
+    except UserError as error:
+        return _say(str(error), WRONG_INPUT)
+    except (RunLockedError, TrainingError) as error:
+        return _say(str(error), FAILED)
+    except KeyboardInterrupt:
+        epochs = len(RunFolder(job.folder).rows())
+        total = job.config["recipe"]["epochs"]
+        return _say(f"interrupted after {epochs} of {total} epochs; the same command goes on", INTERRUPTED)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            return _say("the device is out of memory; a smaller data.batch_size may help", FAILED)
+        traceback.print_exc()
+        return _say(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
+    if report is not None and record:
+        report(record)
+    return DONE
+
+
+def _say(message: str, status: int) -> int:
+    print(f"attnbench: {message}", file=sys.stderr, flush=True)
+    return status
+
+
+def work(job_file: Path) -> int:
+    """Do the job in a file and print its result."""
+    from attnbench.cli.views.summary import show_result
+    from attnbench.console import make_console
+
+    job = Job.load(job_file)
+    console = make_console()
+    return run_job(job, console, lambda record: show_result(console, record, job.folder))
+
+
+def use_threads(number: int) -> None:
+    """Compute on so many CPU threads, as if the process had been started with OMP_NUM_THREADS."""
+    import torch
+
+    torch.set_num_threads(number)
+
+
+if __name__ == "__main__":
+    sys.exit(work(Path(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""What data sets share: one base a kind of storage."""

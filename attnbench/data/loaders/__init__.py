@@ -1,0 +1,1 @@
+"""Batches on the training device: from memory, or streamed from files."""

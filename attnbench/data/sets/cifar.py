@@ -1,0 +1,60 @@
+"""CIFAR-10 and CIFAR-100: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+
+Read in torchvision's standard layout: `root` holds `cifar-10-batches-py` or `cifar-100-python`.
+"""
+
+import numpy as np
+
+from attnbench.data.bases.dataset import Arrays, SplitDataSet
+from attnbench.data.bases.torchvision_layout import TorchvisionLayout
+
+
+class CIFAR(TorchvisionLayout, SplitDataSet):
+    """What CIFAR-10 and CIFAR-100 share: 50,000 training and 10,000 test images of 32x32 pixels.
+
+    Options as in `TorchvisionLayout`.
+    """
+
+    image_size = 32
+    channels = 3
+    train_images = 50_000
+    counts = (50_000, 10_000)
+    terms = "none stated; citation asked for"
+
+    def fingerprint(self) -> str:
+        return self.name  # torchvision checks every file against the published md5
+
+    def read(self, train: bool) -> Arrays:
+        try:
+            found = self.fetch(train=train)
+        except RuntimeError as error:
+            raise self.damaged(self.root / self.folder) from error
+        return Arrays(np.asarray(found.data, dtype=np.uint8), np.asarray(found.targets, dtype=np.int64))
+
+
+class CIFAR10(CIFAR):
+    """Ten classes of 5,000 training images."""
+
+    name = "cifar10"
+    kind = "CIFAR10"
+    folder = "cifar-10-batches-py"
+    download_size = "170 MB"
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+class CIFAR100(CIFAR):
+    """A hundred classes of 500 training images."""
+
+    name = "cifar100"
+    kind = "CIFAR100"
+    folder = "cifar-100-python"
+    download_size = "169 MB"
+    classes = tuple(
+        "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "  # noqa: SIM905
+        "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+        "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
+        "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "
+        "pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal "
+        "shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank "
+        "telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm".split()
+    )

@@ -1,0 +1,53 @@
+"""Stanford Cars: Krause et al., "3D Object Representations for Fine-Grained Categorization", 2013.
+
+In torchvision's layout of the authors' archives: `devkit/`, `cars_train/`, `cars_test/`, and the labels of the test
+images, which came later as a file of its own. Boxes count pixels from 1 and include the last one.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from attnbench.data.bases.published import Labelled, PublishedDataSet
+from attnbench.data.sources.image_files import ImageFiles
+from attnbench.data.sources.label_files import distinct, field, integers, labels_from_one, read_mat, require_trained
+
+
+class StanfordCars(PublishedDataSet):
+    """8,144 training and 8,041 test images of 196 models of cars. Options as in `FileDataSet`."""
+
+    name = "stanford_cars"
+    all_classes = 196
+    counts = (8_144, 8_041)
+    terms = "non-commercial research and education only"
+    folder = "stanford_cars"
+    needed = (
+        "devkit/cars_meta.mat",
+        "devkit/cars_train_annos.mat",
+        "cars_test_annos_withlabels.mat",
+        "cars_test",
+        "cars_train",
+    )
+    also_in = "devkit"
+    source = (
+        "cars_train.tgz, cars_test.tgz, car_devkit.tgz and cars_test_annos_withlabels.mat, which Stanford's page of "
+        "the Cars data set gave; torchvision's documentation of StanfordCars tells of copies"
+    )
+    every_size = False
+
+    def read(self) -> Labelled:
+        meta, train, test = map(self.part, self.needed[:3])
+        classes = distinct(meta, map(str, read_mat(meta, "class_names")))
+        found = Labelled(
+            classes, self._split(train, "cars_train", len(classes)), self._split(test, "cars_test", len(classes))
+        )
+        require_trained(meta, classes, found.train.labels)
+        return found
+
+    def _split(self, path: Path, folder: str, classes: int) -> ImageFiles:
+        rows = read_mat(path, "annotations")
+        names = [str(name) for name in field(path, rows, "fname")]
+        labels = labels_from_one(path, names, integers(path, field(path, rows, "class")), classes)
+        edges = (integers(path, field(path, rows, f"bbox_{edge}")) for edge in ("x1", "y1", "x2", "y2"))
+        boxes = np.stack(list(edges), axis=1) - (1, 1, 0, 0)
+        return ImageFiles.named(self.home, [f"{folder}/{name}" for name in names], labels, boxes)

@@ -1,0 +1,60 @@
+"""Tiny ImageNet: 200 of ImageNet's classes at 64x64 pixels, made for Stanford's course CS231n (Le and Yang, 2015).
+
+`tiny-imagenet-200/` holds `wnids.txt`, `train/<wnid>/images/` with `train/<wnid>/<wnid>_boxes.txt`, and `val/images/`
+with `val/val_annotations.txt`. The labels of its test images were never released, so, as everywhere, `val` is what is
+tested on. Boxes are given in pixels, the last ones included.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.data.bases.published import Labelled, PublishedDataSet
+from attnbench.data.sources.image_files import ImageFiles
+from attnbench.data.sources.label_files import distinct, labels_of, numbers, read_lines, read_rows
+
+
+class TinyImageNet(PublishedDataSet):
+    """100,000 training and 10,000 test images. Class names are WordNet's ids. Options as in `FileDataSet`."""
+
+    name = "tiny_imagenet"
+    folder = "tiny-imagenet-200"
+    needed = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
+    all_classes = 200
+    counts = (100_000, 10_000)
+    terms = "ImageNet's: research and education only"
+    source = "tiny-imagenet-200.zip from cs231n.stanford.edu"
+    more = ("train/*/*_boxes.txt",)
+
+    def read(self) -> Labelled:
+        names, annotations = self.part("wnids.txt"), self.part("val/val_annotations.txt")
+        classes = distinct(names, sorted(read_lines(names)))
+        rows = read_rows(annotations, 2)
+        labels = labels_of(annotations, [row[1] for row in rows], names, classes)
+        boxes = to_edges(annotations, ((row[0], row[2:6]) for row in rows))
+        test = ImageFiles.named(self.home, [f"val/images/{row[0]}" for row in rows], labels, boxes)
+        return Labelled(classes, self._train(classes), test, whole=(*map(folder_of_class, classes), "val/images"))
+
+    def _train(self, classes: Sequence[str]) -> ImageFiles:
+        paths: list[str] = []
+        labels: list[int] = []
+        boxes = []
+        for label, wnid in enumerate(classes):
+            path = self.part(f"train/{wnid}/{wnid}_boxes.txt")
+            rows = sorted(read_rows(path))
+            paths += [f"{folder_of_class(wnid)}/{row[0]}" for row in rows]
+            labels += [label] * len(rows)
+            boxes.append(to_edges(path, ((row[0], row[1:5]) for row in rows)))
+        return ImageFiles.named(self.home, paths, labels, np.concatenate(boxes))
+
+
+def folder_of_class(wnid: str) -> str:
+    """Where the training images of a class lie."""
+    return f"train/{wnid}/images"
+
+
+def to_edges(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> NDArray[np.int64]:
+    """Edges (N, 4) of boxes whose last pixels are included."""
+    return numbers(path, rows, int) + np.array((0, 0, 1, 1))

@@ -1,0 +1,1 @@
+"""What lies on disk: image files, shards, label files, caches. Knows no data set."""

@@ -1,0 +1,1 @@
+"""Decoding, cropping, flipping and label noise."""

@@ -1,0 +1,97 @@
+"""Which part of a stored image the network sees: windows and flips, drawn per image, and where boxes go under them.
+
+NumPy alone; the pixels are moved by `attnbench.data.transforms.crop_resize`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CROPS = ("random", "random_resized", "center")
+SCALE = (0.08, 1.0)
+"""Share of the image's area that a random resized crop covers: Szegedy et al., "Going Deeper with Convolutions"."""
+RATIO = (3 / 4, 4 / 3)
+"""Its width over its height, uniform in the logarithm."""
+TRIES = 10
+"""After so many windows that do not fit, the largest central one is taken, as torchvision does."""
+DRAWS = 24
+"""Uniform numbers an image: two a try, two for the position, one for the flip, and one left over, as the generator
+moves in steps of four."""
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CropParams:
+    """What is seen of each image.
+
+    windows: (N, 4), left, top, width and height in stored pixels. flips: (N,), whether mirrored.
+    size: pixels a side that each window is brought to.
+    """
+
+    windows: Integers
+    flips: NDArray[np.bool_]
+    size: int
+
+    def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (N, 4) of stored images (left, top, right, bottom) as they lie in the views, cut at their borders.
+
+        A box outside its window becomes one without area at the border.
+        """
+        corner, extent = self.windows[:, :2], self.windows[:, 2:]
+        left, top, right, bottom = ((boxes - np.tile(corner, 2)) * (self.size / np.tile(extent, 2))).T
+        mirrored = np.where(self.flips, self.size - right, left), np.where(self.flips, self.size - left, right)
+        moved = np.stack([mirrored[0], top, mirrored[1], bottom], axis=1)
+        return np.clip(moved, 0, self.size).astype(np.float32)
+
+
+def stored_boxes(boxes: NDArray[np.float32], shapes: Integers) -> NDArray[np.float32]:
+    """Boxes (N, 4) of original images as they lie in the stored ones; shapes: (N, 4), stored and original height and
+    width.
+    """
+    factors = shapes[:, [1, 0, 1, 0]] / shapes[:, [3, 2, 3, 2]]
+    return (boxes * factors).astype(np.float32)
+
+
+def center_views(shapes: Integers, size: int) -> CropParams:
+    """The central window of `size` pixels of each image; shapes: (N, 2), height and width."""
+    top, left = np.rint((shapes - size) / 2).astype(np.int64).T  # halves to even, as torchvision's center_crop
+    windows = np.stack([left, top, np.full_like(left, size), np.full_like(left, size)], axis=1)
+    return CropParams(windows, np.zeros(len(shapes), np.bool_), size)
+
+
+def draw_views(crop: str, flip: bool, shapes: Integers, size: int, draws: NDArray[np.float64]) -> CropParams:
+    """Views for training from uniform numbers in [0, 1): shapes: (N, 2), height and width; draws: (N, `DRAWS`)."""
+    flips = (draws[:, -2] < 0.5) & flip
+    if crop == "center":
+        return CropParams(center_views(shapes, size).windows, flips, size)
+    extent = np.full_like(shapes, size)
+    if crop == "random_resized":
+        extent, central = _draw_extent(shapes, draws)
+    room = shapes - extent
+    corner = np.floor(draws[:, -4:-2] * (room + 1)).astype(np.int64)
+    if crop == "random_resized":
+        corner = np.where(central[:, None], room // 2, corner)
+    return CropParams(np.concatenate([corner[:, ::-1], extent[:, ::-1]], axis=1), flips, size)
+
+
+def _draw_extent(shapes: Integers, draws: NDArray[np.float64]) -> tuple[Integers, NDArray[np.bool_]]:
+    """Height and width (N, 2) of random resized windows, and which are to be central because no try fitted."""
+    tries = draws[:, : 2 * TRIES].reshape(-1, TRIES, 2)
+    area = shapes.prod(axis=1)[:, None] * (SCALE[0] + (SCALE[1] - SCALE[0]) * tries[:, :, 0])
+    low, high = map(math.log, RATIO)
+    ratio = np.exp(low + (high - low) * tries[:, :, 1])
+    extents = np.rint(np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=2)).astype(np.int64)
+    fits = ((extents > 0) & (extents <= shapes[:, None])).all(axis=2)
+    chosen = extents[np.arange(len(shapes)), fits.argmax(axis=1)]
+    return np.where(fits.any(axis=1)[:, None], chosen, _largest(shapes)), ~fits.any(axis=1)
+
+
+def _largest(shapes: Integers) -> Integers:
+    """Height and width (N, 2) of the largest window of an allowed aspect."""
+    height, width = shapes.T
+    lower, wider = np.rint(width / RATIO[0]), np.rint(height * RATIO[1])
+    largest = np.stack([np.minimum(height, lower), np.minimum(width, wider)], axis=1)
+    return largest.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Tables from records alone: specification, values, statistics, claims, report, rendering."""

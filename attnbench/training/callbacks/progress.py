@@ -1,0 +1,88 @@
+"""What a person sees while a run trains: a line an epoch and, in a terminal, a bar below."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from attnbench.training.lightning_module import TrainingModule
+
+
+class LiveProgress(Progress):
+    """A display that asks how far training is whenever it is drawn, so that training need not tell it."""
+
+    def __init__(self, module: TrainingModule, *columns: ProgressColumn, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self.module = module
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.task_ids:
+            self.update(task, completed=self.module.seen.images)
+        yield from super().get_renderables()
+
+
+class ProgressBar(Callback):
+    """A line with each epoch's metrics, above a bar over all images of the run."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        module = cast(TrainingModule, pl_module)
+        epochs, images = trainer.max_epochs or 0, module.pipelines["train"].images
+        if not trainer.is_global_zero or not self.console.is_terminal:
+            return
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("· elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("· left"),
+            TimeRemainingColumn(),
+        )
+        self.bar = LiveProgress(module, *columns, console=self.console, refresh_per_second=4, transient=True)
+        fields: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "epochs": epochs}
+        self.task = self.bar.add_task("train", total=epochs * images, **fields)
+        self.bar.start()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if trainer.is_global_zero:
+            line = f"epoch {epoch}/{trainer.max_epochs}: {summary(cast(TrainingModule, pl_module))}"
+            self.console.print(line, highlight=False)
+            sys.stdout.flush()
+        if self.bar is not None:
+            self.bar.update(self.task, epoch=min(epoch + 1, trainer.max_epochs or epoch))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def summary(module: TrainingModule) -> str:
+    """The last epoch in a few words."""
+    train, validation = module.train_metrics, module.validation_metrics
+    held_out = f" · val {validation['top1_accuracy']:.1%}" if validation else ""
+    rate = f"{train['images_per_second']:,.0f} img/s"
+    return f"loss {train['loss']:.3f} · train {train['top1_accuracy']:.1%}{held_out} · {rate}"

@@ -1,0 +1,250 @@
+"""The one LightningModule: blocks of optimiser steps for any classifier.
+
+Lightning's loop costs several tenths of a millisecond a call. So a call gets a block of K batches, and this module
+takes the K steps itself (manual optimisation), on the raw optimiser, with counters on the device. K changes the speed
+and nothing else: results are bit-equal for every K.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, Self
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection, SumMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from attnbench.attention.base import Output
+from attnbench.classifier import Classifier
+from attnbench.data.loaders.in_memory import Epoch, Loader
+from attnbench.seeding import derive_seed
+from attnbench.training.freezing import freeze
+from attnbench.training.hardware import Hardware
+from attnbench.training.metrics import TOP, ImageCounter, Meter, Step
+from attnbench.training.recipe import Recipe, make_optimizer, smooth
+
+
+class Block:
+    """A few consecutive batches of an epoch, made when they are asked for."""
+
+    def __init__(self, epoch: Epoch, start: int, stop: int) -> None:
+        self.epoch = epoch
+        self.numbers = range(start, stop)
+
+    @property
+    def images(self) -> int:
+        """Images in the block, over all processes."""
+        return sum(self.epoch.size(number) for number in self.numbers)
+
+
+class Blocks:
+    """An epoch as a sized iterable of blocks: what Lightning takes for a data loader."""
+
+    def __init__(self, epoch: Epoch, length: int) -> None:
+        self.epoch, self.length = epoch, length
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.epoch) / self.length)
+
+    def __iter__(self) -> Iterator[Block]:
+        for start in range(0, len(self.epoch), self.length):
+            yield Block(self.epoch, start, min(start + self.length, len(self.epoch)))
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains and evaluates a classifier.
+
+    pipelines: by split; fitting needs `train` and, where images are held out, `validation`, testing only `test`.
+    `seen` counts training images as they are seen.
+    After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
+    `test_metrics` does.
+    """
+
+    def __init__(
+        self, net: Classifier, recipe: Recipe, hardware: Hardware, pipelines: dict[str, Loader], seed: int
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net, self.recipe, self.hardware, self.pipelines, self.run_seed = net, recipe, hardware, pipelines, seed
+        self.frozen_norms = tuple(freeze(net, recipe.freeze))
+        self.classes = net.backbone.num_classes
+        self.evaluation = MetricCollection(
+            {
+                "top1_accuracy": MulticlassAccuracy(self.classes, average="micro", validate_args=False),
+                "top5_accuracy": MulticlassAccuracy(
+                    self.classes, top_k=min(TOP, self.classes), average="micro", validate_args=False
+                ),
+            },
+            compute_groups=False,
+        )
+        # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
+        self.evaluation_loss = SumMetric(nan_strategy="disable")
+        self.seen = ImageCounter()
+        self.world_size = next(iter(pipelines.values())).placement.world
+        self.train_metrics: dict[str, Any] = {}
+        self.validation_metrics: dict[str, Any] = {}
+        self.test_metrics: dict[str, Any] = {}
+        self.attention_statistics: dict[str, float] = {}
+
+    def autocast(self) -> torch.autocast:
+        """The precision that forward passes and losses are computed in."""
+        return torch.autocast(
+            self.hardware.device_type, dtype=torch.bfloat16, enabled=self.hardware.precision == "bf16"
+        )
+
+    # training
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for norm in self.frozen_norms:
+            norm.eval()
+        return self
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return make_optimizer(self.net, self.recipe)
+
+    def train_dataloader(self) -> Blocks:
+        return Blocks(self.pipelines["train"].epoch(self.current_epoch), self.hardware.block_length)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
+        self.batches = len(self.pipelines["train"])
+        self.steps_before = self.current_epoch * self.batches
+        self.meter = Meter(self.device, self.batches, self.classes)
+        self.seen.images = self.current_epoch * self.pipelines["train"].images
+        self.epoch_started = time.perf_counter()
+
+    def training_step(self, block: Block, index: int) -> None:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        steps = []
+        for number in block.numbers:
+            output, step = self.step(optimizer, block.epoch, number)
+            steps.append(step)
+            self.seen.images += block.epoch.size(number)
+        self.meter.add(block.numbers.start, steps)
+        self._count_steps(len(block.numbers))
+        if block.numbers.stop == len(block.epoch):
+            self._finish_training_epoch(output)
+
+    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
+        """Take one optimiser step, on batch `number` of an epoch."""
+        images, labels = epoch.batch(number)
+        rate = self.recipe.rate(self.steps_before + number, self.batches)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+        with self.autocast():
+            output = self.net.output(images)
+            losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
+            loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
+            if number == self.batches - 1:
+                self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
+        self._backward(loss, len(labels), epoch.size(number))
+        if self.recipe.clip_norm > 0:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        terms = {name: value.detach() for name, value in losses.items()}
+        return output, Step(terms, output.logits.detach(), labels)
+
+    def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
+        if self.world_size == 1:
+            loss.backward()
+            return
+        # DDP averages over processes: weighting by this one's share makes that the mean over all images.
+        share = mine * self.world_size / all_images
+        # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
+        self.manual_backward(loss if share == 1 else loss * share)
+
+    def _count_steps(self, steps: int) -> None:
+        """Advance Lightning's step counter, which a raw optimiser leaves at 0; no checkpoint is written at 0."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for counts in (progress.total, progress.current):
+            counts.ready += steps
+            counts.completed += steps
+
+    def _finish_training_epoch(self, output: Output) -> None:
+        if self.world_size > 1:
+            self._average_buffers()
+        metrics = self.meter.read()
+        seconds = time.perf_counter() - self.epoch_started
+        self.train_metrics = {**metrics, "seconds": seconds, "images_per_second": metrics["images"] / seconds}
+        own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
+        self.attention_statistics = gate_statistics(self.net, output) | own
+
+    def _average_buffers(self) -> None:
+        """Average batch statistics over processes, once an epoch: every rank evaluates, and saves, the same network."""
+        for buffer in self.net.buffers():
+            if buffer.is_floating_point():
+                torch.distributed.all_reduce(buffer)
+                buffer.div_(self.world_size)
+
+    # evaluation
+
+    def val_dataloader(self) -> Blocks | list[Any]:
+        return self._evaluation_blocks("validation")
+
+    def test_dataloader(self) -> Blocks | list[Any]:
+        return self._evaluation_blocks("test")
+
+    def _evaluation_blocks(self, split: str) -> Blocks | list[Any]:
+        if split not in self.pipelines:
+            return []
+        return Blocks(self.pipelines[split].epoch(), self.hardware.block_length)
+
+    def evaluation_step(self, block: Block) -> None:
+        """Count a block's hits and losses."""
+        for number in block.numbers:
+            images, labels = block.epoch.batch(number)
+            if not len(labels):
+                continue
+            with self.autocast():
+                logits = self.net(images).float()
+                loss = nn.functional.cross_entropy(logits, labels)
+            self.evaluation.update(logits, labels)
+            self.evaluation_loss.update(loss * len(labels))
+
+    def validation_step(self, block: Block, index: int) -> None:
+        self.evaluation_step(block)
+
+    def test_step(self, block: Block, index: int) -> None:
+        self.evaluation_step(block)
+
+    def on_validation_epoch_end(self) -> None:
+        self.validation_metrics = self._read_evaluation("validation")
+        shown = {f"val/{name}": value for name, value in self.validation_metrics.items() if value is not None}
+        self.log_dict(shown, logger=False)  # what callbacks monitor
+
+    def on_test_epoch_end(self) -> None:
+        self.test_metrics = self._read_evaluation("test")
+
+    def _read_evaluation(self, split: str) -> dict[str, float | None]:
+        images = self.pipelines[split].count
+        metrics: dict[str, float | None] = {}
+        for name, value in self.evaluation.compute().items():
+            metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
+        if self.classes <= TOP:
+            metrics["top5_accuracy"] = None
+        metrics["loss"] = self.evaluation_loss.compute().item() / images
+        self.evaluation.reset()
+        self.evaluation_loss.reset()
+        return metrics
+
+    # what Lightning would do to batches, and must not
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch
+
+
+@torch.no_grad()
+def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
+    """Mean, spread and extremes of each attention map of a batch, by `gates/<map>/<statistic>`."""
+    statistics = {}
+    for name, gates in net.maps(output).items():
+        values = gates.float()
+        numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
+        for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
+            statistics[f"gates/{name}/{statistic}"] = number
+    return statistics

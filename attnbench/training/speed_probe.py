@@ -1,0 +1,64 @@
+"""A few training steps on random images: what a run will take, measured before it is begun."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+
+from attnbench.build import build_model, build_model_on_meta
+from attnbench.config.validate import RunConfig
+from attnbench.construct import build_data
+from attnbench.training.hardware import Hardware, resolve, set_up
+from attnbench.training.plan import make_recipe, make_trainer_options
+from attnbench.training.recipe import make_optimizer
+
+PART_OF_BATCH = 4
+"""On a CPU, where images do not wait for each other, a part of a batch tells the speed as well."""
+SMALLEST_BATCH = 8
+ENOUGH_SECONDS = 1.0
+
+
+def make_step(config: RunConfig, batch: int) -> tuple[Callable[[], None], Hardware]:
+    """A function that takes one training step on `batch` images, and the settings chosen for the machine."""
+    data = build_data(config)
+    hardware = resolve(make_trainer_options(config), build_model_on_meta(config, data), None)
+    set_up(hardware)
+    device = torch.device(hardware.device_type)
+    layout = torch.channels_last if hardware.channels_last else torch.contiguous_format
+    net = build_model(config, data).to(device).to(memory_format=layout)
+    optimizer = make_optimizer(net, make_recipe(config))
+    images = torch.randn(batch, data.channels, data.image_size, data.image_size, device=device)
+    images = images.contiguous(memory_format=layout)
+    labels = torch.arange(batch, device=device) % data.num_classes
+    bf16 = hardware.precision == "bf16"
+
+    def step() -> None:
+        with torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext():
+            loss = torch.stack(list(net.losses(net.output(images), labels).values())).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step, hardware
+
+
+def seconds_of(step: Callable[[], None], steps: int) -> float:
+    """Seconds of one step, the mean of a few."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else torch.cpu.synchronize
+    wait()
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    wait()
+    return (time.perf_counter() - started) / steps
+
+
+def images_per_second(config: RunConfig) -> float:
+    """The speed of training, from steps of about a second after one that warms up."""
+    size = int(config["data"]["batch_size"])
+    on_gpu = torch.cuda.is_available()
+    batch = size if on_gpu else min(size, max(SMALLEST_BATCH, size // PART_OF_BATCH))
+    step, _ = make_step(config, batch)
+    first = seconds_of(step, 1)
+    return batch / seconds_of(step, max(1, min(20, int(ENOUGH_SECONDS / first))))

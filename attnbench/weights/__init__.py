@@ -1,0 +1,1 @@
+"""Pretrained and released weights: finding, checking and loading them."""

@@ -1,0 +1,281 @@
+"""The command line as a person meets it: help, lists, costs, mistakes, statuses."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import attnbench
+from attnbench.cli.list import list_runs
+from attnbench.cli.main import VERBS, main
+from attnbench.runs.folder import RunFolder
+from tests.data.layouts import write_food101
+
+Capture = pytest.CaptureFixture[str]
+ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
+
+
+def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
+    """Run the command line; its status, output and errors."""
+    status = main(words)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
+def test_help_names_the_verbs_that_work(words: tuple[str, ...], capsys: Capture) -> None:
+    status, out, _ = say(capsys, *words)
+    assert status == 0
+    for verb in VERBS:
+        assert f"  {verb} " in out
+    assert "explain " not in out.split("usage")[1]  # is not built yet
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
+    for flag in ("-h", "--help"):
+        status, out, _ = say(capsys, verb, flag)
+        assert status == 0
+        assert out.startswith(f"attnbench {verb}")
+
+
+def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
+    _, out, _ = say(capsys, "train", "--help")
+    for part in (
+        ATTENTIONS,
+        "wrn<depth>_<width>",
+        "timm/<name>, torchvision/<name>",
+        "cluttered_digits",
+        "Examples:",
+        "--config-dir",
+    ):
+        assert part in out
+
+
+def test_trains_help_lists_the_users_own_choices(own_folder: Path, capsys: Capture) -> None:
+    (own_folder / "mine" / "attention").mkdir(parents=True)
+    (own_folder / "mine" / "attention" / "own.yaml").write_text("# My attention\n_target_: x.Y\n")
+    for words in (("train", "--help", "--config-dir", "mine"), ("list", "attention", "--config-dir", "mine")):
+        _, out, _ = say(capsys, *words)
+        assert "own" in out
+
+
+def test_version(capsys: Capture) -> None:
+    assert say(capsys, "--version")[1].strip() == f"attnbench {attnbench.__version__}"
+
+
+MISTAKES = {
+    ("trian",): "trian: no such verb; did you mean train?",
+    ("train", "attention=bamm"): "did you mean bam?",
+    ("train", "--foo"): "attnbench train: unrecognized arguments: --foo",
+    ("train", "--cfg", "jib"): "invalid choice: 'jib'",
+    ("train", "--cfg", "job", "-p", "attentoin"): "-p attentoin: no such group or key",
+    ("train", "attention=bam", "attention.reduction=99"): "attention.reduction=99: leaves none of the 16 channels",
+    ("train", "backbone.depth=21"): "backbone.depth=21: must be 6n+2",
+    ("train", "backbone=torchvision/resnet5"): "torchvision has no such classifier; did you mean resnet50?",
+    ("train", "backbone=timm/resnet5"): "timm has no such classifier; did you mean resnet50?",
+    ("train", "recipe.freeze=stage4"): "recipe.freeze=stage4: must be one of none, backbone, stem, stage1, stage2",
+    ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
+    ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
+    ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
+    ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
+    ("train", "output=a_file"): "a_file is not a folder",
+    ("train", "output=/proc/nothing"): "/proc/nothing",
+    ("train", "-m", "seed=0,1", "output=/proc/nothing"): "/proc/nothing",
+    ("train", "data=cifar10", "data.root=nowhere"): "data.download=true",
+    ("train", "trainer.devices=0"): "trainer.devices=0: must be at least 1",
+    ("train", "--config-dir", "nowhere"): "--config-dir nowhere: no such folder",
+    ("train", "-m", "attention=none,bam", "attention.foo=1"): "attention.foo",
+    ("train", "-m", "sweep.jobs=0"): "sweep.jobs=0: must be at least 1",
+    ("list", "atention"): "atention: nothing to list; did you mean attention?",
+    ("list", "runs"): "no runs under outputs/runs",
+    ("list", "papers"): "papers: nothing to list; did you mean paper?",
+    ("cost", "attention=bamm"): "did you mean bam?",
+    ("cost", "backbone.depth=21"): "backbone.depth=21",
+}
+
+
+@pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_a_mistake_is_one_line_and_status_2(words: tuple[str, ...], told: str, capsys: Capture) -> None:
+    Path("a_file").touch()
+    status, _, err = say(capsys, *words)
+    assert status == 2
+    assert told in err
+    assert err.count("\n") == 1
+    assert err.startswith("attnbench: ")
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("train", "--help"),
+        ("train", "attention=bamm"),
+        ("train", "-m", "sed=1,2"),
+        ("list", "paper"),
+        ("reproduce", "--help"),
+        ("reproduce", "bam/1bb"),
+        ("table", "--help"),
+        ("table", "bam/1b", "data=cifar"),
+    ],
+)
+def test_help_and_mistakes_need_no_torch(words: tuple[str, ...]) -> None:
+    code = f"import sys; from attnbench.cli.main import main; main({list(words)}); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_configuration_is_printed_on_request(capsys: Capture) -> None:
+    status, out, _ = say(capsys, "train", "--cfg", "job", "attention=bam", "-p", "attention")
+    assert status == 0
+    assert "reduction: 16" in out
+    assert "_keys_" not in out
+    assert "recipe:" in say(capsys, "train", "--cfg", "job")[1]
+    assert say(capsys, "train", "--cfg", "job", "-p", "recipe.epochs")[1].strip() == "10"
+
+
+@pytest.mark.parametrize("flags", [("--hydra-help",), ("--info", "searchpath"), ("--cfg", "hydra")])
+def test_hydras_own_flags_work(flags: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "attnbench", "train", *flags]  # a process of its own: Hydra sets up logging
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "hydra" in result.stdout.lower()
+
+
+def complete(capsys: Capture, monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
+    monkeypatch.setenv("COMP_LINE", line)
+    return say(capsys, "-sc", "query=bash")[1].split()
+
+
+def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complete(capsys, monkeypatch, "attnbench tr") == ["train"]
+    assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
+    offered = complete(capsys, monkeypatch, "attnbench train attention=")
+    assert [name.removeprefix("attention=") for name in offered] == [
+        "bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm",
+    ]  # fmt: skip
+    assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
+    assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
+    assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
+
+
+def test_completion_is_installed_by_the_shells_own_code() -> None:
+    command = [sys.executable, "-m", "attnbench", "train", "-sc", "install=bash"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "hydra_bash_completion" in printed
+
+
+def test_lists(capsys: Capture) -> None:
+    assert ATTENTIONS in say(capsys, "list")[1]
+    assert "ResNet-50" in say(capsys, "list", "backbone")[1]
+
+
+def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
+    """Rows of the list of data sets, and the lines below it, by their first words."""
+    lines = [line.split() for line in say(capsys, "list", "data", *words)[1].splitlines()]
+    return {words[0]: " ".join(words[1:]) for words in lines if words}
+
+
+def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
+    name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
+    record = {"status": "finished", "config": {"recipe": {"epochs": 10}}, "test/top1_accuracy": 0.9595}
+    RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
+    RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
+    console = Console(width=72, file=io.StringIO())
+    list_runs(console, Path("outputs"))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(part in told for part in ("finished", "0/10", "95.95%"))
+    assert "…" not in told
+    assert name in "".join(line.split()[0] for line in told.splitlines() if line.strip())
+
+
+def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
+    found = listed_data(capsys, "--root", "nowhere")
+    names = [name for name, row in found.items() if row.startswith(("no ", "yes ", "bundled "))]
+    for name in ("adience", "cifar10", "digits", "flowers102", "food101", "pets", "tiny_imagenet", "uecfood100"):
+        assert name in names
+    assert found["food101"].startswith("no 75,750 + 25,250 101 224 Food-101: ")
+    assert found["digits"].startswith("bundled 1,437 + 360 10 8 ")
+    out = " ".join(say(capsys, "list", "data")[1].split())
+    assert "Terms: CC BY-SA 4.0" in out
+    place = Path.cwd() / "nowhere"
+    assert found["food101:"] == f"no food-101 in {place}; set data.root to the folder that holds it (food-101.tar.gz " \
+        "from data.vision.ee.ethz.ch)"  # fmt: skip
+    assert "digits:" not in found
+
+
+OWN_SET = """
+from attnbench.data.sets.digits import Digits
+
+class Own(Digits):
+    counts = ()
+    terms = ""
+"""
+
+
+def test_the_users_own_data_is_listed(own_folder: Path, capsys: Capture) -> None:
+    (own_folder / "own_set.py").write_text(OWN_SET)
+    (own_folder / "mine" / "data").mkdir(parents=True)
+    lines = ["# My digits", "defaults: [family/resident@_here_]", "_target_: own_set.Own"]
+    (own_folder / "mine" / "data" / "my-digits.yaml").write_text("\n".join(lines))
+    assert listed_data(capsys, "--config-dir", "mine")["my-digits"] == "bundled 1,437 10 8 My digits"
+
+
+def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Capture) -> None:
+    write_food101(own_folder / "sets")
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("yes 9 + 6 3 ")  # a part of the set has its own counts
+    assert "food101:" not in found
+    (own_folder / "sets" / "food-101" / "meta" / "test.txt").write_text("pho/1\n")
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("no 75,750 + 25,250 – ")
+    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files name: images/pho/1.jpg"
+    (own_folder / "sets" / "food-101" / "meta" / "test.txt").unlink()
+    found = listed_data(capsys, "--root", "sets")
+    assert found["food101"].startswith("no 75,750")
+    assert found["food101:"].startswith(f"no meta/test.txt in {own_folder}/sets/food-101; unpack the rest of the set")
+
+
+def test_listing_data_does_not_import_torch() -> None:
+    code = "import sys; from attnbench.cli.main import main; main(['list', 'data']); print('torch' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert printed.splitlines()[-1] == "False"
+
+
+def test_costs_are_those_of_the_paper(capsys: Capture) -> None:
+    words = ("cost", "backbone=resnet50", "attention=bam", "attention.variant=official", "data=cifar100")
+    assert "24,063,319" in say(capsys, *words)[1]
+    found = json.loads(say(capsys, *words, "--json")[1])
+    assert found["parameters"] == 24_063_319
+    assert found["attention_parameters"] == 358_067
+    assert found["multiply_adds"] == 1_324_953_600
+
+
+def test_costs_are_compared(capsys: Capture) -> None:
+    out = say(capsys, "cost", "-m", "attention=none,bam", "attention.reduction=8,16")[1]
+    rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]
+    assert [row[0] for row in rows] == ["none", "bam", "bam"]
+    assert rows[0][1] == "269,434"
+
+
+def test_scripts_are_the_same_function() -> None:
+    script = Path(attnbench.__file__).parent.parent / "scripts" / "train.py"
+    command = [sys.executable, os.fspath(script), "--cfg", "job", "-p", "attention", "attention=bam"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "reduction: 16" in printed
+
+
+def test_python_m_attnbench() -> None:
+    command = [sys.executable, "-m", "attnbench", "trian"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+
+
+def test_output_that_nobody_reads_is_no_error() -> None:
+    command = f"{sys.executable} -m attnbench list backbone | head -n 1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,335 @@
+"""attnbench reproduce and attnbench table from the outside: what runs, what is kept, what is refused."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attnbench.cli.main import main
+from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.tables.load import load_table
+from tests.conftest import TINY
+from tests.tables.lab import PROFILES, TABLE, write_table
+
+Say = Callable[..., tuple[int, str, str]]
+KEPT = Path("outputs/reproduced/lab/tiny/paper")
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    write_table()
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main([*words, "--config-dir", "mine"])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def seconds_by_run() -> dict[str, float]:
+    """When the records of finished runs were written."""
+    return {str(run.path): run.record_file.stat().st_mtime for run in find_runs(Path("outputs")) if run.finished()}
+
+
+def test_a_table_is_reproduced_and_what_is_there_is_not_run_again(say: Say) -> None:
+    status, out, err = say("reproduce", "lab/tiny", "--seeds", "2")
+    assert (status, err) == (0, "")
+    assert "4 runs: 4 missing" in out
+    assert "about " in out
+    assert "4 runs: 4 trained" in out
+    before = seconds_by_run()
+    assert len(before) == 4
+    kept = {path.name for path in KEPT.iterdir()}
+    assert kept == {
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "looks.json"
+    }  # fmt: skip
+    assert str(Path.cwd()) not in "".join(path.read_text() for path in KEPT.iterdir())
+
+    status, again, _ = say("reproduce", "lab/tiny", "--seeds", "2")
+    assert "4 runs: 4 done" in again
+    assert seconds_by_run() == before
+    assert again.split("kept in")[0].endswith(out.split("trained\n")[-1].split("kept in")[0])  # the same table
+
+    _, third, _ = say("reproduce", "lab/tiny", "--seeds", "3")
+    assert "6 runs: 4 done, 2 missing" in third
+    assert "looked at 2 times" in third
+    assert {path: seconds_by_run()[path] for path in before} == before
+
+    (Path("outputs") / "runs").rename("elsewhere")  # the table is made of what was kept
+    status, kept_table, _ = say("table", "lab/tiny")
+    assert status == 0
+    assert kept_table.strip() in third
+
+
+def test_what_is_kept_says_where_it_comes_from(say: Say) -> None:
+    say("reproduce", "lab/tiny", "--seeds", "1")
+    (environment,) = json.loads((KEPT / "environment.json").read_text())["environments"]
+    assert environment["runs"] == 2
+    assert {"git", "packages", "python", "device"} <= set(environment)
+    records = [json.loads(line) for line in (KEPT / "records.jsonl").read_text().splitlines()]
+    assert [record["seed"] for record in records] == [0, 0]
+    assert all(len(record["curve"]) == 2 for record in records)
+    table = (KEPT / "table.md").read_text()
+    assert "One seed: no spread, no interval and no test." in table
+    assert "one seed has no spread" in table
+    assert "nobody knows how" in table
+
+
+def test_a_dry_run_starts_nothing(say: Say) -> None:
+    status, out, _ = say("reproduce", "lab/tiny", "--seeds", "2", "--dry-run")
+    assert status == 0
+    assert "2 missing" in out
+    assert "about" in out
+    assert not Path("outputs").exists()
+
+
+def test_other_settings_are_kept_apart(say: Say) -> None:
+    status, out, _ = say("reproduce", "lab/tiny", "--profile", "quick", "--seeds", "1", "recipe.lr=0.1", "output=there")
+    assert status == 0
+    assert "profile quick: smaller still" in out
+    (folder,) = Path("there/reproduced/lab/tiny").iterdir()
+    assert folder.name.startswith("quick-")
+    assert "there" in out
+
+
+def test_a_run_that_fails_does_not_stop_the_others(say: Say) -> None:
+    Path("broken.py").write_text(
+        "from attnbench.attention.base import Attention\n\n\n"
+        "class Broken(Attention):\n"
+        "    def losses(self, output, target):\n"
+        "        raise RuntimeError('broken on purpose')\n"
+    )
+    Path("mine/attention").mkdir()
+    Path("mine/attention/broken.yaml").write_text("# Fails\n_target_: broken.Broken\n")
+    row = "rows:\n  broken: {label: broken, overrides: [attention=broken]}\n"
+    write_table(TABLE.replace("rows:\n", row))
+    status, out, err = say("reproduce", "lab/tiny", "--seeds", "1")
+    assert status == 1
+    assert "broken on purpose" in err
+    assert "3 runs: 2 trained, 1 failed" in out
+    assert "kept in" in out
+    assert "1 failed" in say("reproduce", "lab/tiny", "--seeds", "1", "--dry-run")[1]
+
+
+MISTAKES = {
+    ("reproduce", "lab/tinny"): "lab/tinny: no such table; did you mean lab/tiny?",
+    ("reproduce", "lab/tiny", "--profile", "quik"): "--profile quik: no such profile; did you mean quick?",
+    ("reproduce", "lab/tiny", "--seeds", "0"): "--seeds 0: must be at least 1",
+    ("reproduce", "lab/tiny", "--seeds", "some"): "--seeds",
+    ("reproduce", "lab/tiny", "--jobs", "0"): "--jobs 0: must be at least 1",
+    ("reproduce", "lab/tiny", "seed=1"): "seed: attnbench reproduce chooses it",
+    ("reproduce", "lab/tiny", "+run.again=true"): "run.again: attnbench reproduce chooses it",
+    ("reproduce", "lab/tiny", "--to", "table.doc"): "--to table.doc: the ending tells no form",
+    ("reproduce", "lab/tiny", "--to", "nowhere/table.md"): "cannot be written: nowhere is not a folder",
+    ("reproduce", "lab/tiny", "--to", "."): "--to .: the ending tells no form",
+    ("reproduce", "lab/tiny", "attention.reducton=1"): "attention.reducton: no row of lab/tiny has such a key",
+    ("reproduce", "lab/tiny", "data=cifar10"): "data.download=true",
+    ("reproduce", "lab/tiny", "attention=none"): "attention=none: lab/tiny tells rows apart by attention; plain and se",
+    ("reproduce", "lab"): "lab: no such table; did you mean lab/none or lab/tiny?",
+    ("reproduce", "lab/tiny", "--to", "mine", "--format", "csv"): "--to mine: cannot be written: it is a folder",
+    ("reproduce",): "name a table; attnbench list paper tells which",
+    ("reproduce", "data.root=DIR"): "name a table",
+    ("table", "lab"): "did you mean lab/none or lab/tiny?",
+    ("reproduce", "lab/none"): "nothing in it can be run: it is not known how",
+    ("table",): "name a table",
+    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has rows and columns of its own",
+    ("table", "lab/tiny", "bam/1b"): "bam/1b: one table at a time",
+    ("table", "lab/tiny", "--to", "table.doc"): "--to table.doc: the ending tells no form",
+    ("table", "lab/tiny", "--to", "nowhere/table.md"): "--to nowhere/table.md: cannot be written",
+    ("table", "outputs/runs/*"): "outputs/runs/*: matches no run",
+    ("table", "outputs/runs/*", "--profile", "quick"): "--profile: outputs/runs/* is no table of a paper",
+}
+
+
+@pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_a_mistake_is_told_and_nothing_is_written(words: tuple[str, ...], told: str, say: Say) -> None:
+    whole = TABLE + "not_runnable: it is not known how\n"
+    write_table(whole, name="none")
+    status, _, err = say(*words)
+    assert status == 2
+    assert told in err
+    assert all(line.startswith("attnbench: ") for line in err.splitlines())
+    assert not Path("outputs").exists()
+
+
+def test_cells_that_cannot_be_run_may_be_left_out(say: Say) -> None:
+    columns = "columns:\n  far: {label: CIFAR, metric: top1_error, overrides: [data=cifar10]}\n"
+    write_table(TABLE.replace("columns:\n", columns))
+    status, out, _ = say("reproduce", "lab/tiny", "--seeds", "1", "sweep.skip_invalid=true")
+    assert status == 0
+    assert "left out: data=cifar10" in out
+    assert "2 runs: 2 trained" in out
+
+
+def test_without_runs_a_table_shows_costs_beside_the_papers(say: Say) -> None:
+    status, out, _ = say("table", "lab/tiny", "--format", "csv")
+    assert status == 0
+    header, plain, se, lost = out.splitlines()
+    assert "parameters.ours" in header
+    cells = dict(zip(header.split(","), se.split(","), strict=True))
+    assert cells["error.printed"] == "3.0"
+    assert cells["parameters.printed"] == "9.9k"
+    assert int(cells["parameters.ours"]) > int(
+        dict(zip(header.split(","), plain.split(","), strict=True))["parameters.ours"]
+    )
+    assert "lost" in lost
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with two seeds of two attentions at one and two epochs."""
+    output = tmp_path_factory.mktemp("trained")
+    swept = ("attention=none,se", "attention.reduction=2", "recipe.epochs=1,2", "seed=0,1", f"output={output}")
+    assert main(["train", "-m", *TINY, *swept]) == 0
+    return output
+
+
+@pytest.fixture
+def swept(say: Say, trained: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    shutil.copytree(trained, "outputs")
+    capsys.readouterr()
+    return say
+
+
+def test_a_table_of_own_runs(swept: Say) -> None:
+    _, out, _ = swept("table", "outputs/runs/*", "--rows", "attention", "--columns", "recipe.epochs", "--format", "csv")
+    header, *rows = out.splitlines()
+    assert [row.split(",")[0] for row in rows] == ["none", "se"]
+    assert "epochs=1.last.mean" in header
+    assert "epochs=2.difference.p" in header
+    cells = dict(zip(header.split(","), rows[1].split(","), strict=True))
+    records = [record for run in find_runs(Path("outputs")) if (record := run.record())]
+    mine = [r["test/top1_accuracy"] for r in records if r["choices"]["attention"] == "se" and r["epochs"] == 2]
+    assert float(cells["epochs=2.last.mean"]) == pytest.approx(100 * sum(mine) / 2)
+    assert cells["epochs=2.last.n"] == "2"
+
+
+def test_own_runs_are_told_by_what_they_differ_in(swept: Say) -> None:
+    out = swept("table", "outputs/runs/*", "--format", "markdown")[1]
+    assert all(name in out for name in ("none epochs=1", "none epochs=2", "se epochs=1", "se epochs=2"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--rows", "attention"), "none: holds runs that differ in epochs; name these in --rows or --columns"),
+        (("--rows", "atention"), "--rows atention: no run has such a key; did you mean attention?"),
+        (("--metric", "top1"), "--metric top1: no such metric"),
+        (("--metric", "accuracy"), "did you mean top1_accuracy?"),
+        (("recipe.lr=1",), "recipe.lr=1: a table of runs takes no overrides but output=DIR"),
+    ],
+)
+def test_runs_are_never_mixed(flags: tuple[str, ...], told: str, swept: Say) -> None:
+    status, _, err = swept("table", "outputs/runs/*", *flags)
+    assert status == 2
+    assert told in err
+
+
+def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
+    columns = (
+        "columns:\n"
+        "  far: {label: more, metric: error_increase, relative_to: error, evaluate: [data.distractors=16]}\n"
+        "  one: {label: first, metric: response, stage: stage1}\n"
+        "  two: {label: second, metric: response, stage: stage2}\n"
+    )
+    text = TABLE.replace("columns:\n", columns).replace(
+        "data=digits, data.validation=200",
+        "data=cluttered_digits, data.train_images=300, data.validation=100, data.test_images=200",
+    )
+    write_table(text)
+    status, _, err = say("reproduce", "lab/tiny", "--seeds", "1")
+    assert (status, err.count("failed")) == (0, 0)
+    entries = [json.loads(run.evaluations_file.read_text()) for run in find_runs(Path("outputs"))]
+    assert all(
+        {"last data.distractors=16", "best data.distractors=16", "last responses", "best responses"} == set(entry)
+        for entry in entries
+    )
+    written = [run.evaluations_file.stat().st_mtime_ns for run in find_runs(Path("outputs"))]
+    out = say("reproduce", "lab/tiny", "--seeds", "1", "--format", "csv")[1]
+    assert [run.evaluations_file.stat().st_mtime_ns for run in find_runs(Path("outputs"))] == written
+    lines = [line for line in out.splitlines() if "," in line]
+    header = next(line for line in lines if "far.last.mean" in line).split(",")
+    row = dict(zip(header, next(line for line in lines if line.startswith("plain")).split(","), strict=True))
+    record = next(
+        r for run in find_runs(Path("outputs")) if (r := run.record()) and r["choices"]["attention"] == "none"
+    )
+    entry = next(e for e, run in zip(entries, find_runs(Path("outputs")), strict=True) if run.record() == record)
+    before, after = 1 - record["test/top1_accuracy"], 1 - entry["last data.distractors=16"]["test/top1_accuracy"]
+    assert float(row["far.last.mean"]) == pytest.approx((after - before) / before)
+    assert float(row["one.last.mean"]) == 1.0
+    found = entry["last responses"]
+    assert float(row["two.last.mean"]) == pytest.approx(found["test/response/stage2"] / found["test/response/stage1"])
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    """The command in a session of its own."""
+    command = [sys.executable, "-m", "attnbench", "reproduce", "lab/tiny", *words, "--config-dir", "mine"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with Path("log.txt").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
+
+
+def test_ctrl_c_leaves_what_the_same_command_goes_on_with(say: Say) -> None:
+    write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=200"))
+    process = start("--seeds", "1")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not any(run.rows() for run in find_runs(Path("outputs"))):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    write_table()
+    assert not list(Path("outputs").glob("reproduced/**/*"))
+
+
+@pytest.mark.slow
+def test_kills_lose_no_finished_run_and_repeat_none(say: Say) -> None:
+    """Twenty times: the command is killed at a random moment, with all that it started, and given again."""
+    write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=12"))
+    generator, finished = random.Random(0), dict[str, float]()
+    for seeds in range(1, 21):
+        process = start("--seeds", str(2 * seeds))
+        time.sleep(generator.uniform(3, 12))
+        kill_all(process)
+        now = seconds_by_run()
+        assert {path: now.get(path) for path in finished} == finished
+        finished = now
+    assert say("reproduce", "lab/tiny", "--seeds", "6")[0] == 0
+    now = seconds_by_run()
+    assert {path: now.get(path) for path in finished} == finished
+    names = {run.path.parent.name for run in find_runs(Path("outputs"))}
+    assert len(names) == 2
+    assert all(RunFolder(run.path).state() != "failed" for run in find_runs(Path("outputs")))
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and everything below it: children of the scheduler are in sessions of their own."""
+    below = [process.pid]
+    for pid in below:
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                below.append(int(path.parent.name))
+    for pid in below:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait()
+
+
+def test_profiles_of_ones_own_are_added() -> None:
+    folder = str(write_table(profiles=PROFILES + "mine: {says: mine}\n"))
+    assert load_table("lab/tiny", folder).name == "lab/tiny"
+    assert main(["table", "lab/tiny", "--profile", "mine", "--config-dir", folder]) == 0

@@ -1,0 +1,268 @@
+"""attnbench train, single runs and sweeps, from the outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attnbench.cli.main import main
+from attnbench.runs.folder import find_runs
+from tests.conftest import TINY
+
+Capture = pytest.CaptureFixture[str]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "attnbench", "train", *TINY, *words]
+
+
+def records(output: str = "outputs") -> list[dict[str, Any]]:
+    return [json.loads(run.record_file.read_text()) for run in find_runs(Path(output))]
+
+
+def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
+    assert main(["train", "attention=bam", "attention.reduction=2", *TINY]) == 0
+    first = capsys.readouterr().out
+    for part in (
+        "epoch 2/2",
+        "test top-1 accuracy",
+        "parameters",
+        "outputs/runs/digits-resnet20-bam-",
+        "tensorboard --logdir outputs",
+    ):
+        assert part in first
+    assert main(["train", "attention=bam", "attention.reduction=2.0", *TINY, "trainer.block_length=2"]) == 0
+    second = capsys.readouterr().out
+    assert "found finished" in second
+    assert "epoch" not in second.split("found finished")[1].split("\n")[0]
+    assert main(["list", "runs"]) == 0
+    assert "finished" in capsys.readouterr().out
+
+
+def test_two_at_once_do_not_train_the_same_run() -> None:
+    processes = [
+        subprocess.Popen(command("recipe.epochs=30"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    outcomes = sorted("is being trained by process" in err or "found finished" in out for out, err, _ in ended)
+    assert outcomes == [False, True]
+    assert len(records()) == 1
+    assert sorted(status for *_, status in ended) in ([0, 0], [0, 1])
+
+
+def test_an_interrupted_run_ends_with_130_and_resumes() -> None:
+    words = command("recipe.epochs=400")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (runs := find_runs(Path("outputs"))) or len(runs[0].rows()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    run = runs[0]
+    done = len(run.rows())
+    assert run.state() == "interrupted"
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    while len(run.rows()) <= done:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert [row["epoch"] for row in run.rows()] == list(range(1, len(run.rows()) + 1))
+
+
+def test_a_failing_run_ends_with_1_and_says_why(capsys: Capture) -> None:
+    assert main(["train", *TINY, "recipe.lr=1e20", "recipe.warmup=0"]) == 1
+    assert "a lower recipe.lr" in capsys.readouterr().err
+
+
+def test_a_sweep_runs_skips_fails_and_compares(own_folder: Path) -> None:
+    words = command("-m", "attention=none,bam", "attention.reduction=2", "seed=0,1")
+    first = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    assert "attention.reduction does not apply to attention=none" in first.stdout
+    assert "4 runs: 4 trained" in first.stdout
+    assert len(records()) == 4
+    started = {record["started"] for record in records()}
+    # the same again, with a run that fails: lr=1e20 explodes
+    words = command(
+        "-m", "attention=none,bam", "attention.reduction=2", "seed=0,1", "recipe.lr=0.4,1e20", "recipe.warmup=0.3"
+    )
+    second = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert "4 found finished, 4 failed" in second.stdout
+    assert second.stderr.count("a lower recipe.lr") >= 4
+    assert "log.txt" in second.stderr
+    assert {record["started"] for record in records() if record["status"] == "finished"} == started
+    table = [line.split() for line in second.stdout.splitlines() if line.strip().startswith(("none", "bam"))]
+    assert [(row[0], row[2]) for row in table if len(row) > 5] == [("none", "2"), ("bam", "2")]
+
+
+def test_a_refused_pair_stops_a_sweep_before_it_starts(capsys: Capture) -> None:
+    words = ["train", "-m", "attention=bam", "attention.reduction=2,99,98", *TINY]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert "attention.reduction=99: leaves none" in err
+    assert "attention.reduction=98: leaves none" in err
+    assert "nothing was started" in err
+    assert not Path("outputs").exists()
+
+
+def test_refused_pairs_can_be_left_out() -> None:
+    words = command("-m", "attention=bam", "attention.reduction=2,99", "sweep.skip_invalid=true")
+    result = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "left out: attention.reduction=99" in result.stdout
+    assert len(records()) == 1
+
+
+def test_an_interrupted_sweep_ends_with_130_and_goes_on() -> None:
+    words = command("-m", "seed=0,1,2", "recipe.epochs=300", "sweep.jobs=2")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while sum(len(run.rows()) > 0 for run in find_runs(Path("outputs"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in out
+    assert [run.state() for run in find_runs(Path("outputs"))] == ["interrupted", "interrupted"]
+
+
+OWN_ATTENTION = """
+import torch
+from torch import nn
+
+from attnbench.attention.base import Attention, Refined
+from attnbench.errors import require
+
+
+class Shrink(nn.Module):
+    def __init__(self, channels, weight):
+        super().__init__()
+        self.weight, self.mix = weight, nn.Conv2d(channels, 1, 1)
+
+    def forward(self, x):
+        gate = torch.sigmoid(self.mix(x))
+        return Refined(x * (1 - self.weight * gate), {"gate": gate})
+
+
+class Own(Attention):
+    def __init__(self, lambda_=0.5):
+        super().__init__()
+        require(0 <= lambda_ <= 1, "lambda_", lambda_, "must lie in [0, 1]")
+        self.weight = lambda_
+
+    def attach(self, backbone):
+        for stage in backbone.stages:
+            backbone.insert(f"{stage}.out", Shrink(backbone.points[f"{stage}.out"].channels, self.weight), "own")
+
+    def maps(self, output):
+        return {key.split("/")[0]: value for key, value in output.features.taps.items()}
+"""
+
+
+@pytest.fixture
+def own_package(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's package with an attention of thirty lines, and a folder with its YAML."""
+    (own_folder / "lab").mkdir()
+    (own_folder / "lab" / "own.py").write_text(OWN_ATTENTION)
+    (own_folder / "mine" / "attention").mkdir(parents=True)
+    yaml = "# My own attention\n_target_: lab.own.Own\nlambda: 0.5\n"
+    (own_folder / "mine" / "attention" / "own.yaml").write_text(yaml)
+    monkeypatch.setenv("PYTHONPATH", os.fspath(own_folder))
+    monkeypatch.syspath_prepend(own_folder)
+    return own_folder
+
+
+def test_a_users_own_attention_is_composed_costed_and_refused(own_package: Path, capsys: Capture) -> None:
+    words = ["--config-dir", "mine", "attention=own", "backbone.width=4", "data=digits"]
+    assert main(["cost", *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["attention_parameters"] == (4 + 1) + (8 + 1) + (16 + 1)
+    assert main(["train", *words, "attention.lambda=2"]) == 2
+    assert "attention.lambda=2.0: must lie in [0, 1]" in capsys.readouterr().err
+    assert main(["train", *words, "attention.lamda=2"]) == 2
+    assert "did you mean lambda?" in capsys.readouterr().err
+
+
+def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> None:
+    words = command("--config-dir", "mine", "-m", "attention=none,own", "attention.lambda=0,0.5", "recipe.epochs=1")
+    result = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "3 runs: 3 trained" in result.stdout
+    rows = [row for record in find_runs(Path("outputs")) for row in record.rows()]
+    assert any("gates/stage1.out/mean" in row for row in rows)
+    table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
+    assert main([*table, "--config-dir", "mine"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "none", "own lambda=0.0", "own lambda=0.5"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("lab.own.Other", "attention._target_=lab.own.Other: cannot be imported"),
+        ("nowhere.Own", "attention._target_=nowhere.Own: cannot be imported"),
+        ("lab.own.OWN", "cannot be imported"),
+    ],
+)
+def test_a_target_that_is_not_there(target: str, told: str, own_package: Path, capsys: Capture) -> None:
+    (own_package / "mine" / "attention" / "own.yaml").write_text(f"_target_: {target}\nlambda: 0.5\n")
+    assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_python_cannot_read(own_package: Path, capsys: Capture) -> None:
+    (own_package / "lab" / "unfinished.py").write_text("class Own\n")
+    (own_package / "mine" / "attention" / "own.yaml").write_text("_target_: lab.unfinished.Own\n")
+    assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
+    err = capsys.readouterr().err
+    assert "attention._target_=lab.unfinished.Own: cannot be imported: " in err
+    assert "(unfinished.py, line 1)" in err
+    assert err.count("\n") == 1
+
+
+def test_an_option_that_a_target_does_not_take(own_package: Path, capsys: Capture) -> None:
+    (own_package / "mine" / "attention" / "own.yaml").write_text("_target_: lab.own.Own\ndepth: 3\n")
+    assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
+    assert "unexpected keyword argument 'depth'" in capsys.readouterr().err
+
+
+def test_other_sweepers_of_hydra_use_the_same_scheduler() -> None:
+    words = command("-m", "hydra/sweeper=basic", "seed=0,1", "recipe.epochs=1")
+    result = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "2 runs: 2 trained" in result.stdout
+    assert len(records()) == 2
+
+
+@pytest.mark.parametrize("other", ["hydra/sweeper=basic", "hydra/launcher=basic"])
+def test_hydras_other_ways_know_a_users_own_configs(other: str, own_package: Path) -> None:
+    (own_package / "mine" / "mine.yaml").write_text("defaults: [train, _self_]\nrecipe: {epochs: 1}\n")
+    words = command("-m", other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1")
+    result = subprocess.run([word for word in words if word != "recipe.epochs=2"], check=False, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+    assert [record["status"] for record in records()] == ["finished"] * 2
+    assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2
+
+
+def test_other_launchers_of_hydra_train_too() -> None:
+    words = command("-m", "hydra/launcher=basic", "seed=0,1", "recipe.epochs=1")
+    result = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert len(records()) == 2
+    assert all(record["status"] == "finished" for record in records())

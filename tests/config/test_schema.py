@@ -1,0 +1,79 @@
+"""Declarations beside defaults, and conversion to accepted types."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnbench.config import schema
+from attnbench.config import search_path as folders
+from attnbench.config.compose import Composer
+from attnbench.config.overrides import parse
+
+PLAIN = st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text(max_size=5), st.none())
+WORDS = st.lists(
+    st.sampled_from(["int", "float", "bool", "str", "null", "auto", "list[int]", "list[float]"]), min_size=1
+)
+
+
+@given(value=st.one_of(PLAIN, st.lists(PLAIN, max_size=3)), words=WORDS)
+def test_a_converted_value_stays_as_it_is(value: Any, words: list[str]) -> None:
+    accepts = tuple(words)
+    try:
+        once = schema.convert(value, accepts)
+    except schema.ConfigTypeError:
+        return
+    again = schema.convert(once, accepts)
+    assert again == once
+    assert type(again) is type(once)
+
+
+@pytest.mark.parametrize(
+    ("value", "accepts", "result"),
+    [
+        (1, ("float",), 1.0),
+        (1.0, ("int",), 1),
+        ("auto", ("auto", "int"), "auto"),
+        (3, ("auto", "int"), 3),
+        (True, ("auto", "bool"), True),
+        (7, ("str",), "7"),
+        ([1, 2.5], ("list[float]",), [1.0, 2.5]),
+        ([], ("list[float]",), []),
+        (None, ("null", "str"), None),
+        ("3x3", ("3x3", "1x1"), "3x3"),
+    ],
+)
+def test_conversions(value: Any, accepts: tuple[str, ...], result: Any) -> None:
+    converted = schema.convert(value, accepts)
+    assert converted == result
+    assert type(converted) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "accepts"),
+    [(True, ("int",)), (1, ("bool",)), (1.5, ("int",)), ("1", ("int",)), (1.5, ("str",)), (float("nan"), ("int",))],
+)
+def test_refusals(value: Any, accepts: tuple[str, ...]) -> None:
+    with pytest.raises(schema.ConfigTypeError):
+        schema.convert(value, accepts)
+
+
+def test_every_default_that_tells_no_type_is_declared() -> None:
+    composer = Composer()
+    for group in folders.groups(composer.folders):
+        for choice in folders.choices(group, composer.folders):
+            tree, _ = composer.chosen(parse([f"{group}={choice}"], composer.folders))
+            declared = schema.declarations(tree)
+            for key, default in schema.flatten(tree).items():
+                assert schema.accepted(key, default, declared.get(key))
+
+
+def test_every_declared_key_exists() -> None:
+    composer = Composer()
+    for group in folders.groups(composer.folders):
+        for choice in folders.choices(group, composer.folders):
+            tree, _ = composer.chosen(parse([f"{group}={choice}"], composer.folders))
+            leaves = schema.flatten(tree)
+            for key in schema.declarations(tree):
+                assert any(leaf == key or leaf.startswith(f"{key}.") for leaf in [*leaves, "logger."]), key

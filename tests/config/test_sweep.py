@@ -1,0 +1,65 @@
+"""Sweeps mean what their author means."""
+
+import pytest
+
+from attnbench.config.sweep import expand
+from attnbench.errors import UserError
+
+
+def pairs(*overrides: str) -> list[tuple[str, object, int]]:
+    configs = expand(overrides).configs
+    return [(c.choices["attention"], c["attention"].get("reduction"), c["seed"]) for c in configs]
+
+
+def test_a_key_that_a_choice_lacks_is_left_out_for_it() -> None:
+    found = pairs("attention=none,bam", "attention.reduction=8,16", "seed=0,1")
+    assert found == [
+        ("none", None, 0),
+        ("none", None, 1),
+        ("bam", 8, 0),
+        ("bam", 8, 1),
+        ("bam", 16, 0),
+        ("bam", 16, 1),
+    ]
+
+
+def test_that_is_said_in_one_line() -> None:
+    sweep = expand(["attention=none,bam", "attention.reduction=8,16", "seed=0,1"])
+    assert sweep.note() == ("8 combinations are 6 different runs: attention.reduction does not apply to attention=none")
+    assert expand(["seed=0,1"]).note() is None
+
+
+def test_a_fixed_key_is_treated_like_a_swept_one() -> None:
+    assert pairs("attention=none,bam", "attention.reduction=8") == [("none", None, 0), ("bam", 8, 0)]
+
+
+def test_equal_runs_are_done_once() -> None:
+    assert len(expand(["seed=0,0,1"]).configs) == 2
+    same = expand(["backbone=wrn10_1,wrn", "backbone.depth=10", "backbone.width=1"])
+    assert (same.combinations, len(same.configs)) == (2, 1)
+
+
+def test_ranges_globs_and_names_that_hold_values() -> None:
+    assert [seed for *_, seed in pairs("seed=range(3)")] == [0, 1, 2]
+    every = {"bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm"}
+    assert {name for name, *_ in pairs("attention=glob(*)")} == every
+    depths = [config["backbone"]["depth"] for config in expand(["backbone=wrn10_1,wrn16_2"]).configs]
+    assert depths == [10, 16]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["attention=none,bam", "attention.reductoin=8,16"], "attention=bam has no such key; did you mean reduction?"),
+        (["recipe.lrr=0.1,1"], "did you mean lr?"),
+        (["attention=none,bamm"], "did you mean bam?"),
+        (["seed=0,x"], "seed=x: must be a whole number"),
+        (["seed=interval(0,3)"], "an interval has no list of values"),
+        (["attention=glob(x*)"], "matches no choice"),
+        (["attention=none,bam", "attention.reduction=8", "sweep.strict=true"], "sweep.strict=true"),
+    ],
+)
+def test_what_stops_a_sweep_before_it_starts(overrides: list[str], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        expand(overrides)
+    assert told in str(caught.value)

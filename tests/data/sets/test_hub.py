@@ -1,0 +1,266 @@
+"""Hugging Face's sets on disk: the same images as in folders from either kind of file, and mistakes told by name."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from attnbench.cli.main import main
+from attnbench.config.compose import compose
+from attnbench.data.loaders.in_memory import Placement
+from attnbench.data.sources import arrow
+from attnbench.errors import UserError
+from attnbench.training.plan import plan
+from tests.data.packs import CLASSES, listed, make_table, packed_set, table, write_arrow, write_parquet, write_saved
+from tests.data.pictures import SMALL, folder_set, write_folder
+
+CPU = Placement(torch.device("cpu"))
+WRITERS: dict[str, Callable[..., Path]] = {"parquet": write_parquet, "arrow": write_saved}
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def folder(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An image folder, and an empty cache beside it."""
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
+    return write_folder(own_folder / "folder", splits=SPLITS)
+
+
+@pytest.fixture
+def root(folder: Path, own_folder: Path) -> Path:
+    """Parquet files."""
+    return write_parquet(folder, own_folder / "set", SPLITS)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_images_and_classes_are_those_of_the_folder(kind: str, named: bool, folder: Path, own_folder: Path) -> None:
+    root = WRITERS[kind](folder, own_folder / "set", SPLITS, named=named, column="photo")
+    data, expected = packed_set("hub", root, "data.image_column=photo"), folder_set(folder)
+    data.find()
+    assert data.classes == CLASSES
+    assert data.splits == expected.splits == SPLITS
+    for split in data.splits:
+        ours, theirs = data.load(split), expected.load(split)
+        assert np.array_equal(ours.labels, theirs.labels)
+        assert np.array_equal(ours.images, theirs.images)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_training_batches_are_those_of_the_folder(kind: str, folder: Path, own_folder: Path) -> None:
+    data = packed_set("hub", WRITERS[kind](folder, own_folder / "set", SPLITS), "data.workers=2")
+    try:
+        ours, theirs = (one.pipeline("train", CPU, 0).epoch(1) for one in (data, folder_set(folder)))
+        for (images, labels), (images2, labels2) in zip(ours, theirs, strict=True):
+            assert torch.equal(images, images2)
+            assert torch.equal(labels, labels2)
+    finally:
+        data.close()
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, folder: Path, own_folder: Path) -> None:
+    images = listed(folder, "train")[5:9]
+    content = pa.array([path.read_bytes() for path, _ in images], kind)
+    rows = pa.table({"image": content, "label": pa.array([3, 4, 12, 3], pa.uint8())})
+    (own_folder / "plain").mkdir()
+    pq.write_table(rows, own_folder / "plain" / "train.parquet")
+    write_arrow(own_folder / "saved" / "data.arrow", rows)
+    (own_folder / "saved" / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    for root in (own_folder / "plain", own_folder / "saved"):
+        data = packed_set("hub", root)
+        assert data.splits == ("train",)
+        assert data.classes == ("3", "4", "12")
+        assert data.load("train").labels.tolist() == [0, 1, 2, 0]
+        assert [data.listed("train").read(index) for index in range(4)] == [path.read_bytes() for path, _ in images]
+
+
+def test_a_test_split_without_labels_is_none(root: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As competitions publish theirs; then `validation` is what is tested on."""
+    for path in (root / "data").glob("test*"):
+        pq.write_table(make_table(table(listed(folder, "test"))["image"].to_pylist(), [-1] * 9, CLASSES), path)
+    data = packed_set("hub", root)
+    assert data.splits == ("train", "test")
+    assert len(data.listed("test")) == 9
+    assert "a test split without labels, which is left out" in capsys.readouterr().err
+
+
+def test_parquet_files_are_unpacked_once_and_when_needed(
+    root: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache, expected = own_folder / "cache", packed_set("hub", root).load("train").images
+    shutil.rmtree(cache)
+    packed_set("hub", root).find()
+    assert not cache.exists()
+    unpacked: list[int] = []
+    unpack = arrow._unpack
+
+    def noting(images: Any, number: int) -> None:
+        if len(unpacked) == 1:
+            unpacked.append(-1)
+            raise KeyboardInterrupt
+        unpacked.append(number)
+        unpack(images, number)
+
+    monkeypatch.setattr(arrow, "_unpack", noting)
+    with pytest.raises(KeyboardInterrupt):
+        packed_set("hub", root).load("train")
+    assert np.array_equal(packed_set("hub", root).load("train").images, expected)
+    assert np.array_equal(packed_set("hub", root).load("train").images, expected)
+    assert unpacked == [0, -1, 1]  # what was done before Ctrl-C is not done again; other splits are not needed
+    assert "unpacking 1 parquet files" in capsys.readouterr().err
+
+
+def test_unpacked_images_that_do_not_fit_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10_000}))
+        with pytest.raises(UserError, match=r"unpacked images take about .* GiB left; \$ATTNBENCH_CACHE names another"):
+            packed_set("hub", root).load("train")
+    (root / "file").write_bytes(b"")
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(root / "file" / "cache"))
+    with pytest.raises(UserError, match=r"cannot be unpacked into .*: Not a directory; \$ATTNBENCH_CACHE"):
+        packed_set("hub", root).load("train")
+
+
+Change = Callable[[Path], Any]
+
+
+def rows(*changes: tuple[int, dict[str, Any] | None, Any], names: tuple[str, ...] = CLASSES) -> Change:
+    """Changes rows of the second training file: place, image, label."""
+
+    def write(root: Path) -> None:
+        path = root / "data" / "train-00001-of-00002.parquet"
+        content = pq.read_table(path)
+        images, labels = content["image"].to_pylist(), content["label"].to_pylist()
+        for place, image, label in changes:
+            images[place], labels[place] = image, label
+        pq.write_table(make_table(images, labels, names), path)
+
+    return write
+
+
+def remove(name: str) -> Change:
+    return lambda root: (root / "data" / name).unlink()
+
+
+def halve(root: Path) -> None:
+    path = root / "data" / "train-00001-of-00002.parquet"
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def renamed(root: Path) -> None:
+    for path in (root / "data").glob("test*"):
+        content = pq.read_table(path)
+        pq.write_table(
+            make_table(content["image"].to_pylist(), content["label"].to_pylist(), ("ant", "cat", "b")), path
+        )
+
+
+IMAGE = {"bytes": b"of no format", "path": "a.jpg"}
+MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
+    "train-00001-of-00002.parquet: row 2 has no label": (rows((2, IMAGE, None)), ()),
+    "00001-of-00002.parquet: row 3 has no label": (rows((3, IMAGE, -1)), ()),
+    "row 2 has label 3, but names end at 2": (rows((2, IMAGE, 3)), ()),
+    "train-00001-of-00002.parquet: row 4 has no image in the file": (rows((4, {"path": "b"}, 1)), ()),
+    "train-00001-of-00002.parquet: row 5 has no image in the file": (rows((5, None, 1)), ()),
+    "train-00001-of-00002.parquet: row 6: cannot be decoded: not an image": (rows((6, IMAGE, 1)), ()),
+    "its classes are not those of train-00000-of-00002.parquet": (rows(names=("ant", "bee")), ()),
+    "test calls class 1 cat, and train bee": (renamed, ()),
+    "no column picture (it has image, label); data.image_column": (rows(), ("data.image_column=picture",)),
+    "no column class (it has image, label)": (rows(), ("data.label=class",)),
+    "image holds struct<bytes: binary, path: string>, neither numbers nor": (rows(), ("data.label=image",)),
+    "a column of int64, not of encoded images": (rows(), ("data.image_column=label",)),
+    "train-00001-of-00002.parquet: cannot be read": (halve, ()),
+    "train-*: 00002 parts are named and 1 of them, counted from 0, not": (remove("train-00001-of-00002.parquet"), ()),
+    "no files of train": (lambda root: shutil.rmtree(root / "data"), ()),
+}
+
+
+@pytest.mark.parametrize(("told", "mistake"), MISTAKES.items())
+def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]], root: Path) -> None:
+    change, overrides = mistake
+    change(root)
+    with pytest.raises(UserError) as caught:
+        data = packed_set("hub", root, *overrides)
+        data.find()
+        data.load("train")
+    message = str(caught.value)
+    assert message.startswith("data=hub: ")
+    assert told in message
+    assert str(root) in message
+    assert "\n" not in message
+
+
+def compressed(root: Path) -> None:
+    path = root / "train" / "data-00001-of-00002.arrow"
+    content = pa.ipc.open_stream(path.read_bytes()).read_all()
+    write_arrow(path, content, pa.ipc.IpcWriteOptions(compression="zstd"))
+
+
+SAVED: dict[str, Change] = {
+    "names data-00001-of-00002.arrow, which is not": lambda root: (root / "test/data-00001-of-00002.arrow").unlink(),
+    "data-00001-of-00002.arrow: cannot be read": lambda root: (root / "test/data-00001-of-00002.arrow").write_bytes(
+        b""
+    ),
+    "data-00001-of-00002.arrow: compressed, so that images": compressed,
+    "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("told", SAVED)
+def test_mistakes_in_what_was_saved_are_one_line(told: str, folder: Path, own_folder: Path) -> None:
+    root = write_saved(folder, own_folder / "set")
+    SAVED[told](root)
+    with pytest.raises(UserError) as caught:
+        packed_set("hub", root).find()
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_images_are_skipped(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows((6, IMAGE, 1))(root)
+    made = packed_set("hub", root, "data.on_bad_image=skip").pipeline("train", CPU, 0)
+    assert (made.skipped, made.count) == (1, 20)
+    assert f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6\n" in capsys.readouterr().err
+
+
+def test_what_lies_there_is_part_of_the_identity(root: Path, folder: Path, own_folder: Path) -> None:
+    def identity(where: Path) -> str:
+        return plan(compose(["data=hub", f"data.root={where}", *SMALL, "backbone.width=4"])).identity
+
+    start = identity(root)
+    assert identity(write_parquet(folder, own_folder / "elsewhere", SPLITS)) == start
+    assert identity(write_saved(folder, own_folder / "saved")) != start
+    rows((0, IMAGE, 1))(root)
+    assert identity(root) != start
+
+
+WITHOUT = """
+import sys
+sys.modules["pyarrow"] = None  # what Python itself keeps for a module that cannot be imported
+from attnbench.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_the_extra_one_line_says_what_to_install(root: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT, "train", "data=hub", f"data.root={root}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith("not installed: pip install 'attnbench[hub]'")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_trained_from_the_command_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("backbone.width=4", "recipe.epochs=1", "trainer.threads=1", "trainer.accelerator=cpu")
+    assert main(["train", "data=hub", f"data.root={root}", *SMALL, *words]) == 0
+    assert "test top-1 accuracy" in capsys.readouterr().out

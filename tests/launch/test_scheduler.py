@@ -1,0 +1,186 @@
+"""The scheduler with processes that are real but do little."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from attnbench.config.validate import RunConfig
+from attnbench.launch import scheduler as schedule
+from attnbench.launch.processes import LocalEngine, LocalProcess
+from attnbench.launch.scheduler import Scheduler, Task
+from attnbench.runs.files import write_json
+from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.lock import process_started
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.lock import Lock
+job = Job.load(Path(sys.argv[1])); run = RunFolder(job.folder); seed = job.seed
+try:
+    with Lock(run.path):
+        with open(run.path.parent / "log", "a") as log: log.write(f"start {seed} {time.monotonic()}\\n")
+        if seed == 7: time.sleep(60)
+        if seed == 8: print("about to fail"); sys.exit("seed 8 fails")
+        if seed == 9: import os; os.kill(os.getpid(), 9)
+        time.sleep(0.4)
+        run.write_record({"status": "finished"})
+        with open(run.path.parent / "log", "a") as log: log.write(f"end {seed} {time.monotonic()}\\n")
+except KeyboardInterrupt:
+    run.write_record({"status": "interrupted"}); sys.exit(130)
+"""
+
+
+class LightEngine(LocalEngine):
+    """The local engine with children that import no torch."""
+
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
+        with log_file.open("ab") as log:
+            command = [sys.executable, "-c", CHILD, os.fspath(job_file)]
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return LocalProcess(process.pid, process.poll, process.wait)
+
+
+@pytest.fixture
+def jobs(own_folder: Path) -> Callable[..., list[Job]]:
+    def make(*seeds: int, devices: int = 1, again: bool = False) -> list[Job]:
+        values = {"trainer": {"devices": devices}, "run": {"again": again}}
+        return [
+            Job(RunConfig({**values, "seed": seed}, {}, {}), "x", own_folder / "run" / f"seed{seed}") for seed in seeds
+        ]
+
+    return make
+
+
+def states(tasks: Sequence[Task]) -> list[str]:
+    return [task.state for task in tasks]
+
+
+def overlap(folder: Path) -> int:
+    """The most runs that were under way at once."""
+    lines = [line.split() for line in (folder / "run" / "log").read_text().splitlines()]
+    events = sorted((float(when), 1 if kind == "start" else -1) for kind, _, when in lines)
+    under_way, most = 0, 0
+    for _, change in events:
+        under_way += change
+        most = max(most, under_way)
+    return most
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_jobs_run_in_slots(slots: int, jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+    tasks = Scheduler(jobs(0, 1, 2, 3), LightEngine(slots)).run()
+    assert states(tasks) == ["finished"] * 4
+    assert 1 <= overlap(own_folder) <= slots
+    if slots > 1:
+        assert overlap(own_folder) > 1
+
+
+def test_a_job_on_two_devices_takes_two_slots(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+    Scheduler(jobs(0, 1, devices=2), LightEngine(3)).run()
+    assert overlap(own_folder) == 1
+
+
+def test_a_job_on_more_devices_than_there_are_takes_all(jobs: Callable[..., list[Job]]) -> None:
+    assert states(Scheduler(jobs(0, devices=5), LightEngine(2)).run()) == ["finished"]
+
+
+def test_finished_runs_are_found_unless_again_is_asked_for(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+    Scheduler(jobs(0), LightEngine(1)).run()
+    assert states(Scheduler(jobs(0, 1), LightEngine(1)).run()) == ["found", "finished"]
+    assert states(Scheduler(jobs(0, again=True), LightEngine(1)).run()) == ["finished"]
+    starts = (own_folder / "run" / "log").read_text().count("start 0")
+    assert starts == 2
+
+
+def test_it_goes_on_when_jobs_fail_and_says_why(jobs: Callable[..., list[Job]]) -> None:
+    tasks = Scheduler(jobs(8, 0, 9, 1), LightEngine(1)).run()
+    assert states(tasks) == ["failed", "finished", "failed", "finished"]
+    assert tasks[0].reason == "exit status 1: seed 8 fails"
+    assert tasks[2].reason.startswith("killed by signal 9")
+    assert schedule.last_lines(RunFolder(tasks[0].job.folder).log_file, 5) == ["about to fail", "seed 8 fails"]
+
+
+def test_what_the_record_says_of_a_failure_comes_first(jobs: Callable[..., list[Job]]) -> None:
+    (job,) = jobs(8)
+    job.folder.mkdir(parents=True)
+    RunFolder(job.folder).write_record({"status": "failed", "error": "ValueError: nothing there"})
+    assert schedule.why(job, 1) == "exit status 1: ValueError: nothing there"
+
+
+def test_an_interrupt_stops_what_runs_and_leaves_the_rest(jobs: Callable[..., list[Job]]) -> None:
+    scheduler = Scheduler(jobs(0, 7, 1), LightEngine(1))
+
+    def interrupt() -> None:
+        while scheduler.tasks[1].state != "running" or not (scheduler.tasks[1].job.folder / "lock.json").exists():
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.run()
+    watcher.join()
+    assert time.monotonic() - started < 25
+    assert states(scheduler.tasks) == ["finished", "interrupted", "interrupted"]
+    record = RunFolder(scheduler.tasks[1].job.folder).record()
+    assert record == {"status": "interrupted"}
+    assert not scheduler.tasks[2].job.folder.exists()
+
+
+def test_a_run_that_trains_elsewhere_is_waited_for(jobs: Callable[..., list[Job]]) -> None:
+    (job,) = jobs(0)
+    job.folder.mkdir(parents=True)
+    mark = {"host": socket.gethostname(), "pid": os.getpid(), "started": process_started(os.getpid())}
+    write_json(job.folder / "lock.json", {**mark, "heartbeat": time.time()})
+    seen: list[str] = []
+
+    def watch(tasks: Sequence[Task]) -> None:
+        seen.append(tasks[0].state)
+        if len(seen) == 2:
+            RunFolder(job.folder).write_record({"status": "finished"})
+            (job.folder / "lock.json").unlink()
+
+    tasks = Scheduler([job], LightEngine(1), watch).run()
+    assert seen[0] == "elsewhere"
+    assert states(tasks) == ["found"]
+
+
+def test_a_run_whose_other_owner_dies_is_taken_up(jobs: Callable[..., list[Job]]) -> None:
+    (job,) = jobs(0)
+    job.folder.mkdir(parents=True)
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mark = {"host": socket.gethostname(), "pid": other.pid, "started": process_started(other.pid)}
+    write_json(job.folder / "lock.json", {**mark, "heartbeat": time.time()})
+
+    def watch(tasks: Sequence[Task]) -> None:
+        if tasks[0].state == "elsewhere":
+            other.kill()
+            other.wait()
+
+    assert states(Scheduler([job], LightEngine(1), watch).run()) == ["finished"]
+
+
+def test_slots_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert LocalEngine(4).environment([0])["OMP_NUM_THREADS"] == "2"
+    assert LocalEngine(4).environment([0, 1])["OMP_NUM_THREADS"] == "4"
+    assert LocalEngine(16).environment([3])["OMP_NUM_THREADS"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in LocalEngine(4).environment([0])
+    two_each = LocalEngine(4, gpus=2)
+    assert [two_each.environment([slot])["CUDA_VISIBLE_DEVICES"] for slot in range(4)] == ["0", "1", "0", "1"]
+    assert two_each.environment([0, 1])["CUDA_VISIBLE_DEVICES"] == "0,1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert LocalEngine(2, gpus=2).environment([1])["CUDA_VISIBLE_DEVICES"] == "6"

@@ -1,0 +1,153 @@
+"""The HTML page: what it says, that it needs nothing else, and that Chromium sorts its table."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from attnbench.tables.render import html
+from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from tests.tables.render.sheets import LINES, PLAIN, SHEET
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+VOID = {"meta", "input", "br"}
+
+
+class DecodeWorkers(HTMLParser):
+    """What a page holds: its elements, the text in each value of the table and in each of some other elements."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+            self.texts.append((tag if dict(attrs).get("class") != "value" else "value", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        self.texts.append(("after", ""))
+
+    def handle_data(self, data: str) -> None:
+        tag, before = self.texts.pop() if self.texts else ("", "")
+        self.texts.append((tag, before + data))
+
+    def all(self, name: str) -> list[str]:
+        return [text for tag, text in self.texts if tag == name]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
+
+
+@given(TEXT, TEXT)
+@example('"><script>alert(1)</script>', "</script><!-- $title ${x} $ & &amp; '\"")
+def test_text_is_read_back_as_it_was(label: str, text: str) -> None:
+    cells = (Cell(text), Cell(text, 1.0, {label or "n": text}, best=True, marks=(1,)))
+    sheet = Report(label, (Heading(label, label), Heading("b", text, label)), (Line(text, cells, text),), label)
+    page = DecodeWorkers(
+        html.render(replace(sheet, notes=(text,), remarks=(label,), verdicts=(ClaimResult(text, "holds", label),)))
+    )
+    assert page.open == []
+    assert page.all("title") == [label]
+    assert page.all("h1") == [label]
+    assert page.all("value") == [text, text]
+    assert page.all("button") == [label, text]
+    assert page.all("script") == DecodeWorkers(html.render(PLAIN)).all("script")
+    assert [a["data-key"] for tag, a in page.attributes if tag == "tr" and "data-key" in a] == [text]
+
+
+def test_it_needs_nothing_else_and_names_no_id_twice() -> None:
+    page = DecodeWorkers(html.render(SHEET))
+    assert not {"link", "img", "iframe", "base"} & {tag for tag, _ in page.attributes}
+    addresses = [
+        a[key] or "" for _, a in page.attributes for key in ("src", "href", "xlink:href", "action") if key in a
+    ]
+    assert addresses
+    assert all(address.startswith("#") for address in addresses)
+    assert not re.search(r"@import|url\((?!#)", html.render(SHEET))
+    ids = [a["id"] for _, a in page.attributes if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {address.removeprefix("#") for address in addresses} <= set(ids)
+
+
+def test_what_is_not_there_leaves_no_trace() -> None:
+    page = html.render(replace(PLAIN, lines=(Line("a", (Cell("a"), Cell("b"))),)))
+    for part in ("<svg", 'class="notes"', 'class="claims"', "show-details", 'keep-sections" ', "Source", "tr class"):
+        assert part not in page.split("<script>")[0].split("</style>")[1]
+
+
+SORTABLE = replace(
+    PLAIN,
+    lines=(
+        Line("ten", (Cell("b10"), Cell("10.0", 10.0)), "one"),
+        Line("none", (Cell("–"), Cell("–")), "one"),
+        Line("nine", (Cell("B9"), Cell("9.00", 9.0)), "one"),
+        Line("least", (Cell("a"), Cell("-1e3", -1e3)), "two"),
+        Line("most", (Cell("c"), Cell("20", 20.0)), "two"),
+    ),
+)
+
+
+def after(page: str, script: str) -> str:
+    """A page as it is after a script, told by headless Chromium."""
+    path = Path("page.html").absolute()
+    path.write_text(page.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    command = [os.fspath(CHROMIUM or ""), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", path.as_uri()]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+STEPS: list[tuple[str, list[str], list[str]]] = [
+    ("", ["(one)", "ten", "none", "nine", "(two)", "least", "most"], ["none", "none"]),
+    ("[data-key=c10] button", ["(one)", "nine", "ten", "none", "(two)", "least", "most"], ["none", "ascending"]),
+    ("[data-key=c10] button", ["(one)", "ten", "nine", "none", "(two)", "most", "least"], ["none", "descending"]),
+    ("#keep-sections", ["most", "ten", "nine", "least", "none"], ["none", "descending"]),
+    ("[data-key=c10] button", ["(one)", "ten", "none", "nine", "(two)", "least", "most"], ["none", "none"]),
+    ("[data-key=c10] button", ["least", "nine", "ten", "most", "none"], ["none", "ascending"]),
+    ("[data-key=label] button", ["least", "nine", "ten", "most", "none"], ["ascending", "none"]),
+    ("[data-key=label] button", ["most", "ten", "nine", "least", "none"], ["descending", "none"]),
+    ("#keep-sections", ["(one)", "ten", "nine", "none", "(two)", "most", "least"], ["descending", "none"]),
+    ("[data-key=c10] button", ["(one)", "nine", "ten", "none", "(two)", "least", "most"], ["none", "ascending"]),
+]
+"""What is pressed, the rows and sections from top to bottom after that, and what the headings say of their order."""
+PRESS = """
+const told = STEPS.map((step) => {
+  if (step) document.querySelector(step).click();
+  const rows = [...document.querySelectorAll("tbody tr")].map((row) => row.dataset.key ?? `(${row.innerText})`);
+  return [rows, [...document.querySelectorAll("[aria-sort]")].map((heading) => heading.getAttribute("aria-sort"))];
+});
+document.body.dataset.told = JSON.stringify(told);
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_chromium_sorts(own_folder: Path) -> None:
+    steps = json.dumps([step for step, _, _ in STEPS])
+    page = DecodeWorkers(after(html.render(SORTABLE), PRESS.replace("STEPS", steps)))
+    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
+    for (step, rows, sorts), found in zip(STEPS, json.loads(told or ""), strict=True):
+        assert found == [rows, sorts], step
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_chromium_shows_the_whole_page_without_an_error(own_folder: Path) -> None:
+    tell = "document.body.dataset.height = document.querySelector('svg').getBoundingClientRect().height;"
+    wide = "document.body.dataset.wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;"
+    page = after(html.render(SHEET), tell + wide + "document.getElementById('show-details').click();")
+    assert len(re.findall(r"<tr data-key", page)) == len(LINES)
+    assert 'class="detailed"' in page
+    assert float(re.findall(r'data-height="([\d.]+)"', page)[0]) > 100
+    assert 'data-wide="false"' in page

@@ -1,0 +1,158 @@
+"""Arbitrary text comes through Markdown, CSV and LaTeX as text."""
+
+import csv
+import re
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from attnbench.tables.render import csv as csv_format
+from attnbench.tables.render import latex, latex_text, markdown
+from attnbench.tables.report import Cell, Heading, Line, Report
+from tests.tables.render.sheets import LINES, PLAIN, SHEET
+
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+NASTY = "\\{}$&#%_^~[]*|`<>\"'-- ,, << `` –±λ\u4e2d\u014d\n\r\t"
+
+
+def sheet_of(label: str, text: str) -> Report:
+    headings = (Heading("a", label, label), Heading("b", label, label), Heading("c", label))
+    return Report(label, headings, (Line(text, (Cell(text), Cell(text, best=True), Cell(text, marks=(1, 2))), label),))
+
+
+@given(ANY, ANY)
+@example(NASTY, NASTY)
+def test_markdown_keeps_its_columns(label: str, text: str) -> None:
+    table = [line for line in markdown.render(sheet_of(label, text)).split("\n") if line.startswith("|")]
+    assert len(table) == (4 if label.strip() or label else 3)
+    for line in table:
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("a<b & c", "a&lt;b &amp; c"),
+        ("wrn28_10", "wrn28_10"),
+        ("_x_ __init__", r"\_x\_ \_\_init\_\_"),
+        ("*a* `b` ~c~ $d$ #1", r"\*a\* \`b\` \~c\~ \$d\$ \#1"),
+        ("[a](b)\\", r"\[a\](b)\\"),
+        ("two\n  lines", "two lines"),
+    ],
+)
+def test_markdowns_signs_are_escaped(text: str, shown: str) -> None:
+    assert markdown.escape(text) == shown
+
+
+@pytest.mark.parametrize(("note", "line"), [("- a", "1. \\- a"), ("+ a", "1. \\+ a"), ("2. a", "1. 2\\. a")])
+def test_a_note_is_no_list_of_its_own(note: str, line: str) -> None:
+    assert line in markdown.render(Report("t", PLAIN.headings, (), notes=(note,)))
+
+
+@given(ANY, ANY, st.floats(allow_nan=False), st.integers())
+@example(NASTY, NASTY, 0.1, 1)
+def test_csv_is_read_back_as_it_was(label: str, text: str, mean: float, n: int) -> None:
+    headings = (Heading("name", label), Heading("x", label))
+    cells = (Cell(text), Cell("1.0", fields={"mean": mean, "n": n, "std": None}))
+    rendered = csv_format.render(Report(label, headings, (Line(text, cells, label),)))
+    rows = list(csv.reader(StringIO(rendered, newline=""), strict=True))
+    names = ["key", "section"] if label else ["key"]
+    assert rows[0] == [*names, "name", "x.mean", "x.n", "x.std"]
+    shown = "" if text == "–" else text
+    assert rows[1] == [text, *([label] if label else []), shown, repr(mean), str(n), ""]
+    assert float(rows[1][-3]) == mean
+
+
+def test_csv_has_a_line_for_each_row_and_ends_as_its_standard_says() -> None:
+    rendered = csv_format.render(SHEET)
+    assert rendered.count("\r\n") == rendered.count("\n") == 1 + len(LINES)
+    rows = list(csv.DictReader(StringIO(rendered, newline="")))
+    assert [row["key"] for row in rows] == [line.key for line in LINES]
+    assert rows[0]["c100.std"] == "0.3333333333333333"
+    assert (rows[2]["c100"], rows[2]["c100.mean"], rows[3]["c10.mean"]) == ("not run", "", "")
+
+
+def test_a_field_without_a_name_has_its_columns() -> None:
+    cells = [Cell("2.1 M", fields={"": 2_100_000, "agrees": "True"}), Cell("odd"), Cell("–")]
+    lines = tuple(Line(str(n), (cell,)) for n, cell in enumerate(cells))
+    rendered = csv_format.render(Report("t", (Heading("size", "size"),), lines))
+    assert rendered.split() == ["key,size,size.agrees", "0,2100000,True", "1,odd,", "2,,"]
+
+
+def test_csv_names_no_column_twice() -> None:
+    headings = (Heading("key", "key"), Heading("section", "section"))
+    rendered = csv_format.render(Report("t", headings, (Line("a", (Cell("b"), Cell("c")), "d"),)))
+    assert rendered == "key,section\r\nb,c\r\n"
+
+
+def braces(text: str) -> int:
+    """How deep braces are open at the end. Fails where one is closed that was not open."""
+    depth = 0
+    for brace in re.findall(r"(?<!\\)(?:\\\\)*([{}])", text.replace(r"\\", "")):
+        depth += 1 if brace == "{" else -1
+        assert depth >= 0
+    return depth
+
+
+@given(ANY)
+@example(NASTY)
+def test_latex_has_no_sign_left_that_means_something(text: str) -> None:
+    escaped = latex_text.escape(text)
+    assert braces(escaped) == 0
+    assert "\n" not in escaped
+    assert not re.search(r"(?<!\\)[#%&]", escaped)
+    outside = re.sub(r"\$[^$]*\$", "", escaped.replace(r"\$", ""))  # what is not in math mode
+    assert "$" not in outside
+    assert not re.search(r"(?<!\\)\^|(?<!\\)_", outside)
+
+
+@given(ANY, ANY)
+@example(NASTY, NASTY)
+def test_latex_keeps_its_columns(label: str, text: str) -> None:
+    rendered = latex.render(sheet_of(label, text))
+    assert braces(rendered) == 0
+    rows = [
+        line for line in rendered.splitlines() if line.endswith(r"\\") and not line.startswith(r"\multicolumn{3}{l}")
+    ]
+    for row in rows:
+        spanned = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d)\}", row))
+        assert len(re.findall(r"(?<!\\)&", row)) + spanned == 2 + rendered.count("r@{}l")
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("50 % & more_of #1", r"50 \% \& more\_of \#1"),
+        ("a\\b{c}~^", r"a\textbackslash{}b\{c\}\textasciitilde{}\textasciicircum{}"),
+        ("1 ± 2 – 3 × 4 ≥ λ", r"1 $\pm$ 2 -- 3 $\times$ 4 $\geq$ $\lambda$"),
+        ("--format << x", r"-{}-format <{}< x"),
+        ("é ō \u4e2d", r"é \={o} U+4E2D"),
+        ("-1.49 [-2.10, -.5] of CIFAR-10, n-1", r"$-$1.49 {[}$-$2.10, $-$.5{]} of CIFAR-10, n-1"),
+        ("[x] *", "{[}x{]} {*}"),
+    ],
+)
+def test_latexs_signs_are_escaped(text: str, set_as: str) -> None:
+    assert latex_text.escape(text) == set_as
+
+
+def everything() -> str:
+    """Every character that is set as itself or as a command."""
+    return "".join(chr(n) for n in (*range(32, 127), *range(0xA0, 0x180))) + "".join(latex_text.TRANSLATED)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+def test_latex_compiles(own_folder: Path) -> None:
+    heading = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n\\begin{document}\n"
+    nasty = sheet_of(NASTY, everything())
+    texts = [latex.render(sheet) for sheet in (SHEET, PLAIN, nasty)]
+    Path("t.tex").write_text(heading + "\n".join(texts) + "\\end{document}\n", encoding="utf-8")
+    command = ["pdflatex", "-draftmode", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    result = subprocess.run(command, check=False, capture_output=True)
+    assert result.returncode == 0, result.stdout.decode(errors="replace")[-2000:]
+    assert b"Missing character" not in Path("t.log").read_bytes()

@@ -1,0 +1,206 @@
+"""What a table says of its runs: seeds, failures, changes, versions and files, so that no number misleads."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attnbench.cli.main import main
+from tests.tables.lab import TABLE, write_table
+
+GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
+KEPT = Path("outputs/reproduced/lab/tiny/paper")
+Record = dict[str, Any]
+Show = Callable[..., str]
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    """Three seeds of `none`, then three of `se`."""
+    found = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+    return sorted(found, key=lambda record: (record["choices"]["attention"], record["seed"]))
+
+
+def keep(records: list[Record]) -> None:
+    KEPT.mkdir(parents=True, exist_ok=True)
+    (KEPT / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def put(record: Record, **changes: object) -> Path:
+    """Put a record where a run would have it."""
+    folder = Path(f"outputs/runs/x-{record['identity']}/seed{record['seed']}")
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text(json.dumps({**record, **changes}))
+    return folder
+
+
+@pytest.fixture
+def show(capsys: pytest.CaptureFixture[str]) -> Show:
+    def run(*words: str, text: str = TABLE, form: str = "markdown") -> str:
+        write_table(text)
+        assert main(["table", "lab/tiny", *words, "--config-dir", "mine", "--format", form]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def row_of(markdown: str, label: str) -> str:
+    return next(line for line in markdown.splitlines() if line.startswith(f"| {label}"))
+
+
+def test_the_number_of_seeds_is_told(records: list[Record], show: Show) -> None:
+    keep(records)
+    assert "Each cell is of 3 seeds." in show()
+    keep(records[:4])
+    out = show()
+    assert "Each cell is of 1 to 3 seeds; notes tell the cells of fewer than 3." in out
+    (number,) = re.findall(r"^(\d)\. 1 seed: no spread$", out, re.MULTILINE)
+    assert f"<sup>{number}</sup>" in row_of(out, "SE").split("|")[2]
+    assert "<sup>" not in row_of(out, "plain").split("|")[2]
+
+
+def test_seeds_that_differ_alike_give_no_interval(records: list[Record], show: Show) -> None:
+    for mine, other in zip(records[3:], records, strict=False):
+        mine["test/top1_accuracy"] = other["test/top1_accuracy"] - 0.125
+    keep(records)
+    assert row_of(show(), "SE").split("|")[4].strip() == "+12.50"
+    header, _, row, _ = (line.split(",") for line in show(form="csv").splitlines())
+    cells = dict(zip(header, row, strict=True))
+    assert (cells["error.difference.low"], cells["error.difference.p"]) == ("", "")
+    assert "3 seeds that all differ alike have no spread" in show()
+
+
+@pytest.mark.parametrize("finished", [0, 2])
+def test_runs_that_failed_are_told(finished: int, records: list[Record], show: Show) -> None:
+    keep(records[: 3 + finished])
+    put(records[5], status="failed")
+    out = show()
+    assert "runs without a result: 1 failed" in out
+    assert row_of(out, "SE").split("|")[2].count("<sup>") == 1
+
+
+def test_a_run_that_another_place_has_finished_is_not_told(records: list[Record], show: Show) -> None:
+    keep(records)
+    put(records[5], status="failed")
+    assert "without a result" not in show()
+
+
+def test_what_was_typed_stands_in_the_title(show: Show) -> None:
+    assert show("recipe.epochs=3", "output=there").startswith(
+        "### lab/tiny · Tiny networks on digits · recipe.epochs=3\n"
+    )
+
+
+def test_stand_ins_never_stand_beside_the_papers_numbers(show: Show) -> None:
+    out = show("--profile", "quick")
+    assert "profile quick" in out.splitlines()[0]
+    assert "paper" not in out.split("Claims:")[0]
+    assert "≠" not in out
+
+
+def test_claims_of_the_same_words_name_their_columns(show: Show) -> None:
+    columns = "columns:\n  second: {label: other digits, metric: top1_error}\n"
+    more = "claims:\n  - {says: SE helps, pairs: [[se, plain]], column: error}\n"
+    out = show(text=TABLE.replace("columns:\n", columns).replace("claims:\n", more))
+    assert "SE helps (digits)" in out
+    assert "SE helps (other digits)" in out
+
+
+def test_printed_numbers_of_several_units_are_sorted_as_numbers(show: Show) -> None:
+    page = show(form="html")
+    assert re.search(r'data-sort="9900\.0"[^>]*><span class="value">9\.9k', page)
+
+
+def test_changed_code_and_other_files_are_told(records: list[Record], show: Show) -> None:
+    for record in records:
+        record["environment"]["git"] = {"commit": "abcdef0123", "dirty": False}
+    keep(records)
+    assert "version" not in show()
+    for record in records[:3]:
+        record["environment"]["git"] = None  # of an installed package
+    keep(records)
+    assert "The runs come from 2 versions of the code: 0.1.0, abcdef0." in show()
+    for record in records:
+        record["environment"]["git"] = {"commit": "abcdef0123", "dirty": True}
+    records[5]["data"]["fingerprint"] = "other files"
+    keep(records)
+    out = show()
+    assert "The runs come from the code's version abcdef0 with changes that were not committed." in out
+    assert "digits: some runs of a column saw other files than others." in out
+
+
+def test_costs_of_several_columns_say_whose_they_are(records: list[Record], show: Show) -> None:
+    columns = "columns:\n  short: {label: short, metric: top1_error, overrides: [recipe.epochs=1]}\n"
+    text = TABLE.replace("columns:\n", columns)
+    assert "Costs are those of the networks for the first column, short." in show(text=text)
+    keep(records)
+    row = row_of(show(text=text), "SE")
+    assert "1,465" in row  # measured in the column that has runs
+    assert "Costs" not in show()
+
+
+RESPONSES = "columns:\n  two: {label: two, metric: response, stage: stage2}\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shown"), [(2.0, 1.0, "0.50"), (0.0, 1.0, None), (1.0, float("nan"), None)]
+)
+def test_responses_that_are_no_numbers_are_left_out(
+    first: float, second: float, shown: str | None, records: list[Record], show: Show
+) -> None:
+    for record in records:
+        record["evaluations"] = {"last responses": {"test/response/stage1": first, "test/response/stage2": second}}
+    keep(records)
+    out = show(text=TABLE.replace("columns:\n", RESPONSES))
+    assert ("responses are 0 or not finite" in out) == (shown is None)
+    assert shown is None or shown in row_of(out, "SE")
+    assert "**0.50" not in out  # no response is the best
+
+
+def test_no_additional_parameters_add_nothing(records: list[Record], show: Show) -> None:
+    text = TABLE.replace("metric: top1_error", "metric: accuracy_per_million")
+    keep([{**record, "parameters": 17000} for record in records])
+    assert "it has as many parameters as the baseline" in show(text=text)
+
+
+def test_a_damaged_record_is_told(records: list[Record], capsys: pytest.CaptureFixture[str]) -> None:
+    write_table()
+    path = put({"status": "finished", **{key: records[0][key] for key in ("identity", "seed")}})
+    for words in (["lab/tiny", "--config-dir", "mine"], ["outputs/runs/*"]):
+        assert main(["table", *words]) == 2
+        error = capsys.readouterr().err
+        assert f"{path}/record.json: damaged: a record lacks choices, config" in error
+        assert error.count("\n") == 1
+    KEPT.mkdir(parents=True)
+    (KEPT / "records.jsonl").write_text("[1]\n")
+    (path / "record.json").unlink()
+    assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 2
+    assert "records.jsonl: damaged: a record lacks identity" in capsys.readouterr().err
+
+
+def test_a_look_that_cannot_be_counted_does_not_hide_the_table(
+    records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table()
+    for record in records:
+        put(record, status="finished")
+    KEPT.parent.mkdir(parents=True)
+    KEPT.touch()
+    assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 0
+    captured = capsys.readouterr()
+    assert "60.19" in captured.out
+    assert "looks.json: cannot be written, this look is not counted" in captured.err
+
+
+def test_what_is_not_installed_costs_a_row_its_costs_alone(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "timm", None)  # what Python takes for a package that is missing
+    out = show()
+    (number,) = re.findall(r"^(\d)\. this attention is timm's, .*'attnbench", out, re.MULTILINE)
+    assert f"–<sup>{number}</sup>" in row_of(out, "SE")
+    assert "4.3k" in row_of(out, "plain")

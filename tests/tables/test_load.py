@@ -1,0 +1,97 @@
+"""Tables' files: what they say is read, and each mistake is one line that names the file and the place."""
+
+import pytest
+
+from attnbench.errors import UserError
+from attnbench.tables.load import load_profiles, load_table, table_files
+from attnbench.tables.spec import as_number, unit
+from tests.tables.lab import PROFILES, TABLE, write_table
+
+
+def test_a_table_is_read() -> None:
+    folder = str(write_table())
+    table = load_table("lab/tiny", folder)
+    assert (table.name, table.title, table.baseline) == ("lab/tiny", "Tiny networks on digits", "plain")
+    assert table.rows["se"].printed == {"error": "3.0", "parameters": "9.9k"}
+    assert table.rows["se"].unverified == ("error",)
+    assert table.claims[0].pairs == (("se", "plain"),)
+    assert table.claims[0].column == "error"
+    assert table.columns["error"].better == "lower"
+    assert load_profiles(table, folder)["quick"].siblings["resnet20"] == ("backbone=resnet20", "backbone.depth=8")
+    assert "bam/1b" in table_files(folder)
+
+
+MISTAKES = {
+    ("title: Tiny networks on digits", ""): "the table: lacks title",
+    ("source: nowhere", "sauce: nowhere"): "the table: lacks source",
+    ("notes: [Made up.]", "nots: [Made up.]"): "the table: nots: no such key; did you mean notes?",
+    ("notes: [Made up.]", "notes: Made up."): "notes: must be a list of strings",
+    ('"3.5"', "3.5"): "rows.plain.error: 3.5: put it in quotes",
+    ('"3.5"', '"3.5 %"'): "rows.plain.error: 3.5 %: not a number",
+    ("metric: top1_error", "metric: top1_eror"): "columns.error.metric: top1_eror: not one of top1_error",
+    ("baseline: plain", "baseline: plane"): "baseline: plane: no such row",
+    ("[[se, plain]]", "[[se, plane]]"): "claims: plane: no such row",
+    ("pairs: [[se, plain]]", "pairs: [[se, plain]], column: errors"): "claims: errors: no such column",
+    ("pairs: [[se, plain]]", "pairs: [[se]]"): "claims: pairs: [['se']]: must be pairs of rows",
+    ("unverified: [error]", "unverified: [errors]"): "rows.se.unverified: errors: not printed",
+    ("label: lost,", "labl: lost,"): "rows.lost: lacks label",
+    ("rows:", "rows: ["): "YAML: ",
+    ("overrides: [attention=none]", "overrides: attention=none"): "overrides: must be a list of strings",
+}
+
+
+@pytest.mark.parametrize(("change", "told"), MISTAKES.items(), ids=MISTAKES.values())
+def test_a_mistake_in_a_table_is_told(change: tuple[str, str], told: str) -> None:
+    assert change[0] in TABLE
+    folder = write_table(TABLE.replace(*change, 1))
+    with pytest.raises(UserError) as caught:
+        load_table("lab/tiny", str(folder))
+    assert str(caught.value).startswith(f"{folder.resolve()}/paper/lab/tiny.yaml: ")
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"bam/1bb: no such table; did you mean bam/1b\?; attnbench list paper"):
+        load_table("bam/1bb")
+
+
+def test_a_mistake_in_the_profiles_is_told() -> None:
+    for change, told in (
+        (("paper: {says: as written}", "mine: {}"), "profiles.yaml: mine: lacks says"),
+        (("says: as written", "say: as written"), "profiles.yaml: paper: say: no such key; did you mean says"),
+        (("overrides: [recipe.epochs=1]", "overrides: 1"), "profiles.yaml: overrides: must be a list"),
+    ):
+        folder = str(write_table(profiles=PROFILES.replace(*change)))
+        with pytest.raises(UserError, match=told):
+            load_profiles(load_table("lab/tiny", folder), folder)
+    folder = str(write_table(TABLE + "profiles: {quik: [seed=1]}\n"))
+    with pytest.raises(UserError, match="profiles: quik: no such profile"):
+        load_profiles(load_table("lab/tiny", folder), folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "last"),
+    [("20.00", 20, 0.01), ("24.07M", 24.07e6, 1e4), (".245G", 0.245e9, 1e6), ("68M", 68e6, 1e6), ("21", 21, 1)],
+)
+def test_printed_numbers_tell_their_precision(text: str, number: float, last: float) -> None:
+    assert as_number(text) == pytest.approx(number)
+    assert unit(text) == pytest.approx(last)
+
+
+def test_each_section_may_have_its_baseline() -> None:
+    text = TABLE.replace("baseline: plain", "baseline: section").replace(
+        "{label: plain,", "{label: plain, section: one,"
+    )
+    table = load_table("lab/tiny", str(write_table(text.replace("{label: SE,", "{label: SE, section: one,"))))
+    assert [table.baseline_of(row) for row in table.rows] == ["", "plain", ""]
+    whole = load_table("lab/tiny", str(write_table()))
+    assert [whole.baseline_of(row) for row in whole.rows] == ["", "plain", "plain"]
+
+
+def test_rows_are_named_so_that_they_differ() -> None:
+    found = load_table("bam/1c")
+    assert [found.name_of(row) for row in list(found.rows)[:3]] == ["ResNet50", "ResNet50 + ResBlock", "ResNet50 + BAM"]
+    for name in table_files():
+        own = load_table(name)
+        assert len({own.name_of(row) for row in own.rows}) == len(own.rows), name

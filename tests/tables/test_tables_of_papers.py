@@ -1,0 +1,172 @@
+"""The tables of papers, file by file: each cell composes, and costs what the paper prints or says in a note why not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from attnbench.build import build_model_on_meta
+from attnbench.config.compose import Composer
+from attnbench.config.recompose import recompose
+from attnbench.config.validate import RunConfig
+from attnbench.construct import build_data
+from attnbench.cost import Cost, count
+from attnbench.tables.cell_configs import cells_of
+from attnbench.tables.load import load_profiles, load_table, table_files
+from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Row, as_number, unit
+
+TABLES = sorted(table_files())
+SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
+"""In the overrides of networks that take seconds to build."""
+
+OTHER_COSTS = {
+    "bam/1a base": ["parameters"],
+    "bam/1c resnet50": ["parameters"],
+    "bam/1c resnet50_block": ["parameters"],
+    "bam/1c wrn28_8_bam": ["parameters"],
+    "bam/1c resnext29_8x64d": ["parameters"],
+    "bam/2 resnet50_bam_c": ["parameters"],
+    "bam/2 preresnet110_bam_c": ["parameters"],
+    "bam/2 wrn28_8_bam_c": ["parameters"],
+    "bam/3b mobilenet_192": ["multiply_adds"],
+    "bam/3b mobilenet_192_bam": ["multiply_adds"],
+    "bam/3b squeezenet": ["multiply_adds"],
+    "bam/3b squeezenet_bam": ["multiply_adds"],
+    "bam/5 resnext29_16x64d_se": ["parameters"],
+    "residual_attention/6 attention452": ["parameters"],
+    "residual_attention/7 resnext101": ["parameters", "multiply_adds"],
+    "residual_attention/7 attentionnext56": ["parameters", "multiply_adds"],
+    "residual_attention/7 attentioninception56": ["parameters"],
+    "residual_attention/7 attention92": ["parameters", "multiply_adds"],
+}
+"""What of a row differs from what is printed by more than one of its last digit, which rounded sums may."""
+
+
+@cache
+def table(name: str) -> PaperTable:
+    return load_table(name)
+
+
+@cache
+def composer() -> Composer:
+    return Composer()
+
+
+def runnable() -> Iterator[tuple[str, Row]]:
+    """The rows of all tables that can be run, with the table's name."""
+    for name in TABLES:
+        if not table(name).not_runnable:
+            yield from ((name, row) for row in table(name).rows.values() if not row.not_runnable)
+
+
+def cases(*, printed: bool = False) -> list[object]:
+    """Rows as tests, or those alone that have a printed cost."""
+    return [
+        pytest.param(
+            name,
+            row.key,
+            id=f"{name} {row.key}",
+            marks=[pytest.mark.slow] if any(word in " ".join(row.overrides) for word in SLOW) else [],
+        )
+        for name, row in runnable()
+        if not printed or set(row.printed) & set(COSTS)
+    ]
+
+
+def one_row(name: str, key: str) -> PaperTable:
+    """A table with one of its rows."""
+    return replace(table(name), rows={key: table(name).rows[key]})
+
+
+def first_cell(name: str, key: str) -> RunConfig:
+    """What a row runs in its table's first column, as the table's file has it."""
+    column = next(iter(table(name).columns.values()))
+    return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
+
+
+BUILT: dict[str, Cost] = {}
+"""Costs by all that a network depends on: many rows of several tables are one network."""
+
+
+def cost_of(config: RunConfig) -> Cost:
+    """Cost of a network for its data's images."""
+    data = build_data(config)
+    made_of = [config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size]
+    if repr(made_of) not in BUILT:
+        BUILT[repr(made_of)] = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    return BUILT[repr(made_of)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_all_that_is_named_is_there(name: str) -> None:
+    own = table(name)
+    assert own.source
+    assert not own.baseline or own.baseline in {*own.rows, BY_SECTION}
+    assert not (own.baseline and any("No row is the baseline" in note for note in own.notes))
+    for claim in own.claims:
+        assert claim.column in own.columns
+        assert all(own.rows[first].key != own.rows[second].key for first, second in claim.pairs)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_claimed_is_what_is_printed(name: str) -> None:
+    for claim in table(name).claims:
+        column = table(name).columns[claim.column]
+        for first, second in claim.pairs:
+            printed = [table(name).rows[key].printed.get(claim.column) for key in (first, second)]
+            if None not in printed:
+                better, worse = (as_number(str(text)) for text in printed)
+                assert better <= worse if column.better == "lower" else better >= worse, (claim.says, first, second)
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, row.key) for name, row in runnable()])
+def test_cells_compose_as_they_stand(name: str, key: str) -> None:
+    """No key is unknown to the choices beside it: nothing needs to be dropped under the paper's own profile."""
+    row = table(name).rows[key]
+    for column in table(name).columns.values():
+        config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
+        tested = [*row.evaluate, *column.evaluate]
+        if tested:  # and what is changed for the test can be changed of a trained run
+            assert recompose(composer(), config.choices, config.values, tested)[1]
+
+
+@pytest.mark.parametrize(("name", "key"), cases())
+def test_networks_are_built(name: str, key: str) -> None:
+    assert cost_of(first_cell(name, key)).parameters > 0
+
+
+@pytest.mark.parametrize(("name", "key"), cases(printed=True))
+def test_costs_are_those_printed(name: str, key: str) -> None:
+    row, cost = table(name).rows[key], cost_of(first_cell(name, key))
+    printed = {what: row.printed[what] for what in COSTS if what in row.printed}
+    other = [
+        what
+        for what, text in printed.items()
+        if abs(getattr(cost, what) - as_number(text)) > 1.01 * unit(text)  # BAM's totals are sums of rounded numbers
+    ]
+    assert other == OTHER_COSTS.get(f"{name} {key}", [])
+
+
+def test_costs_that_differ_are_explained() -> None:
+    for place in OTHER_COSTS:
+        name, key = place.split()
+        assert table(name).rows[key].note
+
+
+@pytest.mark.parametrize(("name", "key"), cases())
+def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
+    cells = cells_of(one_row(name, key), load_profiles(table(name))["quick"], (), composer())
+    for cell in cells.values():
+        assert cell.config is not None
+        assert cell.config["data"]["validation"] > 0
+        assert 0 < cost_of(cell.config).parameters < 4e6
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_siblings_differ_where_networks_do(name: str) -> None:
+    own = table(name)
+    named = {line for row in own.rows.values() for line in row.overrides if line.startswith("backbone=")}
+    siblings = load_profiles(own)["quick"].siblings
+    lines = [siblings[line.removeprefix("backbone=")] for line in named]
+    assert len(set(lines)) == len(named)
