@@ -12,7 +12,17 @@ from attnbench.config import schema
 from attnbench.config import search_path as where
 from attnbench.config.compose import Composer, apply
 from attnbench.config.overrides import Parsed, parse
-from attnbench.config.validate import RunConfig, Tree, check, knows, set_leaf, unknown
+from attnbench.config.validate import (
+    NEUTRAL_REVISION,
+    OWN_PACKAGE,
+    REVISION,
+    RunConfig,
+    Tree,
+    check,
+    knows,
+    set_leaf,
+    unknown,
+)
 from attnbench.errors import UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
@@ -20,6 +30,8 @@ KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
 """What of a run's values is taken over; the rest is of no use after training."""
 CHOSEN = ("backbone", "attention", "data")
 """Groups whose choice tells which keys there are."""
+FROM_CHOICE = ("_target_", "_name_", REVISION)
+"""Keys that a choice's file decides, never a record: code is looked up by the choice's name."""
 TRAINING_ONLY = (
     "validation", "train_images", "padding", "padding_mode", "train_crop", "flip", "label_noise", "resampled"
 )  # fmt: skip
@@ -60,14 +72,39 @@ def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Key]) -> Tr
     """
     laid, known, found = copy.deepcopy(tree), schema.flatten(tree), schema.flatten(values)
     for key, value in found.items():
+        if key.rpartition(".")[2] in FROM_CHOICE:
+            _check_same_code(key, value, known.get(key))
+            continue
         if key not in known:
             raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
         later = key.partition(".")[0] in values and key not in found
-        if later and key in declared and declared[key].neutral is not schema.ABSENT:
+        if later and key.rpartition(".")[2] == REVISION:
+            _check_same_code(key, NEUTRAL_REVISION, known[key])
+        elif later and key in declared and declared[key].neutral is not schema.ABSENT:
             set_leaf(laid, key, declared[key].neutral)
     return laid
+
+
+def _check_same_code(key: str, recorded: Any, current: Any) -> None:
+    """Check that a choice's class still computes what the run was trained with; it may have moved within attnbench.
+
+    Raises:
+        UserError: the run used code that the choice does not name today.
+    """
+    name = key.rpartition(".")[2]
+    if name == "_target_" and recorded != current and not _both_ours(recorded, current):
+        raise UserError(f"{key}: the run was trained with {recorded}, and the choice names {current}")
+    if name == REVISION and recorded != (current or NEUTRAL_REVISION):
+        raise UserError(
+            f"{key}: the run was trained with revision {recorded}; this version has revision "
+            f"{current or NEUTRAL_REVISION}, which computes something else"
+        )
+
+
+def _both_ours(*targets: Any) -> bool:
+    return all(str(target).startswith(OWN_PACKAGE) for target in targets)
 
 
 def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:

@@ -12,6 +12,12 @@ from attnbench.errors import UserError
 OPEN_GROUPS = ("backbone", "attention", "data", "logger", "callbacks")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
 
+OWN_PACKAGE = "attnbench."
+"""Start of the dotted path of attnbench's own classes."""
+REVISION = "_revision_"
+"""Key beside `_target_`: an integer, raised when the class computes something else under the same options."""
+NEUTRAL_REVISION = 1
+
 Tree = dict[str, Any]
 
 
@@ -53,7 +59,7 @@ def check(
         except schema.ConfigTypeError as mistake:
             raise UserError(f"{key}={found[key]}: {mistake}") from None
     plain = schema.strip(values)
-    return RunConfig(plain, choices, identity_leaves(schema.flatten(plain), declared))
+    return RunConfig(plain, choices, identity_leaves(schema.flatten(plain), declared, choices))
 
 
 def unknown(key: str, known: Sequence[str], choices: Mapping[str, str], folders: Sequence[Path]) -> str:
@@ -86,16 +92,40 @@ def set_leaf(tree: Tree, key: str, value: Any) -> None:
     tree[name] = value
 
 
-def identity_leaves(leaves: Tree, declared: Mapping[str, schema.Key]) -> Tree:
-    """The leaves that make a run what it is: without what is declared `identity: false`, or neutral."""
+def identity_leaves(leaves: Tree, declared: Mapping[str, schema.Key], choices: Mapping[str, str]) -> Tree:
+    """Select the leaves that make a run what it is.
 
-    def counts(key: str, value: Any) -> bool:
-        parts = key.split(".")
-        if parts[-1] == "_name_":  # how a choice is called, not what it is
-            return False
-        prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
-        if any(not declared[prefix].identity for prefix in prefixes if prefix in declared):
-            return False
-        return key not in declared or value != declared[key].neutral
+    Left out are keys declared `identity: false`, keys at their neutral value, and display names. Where the code of a
+    choice is attnbench's own, the choice's name stands for its `_target_`, so that classes may move between files; a
+    `_target_` of the user's own counts as it is written. A class that computes something else under the same options
+    raises `_revision_`, which counts from 2 on.
 
-    return {key: value for key, value in leaves.items() if counts(key, value)}
+    Args:
+        leaves: every leaf of the configuration, by dotted key.
+        declared: what is declared of keys.
+        choices: the choice made in each group.
+    """
+    selected: Tree = {}
+    for key, value in leaves.items():
+        group, _, name = key.rpartition(".")
+        if not _counts(key, value, declared):
+            continue
+        if name == "_target_" and str(value).startswith(OWN_PACKAGE):
+            if group in choices:
+                selected[group] = choices[group]
+            else:  # a callback, which is known by its key: only the class's name counts, wherever it is defined
+                selected[key] = OWN_PACKAGE + str(value).rpartition(".")[2]
+        else:
+            selected[key] = value
+    return selected
+
+
+def _counts(key: str, value: Any, declared: Mapping[str, schema.Key]) -> bool:
+    """Return whether a leaf changes a run's result."""
+    parts = key.split(".")
+    if parts[-1] == "_name_" or (parts[-1] == REVISION and value == NEUTRAL_REVISION):
+        return False
+    prefixes = (".".join(parts[: end + 1]) for end in range(len(parts)))
+    if any(not declared[prefix].identity for prefix in prefixes if prefix in declared):
+        return False
+    return key not in declared or value != declared[key].neutral

@@ -116,3 +116,19 @@ def test_what_this_version_does_not_have_is_told(trained: RunConfig) -> None:
 def test_a_choice_of_the_users_own_must_be_at_hand(trained: RunConfig) -> None:
     with pytest.raises(UserError, match="attention=mine: the run's choice is not there; name its folder"):
         recompose(Composer(), {**trained.choices, "attention": "mine"}, trained.values, [])
+
+
+def test_the_class_of_a_choice_is_looked_up_by_its_name(trained: RunConfig) -> None:
+    config, settings = again(trained, _target_="attnbench.attention.where_it_was_then.Gated")
+    assert config["attention"]["_target_"] == trained["attention"]["_target_"]
+    assert settings == {}
+
+
+def test_a_class_of_somebody_elses_in_a_record_is_rejected(trained: RunConfig) -> None:
+    message = refusal(trained, _target_="stranger.Gated")
+    assert message.startswith("attention._target_: the run was trained with stranger.Gated")
+
+
+def test_a_run_of_another_revision_is_rejected(trained: RunConfig) -> None:
+    assert "revision 2; this version has revision 1" in refusal(trained, _revision_=2)
+    assert again(trained, _revision_=1)[1] == {}

@@ -1,23 +1,27 @@
 """Identities stay what they are: a changed one orphans every run that users have."""
 
+import copy
+
 import pytest
 
-from attnbench.config.compose import compose
+from attnbench.config import schema
+from attnbench.config.compose import Composer, compose
+from attnbench.config.validate import identity_leaves
 from attnbench.construct import build_data
-from attnbench.runs.identity import identity, readable_name
+from attnbench.runs.identity import identity, identity_today, readable_name
 
 GOLDEN = {
-    "": "cluttered_digits-resnet20-none-033b92cb62",
-    "attention=bam": "cluttered_digits-resnet20-bam-6decbe0efa",
-    "attention=bam attention.variant=official attention.reduction=8": "cluttered_digits-resnet20-bam-433ec89b03",
-    "backbone=resnet50 attention=bam data=cifar100": "cifar100-resnet50-bam-51593a81d1",
-    "backbone=wrn28_10 data=cifar10 recipe=gated_cifar": "cifar10-wrn28_10-none-560f65bddf",
-    "experiment=resnet164_cifar10": "cifar10-preact_resnet164-none-cdf084bc51",
-    "experiment=bam_resnet50_cifar100": "cifar100-resnet50-bam-312f138305",
-    "data=digits recipe=adamw recipe.epochs=3": "digits-resnet20-none-0832b66002",
-    "callbacks=early_stopping": "cluttered_digits-resnet20-none-0229ddf52f",
-    "data=mnist": "mnist-resnet20-none-61c5ef40fc",
-    "experiment=gated_cluttered_mnist": "cluttered_mnist-cluttered_mnist_cnn-gated-63be6772ad",
+    "": "cluttered_digits-resnet20-none-a37d173690",
+    "attention=bam": "cluttered_digits-resnet20-bam-ea5ca6576c",
+    "attention=bam attention.variant=official attention.reduction=8": "cluttered_digits-resnet20-bam-3f74369482",
+    "backbone=resnet50 attention=bam data=cifar100": "cifar100-resnet50-bam-0411dcb678",
+    "backbone=wrn28_10 data=cifar10 recipe=gated_cifar": "cifar10-wrn28_10-none-f007e21221",
+    "experiment=resnet164_cifar10": "cifar10-preact_resnet164-none-2c6c792c36",
+    "experiment=bam_resnet50_cifar100": "cifar100-resnet50-bam-e95233afc6",
+    "data=digits recipe=adamw recipe.epochs=3": "digits-resnet20-none-474d59fef6",
+    "callbacks=early_stopping": "cluttered_digits-resnet20-none-8ae8af9220",
+    "data=mnist": "mnist-resnet20-none-222128c78d",
+    "experiment=gated_cluttered_mnist": "cluttered_mnist-cluttered_mnist_cnn-gated-2703bab90e",
 }
 
 
@@ -61,13 +65,44 @@ def test_names_that_hold_values_are_readable() -> None:
 
 
 def test_a_key_added_later_is_left_out_while_it_is_neutral(tmp_path: object) -> None:
-    from attnbench.config import schema
-    from attnbench.config.validate import identity_leaves
-
     declared = {"data.label_noise": schema.Key(neutral=0.0)}
     old, new = {"data.batch_size": 128}, {"data.batch_size": 128, "data.label_noise": 0.0}
-    assert identity_leaves(new, declared) == old
-    assert identity_leaves({**new, "data.label_noise": 0.1}, declared) != old
+    assert identity_leaves(new, declared, {}) == old
+    assert identity_leaves({**new, "data.label_noise": 0.1}, declared, {}) != old
+
+
+@pytest.mark.parametrize("group", ["backbone", "attention", "data"])
+def test_a_class_of_ours_that_moved_is_the_same_run(group: str) -> None:
+    config = compose(["attention=bam"])
+    moved = copy.deepcopy(config.values)
+    moved[group]["_target_"] = "attnbench.elsewhere.renamed.Renamed"
+    assert identity_leaves(schema.flatten(moved), {}, config.choices) == identity_leaves(
+        schema.flatten(config.values), {}, config.choices
+    )
+
+
+def test_a_callback_of_ours_that_moved_is_the_same_run() -> None:
+    before, after = ({"callbacks.maps._target_": f"attnbench.{place}.MapImages"} for place in ("a", "b.c"))
+    assert identity_leaves(before, {}, {}) == identity_leaves(after, {}, {})
+
+
+def test_a_class_of_the_users_own_counts_as_it_is_written() -> None:
+    leaves = {"attention._target_": "lab.Gated", "attention.weight": 2.0}
+    assert identity_leaves(leaves, {}, {"attention": "gated_stages"}) == leaves
+
+
+def test_two_choices_of_one_class_are_two_runs() -> None:
+    config = compose(["attention=bam"])
+    leaves = schema.flatten(config.values)
+    assert identity_leaves(leaves, {}, {"attention": "bam"}) != identity_leaves(leaves, {}, {"attention": "my_bam"})
+
+
+def test_a_revision_counts_from_two_on() -> None:
+    plain = {"attention._target_": "attnbench.attention.bam.BAM"}
+    first, second = ({**plain, "attention._revision_": number} for number in (1, 2))
+    choices = {"attention": "bam"}
+    assert identity_leaves(first, {}, choices) == identity_leaves(plain, {}, choices)
+    assert identity_leaves(second, {}, choices) == {"attention": "bam", "attention._revision_": 2}
 
 
 def test_of_weights_the_content_counts_and_not_the_path() -> None:
@@ -78,3 +113,18 @@ def test_of_weights_the_content_counts_and_not_the_path() -> None:
 def test_the_data_that_lies_there_counts() -> None:
     config = compose()
     assert identity(config, "one") != identity(config, "another")
+
+
+@pytest.mark.parametrize(
+    "overrides", ["attention=bam", "backbone=wrn28_10 data=cifar10 recipe=gated_cifar", "data=digits"]
+)
+def test_a_record_tells_its_identity_under_todays_scheme(overrides: str) -> None:
+    config = compose(overrides.split())
+    values = copy.deepcopy(config.values)
+    values["attention"]["_target_"] = "attnbench.where.it.was.Then"
+    assert identity_today(Composer(), config.choices, values, "digits") == identity(config, "digits")
+
+
+def test_a_record_of_a_run_from_weights_does_not_tell_its_identity() -> None:
+    config = compose(["backbone.weights=file.pt"])
+    assert identity_today(Composer(), config.choices, config.values, "digits") is None
