@@ -16,7 +16,10 @@ from attnbench.config.compose import compose
 from attnbench.config.search_path import installed, search_path, shipped
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
+from attnbench.runs.files import readable
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.metric_names import BEST_VAL_TOP1
+from attnbench.runs.record import FinishedRecord
 
 
 def hand_over(arguments: argparse.Namespace) -> int:
@@ -66,10 +69,9 @@ def own_folder(hydra: Any) -> str | None:
     return next((str(source.path) for source in sources if source.provider == "command-line"), None)
 
 
-def objective(record: dict[str, Any]) -> float | None:
+def objective(record: FinishedRecord | None) -> float | None:
     """What a sweeper that searches is to maximise: the best validation accuracy; None without validation."""
-    value = record.get("val/best/top1_accuracy")
-    return None if value is None else float(value)
+    return record.metrics.get(BEST_VAL_TOP1) if record is not None else None
 
 
 def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[JobReturn]:
@@ -88,11 +90,12 @@ def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[J
 
 
 def _job_return(overrides: Sequence[str], folder: Path) -> JobReturn:
-    record = RunFolder(folder).record() or {}
+    record = readable(RunFolder(folder).record, None)
     result = JobReturn(overrides=list(overrides), working_dir=str(folder))
-    if record.get("status") == "finished":
+    if isinstance(record, FinishedRecord):
         result.status, result.return_value = JobStatus.COMPLETED, objective(record)
     else:
         result.status = JobStatus.FAILED
-        result.return_value = RuntimeError(f"{folder}: {record.get('error', 'did not finish')}")
+        reason = (record.error if record is not None else "") or "did not finish"
+        result.return_value = RuntimeError(f"{folder}: {reason}")
     return result

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -142,7 +141,10 @@ def _classes(data: DataSet) -> str:
 
 def list_runs(console: Console, output: Path) -> int:
     """Print the runs under an output folder."""
+    from attnbench.runs.files import readable
     from attnbench.runs.folder import find_runs, shown
+    from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+    from attnbench.runs.record import FinishedRecord
 
     runs = find_runs(output)
     if not runs:
@@ -152,8 +154,9 @@ def list_runs(console: Console, output: Path) -> int:
     for column in ("state", "epochs", "test top-1", "best val. epoch"):
         table.add_column(column, no_wrap=True)
     for run in runs:
-        record: dict[str, Any] = run.record() or {}
-        accuracies = (record.get(key) for key in ("test/top1_accuracy", "test/best/top1_accuracy"))
+        record = readable(run.record, None)
+        metrics = record.metrics if isinstance(record, FinishedRecord) else {}
+        accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
         shown_accuracies = ("" if value is None else f"{value:.2%}" for value in accuracies)
         table.add_row(str(run.path.relative_to(output / "runs")), run.state(), run.epochs(), *shown_accuracies)
     console.print(table)

@@ -68,6 +68,7 @@ def make_sheet(arguments: argparse.Namespace) -> Report:
 def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     from attnbench.cli.evaluate import told_apart
     from attnbench.runs.lookup import find
+    from attnbench.runs.metric_names import TOP1
     from attnbench.tables.compare_runs import compare_runs
     from attnbench.tables.load import hint, table_files
 
@@ -81,7 +82,7 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
         meant = hint(names[0], list(table_files(arguments.config_dir)))
         raise UserError(f"{refusals[0]}{meant}")
     method = "bootstrap" if arguments.bootstrap else "t"
-    metric = arguments.metric or "top1_accuracy"
+    metric = arguments.metric or TOP1
     return compare_runs(runs, arguments.rows, arguments.columns, metric, method, arguments.config_dir)
 
 
