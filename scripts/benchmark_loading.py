@@ -50,9 +50,9 @@ def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.dev
 
 
 def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
-    """attnbench's pipeline."""
-    pipeline = assembly.make_pipelines(data, hardware, 0, ("train",))["train"]
-    return lambda number: rate(pipeline.epoch(number), device)
+    """attnbench's streaming loader."""
+    loader = assembly.make_loader_factory(data, hardware).make("train", seed=0)
+    return lambda number: rate(loader.epoch(number), device)
 
 
 def usual(folder: Path, workers: int, batch_size: int, device: torch.device, resized: bool) -> Turn:

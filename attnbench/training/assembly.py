@@ -15,8 +15,10 @@ from attnbench.build import build_model
 from attnbench.classifier import Classifier
 from attnbench.config.schema import flatten
 from attnbench.construct import construct, parameters_of
-from attnbench.data.bases.dataset import SPLITS, DataSet, Split
-from attnbench.data.loaders.in_memory import Loader, Placement
+from attnbench.data.bases.dataset import DataSet
+from attnbench.data.loaders.base import Loader, Placement
+from attnbench.data.loaders.make import LoaderFactory
+from attnbench.data.splits import SPLITS, Split
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.seeding import derive_seed
 from attnbench.training import distributed
@@ -34,8 +36,8 @@ def make_net(job: Job, data: DataSet, hardware: Hardware, compiled: bool) -> Cla
     return net
 
 
-def make_pipelines(data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS) -> dict[str, Loader]:
-    """Make the batches of splits for the device; `validation` is left out when no image is held out."""
+def make_loader_factory(data: DataSet, hardware: Hardware) -> LoaderFactory:
+    """Make the factory of a data set's loaders on this process's device."""
     index = distributed.local_rank() if hardware.accelerator == "gpu" else None
     placement = Placement(
         device=torch.device(hardware.device_type, index) if index is not None else torch.device(hardware.device_type),
@@ -44,12 +46,16 @@ def make_pipelines(data: DataSet, hardware: Hardware, seed: int, splits: Sequenc
         rank=distributed.rank(hardware.devices),
         world=distributed.world_size(hardware.devices),
     )
+    return LoaderFactory(data, placement)
 
-    wanted = [split for split in data.splits if split in splits]
+
+def make_pipelines(factory: LoaderFactory, seed: int, splits: Sequence[Split] = SPLITS) -> dict[str, Loader]:
+    """Make the loaders of splits; `validation` is left out when no image is held out."""
+    wanted = [split for split in factory.data.splits if split in splits]
     try:
-        return {split: data.pipeline(split, placement, seed if split == "train" else None) for split in wanted}
+        return {split: factory.make(split, seed if split == "train" else None) for split in wanted}
     except BaseException:
-        data.close()
+        factory.close()
         raise
 
 

@@ -65,13 +65,13 @@ def evaluate(evaluation: Evaluation) -> Entry:
     set_up(hardware)
     net = assembly.make_net(job, data, hardware, options.compile)
     net.load_state_dict(weights_of(evaluation))
-    module = TrainingModule(
-        net, make_recipe(config), hardware, assembly.make_pipelines(data, hardware, job.seed, ("test",)), job.seed
-    )
+    factory = assembly.make_loader_factory(data, hardware)
+    pipelines = assembly.make_pipelines(factory, job.seed, ("test",))
+    module = TrainingModule(net, make_recipe(config), hardware, pipelines, job.seed)
     probes = insert_probes(net.backbone) if evaluation.responses else {}
     watch = Stopwatch()
     trainer = assembly.make_trainer(hardware, 1, False, [], [watch], run)
-    with closing(data), stopped_by_termination(), interrupts_raised(trainer):
+    with closing(factory), stopped_by_termination(), interrupts_raised(trainer):
         trainer.test(module, verbose=False)
     speed = watch.speed(module.pipelines["test"].count)
     return describe(evaluation, module, hardware, data, blueprint) | read_probes(probes) | speed

@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
-from attnbench.data.loaders.in_memory import Epoch, Loader
+from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.seeding import derive_seed
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware

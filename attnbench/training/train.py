@@ -18,7 +18,7 @@ from attnbench.classifier import Classifier
 from attnbench.construct import build_data
 from attnbench.cost import count
 from attnbench.data.bases.dataset import DataSet
-from attnbench.data.loaders.in_memory import Loader
+from attnbench.data.loaders.base import Loader
 from attnbench.errors import UserError
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder, shown
@@ -69,7 +69,8 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
     net = assembly.make_net(job, data, hardware, options.compile)
-    pipelines = assembly.make_pipelines(data, hardware, job.seed)
+    factory = assembly.make_loader_factory(data, hardware)
+    pipelines = assembly.make_pipelines(factory, job.seed)
     validated = "validation" in pipelines
     checkpoint, rows = where_to_resume(run)
     left_out = weights.load(job.config, net.backbone) if checkpoint is None else []
@@ -91,7 +92,7 @@ def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | Non
         callbacks.append(ProgressBar(console))
     trainer = assembly.make_trainer(hardware, recipe.epochs, validated, loggers, callbacks, run)
     module = TrainingModule(net, recipe, hardware, pipelines, job.seed)
-    with closing(data), interrupts_raised(trainer):
+    with closing(factory), interrupts_raised(trainer):
         trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         result = training_summary(rows) | {"peak_memory_bytes": peak_memory_bytes(hardware.device_type)}
         result["energy_joules"] = meter.joules() if checkpoint is None else None  # an earlier part was not counted
