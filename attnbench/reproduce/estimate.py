@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from attnbench.construct import build_data
 from attnbench.runs.folder import Job, RunFolder
 
 
@@ -38,17 +37,20 @@ def measured_speed(job: Job, slots: int) -> float:
     """Images per second of a few steps, on one slot's share of the cores."""
     import torch
 
+    from attnbench.training.experiment import Experiment
     from attnbench.training.speed_probe import images_per_second
 
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(max(1, threads // slots))
-        return images_per_second(job.config)
+        return images_per_second(Experiment(job.config))
     finally:
         torch.set_num_threads(threads)
 
 
 def images_per_epoch(job: Job) -> int:
     """Images that an epoch trains on."""
-    data = build_data(job.config)
+    from attnbench.training.experiment import Experiment
+
+    data = Experiment(job.config).data
     return int(data.train_images) - int(job.config["data"].get("validation", 0))

@@ -19,7 +19,7 @@ class Recorder:
     """
 
     def __init__(self, job: Job, run: RunFolder) -> None:
-        self.run, self.started = run, time.monotonic()
+        self.job, self.run, self.started = job, run, time.monotonic()
         earlier = run.record() or {}
         self.earlier_seconds = float(earlier.get("wall_seconds", 0.0))
         self.resolved: dict[str, Any] = earlier.get("resolved", {})

@@ -1,4 +1,4 @@
-"""What happens between epochs: metrics are written, progress is shown, and the owner makes sure it still owns."""
+"""What happens between epochs: metrics are written, progress is reported, and ownership of the run is checked."""
 
 import json
 import math
@@ -15,11 +15,11 @@ from attnbench.training.lightning_module import TrainingModule
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why and what may help."""
+    """Training cannot continue; the message says why and what may help."""
 
 
 class EpochLog(Callback):
-    """Writes one row an epoch to `metrics.jsonl`, the same scalars to the loggers, and progress to the lock.
+    """Write one row an epoch to `metrics.jsonl`, the same scalars to the loggers, and progress to the lock.
 
     Scalars are logged against images seen, so that neither batch size nor block length moves a curve.
     """
@@ -53,7 +53,7 @@ class EpochLog(Callback):
 
 
 def epoch_row(module: TrainingModule, epoch: int, earlier: list[dict[str, Any]]) -> dict[str, Any]:
-    """One epoch's metrics, flat; `images` counts those seen since the start of training."""
+    """Return one epoch's metrics, flat; `images` counts those seen since the start of training."""
     train, last_step = module.train_metrics, module.steps_before + module.batches - 1
     seen = earlier[-1]["images"] if earlier else 0
     row: dict[str, Any] = {"epoch": epoch, "images": seen + train["images"]}
@@ -66,9 +66,9 @@ def epoch_row(module: TrainingModule, epoch: int, earlier: list[dict[str, Any]])
 
 
 def checkpoints(run: RunFolder, validated: bool) -> list[Callback]:
-    """`best`, where there is a validation set, then `last`, after every epoch.
+    """Return the callbacks that write `best`, if images are held out, and then `last`, after every epoch.
 
-    Two callbacks, because one with `save_last` and a monitor writes `last` only when the monitored value improves.
+    There are two because one with `save_last` and a monitor writes `last` only when the monitored value improves.
     `last` comes second: a crash between them costs an epoch, but never leaves `best` behind `last`.
     """
     folder = run.last_checkpoint.parent
