@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from attnbench.config import search_path as where
 from attnbench.config.parametric_names import spell_out
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def readable_errors() -> Iterator[None]:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         options = list(error.options or ())
         offered = f" (choices: {', '.join(options)})" if options else ""
-        hint = where.nearest(choice, options)
+        hint = nearest(choice, options)
         raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None

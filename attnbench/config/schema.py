@@ -14,8 +14,7 @@ A default of `null`, `auto` or `[]` tells no type, so such a key must declare wh
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.config.search_path import nearest
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 NODE = "_keys_"
 ABSENT: Any = object()

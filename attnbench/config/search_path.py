@@ -3,11 +3,10 @@
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 ENTRY_POINTS = "attnbench.configs"
 """Entry-point group through which another package adds a folder of configs: `mine = "package.folder"`."""
@@ -97,12 +96,6 @@ def describe(path: Path) -> str:
         if line.startswith("#") and not text.startswith("@package"):
             return text
     return ""
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """`; did you mean X?`, or nothing if no name is close."""
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attnbench.config import schema
 from attnbench.config import search_path as where
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 OPEN_GROUPS = ("backbone", "attention", "data", "logger", "callbacks")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
@@ -67,10 +67,10 @@ def unknown(key: str, known: Sequence[str], choices: Mapping[str, str], folders:
     group, _, option = key.partition(".")
     tops = sorted({name.split(".")[0] for name in known} | set(choices))
     if group not in tops:
-        return f"{key}: no such key{where.nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
+        return f"{key}: no such key{nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
     names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
     options = [name for name in names if not name.startswith("_")]
-    hint = where.nearest(option, options)
+    hint = nearest(option, options)
     others = where.choices_with(group, option, folders) if group in OPEN_GROUPS and not hint else []
     there_is = f"it has {', '.join(options)}" if options else "it has no options"
     if others:
