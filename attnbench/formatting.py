@@ -1,7 +1,6 @@
-"""Numbers and names as people read them."""
+"""Numbers as people read them."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from statistics import mean, stdev
 
 
@@ -37,9 +36,3 @@ def spread(values: Sequence[float | None]) -> str:
 def of_all(part: int, whole: int) -> str:
     """Write a count, and the whole where the count is only part of it: `50 of 200`."""
     return str(part) if part == whole else f"{part} of {whole}"
-
-
-def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """Return `; did you mean X?` for the nearest of some names, or nothing if none is close."""
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""

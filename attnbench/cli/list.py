@@ -14,9 +14,9 @@ from attnbench.config import search_path
 from attnbench.console import make_console, make_table
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE
-from attnbench.formatting import did_you_mean, of_all
+from attnbench.formatting import of_all
 
 HELP = """\
 attnbench list                      all groups and their choices
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         console.print(group_table(arguments.what, folders))
     else:
         names = [*groups, "paper", "runs"]
-        raise UserError(f"{arguments.what}: nothing to list{did_you_mean(arguments.what, names)} ({', '.join(names)})")
+        raise UserError(f"{arguments.what}: nothing to list{nearest(arguments.what, names)} ({', '.join(names)})")
     return DONE
 
 

@@ -13,8 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from attnbench.config import search_path
 from attnbench.config.parametric_names import resolve_name
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def readable_errors() -> Iterator[None]:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         options = list(error.options or ())
         offered = f" (choices: {', '.join(options)})" if options else ""
-        hint = did_you_mean(choice, options)
+        hint = nearest(choice, options)
         raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None

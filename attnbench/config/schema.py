@@ -14,8 +14,7 @@ A default of `null`, `auto` or `[]` has no type to go by, so such a key must dec
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 
 NODE = "_keys_"
 ABSENT: Any = object()
@@ -126,7 +125,7 @@ def convert(value: Any, accepts: tuple[str, ...]) -> Any:
     if fitting:
         return next((result for result in fitting if repr(result) == repr(value)), fitting[0])
     literals = [word for word in accepts if word not in DESCRIPTIONS]
-    hint = did_you_mean(value, literals) if isinstance(value, str) else ""
+    hint = nearest(value, literals) if isinstance(value, str) else ""
     raise ConfigTypeError(f"must be {_listed(accepts)}{hint}")
 
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 
 PRIMARY = "train"
 """The primary config: what is composed unless the user names another one."""
@@ -120,4 +119,4 @@ def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
     if choice in names:
         return
     offered = names + [show_pattern(pattern) for pattern in name_patterns(group, folders).values()]
-    raise UserError(f"{group}={choice}: no such choice{did_you_mean(choice, names)} (choices: {', '.join(offered)})")
+    raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")

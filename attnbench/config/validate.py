@@ -7,8 +7,7 @@ from typing import Any
 
 from attnbench.config import schema
 from attnbench.config.search_path import choices_with
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 
 OPEN_GROUPS = ("backbone", "attention", "data", "logger", "callbacks")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
@@ -81,10 +80,10 @@ def unknown_key(key: str, known: Sequence[str], choices: Mapping[str, str], fold
     group, _, option = key.partition(".")
     tops = sorted({name.split(".")[0] for name in known} | set(choices))
     if group not in tops:
-        return f"{key}: no such key{did_you_mean(key, [*known, *tops])} (top level: {', '.join(tops)})"
+        return f"{key}: no such key{nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
     names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
     options = [name for name in names if not name.startswith("_")]
-    hint = did_you_mean(option, options)
+    hint = nearest(option, options)
     others = choices_with(group, option, folders) if group in OPEN_GROUPS and not hint else []
     existing = f"it has {', '.join(options)}" if options else "it has no options"
     if others:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config.compose import Composer
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import ReportBuilder
@@ -45,7 +44,7 @@ class TableReproduction:
         table = load_table(name, config_dir)
         profiles = load_profiles(table, config_dir)
         if profile not in profiles:
-            raise UserError(f"--profile {profile}: no such profile{did_you_mean(profile, list(profiles))}"
+            raise UserError(f"--profile {profile}: no such profile{nearest(profile, list(profiles))}"
                             f" ({', '.join(profiles)})")  # fmt: skip
         composer = Composer(config_dir)
         cells = cells_of(table, profiles[profile], extra, composer)

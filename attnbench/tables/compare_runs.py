@@ -9,8 +9,7 @@ from attnbench.config.parametric_names import short_name
 from attnbench.config.recompose import recompose
 from attnbench.config.schema import flatten
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import ReportBuilder
 from attnbench.tables.cell_configs import CellConfig
@@ -38,7 +37,7 @@ def compare_runs(
     """
     if metric not in ACCURACIES:
         meant = next((f"; did you mean top1_{metric}?" for name in ACCURACIES if name == f"top1_{metric}"), "")
-        raise UserError(f"--metric {metric}: no such metric{meant or did_you_mean(metric, ACCURACIES)}"
+        raise UserError(f"--metric {metric}: no such metric{meant or nearest(metric, ACCURACIES)}"
                         f" ({', '.join(ACCURACIES)})")  # fmt: skip
     records = list(finished(runs))
     if not records:
@@ -63,7 +62,7 @@ def keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]
     known = list(dict.fromkeys(chain.from_iterable([*config.choices, *flatten(config.values)] for config in configs)))
     for name in names:
         if name not in known:
-            raise UserError(f"{flag} {name}: no run has such a key{did_you_mean(name, known)}")
+            raise UserError(f"{flag} {name}: no run has such a key{nearest(name, known)}")
     return names
 
 

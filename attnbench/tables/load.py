@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from attnbench.config.search_path import describe, search_path
-from attnbench.errors import UserError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import UserError, nearest
 from attnbench.tables.spec import BY_SECTION, COSTS, METRICS, Claim, Column, PaperTable, Profile, Row, as_number
 
 FOLDER = "paper"
@@ -27,7 +26,7 @@ def table_files(config_dir: str | None = None) -> dict[str, Path]:
 def hint(name: str, tables: Sequence[str]) -> str:
     """`; did you mean …?`: the tables of the paper that is named, else the nearest table."""
     of_paper = [table for table in tables if table.partition("/")[0] == name.rstrip("/")]
-    return f"; did you mean {' or '.join(of_paper)}?" if of_paper else did_you_mean(name, tables)
+    return f"; did you mean {' or '.join(of_paper)}?" if of_paper else nearest(name, tables)
 
 
 def load_table(name: str, config_dir: str | None = None) -> PaperTable:
@@ -74,7 +73,7 @@ def _profile(known: dict[str, Any], node: Any) -> dict[str, Any]:
     names = [field.name for field in fields(Profile)]
     for key in node:
         if key not in names:
-            raise TableFileError(f"{where}: {key}: no such key{did_you_mean(key, names)}")
+            raise TableFileError(f"{where}: {key}: no such key{nearest(key, names)}")
     own = {choice: _strings(lines, f"{where}.siblings.{choice}") for choice, lines in node.get("siblings", {}).items()}
     overrides = words(node, "overrides") if "overrides" in node else known.get("overrides", ())
     siblings = {**known.get("siblings", {}), **own}
@@ -184,5 +183,5 @@ def take(kind: Any, where: str, node: Mapping[str, Any], *arguments: Any, **know
     names = [field.name for field in fields(kind)]
     for key in node:
         if key not in names:
-            raise TableFileError(f"{where}: {key}: no such key{did_you_mean(key, names)}")
+            raise TableFileError(f"{where}: {key}: no such key{nearest(key, names)}")
     return kind(*arguments, **node, **known)

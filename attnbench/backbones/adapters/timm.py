@@ -13,8 +13,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.base import LibraryBackbone
-from attnbench.errors import NotInstalledError, OptionError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import NotInstalledError, OptionError, nearest
 
 
 class TimmBackbone(LibraryBackbone):
@@ -26,7 +25,7 @@ class TimmBackbone(LibraryBackbone):
         timm = _timm()
         if not timm.is_model(self.name):
             names = timm.list_models()
-            raise OptionError("name", self.name, f"timm has no such classifier{did_you_mean(self.name, names)}")
+            raise OptionError("name", self.name, f"timm has no such classifier{nearest(self.name, names)}")
         architecture, _, tag = self.name.partition(".")
         if tag and self.name not in timm.list_pretrained(f"{architecture}.*"):
             tags = ", ".join(timm.list_pretrained(f"{architecture}.*"))

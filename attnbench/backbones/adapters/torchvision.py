@@ -16,8 +16,7 @@ from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3,
 
 from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
 from attnbench.backbones.adapters.slots import to_first
-from attnbench.errors import OptionError
-from attnbench.formatting import did_you_mean
+from attnbench.errors import OptionError, nearest
 
 Step = str | Callable[[Tensor], Tensor]
 
@@ -96,7 +95,7 @@ class TorchvisionBackbone(LibraryBackbone):
     def build(self) -> nn.Module:
         names = torchvision.models.list_models(module=torchvision.models)
         if self.name not in names:
-            raise OptionError("name", self.name, f"torchvision has no such classifier{did_you_mean(self.name, names)}")
+            raise OptionError("name", self.name, f"torchvision has no such classifier{nearest(self.name, names)}")
         one_head = {"aux_logits": False, "init_weights": True} if self.name in ("googlenet", "inception_v3") else {}
         net: nn.Module = torchvision.models.get_model(self.name, num_classes=self.num_classes, **one_head)
         kind = type(net).__name__
