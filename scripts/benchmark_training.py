@@ -31,8 +31,10 @@ from torchvision import transforms
 from attnbench.backbones.base import Backbone, Taps
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
-from attnbench.data.bases.dataset import Arrays, DataSet, Split
+from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import Split
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.recipe import make_optimizer

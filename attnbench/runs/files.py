@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from attnbench.errors import UserError
 
 T = TypeVar("T")
+U = TypeVar("U")
 logger = logging.getLogger("attnbench.runs")
 
 
@@ -34,7 +35,7 @@ def damaged(where: str, reason: str) -> UserError:
     return UserError(f"{where}: damaged: {reason}; restore the file, or move it away")
 
 
-def readable(read: Callable[[], T], otherwise: T) -> T:
+def readable(read: Callable[[], T], otherwise: U) -> T | U:
     """Return what `read` returns; if a file is damaged, log a warning and return `otherwise`.
 
     For lists and tables of several runs, which one damaged file must not stop.

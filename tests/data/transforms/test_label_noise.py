@@ -9,13 +9,15 @@ from torch import Tensor
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.bases.dataset import Arrays, Augmentation, LabelNoise
-from attnbench.data.loaders.in_memory import InMemoryLoader, Placement
+from attnbench.data.loaders.base import Placement
+from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.transforms.augmentation import Augmentation, LabelNoise
 from attnbench.data.transforms.label_noise import mislabel
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
-from tests.data.pictures import folder_set, write_folder
+from tests.data.pictures import folder_set, make_loader, write_folder
 
 COUNT = 40_000
 
@@ -142,7 +144,7 @@ def test_images_from_files_take_it(own_folder: Path) -> None:
     """Labels change as those of an image set in memory do; the images stay the same."""
     root = write_folder(own_folder / "set")
     noisy, plain = folder_set(root, "data.label_noise=0.5", "data.workers=0"), folder_set(root, "data.workers=0")
-    made = [found.pipeline("train", Placement(torch.device("cpu")), 3) for found in (noisy, plain)]
+    made = [make_loader(found, "train", 3) for found in (noisy, plain)]
     (images, labels), (same, true) = (next(iter(pipeline.epoch(1))) for pipeline in made)
     order = made[0].epoch(1).order[: len(labels)]
     everything = torch.from_numpy(plain.listed("train").labels)
