@@ -39,8 +39,8 @@ def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
         assert part in first
     assert main(["train", "attention=bam", "attention.reduction=2.0", *TINY, "trainer.block_length=2"]) == 0
     second = capsys.readouterr().out
-    assert "found finished" in second
-    assert "epoch" not in second.split("found finished")[1].split("\n")[0]
+    assert "already trained" in second
+    assert "epoch" not in second.split("already trained")[1].split("\n")[0]
     assert main(["list", "runs"]) == 0
     assert "finished" in capsys.readouterr().out
 
@@ -51,7 +51,7 @@ def test_two_at_once_do_not_train_the_same_run() -> None:
         for _ in range(2)
     ]
     ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
-    outcomes = sorted("is being trained by process" in err or "found finished" in out for out, err, _ in ended)
+    outcomes = sorted("is being trained by process" in err or "already trained" in out for out, err, _ in ended)
     assert outcomes == [False, True]
     assert len(records()) == 1
     assert sorted(status for *_, status in ended) in ([0, 0], [0, 1])
@@ -67,7 +67,7 @@ def test_an_interrupted_run_ends_with_130_and_resumes() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in err
+    assert "the same command resumes the run" in err
     assert "Traceback" not in err
     run = runs[0]
     done = len(run.rows())
