@@ -66,7 +66,7 @@ def make_sheet(arguments: argparse.Namespace) -> Report:
 
 
 def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
-    from attnbench.cli.evaluate import told_apart
+    from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
     from attnbench.runs.metric_names import TOP1
     from attnbench.tables.compare_runs import compare_runs
@@ -74,7 +74,7 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
 
     if arguments.profile:
         raise UserError(f"--profile: {names[0]} is no table of a paper; attnbench list paper names them")
-    _, rest, output = told_apart([*names, *overrides])
+    _, rest, output = split_words([*names, *overrides])
     if rest:
         raise UserError(f"{rest[0]}: a table of runs takes no overrides but output=DIR")
     runs, refusals = find(names, output)
