@@ -107,10 +107,10 @@ def _composed(overrides: tuple[str, ...]) -> RunConfig:
     return composed("data=cifar10", *overrides)
 
 
-def config_of(attention: str, backbone: str) -> RunConfig:
-    """Join the configurations of an attention and a backbone, each composed once."""
+def config_of(attention: str, backbone: str, *more: str) -> RunConfig:
+    """Join the configurations of an attention, with more options, and a backbone, each composed once."""
     kind = attention.split(maxsplit=1)[0]
-    options = (*NARROW_OPTIONS.get(kind, ()), *PAIR_OPTIONS.get((kind, backbone), ()))
+    options = (*NARROW_OPTIONS.get(kind, ()), *PAIR_OPTIONS.get((kind, backbone), ()), *more)
     own, other = _composed(NARROW[backbone]), _composed((*ATTENTIONS[attention], *options))
     return replace(
         own,
@@ -119,10 +119,10 @@ def config_of(attention: str, backbone: str) -> RunConfig:
     )
 
 
-def build(attention: str, backbone: str) -> Classifier:
-    """Build a network with attention of ours, or with a toy."""
+def build(attention: str, backbone: str, *more: str) -> Classifier:
+    """Build a network with attention of ours, with more options, or with a toy."""
     if attention in ATTENTIONS:
-        return build_model(config_of(attention, backbone))
+        return build_model(config_of(attention, backbone, *more))
     shape = {"num_classes": 10, "in_channels": 3, "image_size": 32}
     return Classifier(build_backbone(_composed(NARROW[backbone]), **shape), TOYS[attention]())
 
