@@ -15,7 +15,7 @@ from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
-from attnbench.config.sweep import singles
+from attnbench.config.sweep import single_overrides
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.evaluations import CHECKPOINTS, Entry, Evaluation, SaveError, difference, keep, settle
@@ -72,7 +72,7 @@ def combined(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
     """Every combination of values, where overrides have several."""
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
-    return [list(lines) for lines in product(*(singles(override, composer) for override in given))]
+    return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]
 
 
 def plan_all(

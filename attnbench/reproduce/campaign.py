@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import nearest
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import ReportBuilder

@@ -8,9 +8,8 @@ from attnbench.config.diff import NAMED_BY_VALUE, differences, label
 from attnbench.config.parametric_names import short_name
 from attnbench.config.recompose import recompose
 from attnbench.config.schema import flatten
-from attnbench.config.search_path import nearest
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import ReportBuilder
 from attnbench.tables.cell_configs import CellConfig
