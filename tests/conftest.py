@@ -13,7 +13,6 @@ from hypothesis import settings
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from tests.composing import composed
 
 torch.set_num_threads(1)  # the tests run in as many processes as there are cores
 settings.register_profile("untimed", deadline=None)  # speed is for benchmarks
@@ -54,9 +53,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def tiny() -> Callable[..., RunConfig]:
     """Compose a configuration of a tiny run, with further overrides."""
-    return lambda *overrides, **options: (
-        compose([*TINY, *overrides], **options) if options else composed(*TINY, *overrides)
-    )
+    return lambda *overrides, **options: compose([*TINY, *overrides], **options)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from functools import cache
 import pytest
 
 from attnbench.build import build_model_on_meta
+from attnbench.config.compose import compose
 from attnbench.cost import Cost, count
-from tests.composing import composed
 
 
 @cache
 def cost(attention: str) -> Cost:
-    return count(build_model_on_meta(composed(f"attention={attention}", "data=cifar100")), 3, 32)
+    return count(build_model_on_meta(compose([f"attention={attention}", "data=cifar100"])), 3, 32)
 
 
 @pytest.mark.parametrize("attention", ["none", "bam", "gated", "se", "cbam"])
@@ -29,7 +29,7 @@ def test_what_runs_is_what_the_papers_write(attention: str) -> None:
 
 
 def test_counting_a_method_as_written_leaves_it_as_it_was() -> None:
-    net = build_model_on_meta(composed("attention=gated", "data=cifar100")).train()
+    net = build_model_on_meta(compose(["attention=gated", "data=cifar100"])).train()
     first = count(net, 3, 32)
     assert first.executed_multiply_adds < first.multiply_adds
     assert count(net, 3, 32) == first

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from attnbench.build import build_model_on_meta
+from attnbench.config.compose import compose
 from attnbench.cost import count
-from tests.composing import composed
 
 WARN = "attention=gated attention.variant=official data=cifar10"
 
@@ -51,7 +51,7 @@ def case(row: Row) -> object:
 
 @pytest.mark.parametrize("row", [case(row) for row in ROWS])
 def test_a_network_costs_what_its_paper_prints(row: Row) -> None:
-    config = composed(*row.overrides.split())
+    config = compose(row.overrides.split())
     image = 224 if config.choices["data"] == "imagenet" else 32
     cost = count(build_model_on_meta(config), 3, image)
     for printed, found in ((row.parameters, cost.parameters / 1e6), (row.multiply_adds, cost.multiply_adds / 1e9)):

@@ -2,15 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache
 
 from attnbench.build import build_backbone, build_model
 from attnbench.classifier import Classifier
 from attnbench.config import search_path as folders
+from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from tests.attention.toys import TOYS
-from tests.composing import composed
 
 NARROW = {
     "resnet basic": ("backbone=resnet20", "backbone.depth=14", "backbone.width=8"),
@@ -102,21 +100,11 @@ Pair = tuple[str, str]
 """The names of an attention, of ours or a toy, and of a narrow backbone."""
 
 
-@cache
-def _composed(overrides: tuple[str, ...]) -> RunConfig:
-    return composed("data=cifar10", *overrides)
-
-
 def config_of(attention: str, backbone: str, *more: str) -> RunConfig:
-    """Join the configurations of an attention, with more options, and a backbone, each composed once."""
+    """Compose an attention of ours, with more options, on a narrow backbone."""
     kind = attention.split(maxsplit=1)[0]
     options = (*NARROW_OPTIONS.get(kind, ()), *PAIR_OPTIONS.get((kind, backbone), ()), *more)
-    own, other = _composed(NARROW[backbone]), _composed((*ATTENTIONS[attention], *options))
-    return replace(
-        own,
-        values={**own.values, "attention": other["attention"]},
-        choices={**own.choices, "attention": other.choices["attention"]},
-    )
+    return compose(["data=cifar10", *NARROW[backbone], *ATTENTIONS[attention], *options])
 
 
 def build(attention: str, backbone: str, *more: str) -> Classifier:
@@ -124,7 +112,7 @@ def build(attention: str, backbone: str, *more: str) -> Classifier:
     if attention in ATTENTIONS:
         return build_model(config_of(attention, backbone, *more))
     shape = {"num_classes": 10, "in_channels": 3, "image_size": 32}
-    return Classifier(build_backbone(_composed(NARROW[backbone]), **shape), TOYS[attention]())
+    return Classifier(build_backbone(compose(["data=cifar10", *NARROW[backbone]]), **shape), TOYS[attention]())
 
 
 def refused(attention: str, backbone: str) -> str | None:

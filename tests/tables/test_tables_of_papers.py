@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from attnbench.build import build_model_on_meta
+from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
@@ -15,7 +16,6 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.tables.cell_configs import cells_of
 from attnbench.tables.load import load_profiles, load_table, table_files
 from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Profile, Row, as_number, unit
-from tests.composing import composed, composer
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
@@ -55,6 +55,11 @@ def quick(name: str) -> Profile:
     return load_profiles(table(name))["quick"]
 
 
+@cache
+def composer() -> Composer:
+    return Composer()
+
+
 def runnable() -> Iterator[tuple[str, Row]]:
     """The rows of all tables that can be run, with the table's name."""
     for name in TABLES:
@@ -84,7 +89,7 @@ def one_row(name: str, key: str) -> PaperTable:
 def first_cell(name: str, key: str) -> RunConfig:
     """Compose what a row runs in its table's first column, as the table's file has it."""
     column = next(iter(table(name).columns.values()))
-    return composed(*table(name).overrides, *table(name).rows[key].overrides, *column.overrides)
+    return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
 
 
 PARAMETERS: dict[str, int] = {}
@@ -143,7 +148,7 @@ def test_cells_compose_as_they_stand(name: str, key: str) -> None:
     """No key is unknown to the choices beside it: nothing needs to be dropped under the paper's own profile."""
     row = table(name).rows[key]
     for column in table(name).columns.values():
-        config = composed(*table(name).overrides, *row.overrides, *column.overrides)
+        config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
         tested = [*row.evaluate, *column.evaluate]
         if tested:  # and what is changed for the test can be changed of a trained run
             assert recompose(composer(), config.choices, config.values, tested)[1], column.key

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from attnbench.build import build_model
+from attnbench.config.compose import Composer, compose
 from attnbench.construct import build_data
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import Evaluation, SaveError, difference, keep, settle
@@ -20,7 +21,6 @@ from attnbench.training.evaluate import check, evaluate, misfit
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
-from tests.composing import composed, composer
 from tests.conftest import TINY
 
 CLUTTERED = ("data=cluttered_digits", "data.train_images=1000", "data.validation=200", "data.test_images=300")
@@ -28,7 +28,7 @@ LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2", "backbone.de
 
 
 def trained(output: Path, *overrides: str) -> RunFolder:
-    job = plan(composed(*TINY, *overrides, f"output={output}"))
+    job = plan(compose([*TINY, *overrides, f"output={output}"]))
     train(job)
     return RunFolder(job.folder)
 
@@ -53,7 +53,7 @@ def own(cluttered: RunFolder, own_folder: Path) -> RunFolder:
 
 
 def evaluation(run: RunFolder, *overrides: str, checkpoint: str = "last") -> Evaluation:
-    settled = settle(run, checkpoint, composer(), overrides)
+    settled = settle(run, checkpoint, Composer(), overrides)
     check(settled)
     return settled
 

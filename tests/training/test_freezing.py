@@ -8,18 +8,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from attnbench.build import build_model, build_model_on_meta
 from attnbench.classifier import Classifier
 from attnbench.cli.main import main
+from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import OptionError
 from attnbench.runs.folder import RunFolder
 from attnbench.training.freezing import freeze
 from attnbench.training.plan import plan
 from attnbench.training.train import train
-from tests.composing import composed
 from tests.conftest import TINY
 
 
 def net_of(*overrides: str) -> Classifier:
-    return build_model_on_meta(composed("data=cifar10", *overrides))
+    return build_model_on_meta(compose(["data=cifar10", *overrides]))
 
 
 CASES = {
@@ -103,9 +103,9 @@ def trained(config: RunConfig) -> dict[str, Tensor]:
 def test_what_is_frozen_is_after_training_what_it_was(overrides: tuple[str, ...]) -> None:
     resnet = ("backbone.depth=8", "backbone.width=4")
     words = [*SMALL, *(() if overrides[0].startswith("backbone=") else resnet), *overrides]
-    torch.save(build_model(composed(*words)).backbone.state_dict(), "weights.pt")
+    torch.save(build_model(compose(words)).backbone.state_dict(), "weights.pt")
     start = torch.load("weights.pt", weights_only=True)
-    config = composed(*words, "backbone.weights=weights.pt")
+    config = compose([*words, "backbone.weights=weights.pt"])
     after = trained(config)
     net = build_model(config)
     until = config["recipe"]["freeze"]
@@ -125,7 +125,7 @@ def test_what_is_frozen_is_after_training_what_it_was(overrides: tuple[str, ...]
 
 
 def test_a_frozen_network_of_a_library_trains_its_head() -> None:
-    config = composed(*SMALL, "backbone=torchvision/mnasnet0_5", "recipe.freeze=backbone")
+    config = compose([*SMALL, "backbone=torchvision/mnasnet0_5", "recipe.freeze=backbone"])
     after = trained(config)
     counts = [int(value) for name, value in after.items() if name.endswith("num_batches_tracked")]
     assert counts

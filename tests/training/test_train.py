@@ -12,6 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
+from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
@@ -21,7 +22,6 @@ from attnbench.training.callbacks.epoch_log import EpochLog, TrainingError
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
-from tests.composing import composed
 from tests.conftest import TINY
 
 Tiny = Callable[..., RunConfig]
@@ -65,7 +65,7 @@ def event_files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """One finished run, for tests that only look."""
     output = tmp_path_factory.mktemp("finished")
-    job = plan(composed(*TINY, *WITH_BAM, f"output={output}", "recipe.epochs=3"))
+    job = plan(compose([*TINY, *WITH_BAM, f"output={output}", "recipe.epochs=3"]))
     train(job)
     return job
 

@@ -24,6 +24,7 @@ from attnbench.backbones.resnext import ResNeXt
 from attnbench.build import build_model
 from attnbench.classifier import Classifier
 from attnbench.cli.main import main
+from attnbench.config.compose import compose
 from attnbench.config.search_path import choices, search_path
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
@@ -32,7 +33,6 @@ from attnbench.training.evaluate import misfit
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.weights import load as weights
-from tests.composing import composed
 from tests.conftest import TINY
 
 Tiny = Callable[..., RunConfig]
@@ -44,7 +44,7 @@ def resnet20(classes: int = 10, attention: Attention | None = None) -> Classifie
 
 
 def loaded(source: str | Path, net: Classifier, backbone: str = "resnet20") -> list[str]:
-    return weights.load(composed(f"backbone={backbone}", f"backbone.weights={source}"), net.backbone)
+    return weights.load(compose([f"backbone={backbone}", f"backbone.weights={source}"]), net.backbone)
 
 
 def same(one: State, other: State) -> bool:
@@ -82,9 +82,9 @@ SMALL = (
 def test_every_backbone_of_ours_takes_a_file(words: str) -> None:
     torch.manual_seed(1)
     overrides = [*words.split(), "data=cluttered_digits"]
-    net = build_model(composed(*overrides))
+    net = build_model(compose(overrides))
     torch.save(net.backbone.state_dict(), "weights.pt")
-    config = composed(*overrides, "backbone.weights=weights.pt", "attention=none")
+    config = compose([*overrides, "backbone.weights=weights.pt", "attention=none"])
     other = build_model(config)
     assert not same(net.state_dict(), other.state_dict())
     assert weights.load(config, other.backbone) == []
@@ -95,7 +95,7 @@ def test_small_ones_are_all() -> None:
     """Choices of libraries aside, every file of the group is a choice above, or a depth of one of them."""
     families = {choice.rstrip("0123456789") for choice in choices("backbone", search_path())}
     named = {
-        composed(words.split()[0], "data=cluttered_digits").choices["backbone"].rstrip("0123456789") for words in SMALL
+        compose([words.split()[0], "data=cluttered_digits"]).choices["backbone"].rstrip("0123456789") for words in SMALL
     }
     assert families - named == {"timm", "torchvision"}
 
@@ -246,7 +246,7 @@ def test_a_file_of_something_else(name: str) -> None:
 
 def test_a_damaged_file_is_one_line() -> None:
     """One byte after another of the pickle within is changed, in 400 files: none of them ends in a traceback."""
-    net, config = resnet20(), composed("backbone=resnet20", "backbone.weights=weights.pt")
+    net, config = resnet20(), compose(["backbone=resnet20", "backbone.weights=weights.pt"])
     torch.save(net.backbone.state_dict(), "whole.pt", _use_new_zipfile_serialization=False)
     content, rejected = Path("whole.pt").read_bytes(), 0
     start = content.index(b"stem.0.weight")
@@ -377,14 +377,14 @@ def test_the_librarys_own_weights(own_folder: Path, monkeypatch: pytest.MonkeyPa
     left_out = loaded("default", net, "torchvision/resnet18")
     assert left_out == ["the classifier, which has 1000 classes there and 10 here"]
     assert torch.equal(net.backbone.state_dict()["net.layer4.1.conv2.weight"], theirs.layer4[1].conv2.weight)
-    config = composed("backbone=torchvision/resnet18", "backbone.weights=default")
+    config = compose(["backbone=torchvision/resnet18", "backbone.weights=default"])
     assert weights.identity_of(config, net.backbone) == "ResNet18_Weights.IMAGENET1K_V1"
 
 
 def test_weights_trained_on_other_ranges_get_them() -> None:
     for chosen, expected in (("default", True), ("null", False)):
         words = ["backbone=torchvision/googlenet", f"backbone.weights={chosen}", "data=cifar10"]
-        net: Any = build_model(composed(*words)).backbone.get_submodule("net")
+        net: Any = build_model(compose(words)).backbone.get_submodule("net")
         assert net.transform_input is expected
 
 

@@ -24,9 +24,9 @@ from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
 from attnbench.backbones.base import Backbone, Slot
 from attnbench.build import build_model, build_model_on_meta
 from attnbench.classifier import Classifier
+from attnbench.config.compose import compose
 from attnbench.cost import count, count_parameters
 from attnbench.errors import UserError
-from tests.composing import composed
 
 CLASSES = 7
 LONG_TAIL = [
@@ -222,7 +222,7 @@ def test_a_replaced_head_leaves_nothing_behind(name: str) -> None:
 @pytest.mark.parametrize("attention", ["gated", "ggam", "bam"])
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_attentions_that_fit_train(attention: str, library: str) -> None:
-    net = build_model(composed(f"backbone={library}/resnet18", f"attention={attention}", "data=cifar10"))
+    net = build_model(compose([f"backbone={library}/resnet18", f"attention={attention}", "data=cifar10"]))
     output = net.output(torch.randn(2, 3, 32, 32))
     torch.stack(list(net.losses(output, torch.tensor([1, 2])).values())).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
@@ -266,7 +266,7 @@ def test_images_of_one_channel(name: str) -> None:
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_weights_are_the_seeds_however_the_network_is_looked_at(library: str) -> None:
-    config = composed(f"backbone={library}/regnet_y_400mf" if library == "torchvision" else "backbone=timm/resnet18")
+    config = compose([f"backbone={library}/regnet_y_400mf" if library == "torchvision" else "backbone=timm/resnet18"])
     states = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -277,7 +277,7 @@ def test_weights_are_the_seeds_however_the_network_is_looked_at(library: str) ->
 
 def refused(*overrides: str) -> str:
     with pytest.raises(UserError) as caught:
-        build_model_on_meta(composed("data=cifar10", *overrides))
+        build_model_on_meta(compose(["data=cifar10", *overrides]))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
