@@ -121,6 +121,7 @@ def cost_of(config: RunConfig) -> Cost:
     return COUNTED[key]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", TABLES)
 def test_all_that_is_named_is_there(name: str) -> None:
     own = table(name)

@@ -118,6 +118,7 @@ def test_another_data_set_with_as_many_classes(cluttered: RunFolder) -> None:
     assert entry["multiply_adds"] < record_of(cluttered)["multiply_adds"]
 
 
+@pytest.mark.smoke
 def test_gated_attention_predicts_from_its_modules_alone(gated: RunFolder) -> None:
     """The network leaves before its last stage: less is computed, and the prediction is another one."""
     entry = evaluate(evaluation(gated, "attention.predict=modules"))
@@ -168,6 +169,7 @@ def test_what_does_not_fit_is_one_line(overrides: tuple[str, ...], told: str, ga
     assert told in refused(gated, *overrides)
 
 
+@pytest.mark.smoke
 def test_misfits_are_named_and_counted() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3))
     fitting = net.state_dict()

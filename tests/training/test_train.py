@@ -203,7 +203,13 @@ RESUMED = {
 """Finished epochs before the stop, and overrides: each option that holds state or draws numbers is in one of them."""
 
 
-@pytest.mark.parametrize(("epochs", "overrides"), [(e, o) for e, *o in RESUMED.values()], ids=RESUMED.keys())
+@pytest.mark.parametrize(
+    ("epochs", "overrides"),
+    [
+        pytest.param(epochs, overrides, id=name, marks=[pytest.mark.smoke] * (name == "plain"))
+        for name, (epochs, *overrides) in RESUMED.items()
+    ],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(
     epochs: int, overrides: list[str], tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +246,7 @@ def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytes
     assert "error" not in resumed
 
 
+@pytest.mark.smoke
 def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
     job = plan(tiny("recipe.lr=1e20", "recipe.warmup=0", "recipe.epochs=3"))
     with pytest.raises(TrainingError, match=r"a lower recipe\.lr"):
@@ -289,6 +296,7 @@ def test_a_damaged_checkpoint_is_reported_and_can_be_set_aside(tiny: Tiny) -> No
         assert (run.path.parent / "aside" / f"seed0-{number}" / "checkpoints" / "last.ckpt").is_file()
 
 
+@pytest.mark.smoke
 def test_a_run_has_one_owner(tiny: Tiny) -> None:
     job = plan(tiny())
     with Lock(job.folder), pytest.raises(RunLockedError, match="is being trained by process"):

@@ -108,6 +108,7 @@ def test_a_state_dict_is_found_in_whatever_it_is_wrapped(written: str) -> None:
     assert same(net.state_dict(), other.state_dict())
 
 
+@pytest.mark.smoke
 def test_safetensors() -> None:
     net, other = resnet20(), resnet20()
     save_file(dict(net.backbone.state_dict()), "weights.safetensors")
@@ -132,6 +133,7 @@ def test_torchvisions_files_load_into_our_networks() -> None:
             assert torch.allclose(net(images), own(images), atol=1e-5)
 
 
+@pytest.mark.smoke
 def test_other_classes_are_left_out_and_nothing_else_is() -> None:
     net, other = resnet20(100), resnet20(10)
     torch.save(net.backbone.state_dict(), "weights.pt")
