@@ -15,7 +15,10 @@ from attnbench.config.hydra_compat import run_hydra_command
 from attnbench.config.search_path import PRIMARY, installed, search_path, shipped
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
+from attnbench.runs.files import readable
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.metric_names import BEST_VAL_TOP1
+from attnbench.runs.record import FinishedRecord
 
 
 def hand_over(arguments: argparse.Namespace) -> int:
@@ -72,10 +75,9 @@ def given_config_dir(hydra: Any) -> str | None:
     return next((str(source.path) for source in sources if source.provider == "command-line"), None)
 
 
-def objective(record: dict[str, Any]) -> float | None:
+def objective(record: FinishedRecord | None) -> float | None:
     """Return what a sweeper that searches maximises: the best validation accuracy, or None without validation."""
-    value = record.get("val/best/top1_accuracy")
-    return None if value is None else float(value)
+    return record.metrics.get(BEST_VAL_TOP1) if record is not None else None
 
 
 def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[JobReturn]:
@@ -99,11 +101,12 @@ def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[J
 
 
 def _job_return(overrides: Sequence[str], folder: Path) -> JobReturn:
-    record = RunFolder(folder).record() or {}
+    record = readable(RunFolder(folder).record, None)
     result = JobReturn(overrides=list(overrides), working_dir=str(folder))
-    if record.get("status") == "finished":
+    if isinstance(record, FinishedRecord):
         result.status, result.return_value = JobStatus.COMPLETED, objective(record)
     else:
         result.status = JobStatus.FAILED
-        result.return_value = RuntimeError(f"{folder}: {record.get('error', 'did not finish')}")
+        reason = (record.error if record is not None else "") or "did not finish"
+        result.return_value = RuntimeError(f"{folder}: {reason}")
     return result

@@ -106,7 +106,7 @@ def test_without_a_test_set_nothing_is_tested(root: Path, capsys: pytest.Capture
     assert record["status"] == "finished"
     assert record["test/top1_accuracy"] is record["test/best/top1_accuracy"] is None
     assert main(["train", *TINY, *WORDS, "data.validation=6"]) == 0
-    assert "found finished" in capsys.readouterr().out
+    assert "already trained" in capsys.readouterr().out
     assert main(["list", "runs"]) == 0
 
 
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_run_and_workers_quietly() -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)  # ends when no process holds the pipe any more
     assert process.returncode == 130
-    assert "the same command goes on" in err
+    assert "the same command resumes the run" in err
     assert "Traceback" not in err
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
