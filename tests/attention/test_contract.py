@@ -137,7 +137,15 @@ PROPERTIES: tuple[Callable[[Classifier, Pair], None], ...] = (
 )
 
 
-@pytest.mark.parametrize("pair", [*CHOSEN, *(pytest.param(pair, marks=pytest.mark.slow) for pair in OTHERS)], ids=named)
+def marks_of(pair: Pair) -> list[pytest.MarkDecorator]:
+    """Mark what is slow, and one pair of each attention for a first look."""
+    if pair in OTHERS:
+        return [pytest.mark.slow]
+    first = next(chosen for chosen in CHOSEN if chosen[0] == pair[0])
+    return [pytest.mark.smoke] if pair == first and pair[0] not in VARIANTS else []
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, marks=marks_of(pair), id=named(pair)) for pair in fitting()])
 def test_a_pair_keeps_the_contract(pair: Pair) -> None:
     net = build(*pair)
     broken: list[Exception] = []
