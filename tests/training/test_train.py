@@ -70,7 +70,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job
 
 
-def test_the_record(finished: Job) -> None:
+def test_the_record_holds_results_costs_and_environment(finished: Job) -> None:
     record = RunFolder(finished.folder).record()
     assert record is not None
     assert record["schema"] == 1
@@ -267,7 +267,7 @@ def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: py
     torch.set_num_threads(1)
 
 
-def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
+def test_run_again_archives_the_old_run(tiny: Tiny) -> None:
     first = train(plan(tiny(*FEW_IMAGES, "recipe.epochs=1")))
     job = plan(tiny(*FEW_IMAGES, "recipe.epochs=1", "run.again=true"))
     second = train(job)
@@ -297,7 +297,7 @@ def test_a_damaged_checkpoint_is_reported_and_can_be_set_aside(tiny: Tiny) -> No
 
 
 @pytest.mark.smoke
-def test_a_run_has_one_owner(tiny: Tiny) -> None:
+def test_a_run_that_another_process_trains_is_not_trained_twice(tiny: Tiny) -> None:
     job = plan(tiny())
     with Lock(job.folder), pytest.raises(RunLockedError, match="is being trained by process"):
         train(job)
