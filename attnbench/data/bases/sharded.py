@@ -5,17 +5,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.image_files import ImageFiles, Images, first_of
-from attnbench.data.sources.parquet import ParquetImages
 from attnbench.data.sources.shard_files import ShardImages
 from attnbench.data.splits import Split
 from attnbench.errors import UserError
+
+if TYPE_CHECKING:
+    from attnbench.data.sources.hub_images import ParquetImages, SavedImages
 
 Values = NDArray[np.int64] | NDArray[np.bytes_]
 """Labels (N,) as they are written: numbers, or names in UTF-8."""
@@ -24,7 +26,7 @@ Values = NDArray[np.int64] | NDArray[np.bytes_]
 class Samples(NamedTuple):
     """A split. images: without their labels. values: those, as written. names: what numbers mean, where it is said."""
 
-    images: ShardImages | ParquetImages
+    images: "ShardImages | SavedImages | ParquetImages"
     values: Values
     names: tuple[str, ...] | None = None
 

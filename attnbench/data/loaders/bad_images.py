@@ -1,6 +1,6 @@
 """Images that cannot be decoded: named, or found before training and left out, so that every count is exact."""
 
-import sys
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +17,7 @@ from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 Integers = NDArray[np.int64]
+log = logging.getLogger("attnbench.data")
 
 
 def in_order(source: Split, members: Integers) -> list[Request]:
@@ -79,7 +80,7 @@ def doubtful(memory: Path, stamps: Integers) -> Integers:
 def survey(data: FileDataSet, source: Split, reader: DecodeWorkers, members: Integers) -> Integers:
     """Try to decode images, and tell which are bad."""
     if len(members) == len(data.listed(source)):
-        print(f"attnbench: reading {len(members):,} images to find those that are bad", file=sys.stderr, flush=True)
+        log.info("reading %s images to find those that cannot be decoded", f"{len(members):,}")
     answers = checked(data, source, reader.stream(in_order(source, members)), tolerant=True)
     return np.array([failure.member for answer in answers for failure in answer.failures], np.int64)
 
@@ -87,5 +88,4 @@ def survey(data: FileDataSet, source: Split, reader: DecodeWorkers, members: Int
 def report(data: FileDataSet, source: Split, bad: Sequence[int]) -> None:
     """Say which images are left out."""
     named = first_of([data.listed(source).name(member) for member in bad])
-    told = f"attnbench: data.on_bad_image=skip leaves out what cannot be decoded: {named}"
-    print(told, file=sys.stderr, flush=True)
+    log.warning("data.on_bad_image=skip leaves out what cannot be decoded: %s", named)

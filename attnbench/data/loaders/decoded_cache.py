@@ -1,9 +1,9 @@
 """Stored forms that need not be decoded again: in memory, or in a file."""
 
 import contextlib
+import logging
 import os
 import struct
-import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from attnbench.data.loaders.workers import Decoded, joined
 
 Integers = NDArray[np.int64]
+log = logging.getLogger("attnbench.data")
 MAGIC = b"attnbench images"
 FOOTER = struct.Struct("<16sqq")
 """End of a stored file: what it is, its number of images, its number of pixels."""
@@ -124,7 +125,7 @@ def stored_file(path: Path, count: int, answers: Callable[[], Iterator[Decoded]]
         try:
             return FileStore(path, count)
         except FileNotFoundError:
-            print(f"attnbench: decoding {count:,} images into {path}, once", file=sys.stderr, flush=True)
+            log.info("decoding %s images into %s, once", f"{count:,}", path)
         except ValueError as error:
             warnings.warn(f"{path}: {error}; writing it anew", stacklevel=2)
         _write(path, answers())

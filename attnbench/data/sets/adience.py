@@ -11,8 +11,8 @@ a gender (`u` or nothing) are left out for gender. For age, a face belongs to th
 `(27, 32)`, some take the nearest group; how many are left out is told.
 """
 
+import logging
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -26,6 +26,7 @@ from attnbench.data.sources.image_files import ImageFiles, first_of
 from attnbench.data.sources.label_files import LabelFileError, read_lines
 from attnbench.errors import require, require_choice
 
+log = logging.getLogger("attnbench.data")
 AGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
 CLASSES = {"age": ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+"), "gender": ("female", "male")}
 GENDERS = {"f": 0, "m": 1}
@@ -81,11 +82,11 @@ class Adience(PublishedDataSet):
         labels = [face.label for faces in folds for face in faces]
         if NONE in labels:
             told = f"leaves out {labels.count(NONE):,} of {len(labels):,} faces, which have no label for {self.task}"
-            tell_once(f"data=adience: {told}")
+            warn_once(f"data=adience: {told}")
         people = Counter(user for faces in folds for user in {face.user for face in faces})
         several = sorted(user for user, times in people.items() if times > 1)
         if several:
-            tell_once(f"data=adience: the folds in {self.home} share people: {first_of(several)}")
+            warn_once(f"data=adience: the folds in {self.home} share people: {first_of(several)}")
         labelled = [[face for face in faces if face.label != NONE] for faces in folds]
         tested = labelled.pop(self.fold)
         trained = [face for faces in labelled for face in faces]
@@ -122,6 +123,6 @@ def age_group(age: str) -> int:
 
 
 @cache
-def tell_once(text: str) -> None:
-    """Say something on standard error, once a process."""
-    print(f"attnbench: {text}", file=sys.stderr, flush=True)
+def warn_once(text: str) -> None:
+    """Log a warning, once in a process."""
+    log.warning(text)

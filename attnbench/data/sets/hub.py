@@ -9,21 +9,24 @@ Arrow files are read where they are; those of parquet files are unpacked into th
 """
 
 import json
-import sys
+import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.sharded import Samples, ShardedDataSet
-from attnbench.data.sources.parquet import ParquetImages
 from attnbench.data.sources.shard_files import Shards
 from attnbench.data.sources.split_names import WORDS, roles, split_files
 from attnbench.data.splits import Split
 from attnbench.errors import UserError, require
 
+if TYPE_CHECKING:
+    from attnbench.data.sources.hub_files import Labels
+
+log = logging.getLogger("attnbench.data")
 HOW = (
     "set data.root to a folder of datasets.save_to_disk, or of parquet files such as "
     "data/train-00000-of-00002.parquet; reading them needs pip install 'attnbench[hub]'"
@@ -51,9 +54,8 @@ class Hub(ShardedDataSet):
         found = self._saved() or self._parquet()
         if "train" not in found:
             raise UserError(f"data={self.name}: no files of train in {self.root}; {HOW}")
-        if "test" in found and not any(labelled(values).any() for values, _ in self._labels(found["test"])):
-            told = f"{found['test'][0].parent} has a test split without labels, which is left out"
-            print(f"attnbench: data={self.name}: {told}", file=sys.stderr, flush=True)
+        if "test" in found and not any(labelled(part.values).any() for part in self._labels(found["test"])):
+            log.warning("data=%s: %s has a test split without labels; it is left out", self.name, self.root)
             del found["test"]
         return {split: found[word] for split, word in roles(found, self.name, self.root).items()}
 
@@ -67,6 +69,8 @@ class Hub(ShardedDataSet):
 
     def _arrow(self, state: Path) -> list[Path]:
         paths = [state.parent / file["filename"] for file in self._json(state, "_data_files")]
+        if not paths:
+            raise UserError(f"data={self.name}: {state} names no files")
         absent = next((path for path in paths if not path.is_file()), None)
         if absent is not None:
             raise UserError(f"data={self.name}: {state} names {absent.name}, which is not there")
@@ -82,41 +86,44 @@ class Hub(ShardedDataSet):
         found = (split_files(folder, ".parquet", self.name) for folder in (self.root, self.root / "data"))
         return next((files for files in found if files), {})
 
-    def _labels(self, paths: list[Path]) -> list[tuple[NDArray[Any], tuple[str, ...] | None]]:
-        """Labels of each file, and what numbers are called."""
-        from attnbench.data.sources.arrow import read_labels
+    def _labels(self, paths: list[Path]) -> "list[Labels]":
+        from attnbench.data.sources.hub_files import read_labels
 
-        return [read_labels(path, self.label) for path in paths]
+        return read_labels(paths, self.label)
 
     def samples(self, split: Split) -> Samples:
-        from attnbench.data.sources.arrow import arrow_images, require_images
+        from attnbench.data.sources.hub_files import require_parquet_images
+        from attnbench.data.sources.hub_images import ParquetImages, saved_images
 
         paths = self.shards[split]
-        shards, labels = Shards.of(self.root, paths), self._labels(paths)
-        names = labels[0][1]
-        for path, (values, others) in zip(paths, labels, strict=True):
-            if others != names or values.dtype.kind != labels[0][0].dtype.kind:
-                raise UserError(f"data={self.name}: {path}: its classes are not those of {paths[0].name}")
-            self._require_labels(path, values, names)
-        values, rows = np.concatenate([found for found, _ in labels]), tuple(len(found) for found, _ in labels)
+        labels = self._labels(paths)
+        self._require_labels(labels)
+        values, names = np.concatenate([part.values for part in labels]), labels[0].names
         if not len(values):
             raise UserError(f"data={self.name}: {paths[0]}: {split} has no rows")
-        if paths[0].suffix == ".parquet":
-            for path in paths:
-                require_images(path, self.image_column)
-            unlabelled = np.empty(0, np.int64)
-            return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
-        return Samples(arrow_images(shards, self.image_column), values, names)
+        shards, unlabelled = Shards.of(self.root, paths), np.empty(0, np.int64)
+        if paths[0].suffix == ".arrow":
+            return Samples(saved_images(paths[0].parent, shards, self.image_column, unlabelled), values, names)
+        for path in paths:
+            require_parquet_images(path, self.image_column)
+        rows = tuple(len(part.values) for part in labels)
+        return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
 
-    def _require_labels(self, path: Path, values: NDArray[Any], names: tuple[str, ...] | None) -> None:
-        """Raise `UserError` for a row without a label, or with one that has no name."""
-        absent = np.flatnonzero(~labelled(values))
-        if len(absent):
-            raise UserError(f"data={self.name}: {path}: row {absent[0]} has no {self.label}")
-        beyond = np.flatnonzero(values >= len(names)) if names is not None else absent
-        if len(beyond):
-            told = f"row {beyond[0]} has {self.label} {values[beyond[0]]}, but names end at {len(names or ()) - 1}"
-            raise UserError(f"data={self.name}: {path}: {told}")
+    def _require_labels(self, labels: "list[Labels]") -> None:
+        """Raise `UserError` for files of other classes, and for rows without a label or with one that has no name."""
+        first = labels[0]
+        for path, values, names in labels:
+            if names != first.names or values.dtype.kind != first.values.dtype.kind:
+                raise UserError(f"data={self.name}: {path}: its classes are not those of {first.path.name}")
+            absent = np.flatnonzero(~labelled(values))
+            if len(absent):
+                raise UserError(f"data={self.name}: {path}: row {absent[0]} has no {self.label}")
+            beyond = np.flatnonzero(values >= len(names)) if names is not None else absent
+            if len(beyond):
+                reason = (
+                    f"row {beyond[0]} has {self.label} {values[beyond[0]]}, but names end at {len(names or ()) - 1}"
+                )
+                raise UserError(f"data={self.name}: {path}: {reason}")
 
 
 def labelled(values: NDArray[Any]) -> NDArray[np.bool_]:

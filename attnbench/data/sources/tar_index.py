@@ -6,9 +6,9 @@ holds (https://github.com/webdataset/webdataset, "The WebDataset Format"). Its f
 
 import hashlib
 import json
+import logging
 import os
 import re
-import sys
 import tarfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ from attnbench.data.sources.image_files import Names
 from attnbench.data.sources.shard_files import Shards
 from attnbench.errors import UserError
 
+log = logging.getLogger("attnbench.data")
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
 AUTO, FIELD = "auto", "label"
@@ -69,7 +70,7 @@ def read_index(shards: Shards, label: str, split: str) -> Index:
 
 def make_index(shards: Shards, label: str, split: str) -> Index:
     """Read through all shards of a split."""
-    print(f"attnbench: indexing {len(shards.names):,} shards of {split}, once", file=sys.stderr, flush=True)
+    log.info("indexing %s shards of %s, once", f"{len(shards.names):,}", split)
     tables = [scan(shards.path(number), number, label) for number in range(len(shards.names))]
     kinds = [table.values.dtype.kind for table in tables if len(table.keys)]
     if not kinds:
