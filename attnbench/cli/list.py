@@ -112,7 +112,7 @@ def list_data(console: Console, folders: Sequence[Path], root: str | None, confi
 def _missing(data: DataSet) -> str:
     """What is missing of a set, and how to get it; nothing if it is there. Counts no images."""
     try:
-        data.look() if isinstance(data, FileDataSet) else data.find()
+        data.check_layout() if isinstance(data, FileDataSet) else data.check_available()
     except UserError as error:
         return str(error)
     return ""

@@ -48,7 +48,7 @@ def check(evaluation: Evaluation) -> Experiment:
         raise UserError(f"data={choice}: has {data.num_classes} classes, the run learned {trained_on}")
     net = experiment.blueprint
     guarded("trainer", lambda: check_layout(options, net))
-    data.find()
+    data.check_available()
     if "test" not in data.splits:
         raise UserError(f"data={choice}: there is no test set to evaluate on")
     if complaint := misfit(weights_of(evaluation), net):

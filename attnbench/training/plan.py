@@ -38,7 +38,7 @@ def check(experiment: Experiment) -> Experiment:
     guarded("trainer", lambda: check_layout(options, network))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
     check_targets(experiment.config)
-    experiment.data.find()
+    experiment.data.check_available()
     check_writable(experiment.output)
     return experiment
 

@@ -1,11 +1,11 @@
-"""Data sets of the Hugging Face hub that lie on disk; nothing is downloaded. Either
+"""Hugging Face data sets on disk; nothing is downloaded. `root` is one of
 
-- a folder that `datasets.save_to_disk` wrote: of a `DatasetDict`, or of one `Dataset`, which is then trained on;
-- or parquet files as the hub holds them: `root/data/train-00000-of-00002.parquet`, or in `root` itself, or in
-  `root/train`, and the same of `validation` (or `val`) and `test`.
+- a folder written by `datasets.save_to_disk`: of a `DatasetDict`, or of a single `Dataset`, which is the training set;
+- a folder of parquet files as on the hub: `root/data/train-00000-of-00002.parquet`, or in `root` itself, or in
+  `root/train`, and the same for `validation` (or `val`) and `test`.
 
-Splits are as in `image_folder`, except that a test split without a label is none: competitions keep theirs. Images of
-Arrow files are read where they are; those of parquet files are unpacked into the cache folder before their first use.
+Splits are as in `image_folder`, except that a test split without labels, as in competitions, is left out. Images of
+saved folders are read where they are; parquet files are unpacked into the cache folder before their first use.
 """
 
 import json
@@ -34,13 +34,16 @@ HOW = (
 
 
 class Hub(ShardedDataSet):
-    """image_column, label: the columns that hold encoded images, and classes as numbers or names.
+    """A Hugging Face data set on disk.
 
-    Further options as in `FileDataSet`.
+    Args:
+        image_column: the column of encoded images.
+        label: the column of classes, as numbers or names.
+        options: see `FileDataSet`.
     """
 
     name = "hub"
-    terms = "as the set's page on the hub says"
+    terms = "see the set's page on the hub"
 
     def __init__(self, image_column: str = "image", label: str = "label", **options: Any) -> None:
         for key, column in (("image_column", image_column), ("label", label)):
@@ -51,16 +54,16 @@ class Hub(ShardedDataSet):
     @cached_property
     def shards(self) -> dict[Split, list[Path]]:
         """Files of each split. Raises `UserError` if there are none."""
-        found = self._saved() or self._parquet()
-        if "train" not in found:
+        files = self._saved() or self._parquet()
+        if "train" not in files:
             raise UserError(f"data={self.name}: no files of train in {self.root}; {HOW}")
-        if "test" in found and not any(labelled(part.values).any() for part in self._labels(found["test"])):
+        if "test" in files and not any(has_label(part.values).any() for part in self._labels(files["test"])):
             log.warning("data=%s: %s has a test split without labels; it is left out", self.name, self.root)
-            del found["test"]
-        return {split: found[word] for split, word in roles(found, self.name, self.root).items()}
+            del files["test"]
+        return {split: files[word] for split, word in roles(files, self.name, self.root).items()}
 
     def _saved(self) -> dict[str, list[Path]]:
-        """Files that `save_to_disk` wrote, none if it did not."""
+        """Return the files of a folder written by `save_to_disk`; none if it is not such a folder."""
         listed, single = self.root / "dataset_dict.json", self.root / "state.json"
         if listed.is_file():
             splits = self._json(listed, "splits")
@@ -71,9 +74,9 @@ class Hub(ShardedDataSet):
         paths = [state.parent / file["filename"] for file in self._json(state, "_data_files")]
         if not paths:
             raise UserError(f"data={self.name}: {state} names no files")
-        absent = next((path for path in paths if not path.is_file()), None)
-        if absent is not None:
-            raise UserError(f"data={self.name}: {state} names {absent.name}, which is not there")
+        missing = next((path for path in paths if not path.is_file()), None)
+        if missing is not None:
+            raise UserError(f"data={self.name}: {state} names {missing.name}, which is missing")
         return paths
 
     def _json(self, path: Path, key: str) -> Any:
@@ -83,8 +86,8 @@ class Hub(ShardedDataSet):
             raise UserError(f"data={self.name}: {path} is not what datasets.save_to_disk writes: {error}") from error
 
     def _parquet(self) -> dict[str, list[Path]]:
-        found = (split_files(folder, ".parquet", self.name) for folder in (self.root, self.root / "data"))
-        return next((files for files in found if files), {})
+        candidates = (split_files(folder, ".parquet", self.name) for folder in (self.root, self.root / "data"))
+        return next((files for files in candidates if files), {})
 
     def _labels(self, paths: list[Path]) -> "list[Labels]":
         from attnbench.data.sources.hub_files import read_labels
@@ -110,12 +113,12 @@ class Hub(ShardedDataSet):
         return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
 
     def _require_labels(self, labels: "list[Labels]") -> None:
-        """Raise `UserError` for files of other classes, and for rows without a label or with one that has no name."""
+        """Raise `UserError` for files with other classes, and for rows without a label or with an unnamed one."""
         first = labels[0]
         for path, values, names in labels:
             if names != first.names or values.dtype.kind != first.values.dtype.kind:
                 raise UserError(f"data={self.name}: {path}: its classes are not those of {first.path.name}")
-            absent = np.flatnonzero(~labelled(values))
+            absent = np.flatnonzero(~has_label(values))
             if len(absent):
                 raise UserError(f"data={self.name}: {path}: row {absent[0]} has no {self.label}")
             beyond = np.flatnonzero(values >= len(names)) if names is not None else absent
@@ -126,6 +129,6 @@ class Hub(ShardedDataSet):
                 raise UserError(f"data={self.name}: {path}: {reason}")
 
 
-def labelled(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mask (N,) of the samples that have a label: a name, or a number from 0."""
+def has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask (N,) of the samples that have a label: a name, or a number from 0."""
     return np.asarray(values != b"" if values.dtype.kind == "S" else values >= 0)

@@ -60,7 +60,7 @@ class SavedImages(Images):
         row = index if self.table.order is None else int(self.table.order[index])
         return encoded_image(self.table.rows, row, self.column)
 
-    def parts(self, every_size: bool) -> Sequence[Part]:
+    def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
         """Return names and sizes of the files, the labels, and the rows that belong to the split."""
         parts = [*self.shards.parts, self.labels]
         return parts if self.table.order is None else [*parts, self.table.order]
@@ -109,7 +109,7 @@ class ParquetImages(Images):
             self._tables[shard] = self._table(shard)
         return encoded_image(self._tables[shard], row, self.column)
 
-    def parts(self, every_size: bool) -> Sequence[Part]:
+    def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
         """Return names and sizes of the files, and the labels."""
         return [*self.shards.parts, self.labels]
 

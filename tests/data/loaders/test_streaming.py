@@ -259,7 +259,7 @@ def test_a_damaged_cache_is_written_anew(damage: str, loader: Any, own_folder: P
     (path,) = (own_folder / "cache").glob("*.images")
     content = path.read_bytes()
     path.write_bytes({"cut": content[:-1000], "empty": b"", "other": content[:-48] + bytes(48)}[damage])
-    with pytest.warns(UserWarning, match="writing it anew"):
+    with pytest.warns(UserWarning, match="writing it again"):
         again = loader("data.cache=disk")
     assert same(list(again.epoch()), plain)
     assert path.read_bytes() == content
@@ -374,7 +374,7 @@ def test_a_damaged_memory_of_bad_images_is_made_anew(content: bytes, loader: Any
     assert loader("data.on_bad_image=skip").skipped == 1
     (memory,) = (own_folder / "cache").glob("*.npz")
     memory.write_bytes(content)
-    with pytest.warns(UserWarning, match="reading all images anew"):
+    with pytest.warns(UserWarning, match="reading all images again"):
         assert loader("data.on_bad_image=skip").skipped == 1
     assert loader("data.on_bad_image=skip").workers.images == 1
 
@@ -400,12 +400,12 @@ class Marked(FileDataSet):
     name = "marked"
     classes = ("ant", "bee", "cat")
 
-    def look(self) -> None:
+    def check_layout(self) -> None:
         """Always there."""
 
     def files(self, split: Split) -> ImageFiles:
         if split != "train":
-            return ImageFiles.none(self.root)
+            return ImageFiles.empty(self.root)
         found = read_classes(self.root, "train", self.classes)
         generator = np.random.default_rng(1)
         boxes = []

@@ -107,7 +107,7 @@ def test_people_in_several_folds_are_reported(home: Path, caplog: pytest.LogCapt
 
 def test_held_out_faces_are_of_other_people(home: Path) -> None:
     data = adience(home, "data.task=gender", "data.validation=30")
-    data.find()
+    data.check_available()
     (_, trained), (source, held_out) = data.members("train"), data.members("validation")
     users = np.array([path.split("/")[1] for path in paths(data.files(source))])
     assert len(held_out) == 30

@@ -49,7 +49,7 @@ def root(folder: Path, own_folder: Path) -> Path:
 def test_images_and_classes_are_those_of_the_folder(kind: str, named: bool, folder: Path, own_folder: Path) -> None:
     root = WRITERS[kind](folder, own_folder / "set", SPLITS, named=named, column="photo")
     data, expected = packed_set("hub", root, "data.image_column=photo"), folder_set(folder)
-    data.find()
+    data.check_available()
     assert data.classes == CLASSES
     assert data.splits == expected.splits == SPLITS
     for split in data.splits:
@@ -100,7 +100,7 @@ def test_parquet_files_are_unpacked_once_and_when_needed(
     caplog.set_level("INFO", "attnbench.data")
     cache, expected = own_folder / "cache", packed_set("hub", root).load("train").images
     shutil.rmtree(cache)
-    packed_set("hub", root).find()
+    packed_set("hub", root).check_available()
     assert not cache.exists()
     unpacked: list[str] = []
     prepare = Parquet.download_and_prepare
@@ -244,7 +244,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "image holds struct<bytes: binary, path: string>, neither numbers nor": (rows(), ("data.label=image",)),
     "a column of int64, not of encoded images": (rows(), ("data.image_column=label",)),
     "train-00001-of-00002.parquet: cannot be read": (halve, ()),
-    "train-*: 00002 parts are named and 1 of them, counted from 0, not": (remove("train-00001-of-00002.parquet"), ()),
+    "train-*: of 00002 parts, counted from 0, these are missing: 1": (remove("train-00001-of-00002.parquet"), ()),
     "no files of train": (lambda root: shutil.rmtree(root / "data"), ()),
 }
 
@@ -255,7 +255,7 @@ def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]
     change(root)
     with pytest.raises(UserError) as caught:
         data = packed_set("hub", root, *overrides)
-        data.find()
+        data.check_available()
         data.load("train")
     message = str(caught.value)
     assert message.startswith("data=hub: ")
@@ -269,7 +269,7 @@ def emptied(name: str) -> Change:
 
 
 SAVED: dict[str, Change] = {
-    "names data-00001-of-00002.arrow, which is not": lambda root: (root / "test/data-00001-of-00002.arrow").unlink(),
+    "names data-00001-of-00002.arrow, which is missing": lambda root: (root / "test/data-00001-of-00002.arrow").unlink(),
     "test: cannot be read": emptied("test/data-00001-of-00002.arrow"),
     "train: cannot be read": emptied("train/dataset_info.json"),
     "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),
@@ -289,7 +289,7 @@ def test_mistakes_in_what_was_saved_are_one_line(told: str, folder: Path, own_fo
     root = write_saved(folder, own_folder / "set")
     SAVED[told](root)
     with pytest.raises(UserError) as caught:
-        packed_set("hub", root).find()
+        packed_set("hub", root).check_available()
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
