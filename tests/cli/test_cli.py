@@ -244,7 +244,7 @@ def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Ca
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").write_text("pho/1\n")
     found = listed_data(capsys, "--root", "sets")
     assert found["food101"].startswith("no 75,750 + 25,250 – ")
-    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files name: images/pho/1.jpg"
+    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files list: images/pho/1.jpg"
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").unlink()
     found = listed_data(capsys, "--root", "sets")
     assert found["food101"].startswith("no 75,750")
