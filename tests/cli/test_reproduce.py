@@ -17,6 +17,7 @@ from attnbench.cli.main import main
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.load import load_table
 from tests.conftest import TINY
+from tests.runs.samples import written_record
 from tests.tables.lab import PROFILES, TABLE, write_table
 
 Say = Callable[..., tuple[int, str, str]]
@@ -207,7 +208,7 @@ def test_a_table_of_own_runs(swept: Say) -> None:
     assert "epochs=1.last.mean" in header
     assert "epochs=2.difference.p" in header
     cells = dict(zip(header.split(","), rows[1].split(","), strict=True))
-    records = [record for run in find_runs(Path("outputs")) if (record := run.record())]
+    records = [written_record(run.path) for run in find_runs(Path("outputs"))]
     mine = [r["test/top1_accuracy"] for r in records if r["choices"]["attention"] == "se" and r["epochs"] == 2]
     assert float(cells["epochs=2.last.mean"]) == pytest.approx(100 * sum(mine) / 2)
     assert cells["epochs=2.last.n"] == "2"
@@ -259,10 +260,10 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     lines = [line for line in out.splitlines() if "," in line]
     header = next(line for line in lines if "far.last.mean" in line).split(",")
     row = dict(zip(header, next(line for line in lines if line.startswith("plain")).split(","), strict=True))
-    record = next(
-        r for run in find_runs(Path("outputs")) if (r := run.record()) and r["choices"]["attention"] == "none"
+    records = [written_record(run.path) for run in find_runs(Path("outputs"))]
+    record, entry = next(
+        pair for pair in zip(records, entries, strict=True) if pair[0]["choices"]["attention"] == "none"
     )
-    entry = next(e for e, run in zip(entries, find_runs(Path("outputs")), strict=True) if run.record() == record)
     before, after = 1 - record["test/top1_accuracy"], 1 - entry["last data.distractors=16"]["test/top1_accuracy"]
     assert float(row["far.last.mean"]) == pytest.approx((after - before) / before)
     assert float(row["one.last.mean"]) == 1.0

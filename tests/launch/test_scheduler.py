@@ -19,24 +19,27 @@ from attnbench.launch.scheduler import Scheduler, Task
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import process_started
+from tests.runs.samples import make_record, record_json
 
-CHILD = """
+CHILD = f"""
 import sys, time
 from pathlib import Path
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
+from attnbench.runs.record import RunRecord
+finished, interrupted = {record_json()}, {record_json("interrupted")}
 job = Job.load(Path(sys.argv[1])); run = RunFolder(job.folder); seed = job.seed
 try:
     with Lock(run.path):
-        with open(run.path.parent / "log", "a") as log: log.write(f"start {seed} {time.monotonic()}\\n")
+        with open(run.path.parent / "log", "a") as log: log.write(f"start {{seed}} {{time.monotonic()}}\\n")
         if seed == 7: time.sleep(60)
         if seed == 8: print("about to fail"); sys.exit("seed 8 fails")
         if seed == 9: import os; os.kill(os.getpid(), 9)
         time.sleep(0.4)
-        run.write_record({"status": "finished"})
-        with open(run.path.parent / "log", "a") as log: log.write(f"end {seed} {time.monotonic()}\\n")
+        run.write_record(RunRecord.from_json(finished, "finished"))
+        with open(run.path.parent / "log", "a") as log: log.write(f"end {{seed}} {{time.monotonic()}}\\n")
 except KeyboardInterrupt:
-    run.write_record({"status": "interrupted"}); sys.exit(130)
+    run.write_record(RunRecord.from_json(interrupted, "interrupted")); sys.exit(130)
 """
 
 
@@ -113,7 +116,7 @@ def test_it_goes_on_when_jobs_fail_and_says_why(jobs: Callable[..., list[Job]]) 
 def test_what_the_record_says_of_a_failure_comes_first(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)
-    RunFolder(job.folder).write_record({"status": "failed", "error": "ValueError: nothing there"})
+    RunFolder(job.folder).write_record(make_record("failed", error="ValueError: nothing there"))
     assert schedule.why(job, 1) == "exit status 1: ValueError: nothing there"
 
 
@@ -134,7 +137,7 @@ def test_an_interrupt_stops_what_runs_and_leaves_the_rest(jobs: Callable[..., li
     assert time.monotonic() - started < 25
     assert states(scheduler.tasks) == ["finished", "interrupted", "interrupted"]
     record = RunFolder(scheduler.tasks[1].job.folder).record()
-    assert record == {"status": "interrupted"}
+    assert record == make_record("interrupted")
     assert not scheduler.tasks[2].job.folder.exists()
 
 
@@ -148,7 +151,7 @@ def test_a_run_that_trains_elsewhere_is_waited_for(jobs: Callable[..., list[Job]
     def watch(tasks: Sequence[Task]) -> None:
         seen.append(tasks[0].state)
         if len(seen) == 2:
-            RunFolder(job.folder).write_record({"status": "finished"})
+            RunFolder(job.folder).write_record(make_record())
             (job.folder / "lock.json").unlink()
 
     tasks = Scheduler([job], LightEngine(1), watch).run()
