@@ -1,17 +1,13 @@
 """Files are whole or absent; jobs travel as files; archived runs are kept."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
 from attnbench.runs import files
-from attnbench.runs.folder import Job, RunFolder, as_typed, find_runs, shown
+from attnbench.runs.folder import RunFolder, as_typed, find_runs, shown
 from attnbench.runs.lock import Lock
-from attnbench.training.plan import plan
 from tests.runs.samples import make_record
 
 pytestmark = pytest.mark.smoke
@@ -28,18 +24,6 @@ def test_writing_replaces_at_once(own_folder: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="disk full"):
         files.write_json(path, {"a": 2})
     assert files.read_json(path) == {"a": 1}
-
-
-def test_a_job_travels_as_a_file(tiny: Callable[..., RunConfig], own_folder: Path) -> None:
-    job = plan(tiny("attention=bam", "attention.reduction=2", "seed=4"))
-    job.save(own_folder / "job.json")
-    assert Job.load(own_folder / "job.json") == job
-    assert job.folder == own_folder / "outputs" / "runs" / f"digits-resnet20-bam-{job.identity}" / "seed4"
-
-
-def test_a_job_file_that_is_not_there(own_folder: Path) -> None:
-    with pytest.raises(UserError, match=r"^job\.json: there is no such file"):
-        Job.load(own_folder / "job.json")
 
 
 def test_archiving_loses_nothing(own_folder: Path) -> None:
