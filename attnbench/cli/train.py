@@ -112,7 +112,7 @@ def headline(config: RunConfig) -> str:
 
 def _in_child(job: Any) -> int:
     """Run a job in a process that may be repeated by Lightning for each further rank; Ctrl-C reaches it directly."""
-    from attnbench.launch.processes import CHILD
+    from attnbench.launch.engine import WORKER_MODULE
     from attnbench.runs.files import make_folder
 
     make_folder(job.folder)
@@ -120,7 +120,7 @@ def _in_child(job: Any) -> int:
     job.save(job_file)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        command = [sys.executable, "-m", CHILD, os.fspath(job_file)]
+        command = [sys.executable, "-m", WORKER_MODULE, os.fspath(job_file)]
         return subprocess.run(command, check=False, preexec_fn=_default_interrupt).returncode
     finally:
         signal.signal(signal.SIGINT, handler)

@@ -114,7 +114,7 @@ def test_what_the_record_says_of_a_failure_comes_first(jobs: Callable[..., list[
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)
     RunFolder(job.folder).write_record({"status": "failed", "error": "ValueError: nothing there"})
-    assert schedule.why(job, 1) == "exit status 1: ValueError: nothing there"
+    assert schedule.failure_reason(job, 1) == "exit status 1: ValueError: nothing there"
 
 
 def test_an_interrupt_stops_what_runs_and_leaves_the_rest(jobs: Callable[..., list[Job]]) -> None:
