@@ -2,27 +2,38 @@
 
 The package itself is light; what needs torch is loaded when it is first used:
 
-    from attnbench import compose, build_model
+    from attnbench import build_model, compose, load_run
     model = build_model(compose(["backbone=resnet50", "attention=bam", "data=cifar100"]))
+
+    run = load_run("033b92")  # a trained run: its folder, or the start of its hash
+    probabilities, maps = run.predict(run.test_images[:8]), run.maps(run.test_images[:8])
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attnbench.build import build_model
     from attnbench.config.compose import compose
+    from attnbench.training.trained_run import load_run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build_model", "compose"]
+__all__ = ["__version__", "build_model", "compose", "load_run"]
+
+
+_HOME = {
+    "build_model": "attnbench.build",
+    "compose": "attnbench.config.compose",
+    "load_run": "attnbench.training.trained_run",
+}
+"""Where each public function is defined: it is imported when it is first used."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "compose":
-        from attnbench.config.compose import compose
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
 
-        return compose
-    if name == "build_model":
-        from attnbench.build import build_model
 
-        return build_model
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""From a checked configuration to a network: ranges are checked by constructors, pairs by attaching."""
+"""Build a network from a checked configuration: constructors check ranges, attaching checks pairs."""
 
 import torch
 
@@ -12,9 +12,16 @@ from attnbench.errors import UserError
 
 
 def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier, with fresh weights from torch's global generator; `attnbench.weights.load` loads others.
+    """Build the classifier of a configuration, with fresh weights from torch's global generator.
 
-    Raises `UserError` for options out of range and pairs that make no sense.
+    `attnbench.weights.load` loads other weights.
+
+    Args:
+        config: a checked configuration, from `compose`.
+        data: its data set, if it is built already.
+
+    Raises:
+        UserError: an option is out of range, or backbone and attention do not fit together.
     """
     data = data or build_data(config)
     shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
@@ -37,17 +44,17 @@ def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_
 
 
 def takes_weights(config: RunConfig) -> bool:
-    """Whether the backbone's class has an option `weights` of its own, which then is none of ours."""
+    """Return whether the backbone's class has an option `weights` of its own, which then is passed to it."""
     return "weights" in parameters_of(config["backbone"]["_target_"])
 
 
 def weights_of(config: RunConfig) -> str | None:
-    """Where the backbone's weights are to come from: a file, `default`, or None for fresh ones."""
+    """Return the source of the backbone's weights: a file, `default`, or None for fresh ones."""
     found: str | None = None if takes_weights(config) else config["backbone"].get("weights")
     return found
 
 
 def build_model_on_meta(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier without memory for its weights: for checks and counts."""
+    """Build the classifier without memory for its weights, for checks and counts."""
     with torch.device("meta"):
         return build_model(config, data)

@@ -1,6 +1,6 @@
-"""From a node of a configuration to an object.
+"""Build objects from nodes of a configuration.
 
-What a constructor refuses becomes one line that names the whole key. Nothing here imports torch by itself.
+A value that a constructor rejects becomes one line that names the whole key. Nothing here imports torch by itself.
 """
 
 import importlib
@@ -21,9 +21,16 @@ PYTHON_NAMES = {"lambda": "lambda_"}
 
 
 def locate(path: str, key: str) -> Callable[..., Any]:
-    """The class or function at a dotted path. Raises `UserError` that names `key`.
+    """Import the class or function at a dotted path.
 
-    A user's module may also lie in the current folder, where Python's own search comes first.
+    A user's module may also be in the current folder, which is searched last.
+
+    Args:
+        path: the dotted path.
+        key: the configuration key that names it, for the message.
+
+    Raises:
+        UserError: it cannot be imported or called.
     """
     module, _, name = path.rpartition(".")
     here = os.fspath(Path.cwd())
@@ -40,14 +47,15 @@ def locate(path: str, key: str) -> Callable[..., Any]:
 
 
 def parameters_of(path: str) -> set[str]:
-    """Names of the parameters of the class or function at a dotted path."""
+    """Return the parameter names of the class or function at a dotted path."""
     return set(inspect.signature(locate(path, "_target_")).parameters)
 
 
 def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
     """Call a node's `_target_` with its options and those of `extra`.
 
-    Raises `UserError` for options that the target does not take, lacks, or refuses with a `ValueError`.
+    Raises:
+        UserError: the target lacks an option, does not take one, or rejects its value.
     """
     target = locate(str(node.get("_target_", "")), f"{group}._target_")
     options = {PYTHON_NAMES.get(key, key): value for key, value in node.items() if not key.startswith("_")}
@@ -59,7 +67,7 @@ def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
 
 
 def guarded(group: str, action: Callable[[], T]) -> T:
-    """Run `action`; what it refuses is the user's mistake in `group`."""
+    """Run `action`; report a value that it rejects as the user's mistake in `group`. Raises `UserError`."""
     try:
         return action()
     except OptionError as error:
@@ -70,6 +78,6 @@ def guarded(group: str, action: Callable[[], T]) -> T:
 
 
 def build_data(config: RunConfig) -> DataSet:
-    """Build the data set's description; nothing is read."""
+    """Build the data set's description; no image is read."""
     data: DataSet = construct("data", config["data"])
     return data

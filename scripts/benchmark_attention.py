@@ -16,6 +16,7 @@ from benchmark_training import spread
 
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
+from attnbench.training.experiment import Experiment
 from attnbench.training.speed_probe import make_step, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps of each configuration in a turn")
     parser.add_argument("--turns", type=int, default=15)
     arguments = parser.parse_args()
-    made = {words: make_step(compose([*arguments.common.split(), *words.split()]), arguments.batch)
+    made = {words: make_step(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
             for words in arguments.configurations}  # fmt: skip
     seconds: dict[str, list[float]] = {words: [] for words in made}
     for turn in range(arguments.turns + 1):

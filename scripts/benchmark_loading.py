@@ -30,9 +30,9 @@ from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
 from attnbench.construct import build_data
 from attnbench.data.bases.dataset import DataSet
-from attnbench.training import assembly
+from attnbench.training.datamodule import RunData
+from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, resolve, set_up
-from attnbench.training.plan import make_trainer_options
 
 Turn = Callable[[int], float]
 """Makes an epoch's batches, given its number, and returns images per second."""
@@ -51,7 +51,7 @@ def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.dev
 
 def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
     """attnbench's pipeline."""
-    pipeline = assembly.make_pipelines(data, hardware, 0, ("train",))["train"]
+    pipeline = RunData(data, hardware, 0, ("train",)).loaders["train"]
     return lambda number: rate(pipeline.epoch(number), device)
 
 
@@ -84,7 +84,7 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
     options = [f"data.root={folder / 'set'}", f"data.workers={workers}", f"data.batch_size={batch_size}"]
 
     accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
-    hardware = resolve(make_trainer_options(compose([accelerator])), torch.nn.Identity())
+    hardware = resolve(Experiment(compose([accelerator])).options, torch.nn.Identity())
     set_up(hardware)
 
     def ours(cache: str) -> Turn:

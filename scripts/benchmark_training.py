@@ -31,8 +31,10 @@ from torchvision import transforms
 from attnbench.backbones.base import Backbone, Taps
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
-from attnbench.data.bases.dataset import Arrays, DataSet, Split
+from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import Split
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.recipe import make_optimizer
@@ -133,7 +135,7 @@ def run_epoch(
 
 def plain_loop(module: TrainingModule) -> Loop:
     """The loop that is hard to beat: the same network, batches and precision, and nothing around."""
-    net, pipeline = copy.deepcopy(module.net), module.pipelines["train"]
+    net, pipeline = copy.deepcopy(module.net), module.loaders["train"]
     optimizer = make_optimizer(net, module.recipe)
     return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), module.autocast)
 
@@ -141,7 +143,7 @@ def plain_loop(module: TrainingModule) -> Loop:
 def usual_loop(module: TrainingModule) -> Loop:
     """What most code does: a DataLoader with two workers, PIL, single precision, channels first."""
     net = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format)
-    pipeline = cast(InMemoryLoader, module.pipelines["train"])
+    pipeline = cast(InMemoryLoader, module.loaders["train"])
     optimizer, device = make_optimizer(net, module.recipe), module.device
     pictures = Pictures(random_arrays(pipeline.count, pipeline.height))
     options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": device.type == "cuda"}
@@ -188,7 +190,8 @@ def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[
     result = folder / "seconds.json"
     common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
     record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
-    return json.loads(result.read_text()), record["resolved"]
+    assert record is not None  # it is the only process
+    return json.loads(result.read_text()), record.resolved.to_json()
 
 
 def spread(values: list[float], digits: int) -> str:

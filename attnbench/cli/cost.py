@@ -37,12 +37,10 @@ def main(words: Sequence[str]) -> int:
 
 def row_of(config: RunConfig) -> dict[str, Any]:
     """A configuration's network and its cost."""
-    from attnbench.build import build_model_on_meta
-    from attnbench.construct import build_data
-    from attnbench.cost import count
+    from attnbench.training.experiment import Experiment
 
-    data = build_data(config)
-    cost = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    experiment = Experiment(config)
+    data, cost = experiment.data, experiment.cost
     names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
     image = f"{data.channels}x{data.image_size}x{data.image_size}"
     classes = {"classes": data.num_classes, "all_classes": data.all_classes}

@@ -15,10 +15,10 @@ from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
-from attnbench.config.sweep import singles
+from attnbench.config.sweep import single_overrides
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.runs.evaluations import CHECKPOINTS, Entry, Evaluation, SaveError, difference, keep, settle
+from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
 
@@ -72,7 +72,7 @@ def combined(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
     """Every combination of values, where overrides have several."""
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
-    return [list(lines) for lines in product(*(singles(override, composer) for override in given))]
+    return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]
 
 
 def plan_all(
@@ -110,9 +110,9 @@ def _where(runs: Sequence[RunFolder]) -> str:
     return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
-def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, Entry]], int]:
+def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, EvaluationEntry]], int]:
     """Do evaluations one after the other and keep their results; a failure of one does not stop the others."""
-    done: list[tuple[Evaluation, Entry]] = []
+    done: list[tuple[Evaluation, EvaluationEntry]] = []
     status, console = DONE, Console(stderr=True)
     try:
         for number, evaluation in enumerate(evaluations, 1):
@@ -129,7 +129,7 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
     return done, status
 
 
-def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, Entry]]) -> str | None:
+def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, EvaluationEntry]]) -> str | None:
     """Add the evaluation and its result to those that are done, and keep it. What went wrong, if anything did."""
     from attnbench.training.evaluate import evaluate
 
@@ -148,7 +148,7 @@ def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, Entry]]) 
     return None
 
 
-def as_json(evaluation: Evaluation, entry: Entry) -> dict[str, Any]:
+def as_json(evaluation: Evaluation, entry: EvaluationEntry) -> dict[str, Any]:
     """What is printed of an evaluation for programs."""
-    named = {key: evaluation.record[key] for key in ("identity", "seed")}
-    return {"run": shown(evaluation.run.path), **named, "difference": difference(entry), **entry}
+    named = {"identity": evaluation.record.identity, "seed": evaluation.record.seed}
+    return {"run": shown(evaluation.run.path), **named, "difference": entry.difference, **entry.to_json()}

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbench.config import search_path as where
+from attnbench.config import search_path
 
 TRAIN = """\
 attnbench train [OVERRIDE ...]      train one run, or find it trained
@@ -128,7 +128,7 @@ Examples:
 
 def train_help(folders: Sequence[Path]) -> str:
     """The text of `attnbench train --help`."""
-    groups = "\n".join(_group_lines(group, folders) for group in where.groups(folders))
+    groups = "\n".join(_group_lines(group, folders) for group in search_path.groups(folders))
     return TRAIN.format(groups=f"Groups and their choices:\n{groups}")
 
 
@@ -146,6 +146,6 @@ def _group_lines(group: str, folders: Sequence[Path]) -> str:
 
 def shown_choices(group: str, folders: Sequence[Path]) -> Iterable[str]:
     """Names to choose from, with a pattern (`wrn<depth>_<width>`) in place of a choice that has one."""
-    patterns = where.name_patterns(group, folders)
-    for choice in where.choices(group, folders):
-        yield where.show_pattern(patterns[choice]) if choice in patterns else choice
+    patterns = search_path.name_patterns(group, folders)
+    for choice in search_path.choices(group, folders):
+        yield search_path.show_pattern(patterns[choice]) if choice in patterns else choice

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,11 +9,11 @@ from rich.text import Text
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import shown_choices
-from attnbench.config import search_path as where
+from attnbench.config import search_path
 from attnbench.console import make_console, make_table
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE
 from attnbench.formatting import of_all
 
@@ -35,7 +34,7 @@ Flags:
 def main(words: Sequence[str]) -> int:
     """Print a list; returns the exit status."""
     if wants_help(words):
-        print(HELP.format(groups=", ".join(where.groups(where.search_path()))))
+        print(HELP.format(groups=", ".join(search_path.groups(search_path.search_path()))))
         return DONE
     parser = Parser(prog="attnbench list", add_help=False, allow_abbrev=False)
     parser.add_argument("what", nargs="?")
@@ -43,8 +42,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
     arguments = parser.parse_args(words)
-    folders = where.search_path(arguments.config_dir)
-    groups = where.groups(folders)
+    folders = search_path.search_path(arguments.config_dir)
+    groups = search_path.groups(folders)
     console = make_console()
     if arguments.what is None:
         for group in groups:
@@ -59,16 +58,16 @@ def main(words: Sequence[str]) -> int:
         console.print(group_table(arguments.what, folders))
     else:
         names = [*groups, "paper", "runs"]
-        raise UserError(f"{arguments.what}: nothing to list{where.nearest(arguments.what, names)} ({', '.join(names)})")
+        raise UserError(f"{arguments.what}: nothing to list{nearest(arguments.what, names)} ({', '.join(names)})")
     return DONE
 
 
 def group_table(group: str, folders: Sequence[Path]) -> Table:
     """A group's choices with their descriptions."""
     table = Table(show_header=False, box=None)
-    files = where.choices(group, folders).values()
+    files = search_path.choices(group, folders).values()
     for name, path in zip(shown_choices(group, folders), files, strict=True):
-        table.add_row(name, where.describe(path))
+        table.add_row(name, search_path.describe(path))
     return table
 
 
@@ -89,7 +88,7 @@ def list_data(console: Console, folders: Sequence[Path], root: str | None, confi
     from attnbench.config.compose import Composer
     from attnbench.construct import construct
 
-    described = {name: where.describe(path) for name, path in where.choices("data", folders).items()}
+    described = {name: search_path.describe(path) for name, path in search_path.choices("data", folders).items()}
     table, missing = make_table(), {}
     for column in ("name", "on disk", "images", "classes", "size"):
         table.add_column(column, no_wrap=True)
@@ -142,7 +141,10 @@ def _classes(data: DataSet) -> str:
 
 def list_runs(console: Console, output: Path) -> int:
     """Print the runs under an output folder."""
+    from attnbench.runs.files import readable
     from attnbench.runs.folder import find_runs, shown
+    from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+    from attnbench.runs.record import FinishedRecord
 
     runs = find_runs(output)
     if not runs:
@@ -152,8 +154,9 @@ def list_runs(console: Console, output: Path) -> int:
     for column in ("state", "epochs", "test top-1", "best val. epoch"):
         table.add_column(column, no_wrap=True)
     for run in runs:
-        record: dict[str, Any] = run.record() or {}
-        accuracies = (record.get(key) for key in ("test/top1_accuracy", "test/best/top1_accuracy"))
+        record = readable(run.record, None)
+        metrics = record.metrics if isinstance(record, FinishedRecord) else {}
+        accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
         shown_accuracies = ("" if value is None else f"{value:.2%}" for value in accuracies)
         table.add_row(str(run.path.relative_to(output / "runs")), run.state(), run.epochs(), *shown_accuracies)
     console.print(table)

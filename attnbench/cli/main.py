@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from attnbench import __version__
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 
 VERBS = {
@@ -60,8 +60,6 @@ def run(words: list[str]) -> int:
     if verb in ("-sc", "--shell-completion"):  # what the shell asks while a command line is being typed
         return importlib.import_module("attnbench.cli.completion").query(rest, list(VERBS))
     if verb not in VERBS:
-        from attnbench.config.search_path import nearest
-
         raise UserError(f"{verb}: no such verb{nearest(verb, list(VERBS))} (verbs: {', '.join(VERBS)})")
     return int(importlib.import_module(f"attnbench.cli.{verb}").main(rest))
 

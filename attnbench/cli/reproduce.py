@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from attnbench.reproduce.campaign import TableReproduction
 
-STATES = ("done", "partial", "missing", "failed", "running")
+STATES = ("done", "partial", "missing", "failed", "running", "damaged")
 STATE_WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
 
 

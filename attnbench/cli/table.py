@@ -76,6 +76,7 @@ def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overri
 def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     from attnbench.cli.evaluate import told_apart
     from attnbench.runs.lookup import find
+    from attnbench.runs.metric_names import TOP1
     from attnbench.tables.compare_runs import compare_runs
     from attnbench.tables.load import hint, table_files
 
@@ -87,7 +88,7 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
     runs, mistakes = find(names, output)
     if mistakes:
         raise UserError(f"{mistakes[0]}{hint(names[0], list(table_files(arguments.config_dir)))}")
-    metric = arguments.metric or "top1_accuracy"
+    metric = arguments.metric or TOP1
     return compare_runs(runs, arguments.rows, arguments.columns, metric, _method(arguments), arguments.config_dir)
 
 

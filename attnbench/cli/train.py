@@ -90,17 +90,19 @@ def train_one(config: RunConfig) -> int:
     console, devices = make_console(), config["trainer"]["devices"]
     if distributed.is_first(devices):
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
-    from attnbench.training.plan import plan
+    from attnbench.training.experiment import Experiment
+    from attnbench.training.plan import check
 
-    job = plan(config)
+    experiment = check(Experiment(config))
+    job = experiment.job
     if devices > 1 and not distributed.launched():
         return _in_child(job)
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
 
-    found = RunFolder(job.folder).finished() and not job.again
-    return run_job(job, console, lambda record: show_result(console, record, job.folder, found))
+    found = not job.again and RunFolder(job.folder).finished()
+    return run_job(job, console, lambda record: show_result(console, record, job.folder, found), experiment)
 
 
 def headline(config: RunConfig) -> str:

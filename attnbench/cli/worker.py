@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,14 +17,30 @@ from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import RunLockedError
 
+if TYPE_CHECKING:
+    from attnbench.runs.record import FinishedRecord
+    from attnbench.training.experiment import Experiment
 
-def run_job(job: Job, console: Console, report: Callable[[dict[str, Any]], None] | None = None) -> int:
-    """Do a job, say how it ended, and return the exit status. report: is given the finished run's record."""
+
+def run_job(
+    job: Job,
+    console: Console,
+    report: "Callable[[FinishedRecord], None] | None" = None,
+    experiment: "Experiment | None" = None,
+) -> int:
+    """Do a job, print how it ended, and return the exit status.
+
+    Args:
+        job: the run to be done.
+        console: where progress is shown.
+        report: called with the finished run's record.
+        experiment: what is made from the job's configuration, if the caller has it already.
+    """
     from attnbench.training.callbacks.epoch_log import TrainingError
     from attnbench.training.train import train
 
     try:
-        record = train(job, console)
+        record = train(job, console, experiment)
     except UserError as error:
         return _say(str(error), WRONG_INPUT)
     except (RunLockedError, TrainingError) as error:
@@ -38,7 +54,7 @@ def run_job(job: Job, console: Console, report: Callable[[dict[str, Any]], None]
             return _say("the device is out of memory; a smaller data.batch_size may help", FAILED)
         traceback.print_exc()
         return _say(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
-    if report is not None and record:
+    if report is not None and record is not None:
         report(record)
     return DONE
 
@@ -53,7 +69,10 @@ def work(job_file: Path) -> int:
     from attnbench.cli.views.summary import show_result
     from attnbench.console import make_console
 
-    job = Job.load(job_file)
+    try:
+        job = Job.load(job_file)
+    except UserError as error:
+        return _say(str(error), WRONG_INPUT)
     console = make_console()
     return run_job(job, console, lambda record: show_result(console, record, job.folder))
 

@@ -1,11 +1,28 @@
 """Dividing samples that belong together: photos with several objects, or of the same person."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import hold_out
-
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Integers = NDArray[np.int64]
+
+
+def hold_out(labels: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Mask (N,) of `count` images, as balanced over the classes as their numbers allow; always the same ones."""
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(labels))
+    # rank of each image among its class, in random order: taking the lowest ranks first balances the classes
+    members = order[np.argsort(labels[order], kind="stable")]
+    classes, first = np.unique(labels[members], return_index=True)
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[members] = np.arange(len(labels)) - first[np.searchsorted(classes, labels[members])]
+    chosen = np.lexsort((labels, rank))[:count]
+    mask = np.zeros(len(labels), dtype=np.bool_)
+    mask[chosen] = True
+    return mask
 
 
 def take_groups(labels: Integers, groups: Integers, quotas: Integers, seed: int = 0) -> NDArray[np.bool_]:

@@ -1,14 +1,15 @@
 """Results worth keeping: `outputs/reproduced/<paper>/<table>/<profile>/`, which git tracks."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attnbench.reproduce.campaign import LOOKS_FILE, TableReproduction, fingerprint_runs, records_in
-from attnbench.runs.files import read_json, write_atomically, write_json
-from attnbench.runs.identity import identity_today
-from attnbench.tables.records import RECORDS_FILE, Record, read_archived
+from attnbench.runs.files import read_json, to_text, write_atomically, write_json
+from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
 
@@ -25,54 +26,46 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in FILES.items():
         write_atomically(folder / file, FORMATS[name](report))
-    records = sorted(records_in(results), key=lambda record: (record["identity"], record["seed"]))
+    records = list(records_in(results))
     write_records(folder, [portable(record) for record in records])
     write_json(folder / "environment.json", environments(records))
     return folder
 
 
-def write_records(folder: Path, records: Sequence[Record]) -> None:
-    """Write the records of archived results."""
-    write_atomically(folder / RECORDS_FILE, "".join(json.dumps(record) + "\n" for record in records))
+def write_records(folder: Path, records: Iterable[Record]) -> None:
+    """Write the records of archived results, in the order of their identities and seeds."""
+    ordered = sorted(records, key=lambda record: (record.identity, record.seed))
+    write_atomically(folder / RECORDS_FILE, "".join(to_text(record.to_json()) + "\n" for record in ordered))
 
 
 def portable(record: Record) -> Record:
     """Return a record without paths of this machine."""
-    config = {group: node for group, node in record["config"].items() if group not in LOCAL_GROUPS}
+    config = {group: node for group, node in record.config.items() if group not in LOCAL_GROUPS}
     config["data"] = {key: value for key, value in config["data"].items() if key != "root"}
-    environment = {key: value for key, value in record["environment"].items() if key != "host"}
-    return {**record, "config": config, "environment": environment}
+    return replace(record, config=config, environment=replace(record.environment, host=None))
 
 
-def environments(records: Sequence[Record]) -> dict[str, Any]:
+def environments(records: Iterable[Record]) -> dict[str, Any]:
     """Return the different environments that records were made in, with the number of runs in each."""
-    counts: dict[str, int] = {}
-    for record in records:
-        environment = {**portable(record)["environment"], "device": record["resolved"]["device_name"]}
-        text = json.dumps(environment, sort_keys=True)
-        counts[text] = counts.get(text, 0) + 1
-    return {"environments": [{"runs": count, **json.loads(text)} for text, count in counts.items()]}
+    texts = (
+        json.dumps({**portable(record).environment.to_json(), "device": record.resolved.device_name}, sort_keys=True)
+        for record in sorted(records, key=lambda record: (record.identity, record.seed))
+    )
+    return {"environments": [{"runs": count, **json.loads(text)} for text, count in Counter(texts).items()]}
 
 
 def update_identities(reproduction: TableReproduction) -> int:
-    """Give archived records the identity that their configuration has today; returns how many changed.
+    """Give archived records of an earlier scheme the identity of today; returns how many changed.
 
-    A set of runs whose claims were judged stays the same set. Records that do not tell their identity are left as they
-    are (see `identity_today`).
+    A set of runs whose claims were judged stays the same set.
     """
     folder = reproduction.folder
     before = read_archived(folder)
-    after = [{**record, "identity": _identity_of(reproduction, record)} for record in before]
-    changed = sum(old["identity"] != new["identity"] for old, new in zip(before, after, strict=True))
+    after = [with_current_identity(record, reproduction.composer) for record in before]
+    changed = sum(old.identity != new.identity for old, new in zip(before, after, strict=True))
     if changed:
         looks = read_json(folder / LOOKS_FILE) or {}
         if (look := looks.pop(fingerprint_runs(before), None)) is not None:
             write_json(folder / LOOKS_FILE, {**looks, fingerprint_runs(after): look})
-        write_records(folder, sorted(after, key=lambda record: (record["identity"], record["seed"])))
+        write_records(folder, after)
     return changed
-
-
-def _identity_of(reproduction: TableReproduction, record: Record) -> str:
-    fingerprint = record["data"]["fingerprint"]
-    today = identity_today(reproduction.composer, record["choices"], record["config"], fingerprint)
-    return today or str(record["identity"])

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import nearest
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import build_report
@@ -110,7 +109,7 @@ class TableReproduction:
 
     def results(self, identities: Mapping[Key, str] | None = None) -> dict[Key, Result]:
         """Return the results of every cell, from the runs below the output folder and the archived records."""
-        records = gather(self.output, self.folder)
+        records = gather(self.output, self.folder, self.composer)
         return Collector(self.table, self.cells, records, self.composer, identities).results()
 
     def report(self, results: Mapping[Key, Result], method: str = "t") -> Report:
@@ -146,12 +145,12 @@ def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:
     seen: set[tuple[str, int]] = set()
     for result in results.values():
         for record in result.records.values():
-            if (run := (record["identity"], record["seed"])) not in seen:
+            if (run := (record.identity, record.seed)) not in seen:
                 seen.add(run)
                 yield record
 
 
 def fingerprint_runs(records: Sequence[Record]) -> str:
     """Return a hash of a set of runs."""
-    runs = sorted(f"{record['identity']}/{record['seed']}" for record in records)
+    runs = sorted(f"{record.identity}/{record.seed}" for record in records)
     return hashlib.sha256(json.dumps(runs).encode()).hexdigest()[:16]

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from attnbench.construct import build_data
+from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.record import FinishedRecord
 
 
 def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
@@ -26,7 +27,7 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
             except Exception as error:  # a user's network may raise anything; the run itself will report it
                 failures[job.identity] = f"{type(error).__name__}: {error}"
         if job.identity in speeds:
-            epochs = int(job.config["recipe"]["epochs"]) - len(RunFolder(job.folder).rows())
+            epochs = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
             total += epochs * images_per_epoch(job) / speeds[job.identity]
     return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
 
@@ -34,9 +35,9 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
 def recorded_speed(job: Job) -> float | None:
     """Return the images per second of a finished run that differs only in its seed; None if there is none."""
     for folder in sorted(job.folder.parent.glob("seed*")):
-        record = RunFolder(folder).record() or {}
-        if record.get("status") == "finished":
-            return float(record["images_per_second"])
+        record = readable(RunFolder(folder).record, None)
+        if isinstance(record, FinishedRecord):
+            return record.images_per_second
     return None
 
 
@@ -44,17 +45,20 @@ def measured_speed(job: Job, slots: int) -> float:
     """Measure the images per second of a few steps, on one slot's share of the cores."""
     import torch
 
+    from attnbench.training.experiment import Experiment
     from attnbench.training.speed_probe import images_per_second
 
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(max(1, threads // slots))
-        return images_per_second(job.config)
+        return images_per_second(Experiment(job.config))
     finally:
         torch.set_num_threads(threads)
 
 
 def images_per_epoch(job: Job) -> int:
     """Return the number of images that an epoch trains on."""
-    data = build_data(job.config)
+    from attnbench.training.experiment import Experiment
+
+    data = Experiment(job.config).data
     return int(data.train_images) - int(job.config["data"].get("validation", 0))

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from attnbench.runs.evaluations import Evaluation, settle
-from attnbench.runs.files import read_json
+from attnbench.runs.evaluations import Evaluation, read_evaluations, settle
+from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.record import FinishedRecord
 from attnbench.tables.values import EPOCHS, Key, MissingValue, settings_of
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ def missing_evaluations(reproduction: "TableReproduction", jobs: Mapping[Key, li
 
 def _missing(reproduction: "TableReproduction", key: Key, run: RunFolder) -> list[Evaluation]:
     """Return the missing evaluations of a run that a cell asks for; none if the run is not finished."""
-    cell, record = reproduction.cells[key], run.record()
+    cell, record = reproduction.cells[key], readable(run.record, None)
     responses = cell.column.metric == "response"
-    if record is None or record.get("status") != "finished" or not (cell.evaluate or responses):
+    if not isinstance(record, FinishedRecord) or not (cell.evaluate or responses):
         return []
     try:
         if not settings_of(reproduction.composer, record, cell.evaluate) and not responses:
             return []
     except MissingValue:  # the cell shows the reason
         return []
-    done = read_json(run.evaluations_file) or {}
-    epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.get("best_epoch") is not None]
+    done = read_evaluations(run)
+    epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]
     evaluations = [settle(run, epoch, reproduction.composer, cell.evaluate, responses) for epoch in epochs]
     return [evaluation for evaluation in evaluations if evaluation.key not in done]

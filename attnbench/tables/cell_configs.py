@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse
 from attnbench.config.schema import flatten
-from attnbench.config.validate import OPEN_GROUPS, RunConfig, knows
+from attnbench.config.validate import OPEN_GROUPS, RunConfig, has_key
 from attnbench.errors import UserError
 from attnbench.tables.spec import Column, PaperTable, Profile, Row
 
@@ -142,7 +142,7 @@ def merge(
     dropped = []
     for key in [key for key in lines if "." in key]:
         group = key.partition(".")[0]
-        missing = not knows(existing, key) and (
+        missing = not has_key(existing, key) and (
             (key in typed and group in OPEN_GROUPS) or (key not in from_profile and group in changed_groups)
         )
         if missing or (group == WHOLE and group in changed_groups and key not in changes):

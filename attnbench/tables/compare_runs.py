@@ -8,14 +8,13 @@ from attnbench.config.diff import NAMED_BY_VALUE, differences, label
 from attnbench.config.parametric_names import short_name
 from attnbench.config.recompose import recompose
 from attnbench.config.schema import flatten
-from attnbench.config.search_path import nearest
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import build_report
 from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.costs import CostComparison
-from attnbench.tables.records import Record, finished
+from attnbench.tables.records import Record, finished, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import COSTS, METRICS, Column, PaperTable, Profile, Row
@@ -53,7 +52,8 @@ def compare_runs(
             f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs shows their states"
         )
     composer = Composer(config_dir)
-    configs = [recompose(composer, record["choices"], record["config"], [])[0] for record in records]
+    records = [with_current_identity(record, composer) for record in records]
+    configs = [recompose(composer, record.choices, record.config, [])[0] for record in records]
     row_keys, column_keys = split_keys(rows, "--rows", configs), split_keys(columns, "--columns", configs)
     if not row_keys:
         row_keys = differing_keys(configs, column_keys)
@@ -117,7 +117,7 @@ def describe_keys(config: RunConfig, names: Sequence[str]) -> str:
 
 def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
-    if len({record["identity"] for record in records}) > 1:
+    if len({record.identity for record in records}) > 1:
         different = sorted({key for difference in differences(configs) for key in difference}) or ["their data"]
         where = " / ".join(part for part in key if part) or "the only cell"
         raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
@@ -140,7 +140,7 @@ def build_table(
     for row in rows.values():
         for name, column in columns.items():
             numbers = cells.get((row.key, name), [])
-            by_seed = {int(records[number]["seed"]): records[number] for number in numbers}
+            by_seed = {records[number].seed: records[number] for number in numbers}
             config = configs[numbers[0]] if numbers else None
             results[row.key, column.key] = own_result(CellConfig(row, column, config), by_seed)
             if by_seed:
@@ -160,7 +160,7 @@ def build_table(
 
 def recorded_costs(record: Record) -> dict[str, CostComparison]:
     """Return the costs that a run recorded."""
-    return {key: CostComparison(record[key], None) for key in COSTS}
+    return {key: CostComparison(getattr(record.costs, key), None) for key in COSTS}
 
 
 def baseline_of(rows: Mapping[str, Row]) -> str:

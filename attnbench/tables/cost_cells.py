@@ -58,7 +58,7 @@ def measured(records: Sequence[Record], key: str) -> float | None:
     if key != "milliseconds_per_step":
         return mean_of(records, key)
     speed = mean_of(records, "images_per_second")
-    return 1000 * records[0]["config"]["data"]["batch_size"] / speed if speed else None
+    return 1000 * records[0].batch_size / speed if speed else None
 
 
 def cost_remark(inputs: ReportInputs) -> str:
@@ -71,6 +71,6 @@ def cost_remark(inputs: ReportInputs) -> str:
         return f"Costs are those of the networks for the first column, {columns[0].label}." if several else ""
     for row in inputs.table.rows:
         by_column = [inputs.results[row, column.key].records.values() for column in columns]
-        if len({frozenset(record["identity"] for record in records) for records in by_column if records}) > 1:
+        if len({frozenset(record.identity for record in records) for records in by_column if records}) > 1:
             return "Costs and measurements are those of each row's first column that has runs."
     return ""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attnbench.config.search_path import describe, nearest, search_path
-from attnbench.errors import UserError
+from attnbench.config.search_path import describe, search_path
+from attnbench.errors import UserError, nearest
 from attnbench.tables.parse import (
     TableFileError,
     check_keys,

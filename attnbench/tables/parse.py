@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from attnbench.config.search_path import nearest
+from attnbench.errors import nearest
 from attnbench.tables.spec import BY_SECTION, COSTS, METRICS, Claim, Column, PaperTable, Row, parse_number
 
 

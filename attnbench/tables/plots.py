@@ -40,7 +40,7 @@ def make_plots(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plo
 
 def multiply_adds(result: Result) -> float:
     """Return the multiply-adds of a cell's network."""
-    return float(result.records[min(result.records)]["multiply_adds"])
+    return result.records[min(result.records)].costs.multiply_adds
 
 
 def over_rows(table: PaperTable, column: Column, by_row: Mapping[str, Result], label: str) -> Plot:
@@ -67,7 +67,7 @@ def learning_curves(table: PaperTable, by_row: Mapping[str, Result]) -> list[Cur
     for row, result in by_row.items():
         by_epoch: dict[float, list[float]] = {}
         for record in result.records.values():
-            for epoch, accuracy in record.get("curve", ()):
+            for epoch, accuracy in record.curve:
                 by_epoch.setdefault(epoch, []).append(100 * accuracy)
         if len(by_epoch) > 1:
             curves.append(learning_curve(table.name_of(row), by_epoch))

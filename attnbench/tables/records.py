@@ -1,24 +1,21 @@
 """The records that tables read: of runs below an output folder, and those archived with a reproduced table."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
-from attnbench.runs.files import read_json
-from attnbench.runs.folder import RunFolder, find_runs
-from attnbench.runs.identity import identity
+from attnbench.runs.evaluations import read_evaluations
+from attnbench.runs.files import parse_object, read_text, readable
+from attnbench.runs.folder import RunFolder, find_runs, shown
+from attnbench.runs.identity import identity, identity_today
+from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
+from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
-Record = dict[str, Any]
+Record = FinishedRecord
 RECORDS_FILE = "records.jsonl"
-NEEDED = (
-    "identity", "seed", "choices", "config", "environment", "resolved", "data", "parameters", "multiply_adds"
-)  # fmt: skip
-"""Keys that tables read of every record."""
-CURVES = ("val/top1_accuracy", "train/top1_accuracy")
+CURVES = (VAL_TOP1, TRAIN_TOP1)
 """Metrics that a learning curve may show, the preferred one first."""
 
 
@@ -38,21 +35,20 @@ class Records:
 
     def add(self, record: Record) -> None:
         """Add a finished run, unless it is already there."""
-        self.runs.setdefault((record["identity"], int(record["seed"])), record)
+        self.runs.setdefault((record.identity, record.seed), record)
         self._add_fingerprint(record)
 
-    def add_unfinished(self, run: RunFolder) -> None:
+    def add_unfinished(self, record: RunRecord, state: str) -> None:
         """Add the state of a run that is not finished."""
-        record = run.record() or {}
-        if set(record) >= {"identity", "seed"}:
-            self.unfinished[record["identity"], int(record["seed"])] = run.state()
-        if "choices" in record and "data" in record:
-            self._add_fingerprint(record)
+        self.unfinished[record.identity, record.seed] = state
+        self._add_fingerprint(record)
 
-    def _add_fingerprint(self, record: Record) -> None:
-        known = self.fingerprints.setdefault(record["choices"]["data"], [])
-        if (fingerprint := record["data"]["fingerprint"]) not in known:
-            known.append(fingerprint)
+    def _add_fingerprint(self, record: RunRecord) -> None:
+        if record.data is None:
+            return
+        known = self.fingerprints.setdefault(record.choices["data"], [])
+        if record.data.fingerprint not in known:
+            known.append(record.data.fingerprint)
 
     def find(self, config: RunConfig, identities: Iterable[str] = ()) -> dict[int, Record]:
         """Return the finished runs of a configuration by seed, wherever their data is.
@@ -80,53 +76,71 @@ class Records:
         return list(dict.fromkeys([*identities, *(identity(config, fingerprint) for fingerprint in fingerprints)]))
 
 
-def gather(output: Path, archive: Path | None = None) -> Records:
-    """Read all runs below an output folder, and the records in a folder of archived results."""
-    records, runs = Records(), find_runs(output)
-    for record in [*finished(runs), *read_archived(archive)]:
-        records.add(record)
-    for run in runs:
-        if not run.finished():
-            records.add_unfinished(run)
+def gather(output: Path, archive: Path, composer: Composer) -> Records:
+    """Read all runs below an output folder, and the records in a folder of archived results.
+
+    Damaged runs are left out with a warning. Records of an earlier scheme of identities get the identity of today.
+
+    Raises:
+        UserError: an archived record is damaged.
+    """
+    records = Records()
+    runs = [(run, record) for run in find_runs(output) if (record := readable(run.record, None)) is not None]
+    for run, record in runs:
+        if isinstance(record, FinishedRecord):
+            records.add(with_current_identity(complete(run, record), composer))
+        else:
+            records.add_unfinished(record, run.state())
+    for record in read_archived(archive):
+        records.add(with_current_identity(record, composer))
     return records
 
 
 def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
     """Yield the records of finished runs, with their evaluations and learning curves.
 
+    Damaged records are left out with a warning.
+
     Raises:
-        UserError: a record is damaged.
+        UserError: the only run is damaged.
     """
     for run in runs:
-        record = run.record()
-        if record is not None and record.get("status") == "finished":
-            check_complete(record, run.record_file)
-            yield {**record, "evaluations": read_json(run.evaluations_file) or {}, "curve": learning_curve(run)}
+        record = readable(run.record, None) if len(runs) > 1 else run.record()
+        if isinstance(record, FinishedRecord):
+            yield complete(run, record)
 
 
-def check_complete(record: Any, path: Path) -> None:
-    """Raise `UserError` unless a record has all keys that tables read."""
-    missing = [key for key in NEEDED if not isinstance(record, dict) or key not in record]
-    if missing:
-        raise UserError(f"{path}: damaged: a record lacks {', '.join(missing)}; restore it, or move it away")
+def complete(run: RunFolder, record: Record) -> Record:
+    """Return a record with its evaluations and learning curve, as far as these can be read."""
+    return replace(
+        record,
+        evaluations=readable(lambda: read_evaluations(run), {}),
+        curve=readable(lambda: learning_curve(run), []),
+    )
 
 
-def learning_curve(run: RunFolder) -> list[list[float]]:
+def learning_curve(run: RunFolder) -> list[tuple[int, float]]:
     """Return pairs of epoch and accuracy, on the validation images if there are any, else on the training images."""
     rows = run.rows()
-    metric = next((key for key in CURVES if rows and rows[-1].get(key) is not None), None)
-    return [[row["epoch"], row[metric]] for row in rows if row.get(metric) is not None] if metric else []
+    metric = next((name for name in CURVES if rows and rows[-1].metrics.get(name) is not None), "")
+    return [(row.epoch, value) for row in rows if (value := row.metrics.get(metric)) is not None]
 
 
-def read_archived(folder: Path | None) -> list[Record]:
+def with_current_identity(record: Record, composer: Composer) -> Record:
+    """Return a record with the identity that its configuration has today, where the record tells it."""
+    if record.identity_scheme == IDENTITY_SCHEME:
+        return record
+    current = identity_today(composer, record.choices, record.config, record.data.fingerprint)
+    return replace(record, identity=current, identity_scheme=IDENTITY_SCHEME) if current else record
+
+
+def read_archived(folder: Path) -> list[Record]:
     """Return the records that were archived with a table. Raises `UserError` for a damaged file."""
-    path = folder / RECORDS_FILE if folder else None
-    if path is None or not path.is_file():
-        return []
-    try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: damaged ({error}); restore it, or move it away") from None
-    for record in records:
-        check_complete(record, path)
+    path = folder / RECORDS_FILE
+    records = []
+    for number, line in enumerate((read_text(path) or "").split("\n"), 1):
+        where = f"{shown(path)}, line {number}"
+        record = RunRecord.from_json(parse_object(line, where), where) if line.strip() else None
+        if isinstance(record, FinishedRecord):
+            records.append(record)
     return records

@@ -45,7 +45,7 @@ def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
     labels: dict[str, list[str]] = {}
     for column in inputs.table.columns.values():
         results = [inputs.results[row, column.key] for row in inputs.table.rows]
-        runs = [sorted(record["identity"] for record in result.records.values()) for result in results]
+        runs = [sorted(record.identity for record in result.records.values()) for result in results]
         tests = [result.cell.evaluate for result in results]
         if any(runs):
             content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
@@ -76,9 +76,7 @@ def _version_remarks(records: Sequence[Record]) -> Iterator[str]:
 
 
 def _class_remarks(records: Sequence[Record]) -> Iterator[str]:
-    subsets = {
-        (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
-    }
+    subsets = {(record.choices["data"], record.data.classes, record.data.all_classes) for record in records}
     for data, classes, all_classes in sorted((subset for subset in subsets if subset[2]), key=str):
         yield f"{data}: {classes} of {all_classes} classes, so these are not results on the whole data set."
 
@@ -95,18 +93,20 @@ def _seed_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
 
 def describe_device(record: Record) -> str:
     """Return what a run was trained on: `AMD EPYC (2 cores), 1 thread, bf16`."""
-    resolved = record["resolved"]
-    count = f"{resolved['devices']} x " if resolved["devices"] > 1 else ""
+    hardware = record.resolved
+    count = f"{hardware.devices} x " if hardware.devices > 1 else ""
     threads = ""
-    if resolved["accelerator"] == "cpu":
-        threads = f", {resolved['threads']} thread{'s' * (resolved['threads'] > 1)}"
-    return f"{count}{resolved['device_name']}{threads}, {resolved['precision']}"
+    if hardware.accelerator == "cpu":
+        threads = f", {hardware.threads} thread{'s' * (hardware.threads > 1)}"
+    return f"{count}{hardware.device_name}{threads}, {hardware.precision}"
 
 
 def code_version(record: Record) -> str:
     """Return the version of the code that a run was made with."""
-    git = record["environment"]["git"] or {}  # None where the package was installed
-    return str(git.get("commit") or record["environment"]["attnbench"])[:7] + (CHANGED if git.get("dirty") else "")
+    git = record.environment.git
+    if git is None:  # the package was installed
+        return record.environment.attnbench[:7]
+    return git.commit[:7] + (CHANGED if git.dirty else "")
 
 
 def _data_with_several_files(results: Mapping[Key, Result]) -> set[str]:
@@ -114,6 +114,6 @@ def _data_with_several_files(results: Mapping[Key, Result]) -> set[str]:
     fingerprints: dict[tuple[str, str], set[str]] = {}
     for (_, column), result in results.items():
         for record in result.records.values():
-            key = (column, record["choices"]["data"])
-            fingerprints.setdefault(key, set()).add(record["data"]["fingerprint"])
+            key = (column, record.choices["data"])
+            fingerprints.setdefault(key, set()).add(record.data.fingerprint)
     return {data for (_, data), different in fingerprints.items() if len(different) > 1}

@@ -9,7 +9,11 @@ from typing import Literal
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.errors import UserError
+from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.evaluations import RESPONSES
+from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
+from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
+from attnbench.runs.record_parts import Metrics
 from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.records import Record, Records
 from attnbench.tables.spec import Column, PaperTable
@@ -21,9 +25,7 @@ Values = dict[int, float]
 Key = tuple[str, str]
 """A cell's row and column."""
 PERCENT = 100.0
-PREFIX = {"last": "", "best": "best/"}
-RESPONSE = "test/response/"
-TOP1 = Column("", "", "top1_accuracy")
+TOP1 = Column("", "", TOP1_ACCURACY)
 
 
 class MissingValue(Exception):
@@ -98,55 +100,59 @@ class Collector:
                 return self._accuracy_per_million(cell, epoch, seed, record)
             case "response":
                 return self._response(cell, epoch, record)
-        return accuracy(self._tested(cell, epoch, record), cell.column, epoch)
+        return accuracy(record, cell.column, epoch, self._metrics(cell, epoch, record))
 
     def _error_increase(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
         """Return the increase of the error over that of the column `relative_to`, as a share of the latter."""
         base = self.cells[cell.row.key, cell.column.relative_to]
         before, after = (
-            PERCENT - accuracy(self._tested(other, epoch, record), TOP1, epoch) for other in (base, cell)
-        )  # fmt: skip
+            PERCENT - accuracy(record, TOP1, epoch, self._metrics(other, epoch, record)) for other in (base, cell)
+        )
         if not before:
             raise MissingValue("no error to compare with")
         return (after - before) / before
 
     def _accuracy_per_million(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
         """Return the accuracy per million parameters, of both what is above the baseline, except for the baseline."""
-        ours, millions = accuracy(record, TOP1, epoch), record["parameters"] / 1e6
+        ours, millions = accuracy(record, TOP1, epoch), record.costs.parameters / 1e6
         baseline = self.table.baseline_of(cell.row.key)
         if not baseline:
             return ours / millions
         other = self.records[baseline, cell.column.key].get(seed)
         if other is None:
             raise MissingValue("the baseline was not run with this seed")
-        if record["parameters"] == other["parameters"]:
+        if record.costs.parameters == other.costs.parameters:
             raise MissingValue("it has as many parameters as the baseline")
-        return (ours - accuracy(other, TOP1, epoch)) / (millions - other["parameters"] / 1e6)
+        return (ours - accuracy(other, TOP1, epoch)) / (millions - other.costs.parameters / 1e6)
 
     def _response(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
         """Return a stage's mean absolute response divided by that of the first stage."""
         settings = settings_of(self.composer, record, cell.evaluate)
         entry = _evaluation(record, epoch, [*settings, RESPONSES])
-        by_stage = {name.rpartition("/")[2]: value for name, value in entry.items() if name.startswith(RESPONSE)}
+        by_stage = {
+            name.rpartition("/")[2]: value for name, value in entry.metrics.items() if name.startswith(RESPONSE_PREFIX)
+        }
         if cell.column.stage not in by_stage:
             raise MissingValue(f"this network has no {cell.column.stage}")
         first, response = next(iter(by_stage.values())), by_stage[cell.column.stage]
-        if not first or not math.isfinite(response / first):
+        if not first or response is None or not math.isfinite(response / first):
             raise MissingValue("responses are 0 or not finite")
         return float(response / first)
 
-    def _tested(self, cell: CellConfig, epoch: Epoch, record: Record) -> Record:
-        """Return the record, or the evaluation under the cell's settings with the keys of a record."""
+    def _metrics(self, cell: CellConfig, epoch: Epoch, record: Record) -> Metrics:
+        """Return the record's metrics, or those of the evaluation under the cell's settings by a record's names."""
         settings = settings_of(self.composer, record, cell.evaluate)
         if not settings:
-            return record
+            return record.metrics
         entry = _evaluation(record, epoch, settings)
-        return {key.replace("test/", f"test/{PREFIX[epoch]}"): value for key, value in entry.items()}
+        return {
+            metric_name(TEST, name.partition("/")[2], epoch == "best"): value for name, value in entry.metrics.items()
+        }
 
 
-def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> Record:
+def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> EvaluationEntry:
     """Return a run's evaluation under settings. Raises `MissingValue` if there is none."""
-    entry: Record | None = record["evaluations"].get(" ".join([epoch, *settings]))
+    entry = record.evaluations.get(" ".join([epoch, *settings]))
     if entry is None:
         raise MissingValue(_why_missing(record, epoch, "not evaluated"))
     return entry
@@ -154,7 +160,7 @@ def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> Record
 
 def _why_missing(record: Record, epoch: Epoch, otherwise: str) -> str:
     """Return the reason for a missing value: without validation images there is no best epoch."""
-    return "no best validation epoch" if epoch == "best" and record.get("best_epoch") is None else otherwise
+    return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
 
 
 def describe_states(states: Iterable[str]) -> str:
@@ -163,10 +169,20 @@ def describe_states(states: Iterable[str]) -> str:
     return f"runs without a result: {counts}" if counts else ""
 
 
-def accuracy(record: Record, column: Column, epoch: Epoch) -> float:
-    """Return an accuracy or error in per cent. Raises `MissingValue` if the record has none."""
-    name = column.metric.partition("_")[0]
-    value = record.get(f"{column.split}/{PREFIX[epoch]}{name}_accuracy")
+def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | None = None) -> float:
+    """Return an accuracy or error in per cent.
+
+    Args:
+        record: of the run.
+        column: says which metric of which split.
+        epoch: the last or the best one.
+        metrics: of an evaluation, by a record's names; None for the record's own.
+
+    Raises:
+        MissingValue: the metric was not measured.
+    """
+    name = metric_name(column.split, f"{column.metric.partition('_')[0]}_accuracy", epoch == "best")
+    value = (record.metrics if metrics is None else metrics).get(name)
     if value is None:
         raise MissingValue(_why_missing(record, epoch, "not measured"))
     percent = PERCENT * float(value)
@@ -182,7 +198,7 @@ def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) ->
     if not overrides:
         return []
     try:
-        _, settings = recompose(composer, record["choices"], record["config"], overrides)
+        _, settings = recompose(composer, record.choices, record.config, overrides)
     except UserError as error:
         raise MissingValue(str(error)) from error
     return [f"{key}={value}" for key, value in sorted(settings.items())]
@@ -190,5 +206,5 @@ def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) ->
 
 def mean_of(records: Sequence[Record], key: str) -> float | None:
     """Return the mean of a recorded quantity; None if no record has it."""
-    numbers: list[float] = [record[key] for record in records if record.get(key) is not None]
+    numbers = [float(value) for record in records if (value := getattr(record, key)) is not None]
     return sum(numbers) / len(numbers) if numbers else None

@@ -1,1 +1,1 @@
-"""Training: one LightningModule for all variants, recipes, callbacks, and the job from configuration to record."""
+"""Training: one LightningModule for every network, recipes, callbacks, and the way from configuration to record."""

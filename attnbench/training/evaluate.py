@@ -1,6 +1,6 @@
-"""A trained run's test, once more or under other settings: the same pipeline, network and counting as after training.
+"""Test a trained run again, or under other settings, with the loaders, network and metrics of training.
 
-On the same machine and under the same settings it gives the recorded number exactly.
+On the same machine and under the same settings the recorded number comes out exactly.
 """
 
 import pickle
@@ -14,94 +14,110 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
-from attnbench.build import build_model_on_meta
-from attnbench.classifier import Classifier
-from attnbench.construct import build_data, guarded
-from attnbench.data.bases.dataset import DataSet
+from attnbench.construct import guarded
 from attnbench.errors import UserError
 from attnbench.runs.environment import environment
-from attnbench.runs.evaluations import Entry, Evaluation
-from attnbench.runs.folder import Job
-from attnbench.runs.record import now
-from attnbench.training import assembly, distributed
-from attnbench.training.hardware import Hardware, check_layout, resolve, set_up
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry
+from attnbench.runs.metric_names import TEST, metric_name
+from attnbench.runs.record_parts import HardwareRecord, Metrics
+from attnbench.runs.record_writer import now
+from attnbench.training import distributed
+from attnbench.training.datamodule import RunData
+from attnbench.training.experiment import Experiment
+from attnbench.training.hardware import Hardware, check_layout, on_device_layout, resolve, set_up
+from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_module import TrainingModule
-from attnbench.training.plan import make_recipe, make_trainer_options
 from attnbench.training.stage_responses import insert_probes, read_probes
-from attnbench.training.train import describe as network_and_data
-from attnbench.training.train import interrupts_raised, stopped_by_termination
+from attnbench.training.train import describe as data_and_network
+from attnbench.training.trainer import make_trainer
 from attnbench.weights.load import differences, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""
 
 
-def check(evaluation: Evaluation) -> None:
-    """Find out, without reading images, whether an evaluation can be done. Raises `UserError`."""
+def check(evaluation: Evaluation) -> Experiment:
+    """Check, without reading images, that an evaluation can be done; return what is made from its configuration.
+
+    Raises:
+        UserError: the data set, the network or the checkpoint does not allow it.
+    """
     if distributed.launched():
         raise UserError("an evaluation runs in one process; start it without torchrun")
-    config = evaluation.config
-    options, data = make_trainer_options(config), build_data(config)
-    trained_on = evaluation.record["data"]["classes"]
+    experiment, choice = Experiment(evaluation.config), evaluation.config.choices["data"]
+    options, data, trained_on = experiment.options, experiment.data, evaluation.record.data.classes
     if data.num_classes != trained_on:
-        raise UserError(f"data={config.choices['data']}: has {data.num_classes} classes, the run learned {trained_on}")
-    net = build_model_on_meta(config, data)
+        raise UserError(f"data={choice}: has {data.num_classes} classes, the run learned {trained_on}")
+    net = experiment.blueprint
     guarded("trainer", lambda: check_layout(options, net))
     data.find()
     if "test" not in data.splits:
-        raise UserError(f"data={config.choices['data']}: there is no test set to evaluate on")
+        raise UserError(f"data={choice}: there is no test set to evaluate on")
     if complaint := misfit(weights_of(evaluation), net):
-        told = " ".join(evaluation.named_settings) or "this version"
-        raise UserError(f"{told}: the run's weights do not fit: {complaint}")
+        settings = " ".join(evaluation.named_settings) or "this version"
+        raise UserError(f"{settings}: the run's weights do not fit: {complaint}")
+    return experiment
 
 
-def evaluate(evaluation: Evaluation) -> Entry:
-    """Test a run and return what is to be kept. Raises `KeyboardInterrupt` when stopped."""
-    config, run = evaluation.config, evaluation.run
-    job = Job(config, evaluation.record["identity"], run.path)
-    options, data = make_trainer_options(config), build_data(config)
-    blueprint = build_model_on_meta(config, data).eval()
-    hardware = resolve(options, blueprint, kept_choices(evaluation))
+def evaluate(evaluation: Evaluation, experiment: Experiment | None = None) -> EvaluationEntry:
+    """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped.
+
+    Args:
+        evaluation: the run, its checkpoint, and the settings to test it under.
+        experiment: what is made from the evaluation's configuration, if the caller has it already.
+    """
+    experiment = experiment or Experiment(evaluation.config)
+    hardware = resolve(experiment.options, experiment.blueprint.eval(), kept_choices(evaluation))
     set_up(hardware)
-    net = assembly.make_net(job, data, hardware, options.compile)
+    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     net.load_state_dict(weights_of(evaluation))
-    module = TrainingModule(
-        net, make_recipe(config), hardware, assembly.make_pipelines(data, hardware, job.seed, ("test",)), job.seed
-    )
     probes = insert_probes(net.backbone) if evaluation.responses else {}
     watch = Stopwatch()
-    trainer = assembly.make_trainer(hardware, 1, False, [], [watch], run)
-    with closing(data), stopped_by_termination(), interrupts_raised(trainer):
-        trainer.test(module, verbose=False)
-    speed = watch.speed(module.pipelines["test"].count)
-    return describe(evaluation, module, hardware, data, blueprint) | read_probes(probes) | speed
+    trainer = make_trainer(hardware, evaluation.run, callbacks=[watch])
+    with closing(RunData(experiment.data, hardware, experiment.seed, ("test",))) as data:
+        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
+        with stopped_by_termination(), interrupts_raised(trainer):
+            trainer.test(module, datamodule=data, verbose=False)
+        metrics = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
+        return describe(evaluation, experiment, data, {**metrics, **read_probes(probes)}, hardware, watch.seconds)
 
 
 def describe(
-    evaluation: Evaluation, module: TrainingModule, hardware: Hardware, data: DataSet, blueprint: Classifier
-) -> Entry:
-    """An entry of `evaluations.json`, but for its speed: the names are those of a record."""
-    return {
-        "checkpoint": evaluation.checkpoint,
-        "epoch": evaluation.epoch,
-        "settings": evaluation.settings,
-        **{f"test/{name}": value for name, value in module.test_metrics.items()},
-        "recorded/top1_accuracy": evaluation.recorded_accuracy,
-        **network_and_data(blueprint, data, module.pipelines),
-        "resolved": hardware.as_dict(),
-        "environment": environment(),
-        "written": now(),
-    }
+    evaluation: Evaluation,
+    experiment: Experiment,
+    data: RunData,
+    metrics: Metrics,
+    hardware: Hardware,
+    seconds: float,
+) -> EvaluationEntry:
+    """Return an entry of `evaluations.json`. seconds: that the pass over the test images took."""
+    data_record, costs = data_and_network(experiment, data)
+    return EvaluationEntry(
+        checkpoint="best" if evaluation.checkpoint == "best" else "last",
+        epoch=evaluation.epoch,
+        settings=evaluation.settings,
+        metrics=metrics,
+        recorded_accuracy=evaluation.recorded_accuracy,
+        costs=costs,
+        data=data_record,
+        resolved=HardwareRecord(**hardware.as_dict()),
+        environment=environment(),
+        written=now(),
+        seconds=seconds,
+        images_per_second=data.loaders["test"].count / seconds,
+    )
 
 
 def kept_choices(evaluation: Evaluation) -> dict[str, Any]:
-    """What the run chose for `auto`, but for options of the trainer that are set otherwise now."""
-    trained, asked = evaluation.record["config"]["trainer"], evaluation.config["trainer"]
-    return {key: value for key, value in evaluation.record["resolved"].items() if trained.get(key) == asked.get(key)}
+    """Return the run's choices of `auto`, without options of the trainer that are set differently now."""
+    trained, asked = evaluation.record.config["trainer"], evaluation.config["trainer"]
+    return {
+        key: value for key, value in evaluation.record.resolved.to_json().items() if trained.get(key) == asked.get(key)
+    }
 
 
 class Stopwatch(Callback):
-    """Times a test, from its first batch until its metrics are read."""
+    """Measure a test from its first batch until its metrics are read."""
 
     started = stopped = 0.0
 
@@ -111,14 +127,14 @@ class Stopwatch(Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stopped = time.perf_counter()
 
-    def speed(self, images: int) -> Entry:
-        """Seconds of one pass, which warms up as well, and images per second."""
-        seconds = self.stopped - self.started
-        return {"seconds": seconds, "images_per_second": images / seconds}
+    @property
+    def seconds(self) -> float:
+        """Seconds of one pass, warm-up included."""
+        return self.stopped - self.started
 
 
 def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
-    """The network's weights in a run's checkpoint. Raises `UserError` if it is damaged or of another epoch."""
+    """Load the network's weights from a run's checkpoint. Raises `UserError` if it is damaged or of another epoch."""
     path = evaluation.weights
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -131,7 +147,7 @@ def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
 
 
 def misfit(stored: Mapping[str, Tensor], net: nn.Module) -> str:
-    """In what stored weights differ from those of a network, in a few words; empty if they fit."""
+    """Return in what stored weights differ from those of a network, in a few words; empty if they fit."""
     wanted = net.state_dict()
     shapes = (
         f"{key} is {shape_of(stored[key])} in the checkpoint and {shape_of(wanted[key])} here"

@@ -1,22 +1,29 @@
-"""Parts of a backbone that do not train: `recipe.freeze`."""
+"""Keep parts of a backbone fixed: `recipe.freeze`."""
 
 from collections.abc import Sequence
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.classifier import Classifier
 from attnbench.errors import require_choice
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 NOTHING, EVERYTHING = "none", "backbone"
 
 
 def freeze(net: Classifier, until: str) -> Sequence[nn.Module]:
-    """Take gradients from a backbone's layers, up to the end of stage `until`; what was inserted goes on training.
+    """Keep a backbone's own layers fixed up to the end of a stage; modules that an attention inserted keep training.
 
-    until: `none`, a stage, `stem`, or `backbone` for all of it but its classifier. Returns the batch normalisations
-    of the frozen layers, in evaluation mode, where they must stay: their statistics are frozen too.
-    Raises `OptionError` for a part that the backbone does not have.
+    Args:
+        net: the classifier; gradients of the frozen parameters are switched off in place.
+        until: `none`, a stage, `stem`, or `backbone` for all of it but its classifier.
+
+    Returns:
+        The batch normalisations of the frozen layers, in evaluation mode. They must stay in it, since their statistics
+        are frozen too.
+
+    Raises:
+        OptionError: the backbone has no such part.
     """
     require_choice("freeze", until, (NOTHING, EVERYTHING, *net.backbone.parts))
     if until == NOTHING:
@@ -25,7 +32,7 @@ def freeze(net: Classifier, until: str) -> Sequence[nn.Module]:
     for module in frozen:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
-    norms = [module for module in frozen if isinstance(module, _BatchNorm)]
+    norms = [module for module in frozen if isinstance(module, BATCH_NORMS)]
     for norm in norms:
         norm.eval()
     return norms

@@ -1,4 +1,4 @@
-"""On what a run computes: device, precision, memory layout, threads. Choices of `auto` are made once and recorded."""
+"""Where a run computes: device, precision, memory layout, threads. Choices of `auto` are made once and recorded."""
 
 import os
 import platform
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from attnbench.classifier import Classifier
 from attnbench.errors import OptionError, require, require_choice
 from attnbench.training.malloc import keep_freed_memory
 
@@ -19,7 +20,7 @@ BLOCK_LENGTH = 64
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """The group `trainer`; see `configs/trainer/default.yaml`."""
+    """Options of the group `trainer`, with their ranges checked; see `configs/trainer/default.yaml`."""
 
     accelerator: str
     devices: int
@@ -47,9 +48,16 @@ class TrainerOptions:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The choices made for one run, recorded and reused when it resumes.
+    """Hardware choices of one run, recorded and used again when the run resumes.
 
-    precision: `bf16` (autocast) or `fp32`. block_length: optimiser steps per call of Lightning's loop.
+    Attributes:
+        accelerator: `cpu`, `gpu` or `mps`.
+        devices: number of devices.
+        device_name: the device as its maker calls it.
+        precision: `bf16` (autocast) or `fp32`.
+        channels_last: whether maps are stored with their channels last.
+        threads: CPU threads.
+        block_length: optimiser steps per call of Lightning's loop.
     """
 
     accelerator: str
@@ -61,20 +69,29 @@ class Hardware:
     block_length: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for the record."""
+        """Return the choices as plain data for the record."""
         return asdict(self)
 
     @property
     def device_type(self) -> str:
-        """torch's name for the kind of device."""
+        """The kind of device as torch names it."""
         return "cuda" if self.accelerator == "gpu" else self.accelerator
 
 
 def set_up(hardware: Hardware) -> None:
-    """Prepare this process for computing there."""
+    """Set torch's CPU threads; on a CPU also glibc's thresholds for freed memory (see malloc.py)."""
     torch.set_num_threads(hardware.threads)
     if hardware.accelerator == "cpu":
         keep_freed_memory()
+
+
+def on_device_layout(net: Classifier, hardware: Hardware, compiled: bool) -> Classifier:
+    """Bring a network into the memory layout of its device, and compile its backbone if asked to."""
+    if hardware.channels_last:
+        net = net.to(memory_format=torch.channels_last)
+    if compiled:
+        net.backbone.compile()  # in place, so that names in checkpoints stay
+    return net
 
 
 def choose_accelerator(wanted: str) -> str:
@@ -87,13 +104,13 @@ def choose_accelerator(wanted: str) -> str:
 
 
 def cpu_computes_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware. Without that, bf16 is emulated and ten times slower than fp32."""
+    """Return whether this CPU multiplies bf16 in hardware; emulated, it is ten times slower than fp32."""
     flags = set(_cpu_info("flags").split()) | set(_cpu_info("Features").split())
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def _cpu_info(field: str) -> str:
-    """A field of the first processor in /proc/cpuinfo; empty where there is none (macOS, Windows)."""
+    """Return a field of the first processor in /proc/cpuinfo; empty on systems without that file."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -102,14 +119,14 @@ def _cpu_info(field: str) -> str:
 
 
 def gains_from_bf16(accelerator: str) -> bool:
-    """Whether training in bf16 is faster than in fp32."""
+    """Return whether training in bf16 is faster than in fp32."""
     if accelerator == "gpu":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return accelerator == "cpu" and cpu_computes_bf16()
 
 
 def breaks_in_channels_last(net: nn.Module) -> bool:
-    """Whether a CPU would compute wrong gradients for this network in channels_last, or crash.
+    """Return whether a CPU would compute wrong gradients for this network in channels_last, or crash.
 
     oneDNN writes past its workspace for the weights of a strided 1x1 convolution with fewer input channels than its
     block, 8 or 16 (oneDNN issue 6035, open as of torch 2.15).
@@ -131,9 +148,12 @@ def check_layout(options: TrainerOptions, net: nn.Module) -> None:
 
 
 def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | None = None) -> Hardware:
-    """Make the choices that are left to us, or take over those that an earlier part of the run made.
+    """Resolve every choice of `auto`, or take over those that an earlier part of the run made.
 
-    net: the network, with or without weights; its layers decide on the memory layout.
+    Args:
+        options: the trainer's options.
+        net: the network, with or without weights; its layers decide on the memory layout.
+        recorded: the choices in the run's record, if the run resumes.
     """
     accelerator = choose_accelerator(options.accelerator)
     threads = options.threads
@@ -167,7 +187,7 @@ def _precision(wanted: str, accelerator: str) -> str:
 
 
 def device_name(accelerator: str) -> str:
-    """The device as people call it."""
+    """Return the device's name as its maker calls it."""
     if accelerator == "gpu":
         return torch.cuda.get_device_name()
     if accelerator == "mps":

@@ -1,13 +1,12 @@
 """The one LightningModule: blocks of optimiser steps for any classifier.
 
-Lightning's loop costs several tenths of a millisecond a call. So a call gets a block of K batches, and this module
-takes the K steps itself (manual optimisation), on the raw optimiser, with counters on the device. K changes the speed
+Lightning's loop costs several tenths of a millisecond a call. So each call gets a block of K batches, and this module
+takes the K steps itself (manual optimisation) on the raw optimiser, with counters on the device. K changes the speed
 and nothing else: results are bit-equal for every K.
 """
 
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, Self
 
 import pytorch_lightning as pl
@@ -18,62 +17,53 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
-from attnbench.data.loaders.in_memory import Epoch, Loader
+from attnbench.data.loaders.base import Epoch, Loader
+from attnbench.runs.metric_names import (
+    GATE_PREFIX,
+    IMAGES,
+    IMAGES_PER_SECOND,
+    LOSS,
+    SECONDS,
+    TOP1,
+    TOP5,
+    VAL,
+    metric_name,
+)
 from attnbench.seeding import derive_seed
+from attnbench.training.datamodule import Block
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
+from attnbench.training.lightning_compat import count_optimizer_steps
 from attnbench.training.metrics import TOP, ImageCounter, Meter, Step
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
 
 
-class Block:
-    """A few consecutive batches of an epoch, made when they are asked for."""
-
-    def __init__(self, epoch: Epoch, start: int, stop: int) -> None:
-        self.epoch = epoch
-        self.numbers = range(start, stop)
-
-    @property
-    def images(self) -> int:
-        """Images in the block, over all processes."""
-        return sum(self.epoch.size(number) for number in self.numbers)
-
-
-class Blocks:
-    """An epoch as a sized iterable of blocks: what Lightning takes for a data loader."""
-
-    def __init__(self, epoch: Epoch, length: int) -> None:
-        self.epoch, self.length = epoch, length
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.epoch) / self.length)
-
-    def __iter__(self) -> Iterator[Block]:
-        for start in range(0, len(self.epoch), self.length):
-            yield Block(self.epoch, start, min(start + self.length, len(self.epoch)))
-
-
 class TrainingModule(pl.LightningModule):
-    """Trains and evaluates a classifier.
+    """Train and evaluate a classifier.
 
-    pipelines: by split; fitting needs `train` and, where images are held out, `validation`, testing only `test`.
-    `seen` counts training images as they are seen.
     After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
-    `test_metrics` does.
+    `test_metrics` does. `seen` counts training images as they are seen.
+
+    Args:
+        net: the classifier.
+        recipe: how it is trained.
+        hardware: the precision to compute in.
+        loaders: the run's data by split: `train` and, where images are held out, `validation` to fit, `test` to test.
+        seed: draws dropout and the like.
     """
 
     def __init__(
-        self, net: Classifier, recipe: Recipe, hardware: Hardware, pipelines: dict[str, Loader], seed: int
+        self, net: Classifier, recipe: Recipe, hardware: Hardware, loaders: Mapping[str, Loader], seed: int
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.net, self.recipe, self.hardware, self.pipelines, self.run_seed = net, recipe, hardware, pipelines, seed
+        self.net, self.recipe, self.hardware, self.loaders, self.run_seed = net, recipe, hardware, loaders, seed
         self.frozen_norms = tuple(freeze(net, recipe.freeze))
         self.classes = net.backbone.num_classes
         self.evaluation = MetricCollection(
             {
-                "top1_accuracy": MulticlassAccuracy(self.classes, average="micro", validate_args=False),
-                "top5_accuracy": MulticlassAccuracy(
+                TOP1: MulticlassAccuracy(self.classes, average="micro", validate_args=False),
+                TOP5: MulticlassAccuracy(
                     self.classes, top_k=min(TOP, self.classes), average="micro", validate_args=False
                 ),
             },
@@ -82,14 +72,14 @@ class TrainingModule(pl.LightningModule):
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
         self.seen = ImageCounter()
-        self.world_size = next(iter(pipelines.values())).placement.world
+        self.world_size = next(iter(loaders.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
         self.attention_statistics: dict[str, float] = {}
 
     def autocast(self) -> torch.autocast:
-        """The precision that forward passes and losses are computed in."""
+        """Return the context in which forward passes and losses are computed."""
         return torch.autocast(
             self.hardware.device_type, dtype=torch.bfloat16, enabled=self.hardware.precision == "bf16"
         )
@@ -105,15 +95,12 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return make_optimizer(self.net, self.recipe)
 
-    def train_dataloader(self) -> Blocks:
-        return Blocks(self.pipelines["train"].epoch(self.current_epoch), self.hardware.block_length)
-
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        self.batches = len(self.pipelines["train"])
+        self.batches = len(self.loaders["train"])
         self.steps_before = self.current_epoch * self.batches
         self.meter = Meter(self.device, self.batches, self.classes)
-        self.seen.images = self.current_epoch * self.pipelines["train"].images
+        self.seen.images = self.current_epoch * self.loaders["train"].images
         self.epoch_started = time.perf_counter()
 
     def training_step(self, block: Block, index: int) -> None:
@@ -125,7 +112,7 @@ class TrainingModule(pl.LightningModule):
             steps.append(step)
             self.seen.images += block.epoch.size(number)
         self.meter.add(block.numbers.start, steps)
-        self._count_steps(len(block.numbers))
+        count_optimizer_steps(self.trainer, len(block.numbers))
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
@@ -158,24 +145,17 @@ class TrainingModule(pl.LightningModule):
         # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
         self.manual_backward(loss if share == 1 else loss * share)
 
-    def _count_steps(self, steps: int) -> None:
-        """Advance Lightning's step counter, which a raw optimiser leaves at 0; no checkpoint is written at 0."""
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for counts in (progress.total, progress.current):
-            counts.ready += steps
-            counts.completed += steps
-
     def _finish_training_epoch(self, output: Output) -> None:
         if self.world_size > 1:
             self._average_buffers()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
-        self.train_metrics = {**metrics, "seconds": seconds, "images_per_second": metrics["images"] / seconds}
+        self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
 
     def _average_buffers(self) -> None:
-        """Average batch statistics over processes, once an epoch: every rank evaluates, and saves, the same network."""
+        """Average batch statistics over processes once an epoch, so that all ranks evaluate and save one network."""
         for buffer in self.net.buffers():
             if buffer.is_floating_point():
                 torch.distributed.all_reduce(buffer)
@@ -183,19 +163,8 @@ class TrainingModule(pl.LightningModule):
 
     # evaluation
 
-    def val_dataloader(self) -> Blocks | list[Any]:
-        return self._evaluation_blocks("validation")
-
-    def test_dataloader(self) -> Blocks | list[Any]:
-        return self._evaluation_blocks("test")
-
-    def _evaluation_blocks(self, split: str) -> Blocks | list[Any]:
-        if split not in self.pipelines:
-            return []
-        return Blocks(self.pipelines[split].epoch(), self.hardware.block_length)
-
     def evaluation_step(self, block: Block) -> None:
-        """Count a block's hits and losses."""
+        """Count a block's correct predictions and losses."""
         for number in block.numbers:
             images, labels = block.epoch.batch(number)
             if not len(labels):
@@ -214,37 +183,32 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.validation_metrics = self._read_evaluation("validation")
-        shown = {f"val/{name}": value for name, value in self.validation_metrics.items() if value is not None}
+        shown = {metric_name(VAL, name): value for name, value in self.validation_metrics.items() if value is not None}
         self.log_dict(shown, logger=False)  # what callbacks monitor
 
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._read_evaluation("test")
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
-        images = self.pipelines[split].count
+        images = self.loaders[split].count
         metrics: dict[str, float | None] = {}
         for name, value in self.evaluation.compute().items():
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
         if self.classes <= TOP:
-            metrics["top5_accuracy"] = None
-        metrics["loss"] = self.evaluation_loss.compute().item() / images
+            metrics[TOP5] = None
+        metrics[LOSS] = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
         return metrics
 
-    # what Lightning would do to batches, and must not
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch
-
 
 @torch.no_grad()
 def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
-    """Mean, spread and extremes of each attention map of a batch, by `gates/<map>/<statistic>`."""
+    """Return mean, spread and extremes of each attention map of a batch, under `gates/<map>/<statistic>`."""
     statistics = {}
     for name, gates in net.maps(output).items():
         values = gates.float()
         numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
         for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
-            statistics[f"gates/{name}/{statistic}"] = number
+            statistics[f"{GATE_PREFIX}{name}/{statistic}"] = number
     return statistics

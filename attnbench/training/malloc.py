@@ -1,4 +1,4 @@
-"""How much memory a run needs, and what becomes of what it no longer needs."""
+"""Memory of a run: its peak, and how glibc's malloc treats freed memory."""
 
 import ctypes
 import sys
@@ -7,7 +7,7 @@ import torch
 
 
 def peak_memory_bytes(device_type: str) -> int | None:
-    """Most memory in use at once: of the GPU's allocator, or of this process. None where the system does not tell."""
+    """Return the peak of the GPU's allocator, or of this process; None where the system does not report it."""
     if device_type == "cuda":
         return torch.cuda.max_memory_allocated()
     try:
@@ -26,11 +26,11 @@ LARGEST_BYTES = (2**28, 2**25)
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep the memory that it frees, for what comes next; does nothing where libc is not glibc.
+    """Make this process keep freed memory for its next allocations; do nothing where libc is not glibc.
 
-    Else each batch and each activation is got from the system anew, page by page. On a virtual machine without a GPU,
-    where a page is dear, keeping it makes training on small images a few per cent faster, and cutting views out of
-    large ones twice as fast.
+    Otherwise each batch and each activation is requested from the system again, page by page. On a virtual machine
+    without a GPU, where page faults are expensive, keeping it makes training on small images a few per cent faster, and
+    cropping large images twice as fast.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

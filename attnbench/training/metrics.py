@@ -1,4 +1,4 @@
-"""Counting on the device: no step waits for the host."""
+"""Training metrics that are counted on the device, so that no step waits for the host."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,18 +6,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attnbench.runs.metric_names import IMAGES, LOSS, TOP1, TOP5
+
 TOP = 5
 """Top-5 accuracy, which means nothing below six classes."""
 
 
 class ImageCounter:
-    """How many training images a run has seen, over all processes. Counted by the host, for those who watch."""
+    """Number of training images that a run has seen, over all processes, counted on the host for progress bars."""
 
     images = 0
 
 
 class Step(NamedTuple):
-    """What is counted of an optimiser step: mean losses by name, logits (B, L), labels (B,); none holds a graph."""
+    """Metrics of one optimiser step; no tensor holds a graph.
+
+    Attributes:
+        losses: mean losses by name.
+        logits: (B, L).
+        labels: (B,).
+    """
 
     losses: dict[str, Tensor]
     logits: Tensor
@@ -25,10 +33,10 @@ class Step(NamedTuple):
 
 
 class Meter:
-    """Losses and hits of one training epoch.
+    """Sum losses and correct predictions over one training epoch.
 
-    Losses of single steps are kept and summed at the end, in the order of the steps; hits are whole numbers. So the
-    result does not depend on how many steps a block has.
+    Losses of single steps are stored and summed at the end, in the order of the steps; correct predictions are whole
+    numbers. So the result does not depend on how many steps form a block.
     """
 
     def __init__(self, device: torch.device, batches: int, classes: int) -> None:
@@ -39,7 +47,12 @@ class Meter:
 
     @torch.no_grad()
     def add(self, first: int, steps: Sequence[Step]) -> None:
-        """Count consecutive steps at once. first: number of the first one in its epoch."""
+        """Count consecutive steps at once.
+
+        Args:
+            first: number of the first step in its epoch.
+            steps: the steps' metrics.
+        """
         numbers = slice(first, first + len(steps))
         self.sizes[numbers] = [len(step.labels) for step in steps]
         for name in steps[0].losses:
@@ -51,7 +64,7 @@ class Meter:
         self.hits += torch.stack([hits[:, 0].sum(), hits.sum()])
 
     def read(self) -> dict[str, Any]:
-        """Mean losses and accuracies as fractions, over all processes. Waits for the device."""
+        """Return mean losses, and accuracies as fractions, over all processes. Waits for the device."""
         sizes = torch.tensor(self.sizes, dtype=torch.float64, device=self.device)
         sums = [sizes.sum(), *self.hits.double(), *((values.double() * sizes).sum() for values in self.losses.values())]
         total = torch.stack(sums)
@@ -59,14 +72,14 @@ class Meter:
             torch.distributed.all_reduce(total)
         images, top1, top5, *losses = total.tolist()
         named = dict(zip(self.losses, losses, strict=True))
-        result = {"loss": sum(named.values()) / images, **accuracies(top1, top5, images, self.classes)}
-        terms = {f"loss/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
-        return {**result, **terms, "images": int(images)}
+        result = {LOSS: sum(named.values()) / images, **accuracies(top1, top5, images, self.classes)}
+        terms = {f"{LOSS}/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
+        return {**result, **terms, IMAGES: int(images)}
 
 
 def accuracies(top1: float, top5: float, images: float, classes: int) -> dict[str, float | None]:
-    """Hits as fractions of the images; top-5 is None below six classes."""
+    """Return correct predictions as fractions of the images; top-5 is None below six classes."""
     return {
-        "top1_accuracy": top1 / images,
-        "top5_accuracy": top5 / images if classes > TOP else None,
+        TOP1: top1 / images,
+        TOP5: top5 / images if classes > TOP else None,
     }

@@ -1,4 +1,4 @@
-"""Recipes: optimiser, learning-rate schedule, weight decay, smoothing and clipping, as one checked set of options."""
+"""Recipes: optimiser, learning-rate schedule, weight decay, label smoothing and clipping, with their ranges checked."""
 
 import math
 from bisect import bisect_right
@@ -16,7 +16,7 @@ SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; see `configs/recipe/one_cycle.yaml` for each option."""
+    """How a network is trained; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
     optimizer: str
@@ -70,7 +70,7 @@ class Recipe:
             require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
-        """The factor of `lr` that optimiser step `step` (from 0) is taken with."""
+        """Return the factor of `lr` for optimiser step `step`, counted from 0."""
         if self.update == "epoch":
             step -= step % steps_per_epoch
         total = self.epochs * steps_per_epoch
@@ -105,10 +105,10 @@ def make_optimizer(net: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters that train, by learning rate (`initial_lr`, which schedules multiply) and by weight decay.
+    """Group the parameters that train by learning rate (`initial_lr`, which schedules multiply) and weight decay.
 
-    With a `backbone_lr_factor` the backbone's own layers form groups of their own. Without `decay_norm_and_bias`,
-    so do parameters of one dimension (biases, normalisation), which then do not decay.
+    With `backbone_lr_factor` the backbone's own layers form separate groups. Without `decay_norm_and_bias`, so do
+    parameters of one dimension (biases, normalisation), which then do not decay.
     """
     own = {id(p) for p in net.backbone_parameters()} if recipe.backbone_lr_factor != 1 else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -127,7 +127,7 @@ def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def smooth(labels: Tensor, classes: int, amount: float) -> Tensor:
-    """Labels (B,) as they are, or, smoothed, as probabilities (B, L): `amount` spread evenly over all classes."""
+    """Return labels (B,) as they are or, smoothed, as probabilities (B, L): `amount` spread evenly over all classes."""
     if amount == 0:
         return labels
     even = torch.full((len(labels), classes), amount / classes, device=labels.device)

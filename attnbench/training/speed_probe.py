@@ -1,4 +1,4 @@
-"""A few training steps on random images: what a run will take, measured before it is begun."""
+"""Measure training speed with a few steps on random images, before a run starts."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,8 @@ from contextlib import nullcontext
 
 import torch
 
-from attnbench.build import build_model, build_model_on_meta
-from attnbench.config.validate import RunConfig
-from attnbench.construct import build_data
+from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, resolve, set_up
-from attnbench.training.plan import make_recipe, make_trainer_options
 from attnbench.training.recipe import make_optimizer
 
 PART_OF_BATCH = 4
@@ -19,15 +16,23 @@ SMALLEST_BATCH = 8
 ENOUGH_SECONDS = 1.0
 
 
-def make_step(config: RunConfig, batch: int) -> tuple[Callable[[], None], Hardware]:
-    """A function that takes one training step on `batch` images, and the settings chosen for the machine."""
-    data = build_data(config)
-    hardware = resolve(make_trainer_options(config), build_model_on_meta(config, data), None)
+def make_step(experiment: Experiment, batch: int) -> tuple[Callable[[], None], Hardware]:
+    """Build a function that takes one training step on random images.
+
+    Args:
+        experiment: the run to be estimated.
+        batch: images a step.
+
+    Returns:
+        The function, and the hardware choices it computes with.
+    """
+    data = experiment.data
+    hardware = resolve(experiment.options, experiment.blueprint)
     set_up(hardware)
     device = torch.device(hardware.device_type)
     layout = torch.channels_last if hardware.channels_last else torch.contiguous_format
-    net = build_model(config, data).to(device).to(memory_format=layout)
-    optimizer = make_optimizer(net, make_recipe(config))
+    net = experiment.build_network().to(device).to(memory_format=layout)
+    optimizer = make_optimizer(net, experiment.recipe)
     images = torch.randn(batch, data.channels, data.image_size, data.image_size, device=device)
     images = images.contiguous(memory_format=layout)
     labels = torch.arange(batch, device=device) % data.num_classes
@@ -44,7 +49,7 @@ def make_step(config: RunConfig, batch: int) -> tuple[Callable[[], None], Hardwa
 
 
 def seconds_of(step: Callable[[], None], steps: int) -> float:
-    """Seconds of one step, the mean of a few."""
+    """Return the mean seconds of one step over `steps` steps."""
     wait = torch.cuda.synchronize if torch.cuda.is_available() else torch.cpu.synchronize
     wait()
     started = time.perf_counter()
@@ -54,11 +59,11 @@ def seconds_of(step: Callable[[], None], steps: int) -> float:
     return (time.perf_counter() - started) / steps
 
 
-def images_per_second(config: RunConfig) -> float:
-    """The speed of training, from steps of about a second after one that warms up."""
-    size = int(config["data"]["batch_size"])
+def images_per_second(experiment: Experiment) -> float:
+    """Return the training speed, from about a second of steps after one that warms up."""
+    size = experiment.data.batch_size
     on_gpu = torch.cuda.is_available()
     batch = size if on_gpu else min(size, max(SMALLEST_BATCH, size // PART_OF_BATCH))
-    step, _ = make_step(config, batch)
+    step, _ = make_step(experiment, batch)
     first = seconds_of(step, 1)
     return batch / seconds_of(step, max(1, min(20, int(ENOUGH_SECONDS / first))))

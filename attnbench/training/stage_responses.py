@@ -1,18 +1,19 @@
-"""How strongly stages respond: the mean absolute value of each one's output, over a test set.
+"""Measure how strongly stages respond: the mean absolute value of each stage's output over a test set.
 
-Residual Attention Network (CVPR 2017), figure 4, shows it relative to the first stage's.
+Figure 4 of Residual Attention Network (CVPR 2017) shows it relative to the first stage's.
 """
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone
+from attnbench.runs.metric_names import RESPONSE_PREFIX
 
 NAME = "response"
 
 
 class Probe(nn.Module):
-    """Lets a map (B, C, H, W) pass, and adds up its mean absolute values. It has no parameters and no buffers."""
+    """Pass a map (B, C, H, W) through and sum up its mean absolute values; has no parameters and no buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,14 +21,14 @@ class Probe(nn.Module):
         self.total = torch.zeros((), dtype=torch.float64)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same map."""
+        """Accumulate mean abs(x) per image of x (B, C, H, W); return x unchanged."""
         self.images += len(x)
         self.total = self.total + x.detach().float().abs().mean(dim=(1, 2, 3)).double().sum().cpu()
         return x
 
 
 def insert_probes(backbone: Backbone) -> dict[str, Probe]:
-    """Put a probe at the end of every stage, behind what an attention inserted there."""
+    """Insert a probe at the end of every stage, after what an attention inserted there."""
     probes = {stage: Probe() for stage in backbone.stages}
     for stage, probe in probes.items():
         backbone.insert(f"{stage}.out", probe, NAME)
@@ -35,7 +36,9 @@ def insert_probes(backbone: Backbone) -> dict[str, Probe]:
 
 
 def read_probes(probes: dict[str, Probe]) -> dict[str, float]:
-    """Mean absolute responses by the names of an evaluation's entry."""
+    """Return mean absolute responses under their names in an evaluation's entry."""
     return {
-        f"test/response/{stage}": float(probe.total) / probe.images for stage, probe in probes.items() if probe.images
+        f"{RESPONSE_PREFIX}{stage}": float(probe.total) / probe.images
+        for stage, probe in probes.items()
+        if probe.images
     }

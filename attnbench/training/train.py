@@ -1,111 +1,130 @@
-"""The training job, from a plan to a record: find it done, resume it, or train it from the start."""
+"""The training job: find it finished, resume it, or train it from the start, and record it."""
 
 import pickle
-import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import yaml
 from rich.console import Console
 
-from attnbench.build import build_model_on_meta
-from attnbench.classifier import Classifier
-from attnbench.construct import build_data
-from attnbench.cost import count
-from attnbench.data.bases.dataset import DataSet
-from attnbench.data.loaders.in_memory import Loader
 from attnbench.errors import UserError
+from attnbench.runs.epoch_rows import EpochRow
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
-from attnbench.runs.record import Recorder, training_summary
-from attnbench.training import assembly, distributed
+from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
+from attnbench.runs.record import FinishedRecord
+from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
+from attnbench.runs.record_writer import RecordWriter, TrainingSummary, training_summary
+from attnbench.training import distributed
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
 from attnbench.training.callbacks.epoch_log import EpochLog, checkpoints
 from attnbench.training.callbacks.progress import ProgressBar
-from attnbench.training.hardware import resolve, set_up
+from attnbench.training.datamodule import RunData
+from attnbench.training.experiment import Experiment
+from attnbench.training.hardware import on_device_layout, resolve, set_up
+from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
-from attnbench.training.plan import make_recipe, make_trainer_options
+from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
-TEST_METRICS = ("top1_accuracy", "top5_accuracy", "loss")
-Record = dict[str, Any]
-Rows = list[dict[str, Any]]
+TEST_METRICS = (TOP1, TOP5, LOSS)
+Rows = list[EpochRow]
 
 
-def train(job: Job, console: Console | None = None) -> Record:
-    """Do a job and return its record; a finished run is found, an unfinished one goes on after its last epoch.
+def train(job: Job, console: Console | None = None, experiment: Experiment | None = None) -> FinishedRecord | None:
+    """Train a run and return its record; None in every process but the first of a run on several devices.
 
-    console: where progress is shown, if anywhere. Raises `RunLockedError` if another process trains this run,
-    `KeyboardInterrupt` when stopped (the run can be resumed), and whatever made training fail; the record says which.
+    A finished run is found, and an unfinished one continues after its last finished epoch.
+
+    Args:
+        job: the run to be done.
+        console: where progress is shown, if anywhere.
+        experiment: what is made from the job's configuration, if the caller has it already.
+
+    Raises:
+        RunLockedError: another process trains this run.
+        UserError: a file of the run is damaged.
+        KeyboardInterrupt: training was stopped; the same job continues it.
+        Exception: whatever made training fail; the record names it too.
     """
-    run = RunFolder(job.folder)
-    if not distributed.is_first(job.config["trainer"]["devices"]):
-        return _train(job, run, None, None, None)
+    run, experiment = RunFolder(job.folder), experiment or Experiment(job.config)
+    if not distributed.is_first(experiment.options.devices):
+        return _train(experiment, run, None, None, None)
     with Lock(run.path) as lock:
-        record = run.record()
-        if job.again and (record is not None or run.last_checkpoint.is_file()):
-            run.set_aside()
-        elif record is not None and record["status"] == "finished":
+        if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
+            run.archive()
+        elif isinstance(record := run.record(), FinishedRecord):
             return record
-        recorder = Recorder(job, run)
+        recorder = RecordWriter(job, run)
         with outcome_recorded(recorder), stopped_by_termination():
-            return _train(job, run, lock, recorder, console)
+            return _train(experiment, run, lock, recorder, console)
 
 
-def _train(job: Job, run: RunFolder, lock: Lock | None, recorder: Recorder | None, console: Console | None) -> Record:
+def _train(
+    experiment: Experiment, run: RunFolder, lock: Lock | None, recorder: RecordWriter | None, console: Console | None
+) -> FinishedRecord | None:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
-    options, recipe = make_trainer_options(job.config), make_recipe(job.config)
-    data = build_data(job.config)
-    blueprint = build_model_on_meta(job.config, data)
-    hardware = resolve(options, blueprint, recorder.resolved if recorder else (run.record() or {}).get("resolved"))
+    hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
-    net = assembly.make_net(job, data, hardware, options.compile)
-    pipelines = assembly.make_pipelines(data, hardware, job.seed)
-    validated = "validation" in pipelines
-    checkpoint, rows = where_to_resume(run)
-    left_out = weights.load(job.config, net.backbone) if checkpoint is None else []
-    if recorder:
-        if left_out:
-            said = f"attnbench: weights are loaded, but for {', '.join(left_out)}"
-            (console or Console()).print(said, soft_wrap=True)
-        write_atomically(run.config_file, yaml.safe_dump(job.config.values, sort_keys=False))
-        run.write_rows(rows)
-        recorder.write("running", resolved=hardware.as_dict(), **describe(blueprint, data, pipelines))
-    loggers = assembly.make_loggers(job, run, rows[-1]["images"] if rows else 0)
-    callbacks = [
-        *assembly.make_callbacks(job),
-        EpochLog(run, lock, rows),
-        *checkpoints(run, validated),
-        EnergyCallback(meter),
-    ]
-    if options.progress and console is not None:
-        callbacks.append(ProgressBar(console))
-    trainer = assembly.make_trainer(hardware, recipe.epochs, validated, loggers, callbacks, run)
-    module = TrainingModule(net, recipe, hardware, pipelines, job.seed)
-    with closing(data), interrupts_raised(trainer):
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-        result = training_summary(rows) | {"peak_memory_bytes": peak_memory_bytes(hardware.device_type)}
-        result["energy_joules"] = meter.joules() if checkpoint is None else None  # an earlier part was not counted
-        result |= test(trainer, module, run, result)
+    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
+        validated = "validation" in data.loaders
+        checkpoint, rows = where_to_resume(run)
+        left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
+        if recorder:
+            _report_weights(left_out, console)
+            write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
+            run.write_rows(rows)
+            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data))
+        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
+        callbacks = [
+            *make_callbacks(experiment.config),
+            EpochLog(run, lock, rows),
+            *checkpoints(run, validated),
+            EnergyCallback(meter),
+            *([ProgressBar(console)] if experiment.options.progress and console is not None else []),
+        ]
+        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
+        trainer = make_trainer(hardware, run, experiment.recipe.epochs, validated, loggers, callbacks)
+        with interrupts_raised(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+            summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)
+            # energy of an earlier, interrupted part was not counted
+            joules = meter.joules() if checkpoint is None else None
+            metrics = test(trainer, module, data, run, summary)
     if recorder is None:
-        return {}
-    metrics = {key: value for key, value in result.items() if key.startswith("test/") and value is not None}
-    log_result(loggers, assembly.hyperparameters(job), metrics, result["images"])
-    return recorder.write("finished", **result)
+        return None
+    measured = {name: value for name, value in metrics.items() if value is not None}
+    log_result(loggers, hyperparameters(recorder.job), measured, summary.images)
+    return recorder.finish(summary, metrics, memory, joules)
+
+
+def _recorded_choices(run: RunFolder, recorder: RecordWriter | None) -> dict[str, Any] | None:
+    """Return the choices of `auto` that an earlier part of the run made, if there was one."""
+    record = recorder.record if recorder is not None else run.record()
+    return record.resolved.to_json() if record is not None and record.resolved is not None else None
+
+
+def _report_weights(left_out: Sequence[str], console: Console | None) -> None:
+    """Say which weights of a file were not loaded."""
+    if left_out:
+        message = f"attnbench: weights are loaded, but for {', '.join(left_out)}"
+        (console or Console()).print(message, soft_wrap=True)
 
 
 def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
-    """The checkpoint to go on from, if there is one, and the metrics of the epochs before it. Raises `UserError` if it
-    is damaged.
+    """Return the checkpoint to continue from, if there is one, and the metrics of the epochs before it.
+
+    Raises:
+        UserError: the checkpoint is damaged.
     """
     if not run.last_checkpoint.is_file():
         return None, []
@@ -114,77 +133,58 @@ def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
         raise UserError(
             f"{shown(run.last_checkpoint)} cannot be read; it is damaged ({type(error).__name__});"
-            " run.again=true sets the run aside and trains anew"
+            " run.again=true archives the run and trains it again"
         ) from error
-    return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
+    return str(run.last_checkpoint), [row for row in run.rows() if row.epoch <= epoch + 1]
 
 
-def describe(net: Classifier, data: DataSet, pipelines: dict[str, Loader]) -> Record:
-    """What a record says of network and data."""
-    images = {f"{split}_images": pipeline.count for split, pipeline in pipelines.items()}
-    cost = count(net, data.channels, data.image_size)
-    found: Record = {"fingerprint": data.fingerprint(), "classes": data.num_classes, "image_size": data.image_size}
-    if data.all_classes != data.num_classes:
-        found["all_classes"] = data.all_classes  # a part of the set is no result on the set
-    skipped = sum(pipeline.skipped for pipeline in pipelines.values())
-    return {**asdict(cost), "data": {**found, **images, **({"skipped_images": skipped} if skipped else {})}}
+def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRecord]:
+    """Return what a record says of data and network."""
+    description, loaders = experiment.data, data.loaders.values()
+    part = description.all_classes != description.num_classes
+    images: dict[str, Any] = {f"{split}_images": loader.count for split, loader in data.loaders.items()}
+    data_record = DataRecord(
+        fingerprint=description.fingerprint(),
+        classes=description.num_classes,
+        image_size=description.image_size,
+        all_classes=description.all_classes if part else None,  # a part of the set is no result on the set
+        skipped_images=sum(loader.skipped for loader in loaders),
+        **images,
+    )
+    return data_record, CostRecord(**asdict(experiment.cost))
 
 
-def test(trainer: pl.Trainer, module: TrainingModule, run: RunFolder, summary: Record) -> Record:
+def test(
+    trainer: pl.Trainer, module: TrainingModule, data: RunData, run: RunFolder, summary: TrainingSummary
+) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
-    Without a test set, the metrics are None.
+    Returns:
+        The metrics by their names in the record; all None without a test set.
     """
-    if "test" not in module.pipelines:
-        return dict.fromkeys(f"test/{prefix}{name}" for prefix in ("", "best/") for name in TEST_METRICS)
-    trainer.test(module, verbose=False)
-    result = {f"test/{name}": value for name, value in module.test_metrics.items()}
-    best_epoch = summary["best_epoch"]
-    if best_epoch not in (None, summary["epochs"]):
+    if "test" not in data.loaders:
+        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
+    trainer.test(module, datamodule=data, verbose=False)
+    result = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
+    best_epoch = summary.best_epoch
+    if best_epoch not in (None, summary.epochs):
         best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
         if best["epoch"] + 1 != best_epoch:
             raise RuntimeError(f"{run.best_checkpoint} is of epoch {best['epoch'] + 1}, the best one is {best_epoch}")
         module.load_state_dict(best["state_dict"])
-        trainer.test(module, verbose=False)
+        trainer.test(module, datamodule=data, verbose=False)
     metrics = module.test_metrics.items()
-    return result | {f"test/best/{name}": value if best_epoch else None for name, value in metrics}
+    return result | {metric_name(TEST, name, best=True): value if best_epoch else None for name, value in metrics}
 
 
 @contextmanager
-def outcome_recorded(recorder: Recorder) -> Iterator[None]:
-    """Leave in the record how a run ended that did not end well."""
+def outcome_recorded(recorder: RecordWriter) -> Iterator[None]:
+    """Record how a run ended if it did not finish."""
     try:
         yield
     except KeyboardInterrupt:
-        recorder.write("interrupted")
+        recorder.stop("interrupted")
         raise
     except BaseException as error:
-        recorder.write("failed", error=f"{type(error).__name__}: {error}")
-        raise
-
-
-@contextmanager
-def stopped_by_termination() -> Iterator[None]:
-    """Take a request to terminate (a batch system's, the scheduler's) like Ctrl-C."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def interrupts_raised(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise `KeyboardInterrupt` where Lightning, having cleaned up after one, exits with status 1."""
-    try:
-        yield
-    except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
+        recorder.stop("failed", f"{type(error).__name__}: {error}")
         raise

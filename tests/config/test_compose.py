@@ -131,7 +131,7 @@ OWN_MISTAKES = {
     "recipe": ("recipe=own", "defaults: [one_cycle@_here_]\nwarmpu: 0.1\n", "did you mean warmup?"),
     "recipe type": ("recipe=own", "defaults: [one_cycle@_here_]\nlr: x\n", "recipe.lr=x: must be a number"),
     "partial recipe": ("recipe=own", "lr: 0.1\n", "recipe.epochs: missing"),
-    "null": ("attention=own", "_target_: x.Y\ndepth: null\n", "attention.depth: its default null tells no type"),
+    "null": ("attention=own", "_target_: x.Y\ndepth: null\n", "attention.depth: its default null has no type"),
     "auto": ("attention=own", "_target_: x.Y\ndepth: auto\n", "declare it under _keys_"),
     "declaration": ("attention=own", "_target_: x.Y\ndepth: 1\n_keys_: {depth: {typ: int}}\n", "typ: not one of type"),
     "syntax": ("attention=own", "_target_: [x\n", "own.yaml"),

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
+from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
+from attnbench.data.loaders.base import Placement
+from attnbench.data.loaders.make import LoaderFactory
+from attnbench.data.splits import Split
 
 SIZES = ((50, 40), (37, 61), (90, 41), (40, 40), (45, 80))
 """Width and height of images, in turns; some are odd, some large enough to be decoded at half their size."""
@@ -52,6 +57,14 @@ def truncate(path: Path) -> Path:
     """Cut a file in half."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
+
+
+CPU = Placement(torch.device("cpu"))
+
+
+def make_loader(data: DataSet, split: Split = "train", seed: int | None = None, placement: Placement = CPU) -> Any:
+    """The loader of a split, for sets without workers, which nobody has to end."""
+    return LoaderFactory(data, placement).make(split, seed)
 
 
 SMALL = ("data.image_size=32", "data.resize=36", "data.batch_size=8", "data.workers=0")

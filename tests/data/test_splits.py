@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnbench.data.bases.dataset import Augmentation, hold_out
 from attnbench.data.sets.digits import Digits
+from attnbench.data.splits import hold_out
+from attnbench.data.transforms.augmentation import Augmentation
 from attnbench.errors import OptionError
 
 OPTIONS = {"batch_size": 16, "validation": 100, "mean": [0.3], "std": [0.4]}

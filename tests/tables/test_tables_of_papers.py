@@ -40,7 +40,7 @@ OTHER_COSTS = {
     "residual_attention/7 attentioninception56": ["parameters"],
     "residual_attention/7 attention92": ["parameters", "multiply_adds"],
 }
-"""Costs that differ from the printed ones by more than one unit of the last place, which sums of rounded numbers may."""
+"""Costs that differ from the printed ones by more than one unit of the last place (sums of rounded numbers may)."""
 
 
 @cache

@@ -21,9 +21,9 @@ class SaveWeights(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
         epoch, numbers = batch.epoch, batch.numbers  # type: ignore[attr-defined]
-        placement = epoch.pipeline.placement
+        placement = epoch.loader.placement
         for number in numbers:
-            start = number * epoch.pipeline.batch_size
+            start = number * epoch.loader.batch_size
             chosen = epoch.order[start + placement.rank : start + epoch.size(number) : placement.world]
             self.seen += chosen.tolist()
 

@@ -12,7 +12,8 @@ import torch
 from attnbench.build import build_model
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.loaders.in_memory import InMemoryLoader, Placement
+from attnbench.data.loaders.base import Placement
+from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.training import distributed
 from tests.conftest import TINY

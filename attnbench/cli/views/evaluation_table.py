@@ -8,9 +8,10 @@ from rich.table import Table
 
 from attnbench.console import make_table
 from attnbench.formatting import big, spread
-from attnbench.runs.evaluations import Entry, Evaluation, difference
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry
 
-Done = tuple[Evaluation, Entry]
+Done = tuple[Evaluation, EvaluationEntry]
+NOTHING = "–"
 NUMBERS = ("top-1", "recorded", "difference", "MACs", "img/s")
 
 
@@ -37,7 +38,7 @@ def grouped(done: Sequence[Done]) -> list[list[Done]]:
     """Evaluations that differ in the run's seed alone, together."""
     groups: dict[tuple[str, str], list[Done]] = {}
     for evaluation, entry in done:
-        groups.setdefault((evaluation.record["identity"], evaluation.key), []).append((evaluation, entry))
+        groups.setdefault((evaluation.record.identity, evaluation.key), []).append((evaluation, entry))
     return list(groups.values())
 
 
@@ -55,17 +56,21 @@ def _name(evaluation: Evaluation, settings: bool) -> str:
     return escape("\n".join(lines))
 
 
-def _numbers(entry: Entry) -> list[str]:
-    by = difference(entry)
+def _numbers(entry: EvaluationEntry) -> list[str]:
+    by = entry.difference
     return [
-        spread([entry["test/top1_accuracy"]]),
-        spread([entry["recorded/top1_accuracy"]]),
-        f"{100 * by:+.2f}" if by else "0",  # 0 is exact, and +0.00 is not
-        big(entry["multiply_adds"]),
-        f"{entry['images_per_second']:,.0f}",
+        spread([entry.accuracy]),
+        spread([entry.recorded_accuracy]),
+        NOTHING if by is None else f"{100 * by:+.2f}" if by else "0",  # 0 is exact, and +0.00 is not
+        big(entry.costs.multiply_adds),
+        f"{entry.images_per_second:,.0f}",
     ]
 
 
-def _means(entries: Sequence[Entry]) -> list[str]:
-    tested, recorded = ([entry[f"{name}/top1_accuracy"] for entry in entries] for name in ("test", "recorded"))
-    return [spread(tested), f"{100 * mean(recorded):.2f}", spread([difference(entry) for entry in entries])]
+def _means(entries: Sequence[EvaluationEntry]) -> list[str]:
+    recorded = [entry.recorded_accuracy for entry in entries if entry.recorded_accuracy is not None]
+    return [
+        spread([entry.accuracy for entry in entries]),
+        f"{100 * mean(recorded):.2f}" if recorded else NOTHING,
+        spread([entry.difference for entry in entries]),
+    ]

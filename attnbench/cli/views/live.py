@@ -11,10 +11,12 @@ from rich.table import Table
 
 from attnbench.config.diff import differences, label
 from attnbench.console import make_table
+from attnbench.errors import UserError
 from attnbench.formatting import duration
 from attnbench.launch.scheduler import Task
-from attnbench.runs.files import read_json
 from attnbench.runs.folder import Job
+from attnbench.runs.lock import read_owner
+from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND, MONITOR
 
 SHOWN_AT_MOST = 20
 REFRESH_SECONDS = 1.0
@@ -78,12 +80,10 @@ class LiveView:
 
 
 def _progress(task: Task) -> tuple[str, str, str, str]:
-    progress: dict[str, Any] = (read_json(task.job.folder / "lock.json") or {}).get("progress", {})
-    if task.state not in ("running", "elsewhere"):
-        progress = {}
+    progress = _reported(task) if task.state in ("running", "elsewhere") else {}
     epochs = task.job.config["recipe"]["epochs"]
-    epoch = f"{progress['epoch']}/{epochs}" if progress else ""
-    accuracy, speed = progress.get("val/top1_accuracy"), progress.get("images_per_second")
+    epoch = f"{progress[EPOCH]}/{epochs}" if EPOCH in progress else ""
+    accuracy, speed = progress.get(MONITOR), progress.get(IMAGES_PER_SECOND)
     elapsed = (task.ended or time.monotonic()) - task.started if task.started else 0
     return (
         epoch,
@@ -91,3 +91,12 @@ def _progress(task: Task) -> tuple[str, str, str, str]:
         f"{speed:,.0f}" if speed else "",
         duration(elapsed) if elapsed else "",
     )
+
+
+def _reported(task: Task) -> dict[str, Any]:
+    """Return the progress that a run's owner reported last; nothing where the lock cannot be read."""
+    try:
+        owner = read_owner(task.job.folder)
+    except UserError:
+        return {}
+    return owner.progress if owner is not None else {}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,22 +11,22 @@ from attnbench.config.diff import differences
 from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
+from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+from attnbench.runs.record import FinishedRecord
 
-Record = dict[str, Any]
 
-
-def show_result(console: Console, record: Record, folder: Path, found: bool = False) -> None:
+def show_result(console: Console, record: FinishedRecord, folder: Path, found: bool = False) -> None:
     """Print a finished run: accuracy, size, speed, and where it lies."""
-    head = "found finished" if found else f"finished in {duration(record['wall_seconds'])}"
+    head = "found finished" if found else f"finished in {duration(record.wall_seconds)}"
     console.print(f"{head}: {shown(folder)}", soft_wrap=True)
-    last, best = record["test/top1_accuracy"], record.get("test/best/top1_accuracy")
+    last, best = record.metrics.get(TEST_TOP1), record.metrics.get(BEST_TEST_TOP1)
     accuracy = f"  test top-1 accuracy  {last:.2%} (last epoch)" if last is not None else "  there is no test set"
     if best is not None:
-        accuracy += f", {best:.2%} (best validation epoch, {record['best_epoch']} of {record['epochs']})"
+        accuracy += f", {best:.2%} (best validation epoch, {record.best_epoch} of {record.epochs})"
     console.print(accuracy, soft_wrap=True)
-    cost = f"  parameters {record['parameters']:,} · multiply-adds {big(record['multiply_adds'])} an image"
-    console.print(f"{cost} · training {record['images_per_second']:,.0f} img/s", soft_wrap=True)
-    if skipped := record.get("data", {}).get("skipped_images"):
+    cost = f"  parameters {record.costs.parameters:,} · multiply-adds {big(record.costs.multiply_adds)} an image"
+    console.print(f"{cost} · training {record.images_per_second:,.0f} img/s", soft_wrap=True)
+    if skipped := record.data.skipped_images:
         console.print(f"  left out, as they cannot be decoded: {skipped:,} images", soft_wrap=True)
     if part := part_of_data(record):
         console.print(f"  on {part}", soft_wrap=True)
@@ -37,17 +36,13 @@ def show_result(console: Console, record: Record, folder: Path, found: bool = Fa
         console.print("  to train it anew: run.again=true", soft_wrap=True)
 
 
-def part_of_data(record: Record) -> str:
+def part_of_data(record: FinishedRecord) -> str:
     """Which part of a data set a run saw, where it was not all of it: results on fewer classes are others."""
-    data = record.get("data", {})
-    return (
-        f"a part of the data set: {of_all(data['classes'], whole)} classes"
-        if (whole := data.get("all_classes"))
-        else ""
-    )
+    whole = record.data.all_classes
+    return f"a part of the data set: {of_all(record.data.classes, whole)} classes" if whole else ""
 
 
-def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
+def comparison(jobs: Sequence[Job], records: dict[Path, FinishedRecord]) -> Table:
     """A table of a sweep: one row per configuration, over the seeds that finished."""
     different = dict(zip((job.identity for job in jobs), differences([job.config for job in jobs]), strict=True))
     keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
@@ -66,12 +61,12 @@ def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
     return table
 
 
-def _cells(found: Sequence[Record]) -> Iterator[str]:
+def _cells(found: Sequence[FinishedRecord]) -> Iterator[str]:
     """Seeds, accuracies, size and speed of one configuration."""
     yield str(len(found))
-    yield spread([record["test/top1_accuracy"] for record in found])
-    yield spread([record.get("test/best/top1_accuracy") for record in found])
+    yield spread([record.metrics.get(TEST_TOP1) for record in found])
+    yield spread([record.metrics.get(BEST_TEST_TOP1) for record in found])
     if found:
-        yield big(found[0]["parameters"])
-        yield big(found[0]["multiply_adds"])
-        yield f"{mean(record['images_per_second'] for record in found):,.0f}"
+        yield big(found[0].costs.parameters)
+        yield big(found[0].costs.multiply_adds)
+        yield f"{mean(record.images_per_second for record in found):,.0f}"

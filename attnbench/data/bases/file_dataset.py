@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import SPLITS, Arrays, DataSet, Split, folder_of, hold_out
+from attnbench.data.bases.dataset import DataSet, folder_of
+from attnbench.data.sources.arrays import Arrays
 from attnbench.data.sources.image_files import Images, digest
+from attnbench.data.splits import SPLITS, Split, hold_out
 from attnbench.data.transforms.crop_params import CROPS, center_views, stored_boxes
 from attnbench.errors import UserError, require, require_choice
 
 if TYPE_CHECKING:
-    from attnbench.data.loaders.in_memory import Placement
-    from attnbench.data.loaders.streaming import StreamingLoader
-    from attnbench.data.loaders.workers import DecodeWorkers
     from attnbench.data.transforms.decode import StoredFormat
 
 CACHES = ("none", "ram", "disk")
@@ -75,7 +74,6 @@ class FileDataSet(DataSet):
         self.workers, self.cache, self.on_bad_image = workers, cache, on_bad_image
         super().__init__(batch_size, validation, mean, std, flip=flip, label_noise=label_noise, resampled=resampled)
         self._listed: dict[Split, Images] = {}
-        self._reader: DecodeWorkers | None = None
 
     def require_validation(self, validation: int) -> None:
         require(validation >= 0, "validation", validation, "must not be negative")  # the rest when files are listed
@@ -150,6 +148,7 @@ class FileDataSet(DataSet):
 
         source, members = self.members(split)
         files = self.listed(source)
+        files.prepare()
         found: dict[int, Stored] = {}
         for member in members.tolist():
             try:
@@ -169,20 +168,3 @@ class FileDataSet(DataSet):
         """What to say of an image that cannot be decoded."""
         told = f"data={self.name}: {self.listed(source).name(member)}: cannot be decoded: {reason}"
         return UserError(f"{told}; data.on_bad_image=skip leaves such images out")
-
-    def pipeline(self, split: Split, placement: "Placement", seed: int | None = None) -> "StreamingLoader":
-        from attnbench.data.loaders.streaming import StreamingLoader
-
-        return StreamingLoader(self, split, placement, seed)
-
-    def reader(self, placement: "Placement") -> "DecodeWorkers":
-        """The workers, which all splits share."""
-        if self._reader is None:
-            from attnbench.data.loaders.streaming import make_reader
-
-            self._reader = make_reader(self, placement)
-        return self._reader
-
-    def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()

@@ -18,11 +18,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.image_files import ImageFiles, first_of, images_below, missing_files
 from attnbench.data.sources.label_files import LabelFileError, remembered
-from attnbench.data.splits import hold_out_groups
+from attnbench.data.splits import Split, hold_out_groups
 from attnbench.errors import UserError
 
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.image_files import ImageFiles, Images, first_of
 from attnbench.data.sources.parquet import ParquetImages
 from attnbench.data.sources.shard_files import ShardImages
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 Values = NDArray[np.int64] | NDArray[np.bytes_]

@@ -10,10 +10,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.loaders.workers import CHUNK, Decoded, DecodeWorkers, Request
 from attnbench.data.sources.image_files import first_of
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 Integers = NDArray[np.int64]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.sources.image_files import Images
+from attnbench.data.splits import Split
 from attnbench.data.transforms.decode import DecodeError, Stored, StoredFormat, decode
 
 CHUNK = 32

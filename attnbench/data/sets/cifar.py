@@ -5,8 +5,9 @@ Read in torchvision's standard layout: `root` holds `cifar-10-batches-py` or `ci
 
 import numpy as np
 
-from attnbench.data.bases.dataset import Arrays, SplitDataSet
+from attnbench.data.bases.dataset import SplitDataSet
 from attnbench.data.bases.torchvision_layout import TorchvisionLayout
+from attnbench.data.sources.arrays import Arrays
 
 
 class CIFAR(TorchvisionLayout, SplitDataSet):

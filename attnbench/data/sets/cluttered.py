@@ -15,9 +15,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import SPLITS, Arrays, DataSet, Split, hold_out
+from attnbench.data.bases.dataset import DataSet
 from attnbench.data.sets.digits import read_digits
+from attnbench.data.sources.arrays import Arrays
 from attnbench.data.sources.cache_dir import cache_folder, read_cache, write_cache
+from attnbench.data.splits import SPLITS, Split, hold_out
 from attnbench.errors import require
 
 RECIPE_VERSION = 1

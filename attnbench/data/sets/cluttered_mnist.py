@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import Arrays, Split
 from attnbench.data.sets.cluttered import RECIPE_VERSION, Cluttered, Scene
 from attnbench.data.sets.mnist import SIDE, MNISTFiles
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import Split
 
 HELD_OUT = 6
 """One in six training images of MNIST, the last 10,000 of 60,000, is the source of validation."""

@@ -4,7 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from attnbench.data.bases.dataset import Arrays, SplitDataSet, hold_out
+from attnbench.data.bases.dataset import SplitDataSet
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import hold_out
 
 TEST_IMAGES = 360
 TOTAL_IMAGES = 1797

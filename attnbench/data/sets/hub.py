@@ -12,21 +12,17 @@ import json
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.dataset import Arrays, Split
 from attnbench.data.bases.sharded import Samples, ShardedDataSet
 from attnbench.data.sources.parquet import ParquetImages
 from attnbench.data.sources.shard_files import Shards
 from attnbench.data.sources.split_names import WORDS, roles, split_files
+from attnbench.data.splits import Split
 from attnbench.errors import UserError, require
-
-if TYPE_CHECKING:
-    from attnbench.data.loaders.in_memory import Placement
-    from attnbench.data.loaders.streaming import StreamingLoader
 
 HOW = (
     "set data.root to a folder of datasets.save_to_disk, or of parquet files such as "
@@ -121,23 +117,6 @@ class Hub(ShardedDataSet):
         if len(beyond):
             told = f"row {beyond[0]} has {self.label} {values[beyond[0]]}, but names end at {len(names or ()) - 1}"
             raise UserError(f"data={self.name}: {path}: {told}")
-
-    # images of parquet files have to be unpacked before they are read
-
-    def load(self, split: Split) -> Arrays:
-        self._unpack(split)
-        return super().load(split)
-
-    def pipeline(self, split: Split, placement: "Placement", seed: int | None = None) -> "StreamingLoader":
-        self._unpack(split)
-        return super().pipeline(split, placement, seed)
-
-    def _unpack(self, split: Split) -> None:
-        images = self.listed(self.members(split)[0])
-        if isinstance(images, ParquetImages):
-            from attnbench.data.sources.arrow import unpack
-
-            unpack(images)
 
 
 def labelled(values: NDArray[Any]) -> NDArray[np.bool_]:

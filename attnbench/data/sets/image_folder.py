@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.image_files import EXTENSIONS, ImageFiles, first_of, folders_in, images_below, read_classes
 from attnbench.data.sources.split_names import WORDS, roles
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 

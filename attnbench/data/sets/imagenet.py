@@ -14,7 +14,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.sets.image_folder import ImageFolder
 from attnbench.data.sources.image_files import ImageFiles, first_of, folders_in, listing
 from attnbench.data.sources.label_files import (
@@ -27,6 +26,7 @@ from attnbench.data.sources.label_files import (
     remembered,
     require_same,
 )
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 CLASSES = 1000

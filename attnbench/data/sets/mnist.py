@@ -7,8 +7,9 @@ import hashlib
 
 import numpy as np
 
-from attnbench.data.bases.dataset import Arrays, SplitDataSet
+from attnbench.data.bases.dataset import SplitDataSet
 from attnbench.data.bases.torchvision_layout import TorchvisionLayout
+from attnbench.data.sources.arrays import Arrays
 
 SIDE = 28
 FILES = {

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.sharded import Samples, ShardedDataSet
 from attnbench.data.sources.shard_files import ShardImages, Shards
 from attnbench.data.sources.split_names import WORDS, roles, split_files, words_of
 from attnbench.data.sources.tar_index import AUTO, read_index
+from attnbench.data.splits import Split
 from attnbench.errors import UserError, require
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")

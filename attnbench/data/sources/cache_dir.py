@@ -7,7 +7,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from attnbench.data.bases.dataset import Arrays
+from attnbench.data.sources.arrays import Arrays
 
 
 def cache_folder() -> Path:

@@ -51,6 +51,9 @@ class Images(ABC):
     def read(self, index: int) -> bytes:
         """An encoded image. Raises `OSError` where its bytes cannot be had."""
 
+    def prepare(self) -> None:  # noqa: B027 - most images can be read where they are
+        """Do what has to be done once before images can be read. Raises `UserError`."""
+
     @abstractmethod
     def parts(self, every_size: bool) -> Sequence[Part]:
         """What tells this list from others: see `digest`."""

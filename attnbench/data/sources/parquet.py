@@ -37,6 +37,11 @@ class ParquetImages(Images):
     def read(self, index: int) -> bytes:
         return self.unpacked.read(index)
 
+    def prepare(self) -> None:
+        from attnbench.data.sources.arrow import unpack
+
+        unpack(self)
+
     def parts(self, every_size: bool) -> Sequence[Part]:
         """Names and sizes of the shards, and labels."""
         return [*self.shards.parts, self.labels]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from attnbench.data.bases.dataset import Split
 from attnbench.data.sources.image_files import first_of
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 WORDS = ("train", "val", "validation", "test")

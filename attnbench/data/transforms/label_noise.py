@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from attnbench.data.bases.dataset import LabelNoise
+from attnbench.data.transforms.augmentation import LabelNoise
 from attnbench.seeding import derive_seed
 
 

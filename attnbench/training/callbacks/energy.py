@@ -1,6 +1,6 @@
-"""The energy that a run's devices took, where they report it: NVIDIA's GPUs (NVML), and CPUs on Linux (RAPL).
+"""Energy used by a run's devices, where they report it: NVIDIA's GPUs (NVML), and CPUs on Linux (RAPL).
 
-A counter is of the whole device: what else ran there meanwhile is in it.
+A counter covers the whole device, including other programs that run on it at the same time.
 """
 
 import warnings
@@ -15,21 +15,21 @@ Joules = Callable[[], float]
 
 
 class EnergyMeter:
-    """Adds up joules from when it is made. Without a counter it tells None."""
+    """Sum of joules since the meter was made; None without a counter."""
 
     def __init__(self, counters: list[Joules]) -> None:
         self.counters = counters
         self.started = [counter() for counter in counters]
 
     def joules(self) -> float | None:
-        """Joules so far, of all counters."""
+        """Return the joules of all counters so far."""
         if not self.counters:
             return None
         return sum(counter() - started for counter, started in zip(self.counters, self.started, strict=True))
 
 
 class EnergyCallback(Callback):
-    """Reads a meter after each epoch, as counters start again from 0."""
+    """Read a meter after each epoch, since counters wrap around."""
 
     def __init__(self, meter: EnergyMeter) -> None:
         self.meter = meter
@@ -39,14 +39,14 @@ class EnergyCallback(Callback):
 
 
 def counters_of(device_type: str, rapl: Path = RAPL) -> list[Joules]:
-    """Counters of the devices that a process computes on: its visible GPUs, or the machine's CPUs."""
+    """Return counters of the devices that a process computes on: its visible GPUs, or the machine's CPUs."""
     if device_type == "cuda":
         return gpu_counters()
     return cpu_counters(rapl) if device_type == "cpu" else []
 
 
 def gpu_counters() -> list[Joules]:
-    """A counter for the current GPU, if NVIDIA's library for that is installed and the GPU has one."""
+    """Return a counter for the current GPU, if NVIDIA's library is installed and the GPU has one."""
     try:
         import pynvml
     except ImportError:
@@ -65,7 +65,7 @@ def gpu_counters() -> list[Joules]:
 
 
 def cpu_counters(rapl: Path = RAPL) -> list[Joules]:
-    """A counter for each CPU package; none where the system has none, or lets only its administrator read them."""
+    """Return a counter for each CPU package; none where there is none, or only an administrator may read it."""
     found = []
     for folder in sorted(rapl.glob("intel-rapl:[0-9]*")):
         if folder.name.count(":") == 1:  # a second colon is a part of a package
@@ -77,8 +77,10 @@ def cpu_counters(rapl: Path = RAPL) -> list[Joules]:
 
 
 class RaplCounter:
-    """Joules of a CPU package. Its counter starts again from 0 after the better part of an hour under load, which is
-    noticed if it is read in time.
+    """Joules of a CPU package.
+
+    The hardware counter wraps around after the better part of an hour under load; a wrap is noticed if the counter is
+    read often enough.
     """
 
     def __init__(self, folder: Path) -> None:

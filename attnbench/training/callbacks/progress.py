@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a line an epoch and, in a terminal, a bar below."""
+"""Progress of a training run: a line an epoch and, in a terminal, a bar below."""
 
 import sys
 from collections.abc import Iterable
@@ -17,11 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from attnbench.runs.metric_names import IMAGES_PER_SECOND, LOSS, TOP1
 from attnbench.training.lightning_module import TrainingModule
 
 
 class LiveProgress(Progress):
-    """A display that asks how far training is whenever it is drawn, so that training need not tell it."""
+    """Progress display that reads the number of images seen whenever it is drawn; training reports nothing."""
 
     def __init__(self, module: TrainingModule, *columns: ProgressColumn, **options: Any) -> None:
         super().__init__(*columns, **options)
@@ -34,7 +35,7 @@ class LiveProgress(Progress):
 
 
 class ProgressBar(Callback):
-    """A line with each epoch's metrics, above a bar over all images of the run."""
+    """Show a line with each epoch's metrics, above a bar over all images of the run."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -42,7 +43,7 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = cast(TrainingModule, pl_module)
-        epochs, images = trainer.max_epochs or 0, module.pipelines["train"].images
+        epochs, images = trainer.max_epochs or 0, module.loaders["train"].images
         if not trainer.is_global_zero or not self.console.is_terminal:
             return
         columns = (
@@ -81,8 +82,8 @@ class ProgressBar(Callback):
 
 
 def summary(module: TrainingModule) -> str:
-    """The last epoch in a few words."""
+    """Return the last epoch's metrics in a few words."""
     train, validation = module.train_metrics, module.validation_metrics
-    held_out = f" · val {validation['top1_accuracy']:.1%}" if validation else ""
-    rate = f"{train['images_per_second']:,.0f} img/s"
-    return f"loss {train['loss']:.3f} · train {train['top1_accuracy']:.1%}{held_out} · {rate}"
+    held_out = f" · val {validation[TOP1]:.1%}" if validation else ""
+    rate = f"{train[IMAGES_PER_SECOND]:,.0f} img/s"
+    return f"loss {train[LOSS]:.3f} · train {train[TOP1]:.1%}{held_out} · {rate}"

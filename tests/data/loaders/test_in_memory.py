@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnbench.data.bases.dataset import Arrays, Augmentation
-from attnbench.data.loaders.in_memory import InMemoryLoader, Placement
+from attnbench.data.loaders.base import Placement
+from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.transforms.augmentation import Augmentation
 
 CPU = Placement(torch.device("cpu"))
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)

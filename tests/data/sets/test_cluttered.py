@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.bases.dataset import SPLITS, Arrays
 from attnbench.data.sets.cluttered import ClutteredDigits, Scene, enlarge, generate
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import SPLITS
 from attnbench.errors import UserError
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.bases.dataset import SPLITS, Arrays, Split
 from attnbench.data.sets import cluttered
 from attnbench.data.sets.cluttered import Layout, Scene, draw_layout, generate
 from attnbench.data.sets.cluttered_mnist import ClutteredMNIST, even_order
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import SPLITS, Split
 from attnbench.errors import UserError
 
 SMALL = ("data=cluttered_mnist", "data.train_images=90", "data.validation=30", "data.test_images=40")

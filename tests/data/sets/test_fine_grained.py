@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from numpy.typing import NDArray
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.bases.dataset import Split
 from attnbench.data.bases.published import PublishedDataSet
-from attnbench.data.loaders.in_memory import Placement
+from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.sources import label_files as labels
+from attnbench.data.splits import Split
 from attnbench.errors import UserError
 from attnbench.training.recipe import Recipe
 from tests.data.fine_sets import BANNER, CLASSES, SAMPLES, fine_set, write_set
+from tests.data.pictures import CPU, make_loader
 
 NAMES = ("cub200", "stanford_cars", "stanford_dogs", "fgvc_aircraft")
-CPU = Placement(torch.device("cpu"))
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
@@ -103,7 +104,7 @@ def test_boxes_lie_on_the_objects(name: str, stretch: str, own_folder: Path) -> 
     assert require_boxes_on_red(loaded.images, loaded.boxes) == 6
     for crop, tolerance in (("random", 1), ("random_resized", 3)):  # small windows are enlarged, and blurred by that
         sets = fine_set(name, own_folder, *options, f"data.train_crop={crop}", "data.batch_size=12")
-        sample = sets.pipeline("train", CPU, seed=1).epoch(0).sample(0)
+        sample = make_loader(sets, "train", seed=1).epoch(0).sample(0)
         assert sample.boxes is not None
         mean, std = torch.tensor(sets.mean), torch.tensor(sets.std)
         pixels = (sample.images.permute(0, 2, 3, 1) * std + mean) * 255
@@ -345,12 +346,12 @@ def test_the_real_birds(real_data: str) -> None:
         assert boxes is not None
         assert boxes.shape == (sizes[split], 4)
         assert (boxes[:, 2:] > boxes[:, :2]).all()
-    train = data.pipeline("train", CPU, seed=0).epoch(0).sample(0)
-    test = data.pipeline("test", CPU).epoch(0).sample(0)
-    for sample in (train, test):
+    with closing(LoaderFactory(data, CPU)) as factory:
+        loaders: Any = (factory.make("train", seed=0), factory.make("test"))
+        samples = [loader.epoch(0).sample(0) for loader in loaders]
+    for sample in samples:
         assert sample.images.shape == (64, 3, 96, 96)
         assert sample.boxes is not None
         assert ((sample.boxes >= 0) & (sample.boxes <= 96)).all()
         area = (sample.boxes[:, 2:] - sample.boxes[:, :2]).prod(dim=1) / 96**2
         assert 0.2 < float(area.median()) < 0.9  # birds fill a good part of the picture
-    data.close()

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ import torch
 
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
-from attnbench.data.loaders.in_memory import Placement
+from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.sources import arrow
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.packs import CLASSES, listed, make_table, packed_set, table, write_arrow, write_parquet, write_saved
-from tests.data.pictures import SMALL, folder_set, write_folder
+from tests.data.pictures import CPU, SMALL, folder_set, make_loader, write_folder
 
-CPU = Placement(torch.device("cpu"))
 WRITERS: dict[str, Callable[..., Path]] = {"parquet": write_parquet, "arrow": write_saved}
 SPLITS = ("train", "validation", "test")
 
@@ -57,13 +57,11 @@ def test_images_and_classes_are_those_of_the_folder(kind: str, named: bool, fold
 @pytest.mark.parametrize("kind", WRITERS)
 def test_training_batches_are_those_of_the_folder(kind: str, folder: Path, own_folder: Path) -> None:
     data = packed_set("hub", WRITERS[kind](folder, own_folder / "set", SPLITS), "data.workers=2")
-    try:
-        ours, theirs = (one.pipeline("train", CPU, 0).epoch(1) for one in (data, folder_set(folder)))
+    with closing(LoaderFactory(data, CPU)) as factory:
+        ours, theirs = factory.make("train", 0).epoch(1), make_loader(folder_set(folder), "train", 0).epoch(1)
         for (images, labels), (images2, labels2) in zip(ours, theirs, strict=True):
             assert torch.equal(images, images2)
             assert torch.equal(labels, labels2)
-    finally:
-        data.close()
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
@@ -227,7 +225,7 @@ def test_mistakes_in_what_was_saved_are_one_line(told: str, folder: Path, own_fo
 
 def test_bad_images_are_skipped(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows((6, IMAGE, 1))(root)
-    made = packed_set("hub", root, "data.on_bad_image=skip").pipeline("train", CPU, 0)
+    made = make_loader(packed_set("hub", root, "data.on_bad_image=skip"), "train", 0)
     assert (made.skipped, made.count) == (1, 20)
     assert f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6\n" in capsys.readouterr().err
 

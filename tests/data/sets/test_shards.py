@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import torch
 
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
-from attnbench.data.loaders.in_memory import Placement
+from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.sources import tar_index
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.packs import listed, packed_set, samples, write_shards, write_tar
-from tests.data.pictures import SMALL, folder_set, write_folder
+from tests.data.pictures import CPU, SMALL, folder_set, make_loader, write_folder
 
 
 @pytest.fixture
@@ -48,16 +49,13 @@ def test_images_and_classes_are_those_of_the_folder(label: str, below: bool, fol
 @pytest.mark.parametrize("overrides", [("data.workers=2",), ("data.workers=0", "data.cache=disk")])
 def test_training_batches_are_those_of_the_folder(overrides: Sequence[str], folder: Path, root: Path) -> None:
     """Also when several workers read the same tar files at the same time."""
-    data, expected = packed_set("shards", root, *overrides), folder_set(folder)
-    placement = Placement(torch.device("cpu"))
-    try:
-        ours, theirs = (one.pipeline("train", placement, 0) for one in (data, expected))
+    factory = LoaderFactory(packed_set("shards", root, *overrides), CPU)
+    with closing(factory):
+        ours, theirs = factory.make("train", 0), make_loader(folder_set(folder), "train", 0)
         for epoch in (0, 1):
             for (images, labels), (images2, labels2) in zip(ours.epoch(epoch), theirs.epoch(epoch), strict=True):
                 assert torch.equal(images, images2)
                 assert torch.equal(labels, labels2)
-    finally:
-        data.close()
 
 
 def test_numbers_are_in_the_order_of_numbers(folder: Path, own_folder: Path) -> None:
@@ -238,7 +236,7 @@ def test_bad_images_are_named_or_skipped(root: Path, capsys: pytest.CaptureFixtu
     spoil(root)
     with pytest.raises(UserError, match=r"train-000001\.tar: 0010: cannot be decoded: not an image"):
         packed_set("shards", root).load("train")
-    made = packed_set("shards", root, "data.on_bad_image=skip").pipeline("train", Placement(torch.device("cpu")), 0)
+    made = make_loader(packed_set("shards", root, "data.on_bad_image=skip"), "train", 0)
     assert (made.skipped, made.count) == (1, 20)
     assert f"leaves out what cannot be decoded: {root / 'train-000001.tar'}: 0010\n" in capsys.readouterr().err
 
@@ -249,7 +247,7 @@ def test_a_shard_that_shrinks_meanwhile_is_never_skipped(root: Path) -> None:
     path = root / "train-000002.tar"
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(UserError, match=r"train-000002\.tar: 00\d\d: train-000002\.tar ends before byte"):
-        data.pipeline("train", Placement(torch.device("cpu")), 0)
+        make_loader(data, "train", 0)
 
 
 def test_what_lies_there_is_part_of_the_identity(folder: Path, root: Path, own_folder: Path) -> None:

@@ -10,12 +10,10 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as F
 
-from attnbench.data.loaders.in_memory import Placement
 from attnbench.errors import UserError
 from tests.data.bases.test_published import paths, released
 from tests.data.layouts import write_text, write_uecfood100
-
-CPU = Placement(torch.device("cpu"))
+from tests.data.pictures import make_loader
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ def test_what_is_seen_is_the_box(home: Path, cache: str, monkeypatch: pytest.Mon
         write_text(home / folder / "bb_info.txt", ["img x1 y1 x2 y2", *lines])
     data = food(home, f"data.cache={cache}")
     files = data.files("train")
-    made = data.pipeline("train", CPU)
+    made = make_loader(data)
     mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
     for _ in range(2):
         seen = torch.cat([images for images, _ in made.epoch()]) * std + mean
@@ -85,7 +83,6 @@ def test_what_is_seen_is_the_box(home: Path, cache: str, monkeypatch: pytest.Mon
             assert torch.allclose(image, F.to_tensor(reference(home, path, crop)), atol=2.01 / 255)
     expected = np.asarray(reference(home, paths(files)[3], files.crops[3].tolist())).astype(int)
     assert np.abs(data.load("train").images[3] - expected).max() <= 2  # roundings add up
-    data.close()
 
 
 def test_boxes_are_part_of_the_fingerprint(home: Path) -> None:

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
-from attnbench.data.bases.dataset import Arrays, Augmentation, LabelNoise
-from attnbench.data.loaders.in_memory import InMemoryLoader, Placement
+from attnbench.data.loaders.base import Placement
+from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.data.sources.arrays import Arrays
+from attnbench.data.transforms.augmentation import Augmentation, LabelNoise
 from attnbench.data.transforms.label_noise import mislabel
-from attnbench.training.assembly import make_pipelines
+from attnbench.training.datamodule import RunData
+from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
-from attnbench.training.plan import make_trainer_options
-from tests.data.pictures import folder_set, write_folder
+from tests.data.pictures import folder_set, make_loader, write_folder
 
 COUNT = 40_000
 
@@ -127,8 +129,9 @@ def test_processes_see_the_same_noise() -> None:
 @pytest.mark.parametrize("data", ["digits", "cluttered_digits"])
 def test_only_training_labels_are_wrong(data: str, own_folder: Path) -> None:
     config = compose([f"data={data}", "data.label_noise=0.5", "trainer.accelerator=cpu", "trainer.precision=fp32"])
-    found = build_data(config)
-    pipelines = make_pipelines(found, resolve(make_trainer_options(config), torch.nn.Conv2d(1, 1, 1)), seed=0)
+    experiment = Experiment(config)
+    found = experiment.data
+    pipelines = RunData(found, resolve(experiment.options, torch.nn.Conv2d(1, 1, 1)), seed=0).loaders
     for split, made in pipelines.items():
         epoch = made.epoch(0)
         shown = torch.cat([labels for _, labels in epoch])
@@ -141,7 +144,7 @@ def test_images_from_files_take_it(own_folder: Path) -> None:
     """Labels change as those of an image set in memory do; the images stay the same."""
     root = write_folder(own_folder / "set")
     noisy, plain = folder_set(root, "data.label_noise=0.5", "data.workers=0"), folder_set(root, "data.workers=0")
-    made = [found.pipeline("train", Placement(torch.device("cpu")), 3) for found in (noisy, plain)]
+    made = [make_loader(found, "train", 3) for found in (noisy, plain)]
     (images, labels), (same, true) = (next(iter(pipeline.epoch(1))) for pipeline in made)
     order = made[0].epoch(1).order[: len(labels)]
     everything = torch.from_numpy(plain.listed("train").labels)

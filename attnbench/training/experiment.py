@@ -1,0 +1,86 @@
+"""One experiment: what is made from a checked configuration, each part once."""
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from attnbench.build import build_model, build_model_on_meta
+from attnbench.classifier import Classifier
+from attnbench.config.validate import RunConfig
+from attnbench.construct import build_data, guarded
+from attnbench.cost import Cost, count
+from attnbench.data.bases.dataset import DataSet
+from attnbench.runs.folder import Job
+from attnbench.runs.identity import identity, readable_name
+from attnbench.seeding import derive_seed
+from attnbench.training.hardware import TrainerOptions
+from attnbench.training.recipe import Recipe
+from attnbench.weights.load import identity_of
+
+
+class Experiment:
+    """A configuration's recipe, trainer options, data set, network and identity.
+
+    Each part is built when it is first read and then kept, so planning, training, evaluation and counting costs share
+    it. Reading a part raises `UserError` if the configuration's options for it make no sense.
+
+    Args:
+        config: a configuration whose names and types are checked.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How the network is trained."""
+        recipe: Recipe = guarded("recipe", lambda: Recipe(**self.config["recipe"]))
+        return recipe
+
+    @cached_property
+    def options(self) -> TrainerOptions:
+        """The options of the group `trainer`."""
+        options: TrainerOptions = guarded("trainer", lambda: TrainerOptions(**self.config["trainer"]))
+        return options
+
+    @cached_property
+    def data(self) -> DataSet:
+        """The data set's description; no image is read."""
+        return build_data(self.config)
+
+    @cached_property
+    def blueprint(self) -> Classifier:
+        """The network on the meta device: layers and shapes without memory for weights."""
+        return build_model_on_meta(self.config, self.data)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters and multiply-adds of the network for one image of the data set."""
+        return count(self.blueprint, self.data.channels, self.data.image_size)
+
+    @cached_property
+    def identity(self) -> str:
+        """The hash that names the run. Reads the data's fingerprint, and the weights' file if there is one."""
+        return identity(self.config, self.data.fingerprint(), identity_of(self.config, self.blueprint.backbone))
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.config["seed"])
+
+    @property
+    def output(self) -> Path:
+        """The absolute path of the output folder."""
+        return Path(self.config["output"]).expanduser().absolute()
+
+    @property
+    def job(self) -> Job:
+        """The run to be done, as plain data that can be sent to another process."""
+        name = f"{readable_name(self.config)}-{self.identity}"
+        return Job(self.config, self.identity, self.output / "runs" / name / f"seed{self.seed}")
+
+    def build_network(self) -> Classifier:
+        """Build the network with the seed's initial weights, which are the same on every device."""
+        torch.manual_seed(derive_seed(self.seed, "initial weights"))
+        return build_model(self.config, self.data)

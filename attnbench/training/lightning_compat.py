@@ -1,0 +1,19 @@
+"""Internals of Lightning and torch that training depends on; a test tells when they change."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+
+
+def count_optimizer_steps(trainer: pl.Trainer, steps: int) -> None:
+    """Advance Lightning's step counter, which a raw optimiser leaves at 0; no checkpoint is written at 0."""
+    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    for counts in (progress.total, progress.current):
+        counts.ready += steps
+        counts.completed += steps
+
+
+def event_file_writer(logger: TensorBoardLogger) -> Any:
+    """Return the writer of protocol buffers behind a TensorBoard logger."""
+    return logger.experiment._get_file_writer()

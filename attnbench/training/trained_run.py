@@ -1,0 +1,129 @@
+"""A trained run in Python: its network with weights, its configuration, and the test set it was measured on."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attnbench.classifier import Classifier
+from attnbench.config.compose import Composer
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.runs.evaluations import Evaluation, settle
+from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.lookup import find_one
+from attnbench.training.datamodule import RunData
+from attnbench.training.evaluate import check, weights_of
+from attnbench.training.hardware import resolve
+
+PLAIN = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
+"""Settings under which images can be looked at and a network computes the same everywhere."""
+
+
+class TrainedRun:
+    """A finished run.
+
+    Args:
+        evaluation: the run and the checkpoint to use.
+
+    Attributes:
+        record: what the run recorded: metrics, cost, environment.
+        model: the classifier with the checkpoint's weights, on the CPU, in single precision and evaluation mode. Move
+            it with `run.model.to("cuda")`; `predict` and `maps` follow it.
+    """
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._experiment = check(evaluation)
+        self.record = evaluation.record
+        self.model: Classifier = self._experiment.build_network()
+        self.model.load_state_dict(weights_of(evaluation))
+        self.model.eval()
+
+    def __repr__(self) -> str:
+        return f"TrainedRun({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._evaluation.run.path
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's configuration."""
+        return self._evaluation.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return tuple(self._experiment.data.classes)
+
+    def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the test set in order, as the network takes it.
+
+        Yields:
+            Normalised images (B, C, H, W) and labels (B,).
+        """
+        hardware = resolve(self._experiment.options, self._experiment.blueprint)
+        with closing(RunData(self._experiment.data, hardware, self._experiment.seed, ("test",))) as data:
+            yield from data.loaders["test"].epoch()
+
+    @cached_property
+    def test_images(self) -> Tensor:
+        """All test images (N, C, H, W), normalised; `test_batches` reads a set that is too large for memory."""
+        return self._test_set[0]
+
+    @cached_property
+    def test_labels(self) -> Tensor:
+        """The labels (N,) of the test images."""
+        return self._test_set[1]
+
+    @cached_property
+    def _test_set(self) -> tuple[Tensor, Tensor]:
+        images, labels = zip(*self.test_batches(), strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """Return class probabilities (B, L) of normalised images (B, C, H, W), on the CPU."""
+        return self.model(images.to(self._device)).float().softmax(1).cpu()
+
+    def maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the attention maps (B, K, h, w) of normalised images (B, C, H, W) by name, on the CPU.
+
+        There are none where the attention has none, as with `attention=none`.
+        """
+        # gradients are on: a map may be made of the gradient of a class score
+        output = self.model.output(images.to(self._device))
+        return {name: tensor.detach().float().cpu() for name, tensor in self.model.maps(output).items()}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+def load_run(
+    name: str | Path, checkpoint: str = "last", output: str | Path = "outputs", config_dir: str | None = None
+) -> TrainedRun:
+    """Load a finished run.
+
+    Args:
+        name: its folder (`outputs/runs/NAME/seed0`), its record's path, or the start of its hash (`033b92`, or
+            `033b92/seed1` where there are several seeds).
+        checkpoint: `last`, or `best` for the best validation epoch.
+        output: the folder that holds `runs`, where hashes are searched for.
+        config_dir: a folder of the user's own configs, if the run was trained with one.
+
+    Raises:
+        UserError: no run, or several, are meant, or the run cannot be loaded.
+    """
+    path = Path(name)
+    runs = find_one(str(path.parent if path.name == "record.json" else name), Path(output))
+    if len(runs) > 1:
+        seeds = ", ".join(shown(run.path) for run in runs)
+        raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
+    run: RunFolder = runs[0]
+    return TrainedRun(settle(run, checkpoint, Composer(config_dir), PLAIN))
