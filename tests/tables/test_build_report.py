@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attnbench.cli.main import main
+from tests.runs.samples import entry_json
 from tests.tables.lab import TABLE, write_table
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
@@ -153,7 +154,8 @@ def test_responses_that_are_not_finite_are_left_out(
     first: float, second: float, shown: str | None, records: list[Record], show: Show
 ) -> None:
     for record in records:
-        record["evaluations"] = {"last responses": {"test/response/stage1": first, "test/response/stage2": second}}
+        responses = {"test/response/stage1": first, "test/response/stage2": second}
+        record["evaluations"] = {"last responses": entry_json(**responses)}
     keep(records)
     out = show(text=TABLE.replace("columns:\n", RESPONSES))
     assert ("responses are 0 or not finite" in out) == (shown is None)
@@ -169,17 +171,31 @@ def test_equal_parameters_leave_accuracy_per_million_empty(records: list[Record]
 
 def test_a_damaged_record_is_an_error_in_one_line(records: list[Record], capsys: pytest.CaptureFixture[str]) -> None:
     write_table()
-    path = put({"status": "finished", **{key: records[0][key] for key in ("identity", "seed")}})
-    for words in (["lab/tiny", "--config-dir", "mine"], ["outputs/runs/*"]):
-        assert main(["table", *words]) == 2
-        error = capsys.readouterr().err
-        assert f"{path}/record.json: damaged: a record lacks choices, config" in error
-        assert error.count("\n") == 1
+    path = put({"schema": 1, "status": "finished", **{key: records[0][key] for key in ("identity", "seed")}})
+    assert main(["table", "outputs/runs/*"]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}/record.json: damaged: choices is missing" in error
+    assert error.count("\n") == 1
     KEPT.mkdir(parents=True)
     (KEPT / "records.jsonl").write_text("[1]\n")
     (path / "record.json").unlink()
     assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 2
-    assert "records.jsonl: damaged: a record lacks identity" in capsys.readouterr().err
+    assert "records.jsonl, line 1: damaged: it is no JSON object" in capsys.readouterr().err
+
+
+def test_a_damaged_run_is_left_out_with_a_warning(
+    records: list[Record], show: Show, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(records[:5])
+    path = put(records[5]) / "record.json"
+    path.write_text(path.read_text()[:500])
+    assert "Cells have 2 to 3 seeds" in show()
+    assert f"skipped: {path}: damaged: it is no JSON" in caplog.text
+    caplog.clear()
+    put(records[0])
+    assert main(["table", "outputs/runs/*", "--format", "markdown"]) == 0
+    assert "1 run" in capsys.readouterr().out
+    assert f"skipped: {path}: damaged" in caplog.text
 
 
 def test_a_look_that_cannot_be_counted_does_not_hide_the_table(

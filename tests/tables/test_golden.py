@@ -64,4 +64,4 @@ def test_a_damaged_file_of_records_is_an_error(capsys: pytest.CaptureFixture[str
     with (KEPT / "records.jsonl").open("a") as stream:
         stream.write('{"half": ')
     assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 2
-    assert "records.jsonl: damaged" in capsys.readouterr().err
+    assert "records.jsonl, line 7: damaged: it is no JSON" in capsys.readouterr().err
