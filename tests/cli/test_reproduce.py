@@ -138,7 +138,7 @@ MISTAKES = {
         "reproduce",
         "lab/tiny",
         "attention=none",
-    ): "attention=none: the rows of lab/tiny differ in attention; plain and se",
+    ): "the rows of lab/tiny differ in attention; plain and se",
     ("reproduce", "lab"): "lab: no such table; did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/tiny", "--to", "mine", "--format", "csv"): "--to mine: cannot be written: it is a folder",
     ("reproduce",): "name a table; attnbench list paper shows all",

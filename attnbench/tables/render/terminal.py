@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -90,24 +90,21 @@ def _longest_word(heading: Heading) -> int:
 
 
 def _aligned(heading: Heading, cells: Sequence[Cell]) -> list[Text]:
-    """Return a column's cells, where numbers, what follows them, and the marks of notes are below each other."""
-    if heading.align == "left":
-        return [_text(one_line(cell.text), _marks(cell), cell) for cell in cells]
-    parts = [_number_and_rest(one_line(cell.text)) for cell in cells]
-    rest_width = max((cell_len(rest) for _, rest in parts), default=0)
-    marks_width = max((len(_marks(cell)) for cell in cells), default=0)
-    return [
-        _text(number + set_cell_size(rest, rest_width), _marks(cell).ljust(marks_width), cell)
-        for cell, (number, rest) in zip(cells, parts, strict=True)
-    ]
+    """Return a column's cells, with spaces after those of numbers so that the numbers align on the right."""
+    texts = [Text.assemble((one_line(cell.text), "bold" if cell.best else ""), (_marks(cell), "dim")) for cell in cells]
+    if heading.align == "right":
+        widths = [
+            text.cell_len - cell_len(_number(one_line(cell.text))) for cell, text in zip(cells, texts, strict=True)
+        ]
+        for text, width in zip(texts, widths, strict=True):
+            text.pad_right(max(widths) - width)
+    return texts
 
 
-def _number_and_rest(text: str) -> tuple[str, str]:
-    return number_and_rest(text) or ((text, "") if text == NOTHING else ("", text))
-
-
-def _text(text: str, note_marks: str, cell: Cell) -> Text:
-    return Text.assemble((text, "bold" if cell.best else ""), (note_marks, "dim"))
+def _number(text: str) -> str:
+    """Return the number that a cell's text starts with; `NOTHING` is aligned like one."""
+    parts = number_and_rest(text)
+    return parts[0] if parts else NOTHING if text == NOTHING else ""
 
 
 def _placed(heading: Heading, text: Text, width: int) -> Text:
