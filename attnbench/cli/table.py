@@ -74,7 +74,7 @@ def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overri
 
 
 def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
-    from attnbench.cli.evaluate import told_apart
+    from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
     from attnbench.runs.metric_names import TOP1
     from attnbench.tables.compare_runs import compare_runs
@@ -82,7 +82,7 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
 
     if arguments.profile:
         raise UserError(f"--profile: {names[0]} is not a paper's table; attnbench list paper shows all")
-    _, rest, output = told_apart([*names, *overrides])
+    _, rest, output = split_words([*names, *overrides])
     if rest:
         raise UserError(f"{rest[0]}: a table of runs takes no overrides except output=DIR")
     runs, mistakes = find(names, output)

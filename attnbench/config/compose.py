@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from attnbench.config import schema, search_path
-from attnbench.config.hydra_compat import compose_by_hydra, config_folders, is_plain, merge
+from attnbench.config.hydra_compat import compose_by_hydra, config_folders, is_plain, merge, nested
 from attnbench.config.overrides import Parsed, parse, readable_errors
 from attnbench.config.validate import OPEN_GROUPS, RunConfig, Tree, check, has_key, unknown_key
 from attnbench.errors import UserError
@@ -105,9 +105,7 @@ def apply(tree: Tree, overrides: Sequence[Override]) -> Tree:
             return _apply_by_omegaconf(tree, values)
         result = copy.deepcopy(tree)
         for key, value in values:
-            for name in reversed(key.split(".")):
-                value = {name: value}  # noqa: PLW2901
-            merge(result, value)
+            merge(result, nested(key, value))
         return result
 
 

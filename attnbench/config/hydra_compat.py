@@ -90,11 +90,8 @@ class ConfigFolders:
             content = self._content(path)
             if content is None:
                 return None
-            merge(tree, _embedded(content, self._package(path, default.package)))
+            merge(tree, nested(default.package, content) if default.package else content)
         return None if found.config_overrides else (tree, dict(found.overrides.known_choices))
-
-    def _package(self, path: str, package: str | None) -> str | None:
-        return self._repository.load_config(path).header["package"] if package is None else package
 
     def _content(self, path: str) -> Tree | None:
         """Return what a config file contains, its defaults list aside; None if that is more than plain values."""
@@ -120,6 +117,12 @@ def merge(tree: Tree, values: Mapping[str, Any]) -> None:
             merge(tree[key], value)
         else:
             tree[key] = copy.deepcopy(value)
+
+
+def nested(key: str, value: Any) -> Tree:
+    """Return nested dictionaries with one value, at a dotted key."""
+    first, _, rest = key.partition(".")
+    return {first: nested(rest, value) if rest else value}
 
 
 def is_plain(value: Any) -> bool:
@@ -158,10 +161,13 @@ class _WatchedFolder(FileConfigSource):
 def _open_repository(folders: Sequence[str], files: FileStates) -> CachingConfigRepository:
     _prepare_hydra()
     repository = CachingConfigRepository(ConfigRepository(_search_path(folders)))
-    sources = repository.delegate.sources
-    for place, source in enumerate(sources):
-        if source.scheme() == FileConfigSource.scheme():
-            sources[place] = _WatchedFolder(source.provider, source.full_path(), files)
+    sources = repository.get_sources()
+    sources[:] = [
+        _WatchedFolder(source.provider, source.full_path(), files)
+        if source.scheme() == FileConfigSource.scheme()
+        else source
+        for source in sources
+    ]
     return repository
 
 
@@ -192,9 +198,3 @@ def _plain_content(path: str, loaded: ConfigResult) -> Tree | None:
     content: Tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
     hydra = content.pop("hydra", None)
     return content if is_plain(content) and (hydra is None or path == PRIMARY) else None
-
-
-def _embedded(content: Tree, package: str | None) -> Tree:
-    for name in reversed(package.split(".") if package else []):
-        content = {name: content}
-    return content

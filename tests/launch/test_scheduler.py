@@ -174,6 +174,7 @@ def test_a_run_continues_here_when_its_other_owner_dies(jobs: Callable[..., list
     assert states(Scheduler([job], LightEngine(1), watch).run()) == ["finished"]
 
 
+@pytest.mark.smoke
 def test_slots_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

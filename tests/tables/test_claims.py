@@ -36,6 +36,7 @@ def part(outcome: Outcome, p: float | None = None, seeds: int | None = None) -> 
 NO_RUNS = Judgement("inconclusive", None, None, None)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("first", "second", "better", "expected"),
     [

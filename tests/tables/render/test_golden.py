@@ -23,6 +23,7 @@ def without_drawings(text: str) -> str:
     return re.sub(r"<svg .*?</svg>", "<svg></svg>", text, flags=re.DOTALL)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("name", "report"), [("full", REPORT), ("plain", PLAIN)])
 def test_a_rendered_report_equals_the_stored_file(form: str, name: str, report: Report) -> None:
