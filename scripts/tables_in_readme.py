@@ -1,4 +1,4 @@
-"""Update README's table of the papers' tables: printed costs that match, and the results kept in `outputs/reproduced`.
+"""Update the table of tables in docs/reproducing.md: printed costs that match, and results in `outputs/reproduced`.
 
 python scripts/tables_in_readme.py          # counts every network of every table: takes minutes
 """
@@ -16,7 +16,7 @@ from attnbench.tables.load import load_profiles, load_table, table_files
 from attnbench.tables.records import RECORDS_FILE
 from attnbench.tables.values import Result
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproducing.md"
 START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
 COLUMNS = ("table", "printed costs that ours match", "kept results", "measured there", "claims there")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
@@ -63,7 +63,7 @@ def kept_results(name: str) -> Iterator[KeptResults]:
         count = " to ".join(str(number) for number in sorted({min(seeds), max(seeds)}))
         outcomes = Counter(result.outcome for result in reproduction.report(results).claims)
         yield KeptResults(
-            link=f"[{profile}]({reproduction.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}",
+            link=f"[{profile}](../{reproduction.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}",
             measured=ranges(results.values()),
             claims=", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items())),
         )
@@ -85,9 +85,9 @@ def lines() -> Iterator[str]:
 
 def main() -> None:
     """Replace the text between the marks."""
-    before, rest = README.read_text(encoding="utf-8").split(START)
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
     _, after = rest.split(END)
-    write_atomically(README, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
+    write_atomically(PAGE, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
 
 
 if __name__ == "__main__":
