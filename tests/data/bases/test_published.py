@@ -119,7 +119,7 @@ def test_flowers102(own_folder: Path) -> None:
     assert paths(whole.files("train")) == paths(data.files("train")) + paths(data.files("validation"))
     sizes = {split: len(whole.members(split)[1]) for split in whole.splits}
     assert sizes == {"train": 5, "validation": 2, "test": 3}
-    with pytest.raises(UserError, match="has 3 validation images of its own; leave it at 0"):
+    with pytest.raises(UserError, match="has its own 3 validation images; set it to 0"):
         released("flowers102", own_folder, "data.validation=2").check_available()
 
 
@@ -175,7 +175,7 @@ def test_what_is_remembered_ends_when_any_label_file_changes(
     monkeypatch.setattr(labels, "SETTLED_NS", -1)  # also cache files that were just written
     home, (file, old, new) = write(name, own_folder), FURTHER[name]
     data = released(name, own_folder)
-    assert released(name, own_folder).labelled is data.labelled_splits
+    assert released(name, own_folder).labelled_splits is data.labelled_splits
     content = (home / file).read_text()
     assert old in content
     (home / file).write_text(content.replace(old, new))

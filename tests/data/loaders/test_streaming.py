@@ -307,7 +307,7 @@ def test_caches_that_do_not_fit_are_refused(loader: Any, monkeypatch: pytest.Mon
 def test_a_cache_folder_that_cannot_be_written(loader: Any, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own_folder / "file").write_bytes(b"")
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "file" / "cache"))
-    with pytest.raises(UserError, match=r"data\.cache=disk: cannot be kept in .*\$ATTNBENCH_CACHE"):
+    with pytest.raises(UserError, match=r"data\.cache=disk: cannot be written in .*\$ATTNBENCH_CACHE"):
         loader("data.cache=disk")
 
 
