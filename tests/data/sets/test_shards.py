@@ -159,12 +159,16 @@ MISTAKES: dict[str, Callable[[Path, Path], None]] = {
     "train-000000.tar: 0003.json: no field label (it has id); data.label names": labelled("0003", b'{"id": 3}'),
     "train-000000.tar: 0003.json: label is 0.5, neither a class number nor": labelled("0003", b'{"label": 0.5}'),
     "train-000000.tar: 0003.json: Expecting": labelled("0003", b'{"label": '),
-    "train-000000.tar: labels are partly names and partly numbers, such as those of 0000 and 0003": labelled("0003", b'{"label": 3}'),
+    "train-000000.tar: labels are partly names and partly numbers, such as those of 0000 and 0003": labelled(
+        "0003", b'{"label": 3}'
+    ),
     "train-000001.tar: its labels are numbers, unlike those of train-000000.tar": rewrite(lambda _: None, "label"),
     "train-000000.tar: no samples": foreign,
     "train-000000.tar: not a complete tar file: unexpected end of data": cut(lambda content: len(content) // 2),
     "train-000000.tar: not a complete tar file: it is damaged or cut short at byte": cut(end_of_a_member),
-    "train-000000.tar: not a complete tar file: it is damaged or cut short": cut(lambda found: end_of_a_member(found) + 9),
+    "train-000000.tar: not a complete tar file: it is damaged or cut short": cut(
+        lambda found: end_of_a_member(found) + 9
+    ),
     "train-000000.tar: not a complete tar file: empty file": cut(lambda _: 0),
     "train-000000.tar.gz is compressed": compressed,
     "train-000000.tar: not a complete tar file": disguised,
