@@ -8,7 +8,7 @@ WIDTH_OF_FILES = 120
 
 
 def make_console() -> Console:
-    """A console on standard output; what goes to a file or a pipe has room enough for tables."""
+    """Return a console on standard output; in files and pipes it is wide enough for tables."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(WIDTH_OF_FILES, console.width)
@@ -16,5 +16,5 @@ def make_console() -> Console:
 
 
 def make_table(title: str | None = None, caption: str | None = None) -> Table:
-    """A table in the one style of all tables."""
+    """Return an empty table in the style that all tables share."""
     return Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)

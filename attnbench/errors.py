@@ -1,21 +1,34 @@
-"""The two kinds of mistakes that are the user's: they end in one line and exit status 2, never in a traceback."""
+"""Mistakes that are the user's: they end in one line and exit status 2, never in a traceback.
 
-from typing import Any
+Also the checks that raise them, and the hint at the name that was probably meant.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
 
 
 class UserError(Exception):
-    """What the user typed, wrote or lacks is wrong. The message says what, where, and what would be right."""
+    """Something that the user typed, wrote or does not have is wrong.
+
+    The message says what is wrong, where, and what would be right.
+    """
 
 
 class NotInstalledError(UserError):
-    """A package that an extra brings is needed and missing."""
+    """An optional package is needed and not installed; the message names the extra that brings it."""
 
 
 class OptionError(ValueError):
-    """An option of a model, data set or recipe has a value that makes no sense.
+    """An option of a model, data set or recipe has an invalid value.
 
-    Constructors raise it with the option's bare name; whoever built the object from a configuration knows the
+    Constructors raise it with the option's bare name. Code that builds an object from a configuration knows the config
     group and turns it into a `UserError` that names the whole key (`attention.reduction`).
+
+    Args:
+        key: The option's name, as the constructor spells it.
+        value: The rejected value.
+        expected: What would be right, such as "must be at least 1".
     """
 
     def __init__(self, key: str, value: Any, expected: str) -> None:
@@ -34,3 +47,22 @@ def require(condition: bool, key: str, value: Any, expected: str) -> None:
 def require_choice(key: str, value: Any, choices: tuple[Any, ...]) -> None:
     """Raise `OptionError` unless `value` is one of `choices`."""
     require(value in choices, key, value, "must be one of " + ", ".join(map(str, choices)))
+
+
+def require_literal(key: str, value: Any, literal: Any) -> None:
+    """Raise `OptionError` unless `value` is one of the values of a `Literal` type.
+
+    The type also annotates the constructor's parameter, so the allowed values are written once:
+
+        Gate = Literal["sigmoid", "tanh"]
+
+        def __init__(self, gate: Gate = "sigmoid") -> None:
+            require_literal("gate", gate, Gate)
+    """
+    require_choice(key, value, get_args(literal))
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Return `; did you mean X?` with the closest of `names`, or an empty string if none is close."""
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

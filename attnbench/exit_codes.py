@@ -1,4 +1,4 @@
-"""Exit statuses."""
+"""Exit statuses of the command line."""
 
 DONE = 0
 FAILED = 1

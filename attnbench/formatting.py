@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Write a duration in words: `59 s`, `1 min 30 s`, `2 h 05 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -14,7 +14,7 @@ def duration(seconds: float) -> str:
 
 
 def big(number: float) -> str:
-    """A large number with a unit prefix: 22.6 M."""
+    """Write a large number with a unit prefix: `22.6 M`."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:.3g} {letter}"
@@ -22,13 +22,17 @@ def big(number: float) -> str:
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """Fractions as a percentage: mean and standard deviation (n-1); only the mean of one; nothing of none."""
-    numbers = [100 * value for value in values if value is not None]
-    if not numbers:
+    """Write fractions as their mean percentage and, of two or more, the standard deviation (n-1): `55.00 ± 7.07`.
+
+    Args:
+        values: fractions; None is left out. Without any value the result is a dash.
+    """
+    percentages = [100 * value for value in values if value is not None]
+    if not percentages:
         return "–"
-    return f"{mean(numbers):.2f}" + (f" ± {stdev(numbers):.2f}" if len(numbers) > 1 else "")
+    return f"{mean(percentages):.2f}" + (f" ± {stdev(percentages):.2f}" if len(percentages) > 1 else "")
 
 
 def of_all(part: int, whole: int) -> str:
-    """A number of things, and of how many where it is not all of them: "50 of 200"."""
+    """Write a count, and the whole where the count is only part of it: `50 of 200`."""
     return str(part) if part == whole else f"{part} of {whole}"

@@ -190,7 +190,8 @@ def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[
     result = folder / "seconds.json"
     common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
     record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
-    return json.loads(result.read_text()), record["resolved"]
+    assert record is not None  # it is the only process
+    return json.loads(result.read_text()), record.resolved.to_json()
 
 
 def spread(values: list[float], digits: int) -> str:

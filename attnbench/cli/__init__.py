@@ -1,1 +1,1 @@
-"""The command line: one verb a module, each with a `main`; `views` is what the terminal shows."""
+"""The command line: each verb is a module with a function `main`; `views` holds what the terminal shows."""

@@ -1,7 +1,8 @@
 """Completion by the shell.
 
-The code that `attnbench train -sc install=bash` prints is Hydra's: it asks the command itself, without a verb, what may
-follow the line typed so far. Here the verb is taken off that line, and Hydra asked about the rest.
+`attnbench train -sc install=bash` prints Hydra's code for the shell. That code calls the command itself, without a
+verb, to ask what may follow the line typed so far. Here the verb is removed from that line, and Hydra answers for the
+rest.
 """
 
 import os
@@ -13,13 +14,13 @@ from attnbench.exit_codes import DONE
 WITH_OVERRIDES = ("train", "evaluate", "cost")
 
 
-def query(words: Sequence[str], verbs: Sequence[str]) -> int:
-    """Print what may come next, given `query=<shell>` and the line in `COMP_LINE`."""
+def main(words: Sequence[str], verbs: Sequence[str]) -> int:
+    """Print what may come next, given `query=<shell>` and the typed line in the environment's `COMP_LINE`."""
     line = os.environ.get("COMP_LINE", "")
     command, *typed = line.split(" ") if line else [""]
-    if typed and typed[0] in WITH_OVERRIDES and len(typed) > 1:
+    if len(typed) > 1 and typed[0] in WITH_OVERRIDES:
         *before, last = typed[1:]
-        if typed[0] == "evaluate":  # Hydra knows no names of runs
+        if typed[0] == "evaluate":  # Hydra takes names of runs for overrides
             before = [word for word in before if "=" in word]
         os.environ["COMP_LINE"] = " ".join([command, *before, last])
         return train(["-sc", *words])

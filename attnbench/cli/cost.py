@@ -1,5 +1,6 @@
-"""attnbench cost: parameters and multiply-adds, counted without data, weights or training."""
+"""attnbench cost: count parameters and multiply-adds, without data, weights or training."""
 
+import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,25 +19,29 @@ COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_mult
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what networks cost; returns the exit status."""
+    """Print the cost of one network or several, and return the exit status."""
     if wants_help(words):
         print(COST)
         return DONE
-    parser = override_parser("cost")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_intermixed_args(words)
-    named = (arguments.overrides, arguments.config_dir, arguments.config_name)
-    configs = expand(*named).configs if arguments.multirun else [compose(*named)]
-    rows = [row_of(config) for config in configs]
+    arguments = _parse(words)
+    given = (arguments.overrides, arguments.config_dir, arguments.config_name)
+    configs = expand(*given).configs if arguments.multirun else [compose(*given)]
+    rows = [cost_row(config) for config in configs]
     if arguments.json:
         print(json.dumps(rows if arguments.multirun else rows[0], indent=2))
     else:
-        show(rows, differences(configs))
+        show_costs(rows, differences(configs))
     return DONE
 
 
-def row_of(config: RunConfig) -> dict[str, Any]:
-    """A configuration's network and its cost."""
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = override_parser("cost")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_intermixed_args(words)
+
+
+def cost_row(config: RunConfig) -> dict[str, Any]:
+    """Return what a configuration's network is and costs. Raises `UserError` if it cannot be built."""
     from attnbench.training.experiment import Experiment
 
     experiment = Experiment(config)
@@ -47,22 +52,27 @@ def row_of(config: RunConfig) -> dict[str, Any]:
     return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
 
 
-def show(rows: Sequence[dict[str, Any]], different: Sequence[Difference]) -> None:
-    """Print costs: one network in a few lines, several as a table of what they differ in."""
+def show_costs(rows: Sequence[dict[str, Any]], row_names: Sequence[Difference]) -> None:
+    """Print the cost of one network in a few lines, or of several as a table.
+
+    Args:
+        rows: the networks, as `cost_row` returns them.
+        row_names: how each network's configuration differs from the others.
+    """
     from attnbench.console import make_console, make_table
 
     console = make_console()
     if len(rows) == 1:
         console.print("\n".join(_lines(rows[0])), soft_wrap=True)
         return
-    names = list(dict.fromkeys(name for difference in different for name in difference))
+    keys = list(dict.fromkeys(key for row_name in row_names for key in row_name))
     table = make_table(caption="parameters and multiply-adds of one image's forward pass")
-    for name in names:
-        table.add_column(name)
-    for count in ("parameters", "by attention", "multiply-adds", "by attention"):
-        table.add_column(count, justify="right")
-    for row, difference in zip(rows, different, strict=True):
-        table.add_row(*(difference.get(name, "") for name in names), *(f"{row[count]:,}" for count in COUNTS))
+    for key in keys:
+        table.add_column(key)
+    for heading in ("parameters", "by attention", "multiply-adds", "by attention"):
+        table.add_column(heading, justify="right")
+    for row, row_name in zip(rows, row_names, strict=True):
+        table.add_row(*(row_name.get(key, "") for key in keys), *(f"{row[count]:,}" for count in COUNTS))
     console.print(table)
 
 
@@ -75,5 +85,5 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
         part = f"  ({row[share]:,} by attention)" if row[share] else ""
         if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:
-            part += f"; run here with {row['executed_multiply_adds']:,}"
+            part += f"; executed here: {row['executed_multiply_adds']:,}"
         yield f"  {label:<14} {row[total]:>15,}{part}"

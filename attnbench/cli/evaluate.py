@@ -1,7 +1,7 @@
-"""attnbench evaluate: trained runs' tests, once more or under other settings."""
+"""attnbench evaluate: test trained runs again, also under other settings."""
 
+import argparse
 import json
-import sys
 import traceback
 from collections.abc import Sequence
 from itertools import product
@@ -11,55 +11,57 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from attnbench.cli.arguments import Parser, wants_help
+from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import EVALUATE
+from attnbench.cli.output import print_message
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
-from attnbench.config.sweep import singles
+from attnbench.config.sweep import single_overrides
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.runs.evaluations import CHECKPOINTS, Entry, Evaluation, SaveError, difference, keep, settle
+from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
 
 
 def main(words: Sequence[str]) -> int:
-    """Evaluate runs and print the results; returns the exit status."""
+    """Evaluate runs, print the results, and return the exit status."""
     if wants_help(words):
         print(EVALUATE)
         return DONE
-    parser = Parser(prog="attnbench evaluate", add_help=False, allow_abbrev=False)
+    arguments = _parse(words)
+    names, overrides, output = split_words(arguments.words)
+    composer = Composer(arguments.config_dir)
+    runs, mistakes = find(names, output)
+    combinations = _combinations(overrides, composer) if arguments.multirun else [overrides]
+    evaluations: list[Evaluation] = []
+    if not mistakes:
+        evaluations, mistakes = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
+    if mistakes:
+        for mistake in mistakes:
+            print_message(mistake)
+        return WRONG_INPUT
+    results, status = evaluate_all(evaluations)
+    _show(results, arguments.json)
+    return status
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser("evaluate")
     parser.add_argument("words", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--responses", action="store_true")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_intermixed_args(words)
-    names, overrides, output = told_apart(arguments.words)
-    runs, refusals = find(names, output)
-    composer = Composer(arguments.config_dir)
-    combinations = combined(overrides, composer) if arguments.multirun else [overrides]
-    evaluations: list[Evaluation] = []
-    if not refusals:
-        evaluations, refusals = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
-    if refusals:
-        for refusal in refusals:
-            print(f"attnbench: {refusal}", file=sys.stderr)
-        return WRONG_INPUT
-    done, status = evaluate_all(evaluations)
-    if arguments.json:
-        print(json.dumps([as_json(*one) for one in done], indent=2))
-    elif done:
-        from attnbench.cli.views.evaluation_table import table_of
-        from attnbench.console import make_console
-
-        make_console().print(table_of(done))
-    return status
+    return parser.parse_intermixed_args(words)
 
 
-def told_apart(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
-    """Names of runs, overrides, and the output folder. What exists is a name, even with an equals sign in it."""
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
+    """Split words into names of runs, overrides, and the output folder.
+
+    A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
+    """
     names = [word for word in words if "=" not in word or Path(word).exists()]
     outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
     if not names:
@@ -68,11 +70,11 @@ def told_apart(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
     return names, overrides, Path(str(outputs[-1] if outputs else "outputs")).expanduser()
 
 
-def combined(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
-    """Every combination of values, where overrides have several."""
+def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
+    """Return every combination of the values of overrides that have several."""
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
-    return [list(lines) for lines in product(*(singles(override, composer) for override in given))]
+    return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]
 
 
 def plan_all(
@@ -82,60 +84,71 @@ def plan_all(
     composer: Composer,
     responses: bool = False,
 ) -> tuple[list[Evaluation], list[str]]:
-    """Check every evaluation; those to be done, each once, and each mistake with the runs that it is told of.
+    """Check every evaluation before any is done; names and types of all runs before torch is imported.
 
-    Names and types are checked for all runs before torch is imported.
+    Args:
+        runs: trained runs.
+        combinations: lists of overrides, each applied to every run.
+        checkpoint: `last` or `best`.
+        composer: composes the runs' configurations.
+        responses: whether the responses of stages are measured too.
+
+    Returns:
+        The evaluations, each once, and one message for each mistake, which names the runs that have it.
     """
     evaluations: dict[tuple[Path, str], Evaluation] = {}
-    refusals: dict[str, list[RunFolder]] = {}
+    mistakes: dict[str, list[RunFolder]] = {}
     for run, overrides in product(runs, combinations):
         try:
             evaluation = settle(run, checkpoint, composer, overrides, responses)
             evaluations.setdefault((run.path, evaluation.key), evaluation)
         except UserError as error:
-            refusals.setdefault(str(error), []).append(run)
-    if not refusals:
+            mistakes.setdefault(str(error), []).append(run)
+    if not mistakes:
         from attnbench.training.evaluate import check
 
         for evaluation in evaluations.values():
             try:
                 check(evaluation)
             except UserError as error:
-                refusals.setdefault(str(error), []).append(evaluation.run)
-    return list(evaluations.values()), [f"{_where(told)}: {message}" for message, told in refusals.items()]
+                mistakes.setdefault(str(error), []).append(evaluation.run)
+    return list(evaluations.values()), [f"{_names_of(found)}: {message}" for message, found in mistakes.items()]
 
 
-def _where(runs: Sequence[RunFolder]) -> str:
+def _names_of(runs: Sequence[RunFolder]) -> str:
     folders = list(dict.fromkeys(shown(run.path) for run in runs))
     return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
-def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, Entry]], int]:
-    """Do evaluations one after the other and keep their results; a failure of one does not stop the others."""
-    done: list[tuple[Evaluation, Entry]] = []
+def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, EvaluationEntry]], int]:
+    """Do evaluations one after the other and keep their results; a failure of one does not stop the others.
+
+    Returns:
+        The evaluations that were done, with their results, and the exit status.
+    """
+    results: list[tuple[Evaluation, EvaluationEntry]] = []
     status, console = DONE, Console(stderr=True)
     try:
         for number, evaluation in enumerate(evaluations, 1):
             folder = shown(evaluation.run.path)
             with console.status(f"evaluating {number} of {len(evaluations)}: {escape(folder)}"):
-                failure = _evaluate_one(evaluation, done)
+                failure = _evaluate_one(evaluation, results)
             if failure:
-                print(f"attnbench: {folder}: {failure}", file=sys.stderr)
+                print_message(f"{folder}: {failure}")
                 status = FAILED
     except KeyboardInterrupt:
-        said = f"interrupted after {len(done)} of {len(evaluations)} evaluations"
-        print(f"attnbench: {said}", file=sys.stderr)
-        return done, INTERRUPTED
-    return done, status
+        print_message(f"interrupted after {len(results)} of {len(evaluations)} evaluations")
+        return results, INTERRUPTED
+    return results, status
 
 
-def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, Entry]]) -> str | None:
-    """Add the evaluation and its result to those that are done, and keep it. What went wrong, if anything did."""
+def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, EvaluationEntry]]) -> str | None:
+    """Do and keep one evaluation and add it to the results. Return what went wrong, if anything did."""
     from attnbench.training.evaluate import evaluate
 
     try:
         entry = evaluate(evaluation)
-        done.append((evaluation, entry))
+        results.append((evaluation, entry))
         keep(evaluation, entry)
     except UserError as error:
         return f"failed: {error}"
@@ -148,7 +161,16 @@ def _evaluate_one(evaluation: Evaluation, done: list[tuple[Evaluation, Entry]]) 
     return None
 
 
-def as_json(evaluation: Evaluation, entry: Entry) -> dict[str, Any]:
-    """What is printed of an evaluation for programs."""
-    named = {key: evaluation.record[key] for key in ("identity", "seed")}
-    return {"run": shown(evaluation.run.path), **named, "difference": difference(entry), **entry}
+def _show(results: Sequence[tuple[Evaluation, EvaluationEntry]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_json_entry(*result) for result in results], indent=2))
+    elif results:
+        from attnbench.cli.views.evaluation_table import evaluation_table
+        from attnbench.console import make_console
+
+        make_console().print(evaluation_table(results))
+
+
+def _json_entry(evaluation: Evaluation, entry: EvaluationEntry) -> dict[str, Any]:
+    of_run = {"identity": evaluation.record.identity, "seed": evaluation.record.seed}
+    return {"run": shown(evaluation.run.path), **of_run, "difference": entry.difference, **entry.to_json()}

@@ -1,30 +1,30 @@
-"""The help of the verbs that take overrides: groups, choices, options, examples. Reads file names only."""
+"""Help of the verbs that take overrides: groups, choices, flags, examples."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attnbench.config import search_path as where
+from attnbench.config import search_path
 
 TRAIN = """\
-attnbench train [OVERRIDE ...]      train one run, or find it trained
-attnbench train -m [OVERRIDE ...]   train every combination of values, one process a run
+attnbench train [OVERRIDE ...]      train one network; if it is trained already, show its result
+attnbench train -m [OVERRIDE ...]   train every combination of values, each run in its own process
 
-An override is group=choice or group.option=value. The run's folder is named after the configuration: the same
-command again finds the finished run, or resumes an unfinished one after its last epoch.
+An override is group=choice or group.option=value. Each configuration has its own run folder. Repeat the command to see
+the result of a finished run, or to resume an unfinished one after its last finished epoch.
 
 {groups}
 
-Options of a choice: attnbench train --cfg job -p attention attention=bam
-Also: seed=0  output=outputs  run.again=true (train a finished run anew)
+To see the options of a choice:  attnbench train --cfg job -p attention attention=bam
+Further keys:  seed=0  output=outputs  run.again=true (train a finished run again)
 
 Flags:
-  -m, --multirun        several values for a key, separated by commas, make a sweep: seed=0,1,2 or seed=range(5)
+  -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or seed=range(5)
                         sweep.jobs=N (runs at a time)  sweep.skip_invalid=true  sweep.strict=true
-  --cfg job             print the configuration and stop; -p GROUP prints a part of it
-  --config-dir DIR      a folder of further configs, laid out like attnbench's (your own attention, data, recipe …)
-  --config-name NAME    another primary config than train
-  -sc install=bash      print the code for completion by the shell: eval "$(attnbench train -sc install=bash)"
+  --cfg job             print the configuration and stop; -p GROUP prints one part of it
+  --config-dir DIR      a folder with your own configs (attention, data, recipe ...), laid out like attnbench's
+  --config-name NAME    a primary config other than train
+  -sc install=bash      print code for completion by the shell: eval "$(attnbench train -sc install=bash)"
                         (zsh and fish likewise)
   --hydra-help, --info  Hydra's own help and search path
 
@@ -38,13 +38,14 @@ Examples:
 """
 
 COST = """\
-attnbench cost [OVERRIDE ...]      count parameters and multiply-adds; nothing is trained or read
+attnbench cost [OVERRIDE ...]      count a network's parameters and multiply-adds, without training or data
 attnbench cost -m [OVERRIDE ...]   the same for every combination of values
 
-Overrides are those of attnbench train; the data set only tells image size and classes, and need not be on disk.
+Overrides are those of attnbench train. Of the data set only image size and number of classes are used; it need not be
+on disk.
 
 Flags:
-  -m, --multirun     several values for a key: backbone=resnet50,resnet101
+  -m, --multirun     keys may have several values: backbone=resnet50,resnet101
   --json             print JSON
   --config-dir DIR, --config-name NAME   as for attnbench train
 
@@ -55,22 +56,22 @@ Examples:
 
 
 REPRODUCE = """\
-attnbench reproduce TABLE [OVERRIDE ...]   run what is missing of a paper's table, and print it
+attnbench reproduce TABLE [OVERRIDE ...]   train what a paper's table still lacks, and print the table
 
-TABLE is a paper's table or figure, such as bam/1b; attnbench list paper names them. The jobs are listed with their
-states and the time that they need. Stopped at any point and started again, it runs only what is missing. The table,
-in all formats, and the records that it is made of are kept in outputs/reproduced/TABLE/PROFILE.
+TABLE is a paper's table or figure, such as bam/1b; list them with attnbench list paper. The runs are listed first, with
+their states and the time that the rest will take. Stop the command at any point and repeat it: only what is missing is
+run. The table, in all formats, and the records behind it are kept in outputs/reproduced/TABLE/PROFILE.
 
-Overrides hold for every row (data.root=DIR, recipe.epochs=5); sweep.skip_invalid=true leaves out what cannot be run.
+Overrides apply to every row (data.root=DIR, recipe.epochs=5). sweep.skip_invalid=true leaves out what cannot be run.
 
 Flags:
-  --profile NAME     paper: its own recipe (default); short: 30 epochs on its data; quick: tiny networks on cluttered
-                     digits, in minutes on a CPU, whose numbers say nothing about the paper's
-  --seeds N          seeds 0 to N-1 (default: 3); more than before adds to what is there
-  --jobs N           runs at a time (default: what the machine takes)
-  --dry-run          list the jobs, their states and the time, and stop
-  --format terminal|markdown|latex|csv|html   of what is printed in the end; --to FILE writes it there
-  --config-dir DIR   a folder of further configs, which may hold tables of your own in paper/
+  --profile NAME     paper: the paper's own recipe (default); short: 30 epochs on its data; quick: tiny networks on
+                     cluttered digits, minutes on a CPU, to try a table out: not comparable with the paper's numbers
+  --seeds N          seeds 0 to N-1 (default: 3); a larger N later adds to the runs that exist
+  --jobs N           runs at a time (default: as many as the machine can take)
+  --dry-run          list the runs, their states and the time, and stop
+  --format terminal|markdown|latex|csv|html   format of the printed table; --to FILE writes it to a file
+  --config-dir DIR   a folder with your own configs, which may hold your own tables in paper/
 
 Examples:
   attnbench reproduce bam/1b --profile quick
@@ -78,22 +79,23 @@ Examples:
 """
 
 TABLE = """\
-attnbench table TABLE [OVERRIDE ...]   a paper's table from records alone: nothing is trained
-attnbench table RUN [RUN ...]          a table of your own runs
+attnbench table TABLE [OVERRIDE ...]   print a paper's table from the runs that exist; nothing is trained
+attnbench table RUN [RUN ...]          print a table of your own runs
 
-Without runs, a paper's table shows what its networks cost beside what the paper prints. RUN is a folder, the start of a
-hash, or a pattern in quotes, as for attnbench evaluate; runs that differ in their seeds alone share a cell.
+A paper's table without any runs shows the cost of its networks beside the numbers in the paper. RUN is a run's folder,
+the start of its hash, or a pattern in quotes, as for attnbench evaluate; runs that differ only in their seed share a
+cell.
 
 Flags:
-  --profile NAME     of a paper's table: paper (default), short or quick; cells of different profiles share no table
-  --rows KEYS        of your own runs, by what rows differ: attention, or attention,attention.lambda (default: all in
-                     which the runs differ)
+  --profile NAME     profile of a paper's table: paper (default), short or quick; a table shows one profile only
+  --rows KEYS        for your own runs: keys that define the rows, such as attention or attention,attention.lambda
+                     (default: all in which the runs differ)
   --columns KEYS     the same for columns: data
   --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
   --bootstrap        intervals of means by the bootstrap instead of Student's t
-  --format terminal|markdown|latex|csv|html   the last is one page with sortable columns and plots
-  --to FILE          write it there; the ending (.md, .tex, .csv, .html, .txt) tells the form
-  --config-dir DIR   a folder of further configs
+  --format terminal|markdown|latex|csv|html   html is one page with sortable columns and plots
+  --to FILE          write the table to a file; its ending (.md, .tex, .csv, .html, .txt) decides the format
+  --config-dir DIR   a folder with your own configs
 
 Examples:
   attnbench table bam/1b
@@ -102,20 +104,20 @@ Examples:
 """
 
 EVALUATE = """\
-attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs anew, also under other settings
+attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs again, also under other settings
 
-RUN is a run's folder or one of its seeds' (outputs/runs/NAME-HASH/seed0), the start of its hash (033b92, 033b92/seed0),
-or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is trained, and the run's record stays as it is: the result
-is printed and kept in evaluations.json beside it; the same evaluation again replaces its entry.
+RUN is a run's folder, or the folder of one of its seeds (outputs/runs/NAME-HASH/seed0), the start of its hash (033b92,
+033b92/seed0), or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is trained, and the run's record does not
+change: the result is printed and kept in evaluations.json beside it, where the same evaluation replaces its entry.
 
-Overrides apply to the run's own configuration, and change data, attention and trainer. Without one, on the same
-machine, the result is the recorded one. output=DIR: the folder that holds runs/ (default: outputs).
+Overrides apply to the run's own configuration, and may change data, attention and trainer. Without overrides, on the
+same machine, the result equals the recorded one. output=DIR names the folder that holds runs/ (default: outputs).
 
 Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
-  --responses              measure the mean absolute response of each stage too
-  -m, --multirun           several values for a key, separated by commas: one evaluation for each
-  --json                   print JSON: a list with one entry an evaluation
+  --responses              also measure the mean absolute response of each stage
+  -m, --multirun           keys may have several values, separated by commas: one evaluation for each
+  --json                   print JSON: a list with one entry per evaluation
   --config-dir DIR         as for attnbench train
 
 Examples:
@@ -125,17 +127,38 @@ Examples:
   attnbench evaluate 033b92 trainer.precision=fp32 --checkpoint best
 """
 
+LIST = """\
+attnbench list                      all config groups and their choices
+attnbench list GROUP                the choices of one group: {groups}
+attnbench list data [--root DIR]    data sets: which are on disk, their terms of use, how to get the others
+attnbench list paper                papers' tables
+attnbench list runs [--output DIR]  runs and their states
+
+Flags:
+  --root DIR         the folder with the data sets (default: data.root of each, which is data)
+  --output DIR       the folder that holds runs/ (default: outputs)
+  --config-dir DIR   a folder with your own configs
+
+Examples:
+  attnbench list attention
+  attnbench list data --root ~/datasets
+"""
+
 
 def train_help(folders: Sequence[Path]) -> str:
-    """The text of `attnbench train --help`."""
-    groups = "\n".join(_group_lines(group, folders) for group in where.groups(folders))
+    """Return the text of `attnbench train --help`."""
+    groups = "\n".join(_group_lines(group, folders) for group in search_path.groups(folders))
     return TRAIN.format(groups=f"Groups and their choices:\n{groups}")
 
 
+def list_help(folders: Sequence[Path]) -> str:
+    """Return the text of `attnbench list --help`."""
+    return LIST.format(groups=", ".join(search_path.groups(folders)))
+
+
 def _group_lines(group: str, folders: Sequence[Path]) -> str:
-    names = list(shown_choices(group, folders))
     return textwrap.fill(
-        ", ".join(names),
+        ", ".join(shown_choices(group, folders)),
         width=110,
         initial_indent=f"  {group:<11} ",
         subsequent_indent=" " * 14,
@@ -145,7 +168,7 @@ def _group_lines(group: str, folders: Sequence[Path]) -> str:
 
 
 def shown_choices(group: str, folders: Sequence[Path]) -> Iterable[str]:
-    """Names to choose from, with a pattern (`wrn<depth>_<width>`) in place of a choice that has one."""
-    patterns = where.name_patterns(group, folders)
-    for choice in where.choices(group, folders):
-        yield where.show_pattern(patterns[choice]) if choice in patterns else choice
+    """Yield the names to choose from: a choice that has a pattern of names as that pattern (`wrn<depth>_<width>`)."""
+    patterns = search_path.name_patterns(group, folders)
+    for choice in search_path.choices(group, folders):
+        yield search_path.show_pattern(patterns[choice]) if choice in patterns else choice

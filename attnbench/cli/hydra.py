@@ -1,4 +1,4 @@
-"""What Hydra itself does for attnbench train: completion, its own help, and sweepers other than ours."""
+"""The parts of attnbench train that Hydra does itself: completion, its own help, and other sweepers than ours."""
 
 import argparse
 import sys
@@ -6,33 +6,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from attnbench.config.compose import compose
-from attnbench.config.search_path import installed, search_path, shipped
+from attnbench.config.hydra_compat import run_hydra_command
+from attnbench.config.search_path import PRIMARY, installed, search_path, shipped
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
+from attnbench.runs.files import readable
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.metric_names import BEST_VAL_TOP1
+from attnbench.runs.record import FinishedRecord
 
 
 def hand_over(arguments: argparse.Namespace) -> int:
-    """Let Hydra act on the command line; sweeps of other sweepers come back through `attnbench`'s launcher."""
-    parser = get_args_parser()
-    given = parser.parse_args(_words(arguments))
-    version.setbase("1.3")
+    """Let Hydra act on the command line and return the exit status.
+
+    Jobs of other sweepers come back through attnbench's launcher.
+    """
     try:
-        _run_hydra(given, parser, train_once, str(shipped()), arguments.config_name or "train")
+        run_hydra_command(_words(arguments), train_once, str(shipped()), arguments.config_name or PRIMARY)
     except SystemExit as ended:
         return int(ended.code or DONE)
     return DONE
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
-    """The command line as Hydra takes it, with the added config folders in its search path."""
+    """Return the command line for Hydra, with the added config folders in its search path."""
     flags = {
         "--multirun": arguments.multirun,
         "--hydra-help": arguments.hydra_help,
@@ -43,41 +45,52 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     words += ["--cfg", arguments.cfg] if arguments.cfg else []
     words += ["--package", arguments.package] if arguments.package else []
     if arguments.config_dir:
-        search_path(arguments.config_dir)  # refuses a folder that is not there
+        search_path(arguments.config_dir)  # raises UserError if there is no such folder
         words += ["--config-dir", arguments.config_dir]
     paths = ",".join(f"'file://{folder}'" for folder in installed())
     return [*words, *arguments.overrides, *([f"hydra.searchpath=[{paths}]"] if paths else [])]
 
 
 def train_once(config: DictConfig) -> float | None:
-    """One job of another launcher (submitit's, say), in whatever process it starts; returns what to optimise."""
-    del config  # composed by Hydra, unchecked; the overrides say it all
+    """Train one job of another launcher (such as submitit), in whatever process that starts.
+
+    Args:
+        config: as Hydra composed it, unchecked. It is not used: the overrides say everything.
+
+    Returns:
+        The value to maximise, for sweepers that search.
+    """
+    del config
     from attnbench.training.plan import plan
     from attnbench.training.train import train
 
     hydra = HydraConfig.get()
     overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
-    return objective(train(plan(compose(overrides, own_folder(hydra), hydra.job.config_name))))
+    return objective(train(plan(compose(overrides, given_config_dir(hydra), hydra.job.config_name))))
 
 
-def own_folder(hydra: Any) -> str | None:
-    """What `--config-dir` named, given Hydra's own part of the configuration."""
+def given_config_dir(hydra: Any) -> str | None:
+    """Return the folder that was given as `--config-dir`, from the `hydra` node of a configuration."""
     sources = hydra.runtime.config_sources
     return next((str(source.path) for source in sources if source.provider == "command-line"), None)
 
 
-def objective(record: dict[str, Any]) -> float | None:
-    """What a sweeper that searches is to maximise: the best validation accuracy; None without validation."""
-    value = record.get("val/best/top1_accuracy")
-    return None if value is None else float(value)
+def objective(record: FinishedRecord | None) -> float | None:
+    """Return what a sweeper that searches maximises: the best validation accuracy, or None without validation."""
+    return record.metrics.get(BEST_VAL_TOP1) if record is not None else None
 
 
 def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[JobReturn]:
-    """Run the jobs of another sweeper through the scheduler. hydra: Hydra's own part of the configuration."""
+    """Run the jobs of another sweeper through attnbench's scheduler.
+
+    Args:
+        override_lists: the overrides of each job.
+        hydra: the `hydra` node of the configuration.
+    """
     from attnbench.cli.sweep import jobs_of, run_all
 
     try:
-        jobs = jobs_of(override_lists, own_folder(hydra), hydra.job.config_name)
+        jobs = jobs_of(override_lists, given_config_dir(hydra), hydra.job.config_name)
     except UserError as error:
         print(f"attnbench: {error}", file=sys.stderr)
         raise SystemExit(WRONG_INPUT) from error
@@ -88,11 +101,12 @@ def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[J
 
 
 def _job_return(overrides: Sequence[str], folder: Path) -> JobReturn:
-    record = RunFolder(folder).record() or {}
+    record = readable(RunFolder(folder).record, None)
     result = JobReturn(overrides=list(overrides), working_dir=str(folder))
-    if record.get("status") == "finished":
+    if isinstance(record, FinishedRecord):
         result.status, result.return_value = JobStatus.COMPLETED, objective(record)
     else:
         result.status = JobStatus.FAILED
-        result.return_value = RuntimeError(f"{folder}: {record.get('error', 'did not finish')}")
+        reason = (record.error if record is not None else "") or "did not finish"
+        result.return_value = RuntimeError(f"{folder}: {reason}")
     return result

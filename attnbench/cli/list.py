@@ -1,148 +1,87 @@
-"""attnbench list: what can be composed, which data is there, the state of runs."""
+"""attnbench list: what can be combined, data sets, papers' tables, and runs."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from attnbench.cli.arguments import Parser, wants_help
-from attnbench.cli.help import shown_choices
-from attnbench.config import search_path as where
+from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.help import list_help, shown_choices
+from attnbench.config import search_path
 from attnbench.console import make_console, make_table
-from attnbench.data.bases.dataset import DataSet
-from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE
-from attnbench.formatting import of_all
-
-HELP = """\
-attnbench list                      all groups and their choices
-attnbench list GROUP                a group's choices: {groups}
-attnbench list data [--root DIR]    data sets: whether they are on disk, their terms, how to get them
-attnbench list paper                the papers' tables
-attnbench list runs [--output DIR]  runs and their state
-
-Flags:
-  --root DIR         where data sets are looked for (default: each set's data.root, which is data)
-  --output DIR       the folder that holds runs/ (default: outputs)
-  --config-dir DIR   a folder of further configs
-"""
 
 
 def main(words: Sequence[str]) -> int:
-    """Print a list; returns the exit status."""
+    """Print a list and return the exit status."""
     if wants_help(words):
-        print(HELP.format(groups=", ".join(where.groups(where.search_path()))))
+        print(list_help(search_path.search_path()))
         return DONE
-    parser = Parser(prog="attnbench list", add_help=False, allow_abbrev=False)
+    arguments = _parse(words)
+    folders = search_path.search_path(arguments.config_dir)
+    console = make_console()
+    if arguments.what is None:
+        list_groups(console, folders)
+    elif arguments.what == "data":
+        from attnbench.cli.views.data_sets import show_data_sets
+
+        show_data_sets(console, folders, arguments.root, arguments.config_dir)
+    elif arguments.what == "paper":
+        list_papers(console, arguments.config_dir)
+    elif arguments.what == "runs":
+        list_runs(console, Path(arguments.output))
+    else:
+        list_choices(console, arguments.what, folders)
+    return DONE
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser("list")
     parser.add_argument("what", nargs="?")
     parser.add_argument("--root")
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
-    arguments = parser.parse_args(words)
-    folders = where.search_path(arguments.config_dir)
-    groups = where.groups(folders)
-    console = make_console()
-    if arguments.what is None:
-        for group in groups:
-            console.print(f"{group:<11} {', '.join(shown_choices(group, folders))}", markup=False)
-    elif arguments.what == "data":
-        list_data(console, folders, arguments.root, arguments.config_dir)
-    elif arguments.what == "runs":
-        return list_runs(console, Path(arguments.output))
-    elif arguments.what == "paper":
-        console.print(paper_table(arguments.config_dir))
-    elif arguments.what in groups:
-        console.print(group_table(arguments.what, folders))
-    else:
+    return parser.parse_args(words)
+
+
+def list_groups(console: Console, folders: Sequence[Path]) -> None:
+    """Print all config groups and their choices."""
+    for group in search_path.groups(folders):
+        console.print(f"{group:<11} {', '.join(shown_choices(group, folders))}", markup=False)
+
+
+def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:
+    """Print a group's choices with their descriptions. Raises `UserError` for a group that does not exist."""
+    groups = search_path.groups(folders)
+    if group not in groups:
         names = [*groups, "paper", "runs"]
-        raise UserError(f"{arguments.what}: nothing to list{where.nearest(arguments.what, names)} ({', '.join(names)})")
-    return DONE
-
-
-def group_table(group: str, folders: Sequence[Path]) -> Table:
-    """A group's choices with their descriptions."""
+        raise UserError(f"{group}: nothing to list{nearest(group, names)} ({', '.join(names)})")
     table = Table(show_header=False, box=None)
-    files = where.choices(group, folders).values()
+    files = search_path.choices(group, folders).values()
     for name, path in zip(shown_choices(group, folders), files, strict=True):
-        table.add_row(name, where.describe(path))
-    return table
+        table.add_row(name, search_path.describe(path))
+    console.print(table)
 
 
-def paper_table(config_dir: str | None) -> Table:
-    """The papers' tables with their descriptions."""
+def list_papers(console: Console, config_dir: str | None) -> None:
+    """Print the papers' tables with their descriptions."""
     from attnbench.tables.load import descriptions
 
     table = Table(show_header=False, box=None)
     for name, text in descriptions(config_dir).items():
         table.add_row(name, text)
-    return table
-
-
-def list_data(console: Console, folders: Sequence[Path], root: str | None, config_dir: str | None) -> None:
-    """Print the data sets: images, classes, terms, and whether they are on disk, or else what is missing and how to
-    get it.
-    """
-    from attnbench.config.compose import Composer
-    from attnbench.construct import construct
-
-    described = {name: where.describe(path) for name, path in where.choices("data", folders).items()}
-    table, missing = make_table(), {}
-    for column in ("name", "on disk", "images", "classes", "size"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("description and terms of use")
-    for name, node in Composer(config_dir).every_choice("data").items():
-        in_files = "root" in node
-        if in_files and root is not None:
-            node["root"] = root
-        data: DataSet = construct("data", node)
-        missing[name] = _missing(data).removeprefix(f"data={name}: ")
-        state = "no" if missing[name] else "yes" if in_files else "bundled"
-        about = Text(f"{described[name]}\nTerms: {data.terms}" if data.terms else described[name])
-        table.add_row(name, state, _images(data, state != "no"), _classes(data), str(data.image_size), about)
     console.print(table)
-    for name, told in missing.items():
-        if told:
-            console.print(f"  {name}: {told}", markup=False, soft_wrap=True)
 
 
-def _missing(data: DataSet) -> str:
-    """What is missing of a set, and how to get it; nothing if it is there. Counts no images."""
-    try:
-        data.check_layout() if isinstance(data, FileDataSet) else data.check_available()
-    except UserError as error:
-        return str(error)
-    return ""
-
-
-def _images(data: DataSet, there: bool) -> str:
-    """How many training and test images a set has; a dash where only its files could tell and they do not."""
-    counts = data.counts
-    try:
-        if there and (len(counts) < 2 or data.num_classes != data.all_classes):
-            if isinstance(data, FileDataSet):
-                counts = len(data.listed("train")), len(data.listed("test"))
-            else:
-                counts = (data.train_images,)
-    except UserError:
-        counts = ()
-    return " + ".join(f"{count:,}" for count in counts) or "–"
-
-
-def _classes(data: DataSet) -> str:
-    """How many classes a set has; a dash where only its files could tell and they are not there."""
-    try:
-        return of_all(data.num_classes, data.all_classes)
-    except UserError:
-        return "–"
-
-
-def list_runs(console: Console, output: Path) -> int:
-    """Print the runs under an output folder."""
+def list_runs(console: Console, output: Path) -> None:
+    """Print the runs under an output folder with their states. Raises `UserError` if there are none."""
+    from attnbench.runs.files import readable
     from attnbench.runs.folder import find_runs, shown
+    from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+    from attnbench.runs.record import FinishedRecord
 
     runs = find_runs(output)
     if not runs:
@@ -152,9 +91,9 @@ def list_runs(console: Console, output: Path) -> int:
     for column in ("state", "epochs", "test top-1", "best val. epoch"):
         table.add_column(column, no_wrap=True)
     for run in runs:
-        record: dict[str, Any] = run.record() or {}
-        accuracies = (record.get(key) for key in ("test/top1_accuracy", "test/best/top1_accuracy"))
-        shown_accuracies = ("" if value is None else f"{value:.2%}" for value in accuracies)
-        table.add_row(str(run.path.relative_to(output / "runs")), run.state(), run.epochs(), *shown_accuracies)
+        record = readable(run.record, None)
+        metrics = record.metrics if isinstance(record, FinishedRecord) else {}
+        accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
+        percentages = ("" if value is None else f"{value:.2%}" for value in accuracies)
+        table.add_row(str(run.path.relative_to(output / "runs")), run.state(), run.epochs(), *percentages)
     console.print(table)
-    return DONE

@@ -1,4 +1,4 @@
-"""The command line. Imports nothing heavy before a verb needs it, so that help and mistakes are answered at once."""
+"""The command line. It imports nothing heavy before a verb needs it, so help and mistakes are answered at once."""
 
 import importlib
 import os
@@ -6,42 +6,51 @@ import sys
 from collections.abc import Sequence
 
 from attnbench import __version__
-from attnbench.errors import UserError
+from attnbench.cli.output import print_message, set_up_output
+from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 
 VERBS = {
-    "train": "train a run, or a sweep of runs with -m",
-    "evaluate": "test trained runs anew, also under other settings",
-    "reproduce": "run what is missing of a paper's table, and print it beside the paper's numbers",
-    "table": "a paper's table, or one of your own runs, from records alone",
-    "list": "what can be composed, which data is there, the papers' tables, the state of runs",
+    "train": "train a network, or with -m a sweep of them",
+    "evaluate": "test trained runs again, also under other settings",
+    "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
+    "table": "print a paper's table, or a table of your own runs, without training",
+    "list": "list what you can combine, data sets, papers' tables and runs",
     "cost": "count parameters and multiply-adds",
 }
-"""Verbs that work, each a module of `attnbench.cli` with a `main`."""
+"""The verbs, each a module of `attnbench.cli` with a function `main`."""
 
 HELP = """\
-attnbench: compose a backbone, an attention and a data set; train, compare, reproduce.
+attnbench: combine a backbone, an attention module and a data set; train, compare, reproduce papers' tables.
 
-usage: attnbench VERB …
+usage: attnbench VERB ...
 
 {verbs}
 
-attnbench VERB --help tells more. First steps:
-  attnbench train                                   a real training in minutes, nothing to download
-  attnbench train -m attention=none,bam seed=0,1,2  a sweep, one process a run, with a table at the end
+attnbench VERB --help explains a verb. First steps:
+  attnbench train                                   train ResNet-20 in minutes, nothing to download
+  attnbench train attention=bam                     the same network with BAM
+  attnbench train -m attention=none,bam seed=0,1,2  a sweep of six runs, with a table at the end
+  attnbench list attention                          the attention modules
+  attnbench list data                               the data sets, and which of them are on disk
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the verb on the command line and return the exit status. A mistake of the user's is one line, status 2."""
+    """Run the verb on the command line and return the exit status.
+
+    Args:
+        arguments: the words after `attnbench`; those of this process if None.
+    """
+    set_up_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return run(words)
     except UserError as error:
-        print(f"attnbench: {error}", file=sys.stderr)
+        print_message(str(error))
         return WRONG_INPUT
     except KeyboardInterrupt:
-        print("attnbench: interrupted", file=sys.stderr)
+        print_message("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(words: list[str]) -> int:
-    """Dispatch to a verb."""
+    """Call the verb's `main` and return the exit status. Raises `UserError` for a verb that does not exist."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items())))
         return DONE
@@ -57,11 +66,9 @@ def run(words: list[str]) -> int:
     if verb == "--version":
         print(f"attnbench {__version__}")
         return DONE
-    if verb in ("-sc", "--shell-completion"):  # what the shell asks while a command line is being typed
-        return importlib.import_module("attnbench.cli.completion").query(rest, list(VERBS))
+    if verb in ("-sc", "--shell-completion"):  # the shell asks while a command line is being typed
+        return int(importlib.import_module("attnbench.cli.completion").main(rest, list(VERBS)))
     if verb not in VERBS:
-        from attnbench.config.search_path import nearest
-
         raise UserError(f"{verb}: no such verb{nearest(verb, list(VERBS))} (verbs: {', '.join(VERBS)})")
     return int(importlib.import_module(f"attnbench.cli.{verb}").main(rest))
 

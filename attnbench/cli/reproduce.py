@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from attnbench.reproduce.campaign import TableReproduction
 
-STATES = ("done", "partial", "missing", "failed", "running")
+STATES = ("done", "partial", "missing", "failed", "running", "damaged")
 
 
 def main(words: Sequence[str]) -> int:

@@ -12,7 +12,9 @@ from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.processes import warm_up
 from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
+from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
+from attnbench.runs.record import FinishedRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +64,7 @@ def run_all(jobs: Sequence[Job]) -> int:
     records = {
         job.folder: record
         for job in jobs
-        if (record := RunFolder(job.folder).record()) and record["status"] == "finished"
+        if isinstance(record := readable(RunFolder(job.folder).record, None), FinishedRecord)
     }
     if records:
         console.print(comparison(jobs, records))

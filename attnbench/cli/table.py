@@ -66,14 +66,15 @@ def make_sheet(arguments: argparse.Namespace) -> Report:
 
 
 def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
-    from attnbench.cli.evaluate import told_apart
+    from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
+    from attnbench.runs.metric_names import TOP1
     from attnbench.tables.compare_runs import compare_runs
     from attnbench.tables.load import hint, table_files
 
     if arguments.profile:
         raise UserError(f"--profile: {names[0]} is no table of a paper; attnbench list paper names them")
-    _, rest, output = told_apart([*names, *overrides])
+    _, rest, output = split_words([*names, *overrides])
     if rest:
         raise UserError(f"{rest[0]}: a table of runs takes no overrides but output=DIR")
     runs, refusals = find(names, output)
@@ -81,7 +82,7 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
         meant = hint(names[0], list(table_files(arguments.config_dir)))
         raise UserError(f"{refusals[0]}{meant}")
     method = "bootstrap" if arguments.bootstrap else "t"
-    metric = arguments.metric or "top1_accuracy"
+    metric = arguments.metric or TOP1
     return compare_runs(runs, arguments.rows, arguments.columns, metric, method, arguments.config_dir)
 
 

@@ -21,9 +21,9 @@ HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
 
 
 def main(words: Sequence[str]) -> int:
-    """Train what the overrides say; returns the exit status."""
+    """Train what the overrides say and return the exit status."""
     if wants_help(words):
-        print(train_help(search_path(_config_dir(words))))
+        print(train_help(search_path(_given_config_dir(words))))
         return DONE
     arguments = _parser().parse_intermixed_args(words)
     if is_for_hydra(arguments):
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def is_for_hydra(arguments: argparse.Namespace) -> bool:
-    """Whether Hydra itself is to answer, or a sweeper or launcher other than ours is asked for (Optuna's, say)."""
+    """Return whether Hydra has to act: for its own flags, or a sweeper or launcher other than ours (such as Optuna)."""
     if any(getattr(arguments, flag) for flag in HYDRA_FLAGS) or arguments.cfg in ("hydra", "all"):
         return True
     others = ("hydra/sweeper=", "hydra/launcher=")
@@ -54,22 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = override_parser("train")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
     parser.add_argument("-p", "--package")
-    parser.add_argument("--resolve", action="store_true")  # configurations are always resolved
+    parser.add_argument("--resolve", action="store_true")  # Hydra's flag; configurations are always resolved
     parser.add_argument("-sc", "--shell-completion", action="store_true")
     parser.add_argument("--hydra-help", action="store_true")
     parser.add_argument("-i", "--info", nargs="?", const="all")
     return parser
 
 
-def _config_dir(words: Sequence[str]) -> str | None:
-    parser = override_parser("train")
-    known, _ = parser.parse_known_args([word for word in words if word not in ("-h", "--help")])
+def _given_config_dir(words: Sequence[str]) -> str | None:
+    known, _ = override_parser("train").parse_known_args([word for word in words if word not in ("-h", "--help")])
     directory: str | None = known.config_dir
     return directory
 
 
 def print_config(config: RunConfig, package: str | None) -> int:
-    """Print a configuration, or one group or key of it, as YAML."""
+    """Print a configuration as YAML, or only the group or key `package`. Raises `UserError` if that does not exist."""
     import yaml
 
     node: Any = config.values
@@ -83,7 +82,7 @@ def print_config(config: RunConfig, package: str | None) -> int:
 
 
 def train_one(config: RunConfig) -> int:
-    """Train a single run in this process or, on several devices, in processes of its own."""
+    """Train a single run in this process or, on several devices, in further ones, and return the exit status."""
     from attnbench.console import make_console
     from attnbench.training import distributed
 
@@ -96,24 +95,29 @@ def train_one(config: RunConfig) -> int:
     experiment = check(Experiment(config))
     job = experiment.job
     if devices > 1 and not distributed.launched():
-        return _in_child(job)
+        return _train_in_child(job)
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
 
-    found = RunFolder(job.folder).finished() and not job.again
+    found = not job.again and RunFolder(job.folder).finished()
     return run_job(job, console, lambda record: show_result(console, record, job.folder, found), experiment)
 
 
 def headline(config: RunConfig) -> str:
-    """The run in a line."""
-    names = [short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")]
+    """Return one line that describes a run."""
+    backbone, attention, data = (
+        short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")
+    )
     recipe = f"{config.choices['recipe']}, {config['recipe']['epochs']} epochs"
-    return f"{names[0]} with attention {names[1]} on {names[2]}, {recipe}, seed {config['seed']}"
+    return f"{backbone} with attention {attention} on {data}, {recipe}, seed {config['seed']}"
 
 
-def _in_child(job: Any) -> int:
-    """Run a job in a process that may be repeated by Lightning for each further rank; Ctrl-C reaches it directly."""
+def _train_in_child(job: Any) -> int:
+    """Run a job as a worker process, whose command Lightning repeats for each further rank, and return its exit status.
+
+    Ctrl-C reaches the worker directly; this process waits for it.
+    """
     from attnbench.launch.processes import CHILD
     from attnbench.runs.files import make_folder
 

@@ -1,6 +1,6 @@
-"""A run as a process of its own: what the scheduler starts. It composes nothing; its configuration comes as a file.
+"""A run in its own process, as the scheduler starts it: `python -m attnbench.cli.worker JOB.json`.
 
-Run as `python -m attnbench.cli.worker JOB.json`. When Lightning starts further ranks for a run on several
+A worker composes nothing; its configuration comes in the file. When Lightning starts further ranks for a run on several
 devices, it repeats this very command, which is why such runs never start from the command line's process itself.
 """
 
@@ -8,23 +8,25 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from attnbench.cli.output import print_message, set_up_output
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import RunLockedError
 
 if TYPE_CHECKING:
+    from attnbench.runs.record import FinishedRecord
     from attnbench.training.experiment import Experiment
 
 
 def run_job(
     job: Job,
     console: Console,
-    report: Callable[[dict[str, Any]], None] | None = None,
+    report: "Callable[[FinishedRecord], None] | None" = None,
     experiment: "Experiment | None" = None,
 ) -> int:
     """Do a job, print how it ended, and return the exit status.
@@ -41,40 +43,43 @@ def run_job(
     try:
         record = train(job, console, experiment)
     except UserError as error:
-        return _say(str(error), WRONG_INPUT)
+        return _end(str(error), WRONG_INPUT)
     except (RunLockedError, TrainingError) as error:
-        return _say(str(error), FAILED)
+        return _end(str(error), FAILED)
     except KeyboardInterrupt:
-        epochs = len(RunFolder(job.folder).rows())
-        total = job.config["recipe"]["epochs"]
-        return _say(f"interrupted after {epochs} of {total} epochs; the same command goes on", INTERRUPTED)
+        epochs, total = len(RunFolder(job.folder).rows()), job.config["recipe"]["epochs"]
+        return _end(f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED)
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":
-            return _say("the device is out of memory; a smaller data.batch_size may help", FAILED)
+            return _end("the device is out of memory; a smaller data.batch_size may help", FAILED)
         traceback.print_exc()
-        return _say(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
-    if report is not None and record:
+        return _end(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
+    if report is not None and record is not None:
         report(record)
     return DONE
 
 
-def _say(message: str, status: int) -> int:
-    print(f"attnbench: {message}", file=sys.stderr, flush=True)
+def _end(message: str, status: int) -> int:
+    print_message(message)
     return status
 
 
 def work(job_file: Path) -> int:
-    """Do the job in a file and print its result."""
+    """Do the job in a file, print its result, and return the exit status."""
     from attnbench.cli.views.summary import show_result
     from attnbench.console import make_console
 
-    job = Job.load(job_file)
+    set_up_output()
+    try:
+        job = Job.load(job_file)
+    except UserError as error:
+        return _end(str(error), WRONG_INPUT)
     console = make_console()
     return run_job(job, console, lambda record: show_result(console, record, job.folder))
 
 
 def use_threads(number: int) -> None:
-    """Compute on so many CPU threads, as if the process had been started with OMP_NUM_THREADS."""
+    """Compute on this number of CPU threads, as if the process had been started with OMP_NUM_THREADS."""
     import torch
 
     torch.set_num_threads(number)

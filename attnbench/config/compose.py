@@ -1,52 +1,49 @@
 """Compose a configuration with Hydra and check its names and types, without importing torch.
 
-The types come from the YAML defaults: the configuration that the choices of the open groups alone give is the
-reference, and what was composed is compared with it. So a mistake is found wherever it was made: on the command line,
-in an experiment, or in a recipe of the user's own.
+The types come from the defaults in the YAML files: the choices of the open groups alone are composed too, and every
+key of the full configuration must be in that reference, with a value of the same type. So a mistake is found wherever
+it was made: on the command line, in an experiment, or in the user's own recipe.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 
-from hydra import compose as hydra_compose
-from hydra import version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
-from hydra.initialize import get_gh_backup, restore_gh_from_backup
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from attnbench.config import schema
-from attnbench.config import search_path as where
+from attnbench.config import schema, search_path
+from attnbench.config.hydra_compat import compose_by_hydra, config_folders, is_plain, merge, nested
 from attnbench.config.overrides import Parsed, parse, readable_errors
-from attnbench.config.validate import OPEN_GROUPS, RunConfig, Tree, check, knows, unknown
+from attnbench.config.validate import OPEN_GROUPS, RunConfig, Tree, check, has_key, unknown_key
 from attnbench.errors import UserError
 
-MAIN = "train"
 CLOSED_DEFAULTS = {"recipe": "one_cycle", "trainer": "default"}
 """The choices whose keys all choices of the closed groups have."""
 
 Composed = tuple[Tree, dict[str, str]]
-"""A tree before value overrides, and the choice made in each group."""
+"""A configuration before value overrides, and the choice made in each group."""
 
 
 def compose(overrides: Sequence[str] = (), config_dir: str | None = None, config_name: str | None = None) -> RunConfig:
     """Compose and check a configuration from overrides as on the command line: `attention=bam`, `recipe.epochs=5`.
 
-    config_dir: a folder of further configs. config_name: a primary config other than `train`.
-    Raises `UserError`, with what is wrong, where, and what would be right.
+    Args:
+        overrides: choices of groups and values of keys.
+        config_dir: a folder of further configs.
+        config_name: a primary config other than `train`.
+
+    Raises:
+        UserError: says what is wrong, where, and what would be right.
     """
     return Composer(config_dir, config_name).compose(overrides)
 
 
 class Composer:
-    """Composes configurations from one set of folders; what Hydra composed once is not composed again."""
+    """Composes configurations from one list of config folders, and composes equal choices once."""
 
     def __init__(self, config_dir: str | None = None, config_name: str | None = None) -> None:
-        self.folders = where.search_path(config_dir)
-        self.config_name = config_name or MAIN
+        self.folders = search_path.search_path(config_dir)
+        self.config_name = config_name or search_path.PRIMARY
         self._composed: dict[tuple[str, ...], Composed] = {}
 
     def compose(self, overrides: Sequence[str]) -> RunConfig:
@@ -55,84 +52,79 @@ class Composer:
         tree, choices = self.chosen(parsed)
         known = {**schema.flatten(tree), **dict.fromkeys(choices)}
         for override in parsed.values:  # a misspelt key is found before anything else is composed
-            if not knows(known, override.key_or_group):
-                raise UserError(unknown(override.key_or_group, list(schema.flatten(tree)), choices, self.folders))
+            if not has_key(known, override.key_or_group):
+                raise UserError(unknown_key(override.key_or_group, list(schema.flatten(tree)), choices, self.folders))
         reference = self.reference(tree, choices, parsed.hydra)
         declared = {**schema.declarations(reference), **schema.declarations(tree)}
         return check(apply(tree, parsed.values), reference, declared, choices, self.folders)
 
     def every_choice(self, group: str) -> dict[str, Tree]:
-        """Options of all choices of a group, unchecked: composed at once, as each composition takes a tenth second."""
-        names = list(where.choices(group, self.folders))
+        """Compose every choice of a group in one go and return each one's options. They are not validated."""
+        names = list(search_path.choices(group, self.folders))
         lines = [f"+{group}@every.choice{place}={name}" for place, name in enumerate(names)]
-        with readable_errors(), hydra_over([*map(str, self.folders)]):
-            every: Tree = OmegaConf.to_container(hydra_compose(None, lines).every, resolve=True)  # type: ignore[assignment]
-        return {name: schema.strip(every[f"choice{place}"]) for place, name in enumerate(names)}
+        with readable_errors():
+            composed, _ = config_folders(tuple(map(str, self.folders))).compose(None, lines)
+            every = apply(composed, [])["every"]
+        return {name: schema.without_declarations(every[f"choice{place}"]) for place, name in enumerate(names)}
 
     def chosen(self, parsed: Parsed) -> Composed:
-        """What the choices among the overrides compose to."""
-        return self._hydra(self.config_name, parsed.choices, parsed.hydra)
+        """Compose the choices among the overrides. The result is shared: do not change it."""
+        return self._compose(self.config_name, parsed.choices, parsed.hydra)
 
     def reference(self, tree: Tree, choices: Mapping[str, str], hydra: list[Override]) -> Tree:
-        """What the choices of the open groups alone give; it tells which keys there are."""
+        """Compose the choices of the open groups alone, which decide the keys that there are."""
         default = all(choices.get(group) == choice for group, choice in CLOSED_DEFAULTS.items())
-        if default and self.config_name == MAIN and not choices.get("experiment"):
+        if default and self.config_name == search_path.PRIMARY and not choices.get("experiment"):
             return tree
         lines = [f"{group}={choices[group]}" for group in OPEN_GROUPS if group in choices]
-        return self._hydra(MAIN, parse(lines, self.folders).choices, hydra)[0]
+        return self._compose(search_path.PRIMARY, parse(lines, self.folders).choices, hydra)[0]
 
-    def _hydra(self, name: str, choices: Iterable[Override], hydra: list[Override]) -> Composed:
-        lines = [str(override.input_line) for override in (*choices, *hydra) if not _is_search_path(override)]
-        mark = (name, *lines)
-        if mark not in self._composed:
-            with readable_errors(), hydra_over([*map(str, self.folders), *_named_paths(hydra)]):
-                self._composed[mark] = self._split(hydra_compose(name, lines, return_hydra_config=True))
-        return self._composed[mark]
+    def _compose(self, name: str, choices: Iterable[Override], hydra: list[Override]) -> Composed:
+        lines = [str(override.input_line) for override in choices]
+        key = (name, *lines, *(str(override.input_line) for override in hydra))
+        if key not in self._composed:
+            with readable_errors():
+                tree, made = self._compose_lines(name, lines, hydra)
+            known_groups = search_path.groups(self.folders)
+            self._composed[key] = tree, {group: str(made[group]) for group in known_groups if made.get(group)}
+        return self._composed[key]
 
-    def _split(self, composed: DictConfig) -> Composed:
-        tree: Tree = OmegaConf.to_container(composed, resolve=False)  # type: ignore[assignment]
-        chosen = tree.pop("hydra")["runtime"]["choices"]
-        return tree, {group: chosen[group] for group in where.groups(self.folders) if chosen.get(group)}
-
-
-@contextmanager
-def hydra_over(folders: Sequence[str]) -> Iterator[None]:
-    """Hydra searching these folders in this order, whatever Hydra this process may be in otherwise.
-
-    Hydra's own `initialize_config_dir` takes one folder, and `hydra.searchpath` comes too late for a primary config.
-    """
-    path = create_config_search_path(folders[0])
-    for folder in folders[1:]:
-        location = folder if "://" in folder else f"file://{folder}"
-        path.prepend(provider="attnbench", path=location, anchor=SearchPathQuery(provider="schema"))
-    version.setbase("1.3")
-    backup = get_gh_backup()
-    GlobalHydra.instance().clear()
-    try:
-        Hydra.create_main_hydra2(task_name="attnbench", config_search_path=path)
-        yield
-    finally:
-        restore_gh_from_backup(backup)
+    def _compose_lines(self, name: str, lines: list[str], hydra: list[Override]) -> tuple[Tree, Mapping[str, object]]:
+        folders = tuple(map(str, self.folders))
+        if not hydra:
+            return config_folders(folders).compose(name, lines)
+        more = [str(override.input_line) for override in hydra if not _is_search_path(override)]
+        return compose_by_hydra([*folders, *_named_folders(hydra)], name, [*lines, *more])
 
 
-def _named_paths(hydra: Iterable[Override]) -> list[str]:
-    """The search path that the user named to Hydra."""
-    found: list[str] = []
+def apply(tree: Tree, overrides: Sequence[Override]) -> Tree:
+    """Return a copy of a composed tree with value overrides applied and interpolations resolved."""
+    with readable_errors():
+        values = [(str(override.key_or_group), override.value()) for override in overrides]
+        if not is_plain(tree) or not all(is_plain(value) for _, value in values):
+            return _apply_by_omegaconf(tree, values)
+        result = copy.deepcopy(tree)
+        for key, value in values:
+            merge(result, nested(key, value))
+        return result
+
+
+def _apply_by_omegaconf(tree: Tree, values: Iterable[tuple[str, object]]) -> Tree:
+    config = OmegaConf.create(tree)
+    for key, value in values:
+        OmegaConf.update(config, key, value, merge=True, force_add=True)
+    result: Tree = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return result
+
+
+def _named_folders(hydra: Iterable[Override]) -> list[str]:
+    """Return the folders that the user named with `hydra.searchpath`."""
+    folders: list[str] = []
     for override in filter(_is_search_path, hydra):
         named = override.value()
-        found += [str(path) for path in named] if isinstance(named, list) else []
-    return found
+        folders += [str(path) for path in named] if isinstance(named, list) else []
+    return folders
 
 
 def _is_search_path(override: Override) -> bool:
     return override.key_or_group == "hydra.searchpath"
-
-
-def apply(tree: Tree, overrides: Sequence[Override]) -> Tree:
-    """A copy of a composed tree with value overrides applied and interpolations resolved."""
-    with readable_errors():
-        config = OmegaConf.create(tree)
-        for override in overrides:
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=True)
-        values: Tree = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return values

@@ -1,4 +1,4 @@
-"""Overrides as typed: parsed, told apart, and refused where they cannot mean anything."""
+"""Parse overrides as they are typed, and reject those that cannot mean anything."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from attnbench.config import search_path as where
-from attnbench.config.parametric_names import spell_out
-from attnbench.errors import UserError
+from attnbench.config import search_path
+from attnbench.config.parametric_names import resolve_name
+from attnbench.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Overrides by what they are: choices of groups, values of keys, and what is Hydra's own."""
+    """Overrides by kind: choices of groups, values of keys, and those of Hydra's own configuration."""
 
     choices: list[Override]
     values: list[Override]
@@ -26,11 +26,18 @@ class Parsed:
 
 
 def parse(overrides: Sequence[str], folders: Sequence[Path], sweep: bool = False) -> Parsed:
-    """Parse overrides, spell out names like `wrn28_10`, and refuse removals, unknown choices and, unless in a sweep,
-    several values for one key.
+    """Parse overrides and sort them by kind; names that hold values, like `wrn28_10`, become a choice and values.
+
+    Args:
+        overrides: as on the command line.
+        folders: config folders, which decide what is a group.
+        sweep: whether a key may have several values.
+
+    Raises:
+        UserError: an override cannot be read, removes a key, moves a group, or chooses what a group does not offer.
     """
-    groups = where.groups(folders)
-    result = Parsed([], [], [])
+    groups = search_path.groups(folders)
+    parsed = Parsed([], [], [])
     for override in map(parse_one, overrides):
         name, text = override.key_or_group, override.input_line
         if override.is_delete():
@@ -38,30 +45,30 @@ def parse(overrides: Sequence[str], folders: Sequence[Path], sweep: bool = False
         if override.is_sweep_override() and not sweep:
             raise UserError(f"{text}: to try several values add -m; a list is written {name}=[…]")
         if name.split("/")[0].split(".")[0] == "hydra":
-            result.hydra.append(override)
+            parsed.hydra.append(override)
         elif override.package is not None:
             raise UserError(f"{text}: a group cannot be moved; write {name}=…")
         elif name in groups and not isinstance(override.value(), dict):
-            result.choices.append(override)
+            parsed.choices.append(override)
         else:
-            result.values.append(override)
-    return _spell_out_names(result, folders)
+            parsed.values.append(override)
+    return _resolve_names(parsed, folders)
 
 
 def parse_one(text: str) -> Override:
-    """Parse one override. Raises `UserError` that shows it."""
+    """Parse one override. Raises `UserError`, with the override in its message."""
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        reason = why_unreadable(text, " ".join(str(error).split("See https")[0].split()))
+        reason = _why_unreadable(text, _in_one_line(error))
         raise UserError(f"{text}: not an override of the form key=value: {reason}") from None
     if not override.key_or_group:
         raise UserError(f"{text}: the key is missing; an override is written key=value")
     return override
 
 
-def why_unreadable(text: str, reason: str) -> str:
-    """What is wrong with an override; where it is plain, in other words than those of Hydra's grammar."""
+def _why_unreadable(text: str, reason: str) -> str:
+    """Return what is wrong with an override, plainer than Hydra's grammar for common mistakes."""
     key, equals, value = text.partition("=")
     if not equals:
         return "the equals sign is missing"
@@ -70,35 +77,39 @@ def why_unreadable(text: str, reason: str) -> str:
     return reason
 
 
-def _spell_out_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:
-    """Replace choices like `backbone=wrn28_10` by `backbone=wrn` and the values that the name holds."""
+def _resolve_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:
+    """Replace choices like `backbone=wrn28_10` by `backbone=wrn` and the values in the name; check every choice."""
     choices, values = [], []
     for override in parsed.choices:
         group, choice = override.key_or_group, override.value()
         if override.is_sweep_override():
             choices.append(override)
         elif choice is not None or group != "experiment":  # experiment=null is the default: nothing to compose
-            name = "null" if choice is None else str(choice)
-            base, held = spell_out(group, name, folders)
-            where.check_choice(group, base, folders)
-            choices.append(parse_one(f"{group}={base}"))
+            file, held = resolve_name(group, "null" if choice is None else str(choice), folders)
+            search_path.check_choice(group, file, folders)
+            choices.append(parse_one(f"{group}={file}"))
             values += [parse_one(f"{group}.{key}={value}") for key, value in held.items()]
     return Parsed(choices, values + parsed.values, parsed.hydra)
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn what Hydra, OmegaConf and the YAML parser raise into one line for the user."""
+    """Turn errors of Hydra, OmegaConf and the YAML parser into a `UserError` of one line."""
     try:
         yield
     except MissingConfigException as error:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         options = list(error.options or ())
         offered = f" (choices: {', '.join(options)})" if options else ""
-        hint = where.nearest(choice, options)
+        hint = nearest(choice, options)
         raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        raise UserError(" ".join(str(cause).split("See https")[0].split())) from None
+        raise UserError(_in_one_line(cause)) from None
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Return an error's message in one line, without Hydra's link to its documentation."""
+    return " ".join(str(error).split("See https")[0].split())

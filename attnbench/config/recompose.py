@@ -1,15 +1,14 @@
-"""The configuration of a trained run once more, with settings that may change after training.
+"""Compose the configuration of a trained run again, under settings that may change after training.
 
-A run's values are laid over what its choices compose to today. So a run of an older attnbench gets the keys that were
-added since, at their neutral value, and what is overridden is checked like any composition.
+The recorded values are laid over what the run's choices compose to today. So a run of an older attnbench gets the keys
+that were added since, at their neutral value, and overrides are checked as in any composition.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attnbench.config import schema
-from attnbench.config import search_path as where
+from attnbench.config import schema, search_path
 from attnbench.config.compose import Composer, apply
 from attnbench.config.overrides import Parsed, parse
 from attnbench.config.validate import (
@@ -19,39 +18,49 @@ from attnbench.config.validate import (
     RunConfig,
     Tree,
     check,
-    knows,
+    has_key,
     set_leaf,
-    unknown,
+    unknown_key,
 )
 from attnbench.errors import UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
 KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
-"""What of a run's values is taken over; the rest is of no use after training."""
+"""Top-level keys whose recorded values are used; the rest has no effect after training."""
 CHOSEN = ("backbone", "attention", "data")
-"""Groups whose choice tells which keys there are."""
+"""Groups whose choice decides which keys there are."""
 FROM_CHOICE = ("_target_", "_name_", REVISION)
 """Keys that a choice's file decides, never a record: code is looked up by the choice's name."""
 TRAINING_ONLY = (
     "validation", "train_images", "padding", "padding_mode", "train_crop", "flip", "label_noise", "resampled"
 )  # fmt: skip
-"""Keys of `data` that leave the test set as it is."""
+"""Keys of `data` that do not change the test set."""
 
 
 def recompose(
     composer: Composer, choices: Mapping[str, str], values: Tree, overrides: Sequence[str]
 ) -> tuple[RunConfig, Tree]:
-    """A run's configuration under overrides, and the settings in which it differs from the run's own.
+    """Compose a run's configuration under overrides.
 
-    choices, values: the run's, as recorded. Settings are choices and leaves that may change a result, by dotted key.
-    Raises `UserError` for unknown and mistyped keys, and for those that a trained run cannot change.
+    Args:
+        composer: composes the choices as they are today.
+        choices: the run's choice in each group, as recorded.
+        values: the run's configuration, as recorded.
+        overrides: choices and values that replace the run's own.
+
+    Returns:
+        The configuration, and the settings in which it differs from the run's own: choices and leaves that may change
+        a result, by dotted key.
+
+    Raises:
+        UserError: for unknown and mistyped keys, and for those that a trained run cannot change.
     """
     parsed = parse(overrides, composer.folders)
     chosen = {str(override.key_or_group): str(override.value()) for override in parsed.choices}
     changed = {group: choice for group, choice in chosen.items() if choice != choices.get(group)}
     tree, made = _compose(composer, choices, changed)
-    _refuse_unknown(parsed, tree, made, composer)
-    _refuse_unchangeable(parsed, changed, choices)
+    _reject_unknown(parsed, tree, made, composer)
+    _reject_unchangeable(parsed, changed, choices)
     reference = composer.reference(tree, made, [])
     declared = {**schema.declarations(reference), **schema.declarations(tree)}
     base = lay_over(tree, {key: values[key] for key in KEPT if key in values and key not in changed}, declared)
@@ -61,17 +70,23 @@ def recompose(
     settings = {**changed, **differing_leaves(own, config)}
     for key, value in settings.items():
         if key.removeprefix("data.") in TRAINING_ONLY:
-            raise UserError(f"{key}={value}: concerns training images alone; the test would be the same")
+            raise UserError(f"{key}={value}: affects only the training images; the test would be the same")
     return config, settings
 
 
-def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Key]) -> Tree:
-    """A copy of a composed tree with a run's values; keys that the run does not know become neutral.
+def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Declaration]) -> Tree:
+    """Return a copy of a composed tree with a run's values; keys that the run does not have become neutral.
 
-    Raises `UserError` for a key of the run that the tree does not have.
+    Args:
+        tree: what the run's choices compose to today.
+        values: the run's configuration, as recorded.
+        declared: what config files declare of keys, by dotted key.
+
+    Raises:
+        UserError: for a key of the run that the tree does not have, and for code that computes something else today.
     """
-    laid, known, found = copy.deepcopy(tree), schema.flatten(tree), schema.flatten(values)
-    for key, value in found.items():
+    laid, known, recorded = copy.deepcopy(tree), schema.flatten(tree), schema.flatten(values)
+    for key, value in recorded.items():
         if key.rpartition(".")[2] in FROM_CHOICE:
             _check_same_code(key, value, known.get(key))
             continue
@@ -79,20 +94,16 @@ def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Key]) -> Tr
             raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
-        later = key.partition(".")[0] in values and key not in found
-        if later and key.rpartition(".")[2] == REVISION:
+        added_later = key.partition(".")[0] in values and key not in recorded
+        if added_later and key.rpartition(".")[2] == REVISION:
             _check_same_code(key, NEUTRAL_REVISION, known[key])
-        elif later and key in declared and declared[key].neutral is not schema.ABSENT:
+        elif added_later and key in declared and declared[key].neutral is not schema.ABSENT:
             set_leaf(laid, key, declared[key].neutral)
     return laid
 
 
 def _check_same_code(key: str, recorded: Any, current: Any) -> None:
-    """Check that a choice's class still computes what the run was trained with; it may have moved within attnbench.
-
-    Raises:
-        UserError: the run used code that the choice does not name today.
-    """
+    """Raise `UserError` if a choice's class is not the one the run was trained with; it may have moved in attnbench."""
     name = key.rpartition(".")[2]
     if name == "_target_" and recorded != current and not _both_ours(recorded, current):
         raise UserError(f"{key}: the run was trained with {recorded}, and the choice names {current}")
@@ -108,7 +119,7 @@ def _both_ours(*targets: Any) -> bool:
 
 
 def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:
-    """Leaves of `config` that differ from `own` and count in an identity of either."""
+    """Return the leaves of `config` that differ from `own` and are part of either identity."""
     before = schema.flatten(own.values)
     return {
         key: value
@@ -120,26 +131,28 @@ def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:
 def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[str, str]) -> tuple[Tree, dict[str, str]]:
     kept = {group: choices[group] for group in CHOSEN if group not in changed}
     for group, choice in kept.items():
-        if choice not in where.choices(group, composer.folders):
-            raise UserError(f"{group}={choice}: the run's choice is not there; name its folder with --config-dir")
+        if choice not in search_path.choices(group, composer.folders):
+            raise UserError(
+                f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir"
+            )
     lines = [f"{group}={choice}" for group, choice in {**kept, **changed}.items()]
     tree, made = composer.chosen(parse(lines, composer.folders))
     return tree, {**made, **{group: choices[group] for group in ("recipe", "trainer") if group in choices}, **changed}
 
 
-def _refuse_unknown(parsed: Parsed, tree: Tree, made: Mapping[str, str], composer: Composer) -> None:
+def _reject_unknown(parsed: Parsed, tree: Tree, made: Mapping[str, str], composer: Composer) -> None:
     known = {**schema.flatten(tree), **dict.fromkeys(made)}
     for override in parsed.values:
-        if not knows(known, override.key_or_group):
-            raise UserError(unknown(override.key_or_group, list(schema.flatten(tree)), made, composer.folders))
+        if not has_key(known, override.key_or_group):
+            raise UserError(unknown_key(override.key_or_group, list(schema.flatten(tree)), made, composer.folders))
 
 
-def _refuse_unchangeable(parsed: Parsed, changed: Mapping[str, str], choices: Mapping[str, str]) -> None:
+def _reject_unchangeable(parsed: Parsed, changed: Mapping[str, str], choices: Mapping[str, str]) -> None:
     for override in (*parsed.choices, *parsed.values, *parsed.hydra):
         group = override.key_or_group.partition(".")[0].partition("/")[0]
         if group not in CHANGEABLE:
-            kept = "means nothing to a trained run" if group == "hydra" else f"a trained run keeps its {group}"
-            raise UserError(f"{override.input_line}: {kept}; an evaluation changes {', '.join(CHANGEABLE)}")
+            reason = "means nothing to a trained run" if group == "hydra" else f"a trained run keeps its {group}"
+            raise UserError(f"{override.input_line}: {reason}; an evaluation changes {', '.join(CHANGEABLE)}")
     if "attention" in changed:
         raise UserError(
             f"attention={changed['attention']}: the run was trained with attention={choices['attention']}; "

@@ -1,4 +1,4 @@
-"""What a config file declares about its keys beside their defaults: the `_keys_` node.
+"""Types of keys, and what config files declare of keys beside their defaults, under the node `_keys_`.
 
     width: auto
     root: data
@@ -8,22 +8,27 @@
       root: {identity: false}         # does not change a run's result
       label_noise: {neutral: 0.0}     # added later: not part of an identity while it holds this value
 
-A default of `null`, `auto` or `[]` tells no type, so such a key must declare what it accepts.
+A default of `null`, `auto` or `[]` has no type to go by, so such a key must declare what it accepts.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.config.search_path import nearest
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 NODE = "_keys_"
 ABSENT: Any = object()
 
 
 @dataclass(frozen=True)
-class Key:
-    """One key's declaration. accepts: type words, empty if the default tells the type."""
+class Declaration:
+    """What a config file declares of one key.
+
+    Attributes:
+        accepts: the accepted types and literal values; empty where the default's type is the only one.
+        identity: whether the value changes a run's result.
+        neutral: the value at which the key is left out of a run's identity; `ABSENT` if there is none.
+    """
 
     accepts: tuple[str, ...] = ()
     identity: bool = True
@@ -31,11 +36,11 @@ class Key:
 
 
 class ConfigTypeError(Exception):
-    """A value is not of the accepted type; the message says what would be."""
+    """A value is not of an accepted type; the message lists those."""
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested dictionaries by dotted key; lists are leaves, declarations are left out."""
+    """Return the leaves of nested dictionaries by dotted key, without declarations. Lists are leaves."""
     leaves: dict[str, Any] = {}
     for name, value in tree.items():
         if name == NODE:
@@ -48,14 +53,18 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def strip(tree: dict[str, Any]) -> dict[str, Any]:
-    """A copy of nested dictionaries without declarations."""
-    return {name: strip(value) if isinstance(value, dict) else value for name, value in tree.items() if name != NODE}
+def without_declarations(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested dictionaries without their `_keys_` nodes."""
+    return {
+        name: without_declarations(value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if name != NODE
+    }
 
 
-def declarations(tree: dict[str, Any], prefix: str = "") -> dict[str, Key]:
-    """All declarations in nested dictionaries, by dotted key."""
-    found: dict[str, Key] = {}
+def declarations(tree: dict[str, Any], prefix: str = "") -> dict[str, Declaration]:
+    """Return all declarations in nested dictionaries, by dotted key."""
+    found: dict[str, Declaration] = {}
     for name, value in tree.items():
         if name == NODE:
             found.update({f"{prefix}{key}": _declaration(f"{prefix}{key}", node) for key, node in value.items()})
@@ -64,22 +73,28 @@ def declarations(tree: dict[str, Any], prefix: str = "") -> dict[str, Key]:
     return found
 
 
-def _declaration(key: str, node: Any) -> Key:
+def _declaration(key: str, node: Any) -> Declaration:
     fields = node if isinstance(node, dict) else {"type": node}
     unknown = set(fields) - {"type", "identity", "neutral"}
     if unknown:
         raise UserError(f"{NODE} of {key}: {', '.join(sorted(unknown))}: not one of type, identity, neutral")
     words = str(fields["type"]).split("|") if "type" in fields else ()
-    return Key(tuple(word.strip() for word in words), fields.get("identity", True), fields.get("neutral", ABSENT))
+    return Declaration(
+        tuple(word.strip() for word in words), fields.get("identity", True), fields.get("neutral", ABSENT)
+    )
 
 
-def accepted(key: str, default: Any, declared: Key | None) -> tuple[str, ...]:
-    """Type words that `key` accepts, declared or told by its default. Raises `UserError` if neither tells."""
+def accepted_types(key: str, default: Any, declared: Declaration | None) -> tuple[str, ...]:
+    """Return the types and literal values that a key accepts: those declared, else its default's type.
+
+    Raises:
+        UserError: nothing is declared, and the default has no type to go by.
+    """
     if declared is not None and declared.accepts:
         return declared.accepts
     word = _type_of(default)
     if word is None:
-        raise UserError(f"{key}: its default {_show(default)} tells no type; declare it under {NODE} in the same file")
+        raise UserError(f"{key}: its default {_show(default)} has no type; declare it under {NODE} in the same file")
     return (word,)
 
 
@@ -98,19 +113,24 @@ def _type_of(default: Any) -> str | None:
 
 
 def convert(value: Any, accepts: tuple[str, ...]) -> Any:
-    """`value` as it is if its type is accepted, else as the first accepted type that holds it, so that 1 and 1.0
-    become the same number. Raises `ConfigTypeError` if none does.
+    """Convert a value to an accepted type, so that 1 and 1.0 become the same number.
+
+    Returns:
+        The value itself if its type is accepted, else its equal of the first accepted type that has one.
+
+    Raises:
+        ConfigTypeError: no accepted type holds the value.
     """
     fitting = [result for word in accepts if (result := _as(word, value)) is not ABSENT]
     if fitting:
         return next((result for result in fitting if repr(result) == repr(value)), fitting[0])
-    literals = [word for word in accepts if word not in ARTICLES]
+    literals = [word for word in accepts if word not in DESCRIPTIONS]
     hint = nearest(value, literals) if isinstance(value, str) else ""
-    raise ConfigTypeError(f"must be {_sentence(accepts)}{hint}")
+    raise ConfigTypeError(f"must be {_listed(accepts)}{hint}")
 
 
 def _as(word: str, value: Any) -> Any:
-    """`value` as type `word`, or `ABSENT`."""
+    """Return a value as a type, or `ABSENT` if the type does not hold it."""
     if word.startswith("list["):
         elements = [_as(word[5:-1], element) for element in value] if isinstance(value, list) else [ABSENT]
         return ABSENT if ABSENT in elements else elements
@@ -127,7 +147,7 @@ def _as(word: str, value: Any) -> Any:
     return converted.get(word, lambda: literal)()
 
 
-ARTICLES = {
+DESCRIPTIONS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -139,8 +159,8 @@ ARTICLES = {
 }
 
 
-def _sentence(accepts: tuple[str, ...]) -> str:
-    words = [ARTICLES.get(word, word) for word in accepts]
+def _listed(accepts: tuple[str, ...]) -> str:
+    words = [DESCRIPTIONS.get(word, word) for word in accepts]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 

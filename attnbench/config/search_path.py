@@ -1,13 +1,17 @@
-"""Where configuration files lie, and which choices each group offers."""
+"""The folders of configuration files, and the choices that each config group offers."""
 
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
+
+PRIMARY = "train"
+"""The primary config: what is composed unless the user names another one."""
 
 ENTRY_POINTS = "attnbench.configs"
 """Entry-point group through which another package adds a folder of configs: `mine = "package.folder"`."""
@@ -16,60 +20,70 @@ NAME_PATTERN = re.compile(r"^_name_:\s*(\S+)", re.MULTILINE)
 
 
 def shipped() -> Path:
-    """The folder of configs that comes with attnbench: inside the package (wheel) or beside it (checkout)."""
+    """Return the folder of configs that comes with attnbench: inside the package (wheel) or beside it (checkout)."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "configs", package.parent / "configs"):
-        if (folder / "train.yaml").is_file():
+        if (folder / f"{PRIMARY}.yaml").is_file():
             return folder
-    raise UserError(f"the installation is damaged: no configs in {package} nor beside it; reinstall attnbench")
+    raise UserError(f"the installation is damaged: no configs in {package} or beside it; reinstall attnbench")
 
 
-def installed() -> Iterator[Path]:
-    """Folders that other packages add. Found without importing those packages."""
-    for entry in entry_points(group=ENTRY_POINTS):
-        package, *parts = entry.value.split(".")
-        spec = importlib.util.find_spec(package)
-        locations = spec.submodule_search_locations if spec else None
-        folder = Path(next(iter(locations)), *parts) if locations else None
-        if folder is None or not folder.is_dir():
-            raise UserError(f"entry point {entry.name} of {ENTRY_POINTS}: {entry.value} is not a folder of configs")
-        yield folder
+def installed() -> list[Path]:
+    """Return the folders that other packages add, without importing those packages."""
+    return list(_installed(tuple(sys.path)))
+
+
+@lru_cache(maxsize=4)
+def _installed(import_path: tuple[str, ...]) -> tuple[Path, ...]:
+    """Read the metadata of all installed packages, which takes milliseconds: once per import path."""
+    del import_path
+    return tuple(_entry_point_folder(entry.name, entry.value) for entry in entry_points(group=ENTRY_POINTS))
+
+
+def _entry_point_folder(name: str, value: str) -> Path:
+    package, *parts = value.split(".")
+    spec = importlib.util.find_spec(package)
+    locations = spec.submodule_search_locations if spec else None
+    folder = Path(next(iter(locations)), *parts) if locations else None
+    if folder is None or not folder.is_dir():
+        raise UserError(f"entry point {name} of {ENTRY_POINTS}: {value} is not a folder of configs")
+    return folder
 
 
 def search_path(config_dir: str | None = None) -> list[Path]:
-    """All config folders, in order of precedence: attnbench's, those of other packages, `--config-dir`."""
+    """Return all config folders in order of precedence: attnbench's, those of other packages, `--config-dir`."""
     folders = [shipped(), *installed()]
     if config_dir is not None:
-        own = Path(config_dir).resolve()
-        if not own.is_dir():
+        users_own = Path(config_dir).resolve()
+        if not users_own.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such folder")
-        folders.append(own)
+        folders.append(users_own)
     return folders
 
 
 def groups(folders: Sequence[Path]) -> list[str]:
-    """Names of the top-level config groups; Hydra's own and the tables of papers are none."""
+    """Return the names of the config groups, without Hydra's own and the papers' tables."""
     names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()} - {"hydra", "paper"}
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 
 def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
-    """The files of a group by the name to choose them by; the first folder that has a name wins."""
-    found: dict[str, Path] = {}
+    """Return a group's files by the name to choose them by; the first folder that has a name wins."""
+    files: dict[str, Path] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items(), key=lambda item: natural_order(item[0])))
+            files.setdefault(path.stem, path)
+    return dict(sorted(files.items(), key=lambda item: natural_order(item[0])))
 
 
 def natural_order(name: str) -> list[tuple[int, int | str]]:
-    """Sort key that puts resnet20 before resnet110."""
+    """Return a sort key that puts resnet20 before resnet110."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
 
 
 def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
-    """Choices that are written with values in their names: choice -> pattern, `wrn` -> `wrn{depth}_{width}`."""
+    """Return the pattern of each choice whose name holds values: `wrn` -> `wrn{depth}_{width}`."""
     patterns = {}
     for choice, path in choices(group, folders).items():
         match = NAME_PATTERN.search(path.read_text(encoding="utf-8"))
@@ -79,30 +93,24 @@ def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
 
 
 def show_pattern(pattern: str) -> str:
-    """A pattern of names as users read it: `wrn<depth>_<width>`."""
+    """Return a pattern of names as users read it: `wrn<depth>_<width>`."""
     return re.sub(r"{(\w+)(?::\w+)?}", r"<\1>", pattern)
 
 
 def choices_with(group: str, option: str, folders: Sequence[Path]) -> list[str]:
-    """The choices of a group whose file sets an option of this name."""
+    """Return the choices of a group whose file sets an option of this name."""
     line = re.compile(rf"^{re.escape(option)}:", re.MULTILINE)
     files = choices(group, folders).items()
     return [choice for choice, path in files if line.search(path.read_text(encoding="utf-8"))]
 
 
 def describe(path: Path) -> str:
-    """The one-line description at the top of a config file, without package directives."""
+    """Return the one-line description at the top of a config file, which is its first comment."""
     for line in path.read_text(encoding="utf-8").splitlines():
         text = line.lstrip("# ").strip()
         if line.startswith("#") and not text.startswith("@package"):
             return text
     return ""
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """`; did you mean X?`, or nothing if no name is close."""
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Names and types: a composed configuration is compared, leaf by leaf, with the reference that tells its keys."""
+"""Check names and types: a composed configuration is compared, leaf by leaf, with a reference that has every key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config import schema
-from attnbench.config import search_path as where
-from attnbench.errors import UserError
+from attnbench.config.search_path import choices_with
+from attnbench.errors import UserError, nearest
 
 OPEN_GROUPS = ("backbone", "attention", "data", "logger", "callbacks")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
@@ -25,8 +25,10 @@ Tree = dict[str, Any]
 class RunConfig:
     """A checked, resolved configuration of plain data.
 
-    values: nested dictionaries, by group. choices: the chosen file of each group.
-    identity: what of the values makes a run the run that it is, by dotted key (see `attnbench.runs.identity`).
+    Attributes:
+        values: nested dictionaries, by group.
+        choices: the chosen file of each group.
+        identity: the values that tell this run from others, by dotted key (see `attnbench.runs.identity`).
     """
 
     values: Tree
@@ -40,48 +42,59 @@ class RunConfig:
 def check(
     values: Tree,
     reference: Tree,
-    declared: Mapping[str, schema.Key],
+    declared: Mapping[str, schema.Declaration],
     choices: dict[str, str],
     folders: Sequence[Path],
 ) -> RunConfig:
-    """Check names and types against a reference. Raises `UserError` for the first mistake."""
-    found, known = schema.flatten(values), schema.flatten(reference)
-    for key in found:
-        if key not in known:
-            raise UserError(unknown(key, list(known), choices, folders))
-    for key in known:
-        if key not in found:
+    """Check names and types against a reference, and convert each value to its key's type, in place.
+
+    Args:
+        values: the composed configuration, interpolations resolved.
+        reference: a configuration with exactly the keys that there may be; its values are the defaults.
+        declared: what config files declare of keys, by dotted key.
+        choices: the choice made in each group.
+        folders: config folders, searched for hints.
+
+    Raises:
+        UserError: for the first mistake.
+    """
+    leaves, defaults = schema.flatten(values), schema.flatten(reference)
+    for key in leaves:
+        if key not in defaults:
+            raise UserError(unknown_key(key, list(defaults), choices, folders))
+    for key in defaults:
+        if key not in leaves:
             raise UserError(f"{key}: missing; a part of the configuration was replaced by something without it")
-    for key, default in known.items():
-        accepts = schema.accepted(key, default, declared.get(key))
+    for key, default in defaults.items():
+        accepts = schema.accepted_types(key, default, declared.get(key))
         try:
-            set_leaf(values, key, schema.convert(found[key], accepts))
+            set_leaf(values, key, schema.convert(leaves[key], accepts))
         except schema.ConfigTypeError as mistake:
-            raise UserError(f"{key}={found[key]}: {mistake}") from None
-    plain = schema.strip(values)
+            raise UserError(f"{key}={leaves[key]}: {mistake}") from None
+    plain = schema.without_declarations(values)
     return RunConfig(plain, choices, identity_leaves(schema.flatten(plain), declared, choices))
 
 
-def unknown(key: str, known: Sequence[str], choices: Mapping[str, str], folders: Sequence[Path]) -> str:
-    """The message for a key that does not exist: the nearest name, and what there is."""
+def unknown_key(key: str, known: Sequence[str], choices: Mapping[str, str], folders: Sequence[Path]) -> str:
+    """Return the message for a key that does not exist: the nearest name, and the keys that exist."""
     group, _, option = key.partition(".")
     tops = sorted({name.split(".")[0] for name in known} | set(choices))
     if group not in tops:
-        return f"{key}: no such key{where.nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
+        return f"{key}: no such key{nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
     names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
     options = [name for name in names if not name.startswith("_")]
-    hint = where.nearest(option, options)
-    others = where.choices_with(group, option, folders) if group in OPEN_GROUPS and not hint else []
-    there_is = f"it has {', '.join(options)}" if options else "it has no options"
+    hint = nearest(option, options)
+    others = choices_with(group, option, folders) if group in OPEN_GROUPS and not hint else []
+    existing = f"it has {', '.join(options)}" if options else "it has no options"
     if others:
-        there_is += f"; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {option}"
+        existing += f"; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {option}"
     chosen = f"{group}={choices[group]}" if choices.get(group) else group
-    return f"{key}: {chosen} has no such key{hint} ({there_is})"
+    return f"{key}: {chosen} has no such key{hint} ({existing})"
 
 
-def knows(known: Mapping[str, Any] | Sequence[str], key: str) -> bool:
-    """Whether a key is a leaf or a node of a tree with these leaves."""
-    return key in known or any(name.startswith(f"{key}.") for name in known)
+def has_key(leaves: Mapping[str, Any] | Sequence[str], key: str) -> bool:
+    """Return whether a key is a leaf or a node of a tree with these leaves."""
+    return key in leaves or any(name.startswith(f"{key}.") for name in leaves)
 
 
 def set_leaf(tree: Tree, key: str, value: Any) -> None:
@@ -92,7 +105,7 @@ def set_leaf(tree: Tree, key: str, value: Any) -> None:
     tree[name] = value
 
 
-def identity_leaves(leaves: Tree, declared: Mapping[str, schema.Key], choices: Mapping[str, str]) -> Tree:
+def identity_leaves(leaves: Tree, declared: Mapping[str, schema.Declaration], choices: Mapping[str, str]) -> Tree:
     """Select the leaves that make a run what it is.
 
     Left out are keys declared `identity: false`, keys at their neutral value, and display names. Where the code of a
@@ -120,7 +133,7 @@ def identity_leaves(leaves: Tree, declared: Mapping[str, schema.Key], choices: M
     return selected
 
 
-def _counts(key: str, value: Any, declared: Mapping[str, schema.Key]) -> bool:
+def _counts(key: str, value: Any, declared: Mapping[str, schema.Declaration]) -> bool:
     """Return whether a leaf changes a run's result."""
     parts = key.split(".")
     if parts[-1] == "_name_" or (parts[-1] == REVISION and value == NEUTRAL_REVISION):

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from attnbench.errors import UserError
 from attnbench.launch.processes import Engine, Process, stop
-from attnbench.runs.files import make_folder
+from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
@@ -67,7 +68,12 @@ class Scheduler:
             self._look_at_process(task)
         elif task.state in ("waiting", "elsewhere"):
             run = RunFolder(task.job.folder)
-            if run.finished() and not task.job.again:
+            try:
+                found = not task.job.again and run.finished()
+            except UserError as error:  # its record is damaged
+                task.state, task.reason = "failed", str(error)
+                return
+            if found:
                 task.state = "found"
             elif owner_of(run.path) is not None:
                 task.state = "elsewhere"
@@ -110,9 +116,9 @@ class Scheduler:
 
 def why(job: Job, status: int) -> str:
     """Why a process failed: what its record says, else its log's last line."""
-    record: dict[str, Any] = RunFolder(job.folder).record() or {}
+    record = readable(RunFolder(job.folder).record, None)
     ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-    said = record.get("error") if record.get("status") == "failed" else None
+    said = record.error if record is not None and record.status == "failed" else ""
     return f"{ending}: {said or last_line(RunFolder(job.folder).log_file)}"
 
 

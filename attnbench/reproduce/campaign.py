@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import nearest
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import ReportBuilder
@@ -106,7 +105,7 @@ class TableReproduction:
 
     def _look(self, results: Mapping[Key, Result]) -> int:
         """On how many different sets of runs the claims have been judged, this one included."""
-        runs = sorted({f"{record['identity']}/{record['seed']}" for record in records_in(results)})
+        runs = sorted({f"{record.identity}/{record.seed}" for record in records_in(results)})
         if not runs or not self.table.claims:
             return 1
         path = self.folder / "looks.json"
@@ -132,6 +131,6 @@ def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:
     seen: set[tuple[str, int]] = set()
     for result in results.values():
         for record in result.records.values():
-            if (mark := (record["identity"], record["seed"])) not in seen:
+            if (mark := (record.identity, record.seed)) not in seen:
                 seen.add(mark)
                 yield record

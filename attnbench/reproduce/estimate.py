@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.record import FinishedRecord
 
 
 def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
@@ -19,7 +21,7 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
             except Exception as error:  # a network of the user's own may do anything; the run itself will tell
                 failures[job.identity] = f"{type(error).__name__}: {error}"
         if job.identity in speeds:
-            left = int(job.config["recipe"]["epochs"]) - len(RunFolder(job.folder).rows())
+            left = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
             total += left * images_per_epoch(job) / speeds[job.identity]
     return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
 
@@ -27,9 +29,9 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
 def recorded_speed(job: Job) -> float | None:
     """Images per second of a finished run that differs in its seed alone."""
     for folder in sorted(job.folder.parent.glob("seed*")):
-        record = RunFolder(folder).record() or {}
-        if record.get("status") == "finished":
-            return float(record["images_per_second"])
+        record = readable(RunFolder(folder).record, None)
+        if isinstance(record, FinishedRecord):
+            return record.images_per_second
     return None
 
 

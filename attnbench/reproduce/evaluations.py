@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from attnbench.runs.evaluations import Evaluation, settle
-from attnbench.runs.files import read_json
+from attnbench.runs.evaluations import Evaluation, read_evaluations, settle
+from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.record import FinishedRecord
 from attnbench.tables.values import EPOCHS, Key, settings_of
 from attnbench.tables.values import MissingValue as Refused
 
@@ -25,16 +26,16 @@ def missing_evaluations(campaign: "TableReproduction", jobs: Mapping[Key, list[J
 
 def _missing(campaign: "TableReproduction", key: Key, run: RunFolder) -> list[Evaluation]:
     """Evaluations of a run that a cell asks for; none of a run that is not finished."""
-    cell, record = campaign.cells[key], run.record()
+    cell, record = campaign.cells[key], readable(run.record, None)
     responses = cell.column.metric == "response"
-    if record is None or record.get("status") != "finished" or not (cell.evaluate or responses):
+    if not isinstance(record, FinishedRecord) or not (cell.evaluate or responses):
         return []
     try:
         if not settings_of(campaign.composer, record, cell.evaluate) and not responses:
             return []
     except Refused:  # the cell will say why
         return []
-    there = read_json(run.evaluations_file) or {}
-    epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.get("best_epoch") is not None]
+    there = read_evaluations(run)
+    epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]
     made = [settle(run, epoch, campaign.composer, cell.evaluate, responses) for epoch in epochs]
     return [evaluation for evaluation in made if evaluation.key not in there]

@@ -1,1 +1,1 @@
-"""Runs on disk: identity, folder, owner, record, environment."""
+"""Runs on disk: identity, folder, lock, record, metrics, evaluations and environment."""

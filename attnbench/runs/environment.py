@@ -1,31 +1,31 @@
-"""What a result depends on besides its configuration: code, packages, machine."""
+"""The software that a result depends on besides its configuration: code, packages, system."""
 
 import platform
 import socket
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import attnbench
+from attnbench.runs.record_parts import Environment, GitState
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn", "timm")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, git commit and host, for the record."""
-    return {
-        "attnbench": attnbench.__version__,
-        "git": git_state(Path(attnbench.__file__).resolve().parent.parent),
-        "packages": package_versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": socket.gethostname(),
-    }
+def environment() -> Environment:
+    """Return versions, git commit and host of this process."""
+    return Environment(
+        attnbench=attnbench.__version__,
+        git=git_state(Path(attnbench.__file__).resolve().parent.parent),
+        packages=package_versions(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        host=socket.gethostname(),
+    )
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that results depend on, those absent left out."""
+    """Return the versions of the installed packages that results depend on."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -35,9 +35,10 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether tracked files differ from it, but for kept results, which `reproduce` itself writes; None
-    outside a checkout (an installed wheel, say).
+def git_state(folder: Path) -> GitState | None:
+    """Return a checkout's commit and whether tracked files differ from it; None outside a checkout.
+
+    Files below `outputs` do not count, as `reproduce` itself writes kept results there.
     """
     if not (folder / ".git").exists():
         return None
@@ -49,6 +50,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
     try:
         changed = git("status", "--porcelain", "-uno", "--", ".", ":(exclude)outputs")
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+        return GitState(commit=git("rev-parse", "HEAD"), dirty=bool(changed))
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,4 @@
-"""Evaluations of a finished run: what is to be tested, and the file that keeps the results beside the record."""
+"""Evaluations of a finished run: what to test, and the file beside the record that keeps the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,16 @@ from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from attnbench.runs.files import read_json, write_json
+from attnbench.runs.evaluation_entry import CHECKPOINTS, EvaluationEntry
+from attnbench.runs.files import read_json, shown, write_json
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.json_objects import read_object
 from attnbench.runs.lock import Lock, owner_of
+from attnbench.runs.metric_names import TEST, TOP1, metric_name
+from attnbench.runs.record import FinishedRecord
 
-CHECKPOINTS = ("last", "best")
+__all__ = ["CHECKPOINTS", "Evaluation", "EvaluationEntry", "SaveError", "keep", "read_evaluations", "settle"]
 RESPONSES = "responses"
-Entry = dict[str, Any]
 
 
 class SaveError(Exception):
@@ -26,12 +29,17 @@ class SaveError(Exception):
 class Evaluation:
     """A finished run to be tested.
 
-    record: what the run recorded. config: the run's, under the settings, by dotted key, in which it differs from the
-    run's own. responses: whether those of the stages are measured too.
+    Args:
+        run: its folder.
+        record: what the run recorded.
+        checkpoint: `last` or `best`.
+        config: the run's configuration, with the settings applied.
+        settings: by dotted key, in which the configuration differs from the run's own.
+        responses: whether the mean absolute responses of the stages are measured too.
     """
 
     run: RunFolder
-    record: dict[str, Any]
+    record: FinishedRecord
     checkpoint: str
     config: RunConfig
     settings: dict[str, Any]
@@ -39,7 +47,7 @@ class Evaluation:
 
     @property
     def key(self) -> str:
-        """What tells this evaluation of a run from others."""
+        """The name that distinguishes this evaluation from others of the same run."""
         return " ".join([self.checkpoint, *self.named_settings, *([RESPONSES] if self.responses else [])])
 
     @property
@@ -55,66 +63,75 @@ class Evaluation:
     @property
     def epoch(self) -> int:
         """The epoch, counted from 1, after which the checkpoint was written."""
-        return int(self.record["best_epoch" if self.checkpoint == "best" else "epochs"])
+        best = self.record.best_epoch if self.checkpoint == "best" else None
+        return best or self.record.epochs
 
     @property
-    def recorded_accuracy(self) -> float:
-        """Top-1 accuracy that the run's own test gave for this checkpoint."""
-        return float(self.record["test/best/top1_accuracy" if self.checkpoint == "best" else "test/top1_accuracy"])
+    def recorded_accuracy(self) -> float | None:
+        """Top-1 accuracy that the run's own test gave for this checkpoint; None without a test set."""
+        return self.record.metrics.get(metric_name(TEST, TOP1, best=self.checkpoint == "best"))
 
 
 def settle(
     run: RunFolder, checkpoint: str, composer: Composer, overrides: Sequence[str], responses: bool = False
 ) -> Evaluation:
-    """What an evaluation of a run under overrides is. Raises `UserError` if the run or the overrides do not allow it.
+    """Resolve run, checkpoint and overrides to an evaluation, on one device however many the run was trained on.
 
-    It runs in one process on one device, on however many the run was trained.
+    Args:
+        run: the run's folder.
+        checkpoint: `last` or `best`.
+        composer: composes the run's choices as they are today.
+        overrides: settings to test the run under.
+        responses: whether the mean absolute responses of the stages are measured too.
+
+    Raises:
+        UserError: the run or the overrides do not allow it.
     """
     record = finished_record(run, checkpoint)
-    values = {**record["config"], "trainer": {**record["config"]["trainer"], "devices": 1}}
-    config, settings = recompose(composer, record["choices"], values, overrides)
+    values = {**record.config, "trainer": {**record.config["trainer"], "devices": 1}}
+    config, settings = recompose(composer, record.choices, values, overrides)
     if config["trainer"]["devices"] != 1:
         raise UserError(f"trainer.devices={config['trainer']['devices']}: an evaluation runs on one device")
     return Evaluation(run, record, checkpoint, config, settings, responses)
 
 
-def finished_record(run: RunFolder, checkpoint: str) -> dict[str, Any]:
-    """The record of a run that is finished and has the checkpoint. Raises `UserError`."""
+def finished_record(run: RunFolder, checkpoint: str) -> FinishedRecord:
+    """Return the record of a run that is finished and has the checkpoint. Raises `UserError` for any other run."""
     state, record = run.state(), run.record()
     weights = run.best_checkpoint if checkpoint == "best" else run.last_checkpoint
     if state == "running":
         raise UserError("the run is being trained; wait until it is finished")
-    if record is None or state != "finished":
+    if not isinstance(record, FinishedRecord):
         if run.last_checkpoint.is_file():
             raise UserError(
-                f"the run is {state} after {run.epochs()} epochs; finish it first: train it again, it goes on"
+                f"the run is {state} after {run.epochs()} epochs; finish it first: the same training command continues"
             )
         raise UserError(f"the run is {state} and has no checkpoint; train it first")
-    if checkpoint == "best" and record.get("best_epoch") is None:
+    if checkpoint == "best" and not record.held_out:
         raise UserError("the run has no best checkpoint, as it held out no validation images; --checkpoint last")
     if not weights.is_file():
         raise UserError(f"checkpoints/{weights.name} is not there; it may have been removed to save space")
     return record
 
 
-def keep(evaluation: Evaluation, entry: Entry) -> None:
+def read_evaluations(run: RunFolder) -> dict[str, EvaluationEntry]:
+    """Return the results kept beside a run, by `Evaluation.key`. Raises `UserError` if their file is damaged."""
+    content, where = read_json(run.evaluations_file) or {}, shown(run.evaluations_file)
+    return {key: read_object(EvaluationEntry, entry, where, f"{key}.") for key, entry in content.items()}
+
+
+def keep(evaluation: Evaluation, entry: EvaluationEntry) -> None:
     """Keep a result in the run's `evaluations.json`; an earlier one of the same evaluation is replaced.
 
-    Raises `SaveError` if the run is no more the one that was evaluated, or its folder cannot be written.
+    Raises:
+        SaveError: the run has changed since, the file is damaged, or the folder cannot be written.
     """
     run = evaluation.run
     try:
         with Lock(run.path).guard:  # nobody can begin to train now, and one evaluation at a time adds its entry
             if owner_of(run.path) is not None or run.record() != evaluation.record:
-                raise SaveError("the run was trained anew meanwhile")
-            kept = read_json(run.evaluations_file)
-            if kept is None and run.evaluations_file.exists():
-                raise SaveError(f"{run.evaluations_file.name} is damaged; move it away")
-            write_json(run.evaluations_file, {**(kept or {}), evaluation.key: entry})
-    except OSError as error:
+                raise SaveError("the run was trained again meanwhile")
+            entries = {**read_evaluations(run), evaluation.key: entry}
+            write_json(run.evaluations_file, {key: kept.to_json() for key, kept in entries.items()})
+    except (OSError, UserError) as error:
         raise SaveError(str(error)) from error
-
-
-def difference(entry: Entry) -> float:
-    """By how much an evaluation's top-1 accuracy is above the recorded one."""
-    return float(entry["test/top1_accuracy"] - entry["recorded/top1_accuracy"])

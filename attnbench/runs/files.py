@@ -1,16 +1,54 @@
-"""Files that are whole or absent: what is written here replaces the old file at once."""
+"""Small files: written whole or not at all, and read with one clear line for whatever is wrong with them."""
 
 import json
+import logging
+import math
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attnbench.errors import UserError
 
+T = TypeVar("T")
+U = TypeVar("U")
+logger = logging.getLogger("attnbench.runs")
+
+
+def shown(path: Path) -> str:
+    """Return a path as the user would type it: relative to the current folder where it is below it."""
+    absolute = path.absolute()
+    try:
+        return os.fspath(absolute.relative_to(Path.cwd()))
+    except ValueError:
+        return os.fspath(absolute)
+
+
+def as_typed(path: Path) -> str:
+    """Return a path as a shell reads it: `shown`, in quotes where it contains spaces."""
+    return shlex.quote(shown(path))
+
+
+def damaged(where: str, reason: str) -> UserError:
+    """Build the error for a file that cannot be used as it is."""
+    return UserError(f"{where}: damaged: {reason}; restore the file, or move it away")
+
+
+def readable(read: Callable[[], T], otherwise: U) -> T | U:
+    """Return what `read` returns; if a file is damaged, log a warning and return `otherwise`.
+
+    For lists and tables of several runs, which one damaged file must not stop.
+    """
+    try:
+        return read()
+    except UserError as error:
+        logger.warning("skipped: %s", error)
+        return otherwise
+
 
 def make_folder(path: Path) -> None:
-    """Make a folder that runs or results lie in. Raises `UserError` where the system lets none be."""
+    """Make a folder for runs or results, with its parents. Raises `UserError` if the system does not allow it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -18,7 +56,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by `text`, so that a reader, or a crash, sees the old file or the new one."""
+    """Replace a file by `text`. A reader, or a crash, sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(text)
@@ -28,25 +66,64 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace a file by JSON."""
-    write_atomically(path, json.dumps(content, indent=2) + "\n")
+    """Replace a file by JSON. Numbers that are not finite are written as null."""
+    write_atomically(path, to_text(content, indent=2) + "\n")
+
+
+def to_text(content: Any, indent: int | None = None) -> str:
+    """Return JSON as text, in one line without `indent`. NaN and infinities, which JSON lacks, become null."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), indent=indent, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None if there is no file, or none that is whole."""
+    """Return the object in a JSON file, or None if there is no file.
+
+    Raises:
+        UserError: the file cannot be read, or holds no JSON object; the message names it and says why.
+    """
+    text = read_text(path)
+    return None if text is None else parse_object(text, shown(path))
+
+
+def read_text(path: Path) -> str | None:
+    """Return a file's text, or None if there is no file. Raises `UserError` if it cannot be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return content if isinstance(content, dict) else None
+    except IsADirectoryError:
+        raise damaged(shown(path), "it is a folder, not a file") from None
+    except UnicodeDecodeError:
+        raise damaged(shown(path), "it is not text in UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{shown(path)}: cannot be read: {error.strerror or error}") from error
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, up to a line that is not whole."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """Parse a JSON object. `NaN` and `Infinity`, which earlier versions wrote, become None.
+
+    Raises:
+        UserError: the text is no JSON object; the message starts with `where`.
+    """
+    if not text.strip():
+        raise damaged(where, "it is empty")
+    try:
+        content = json.loads(text, parse_constant=lambda _: None)
+    except RecursionError:
+        raise damaged(where, "it is nested too deeply") from None
+    except ValueError as error:
+        raise damaged(where, f"it is no JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise damaged(where, "it is no JSON object")
+    return content

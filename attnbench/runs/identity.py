@@ -1,4 +1,4 @@
-"""Which run a configuration is: the hash that names its folder."""
+"""The identity of a run: a hash of its configuration and data, which names its folder."""
 
 import hashlib
 import json
@@ -15,9 +15,12 @@ DIGITS = 10
 
 
 def identity(config: RunConfig, fingerprint: str, weights: str | None = None) -> str:
-    """Hash of what makes a run what it is: the checked configuration without what is declared not to count (seed,
-    locations, display), and the fingerprint of the data that lies at the location. weights: tells the weights that it
-    starts with from others, wherever they lie.
+    """Return the hash of everything that decides a run's result, up to its seed.
+
+    Args:
+        config: a checked configuration; keys that are declared not to count (seed, locations, display) are left out.
+        fingerprint: of the data set's files.
+        weights: the hash of the weights that the run starts with, in place of their path.
     """
     leaves = config.identity if weights is None else {**config.identity, "backbone.weights": weights}
     content: dict[str, Any] = {"config": leaves, "data": fingerprint}
@@ -37,8 +40,8 @@ def identity_today(
         fingerprint: of the data that the run was trained on.
 
     Returns:
-        The identity, or None where a record does not tell it: of runs that started from a file of weights or had
-        callbacks, and of choices or options that this version does not have.
+        The identity, or None where a record is not enough to compute it: for runs that started from a file of weights
+        or had callbacks, and for choices or options that this version does not have.
     """
     if values.get("callbacks") or values.get("backbone", {}).get("weights"):
         return None
@@ -50,6 +53,6 @@ def identity_today(
 
 
 def readable_name(config: RunConfig) -> str:
-    """`<data>-<backbone>-<attention>`, safe as a folder's name."""
+    """Return `<data>-<backbone>-<attention>`, safe as a folder's name."""
     parts = (short_name(config.choices[group], config[group]) for group in ("data", "backbone", "attention"))
     return "-".join(parts).replace("/", "_")

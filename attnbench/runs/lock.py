@@ -4,73 +4,116 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from attnbench.runs.files import make_folder, read_json, write_json
+from attnbench.errors import UserError
+from attnbench.runs.files import damaged, make_folder, read_json, shown, write_json
+from attnbench.runs.json_objects import JsonObject, read_object
 
+LOCK_FILES = ("lock.json", ".lock")
+"""The owner, and the guard that lets one process at a time change it."""
 HEARTBEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 60.0
 """Without a heartbeat for this long, an owner on another host counts as dead."""
 
 
-class RunLockedError(Exception):
-    """Another live process owns the run folder; `owner` is what its lock says."""
+@dataclass(frozen=True, kw_only=True)
+class Owner(JsonObject):
+    """The process that owns a run folder.
 
-    def __init__(self, folder: Path, owner: dict[str, Any]) -> None:
+    started: distinguishes the process from a later one with the same number; None where the system does not report
+    it. heartbeat: time of the last sign of life, in seconds since 1970. progress: of the training.
+    """
+
+    host: str
+    pid: int
+    started: str | None = None
+    heartbeat: float
+    progress: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def process(self) -> tuple[str, int, str | None]:
+        """What identifies the process."""
+        return self.host, self.pid, self.started
+
+
+class RunLockedError(Exception):
+    """Another live process owns the run folder."""
+
+    def __init__(self, folder: Path, owner: Owner) -> None:
         self.folder, self.owner = folder, owner
-        age = time.time() - float(owner.get("heartbeat", 0))
+        age = time.time() - owner.heartbeat
         super().__init__(
-            f"{folder} is being trained by process {owner.get('pid')} on {owner.get('host')} "
-            f"(heartbeat {age:.0f} s ago)"
+            f"{folder} is being trained by process {owner.pid} on {owner.host} (heartbeat {age:.0f} s ago)"
         )
 
 
 def process_started(pid: int) -> str | None:
-    """A mark that tells a process from a later one with its number; None where the system shows none."""
+    """Return when a process started, in the system's ticks; None where the system does not report it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
 
 
-def alive(owner: dict[str, Any]) -> bool:
-    """Whether a lock's owner lives: by its process on this host, by its heartbeat on another."""
-    if owner.get("host") != socket.gethostname():
-        return time.time() - float(owner.get("heartbeat", 0)) < DEAD_AFTER_SECONDS
-    pid = int(owner.get("pid", 0))
+def alive(owner: Owner) -> bool:
+    """Return whether an owner lives: by its process on this host, by its heartbeat on another."""
+    if owner.host != socket.gethostname():
+        return time.time() - owner.heartbeat < DEAD_AFTER_SECONDS
+    if owner.pid < 1:
+        return False
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        os.kill(owner.pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return owner.get("started") == process_started(pid)
+    return owner.started == process_started(owner.pid)
 
 
-def owner_of(folder: Path) -> dict[str, Any] | None:
-    """The live owner of a run folder, or None."""
-    owner = read_json(folder / "lock.json")
+def read_owner(folder: Path) -> Owner | None:
+    """Return what a folder's lock says, or None without a lock. Raises `UserError` if the lock is damaged."""
+    path = folder / LOCK_FILES[0]
+    content = read_json(path)
+    return None if content is None else read_object(Owner, content, shown(path))
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Return the live owner of a run folder, or None.
+
+    A damaged lock has no owner: a live process would write it again at its next heartbeat.
+    """
+    try:
+        owner = read_owner(folder)
+    except UserError:
+        return None
     return owner if owner is not None and alive(owner) else None
 
 
 class Lock:
-    """Own a run folder while in a `with` block. Entering raises `RunLockedError` if another process owns it.
+    """Own a run folder while in a `with` block.
 
-    `progress` is written along with each heartbeat, for whoever watches the run.
+    `progress` is written along with each heartbeat, for whoever watches the run. `lost` says that another host took
+    this process for dead and owns the run now.
+
+    Raises:
+        RunLockedError: when entered, if another process owns the folder.
+        UserError: when entered, if the folder or the lock cannot be written.
     """
 
     def __init__(self, folder: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
-        self.folder, self.path = folder, folder / "lock.json"
-        self.guard = FileLock(folder / ".lock")
+        self.folder = folder
+        self.path, self.guard = folder / LOCK_FILES[0], FileLock(folder / LOCK_FILES[1])
         self.progress: dict[str, Any] = {}
         self.lost = False
         self._interval = heartbeat_seconds
         self._stop = threading.Event()
         pid = os.getpid()
-        self._mark = {"host": socket.gethostname(), "pid": pid, "started": process_started(pid)}
+        self._mark = Owner(host=socket.gethostname(), pid=pid, started=process_started(pid), heartbeat=time.time())
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> "Lock":
@@ -79,6 +122,8 @@ class Lock:
             owner = owner_of(self.folder)
             if owner is not None:
                 raise RunLockedError(self.folder, owner)
+            if self.path.is_dir():
+                raise damaged(shown(self.path), "it is a folder, not a file")
             self._write()
         self._thread.start()
         return self
@@ -91,20 +136,23 @@ class Lock:
                 self.path.unlink()
 
     def report(self, **progress: Any) -> None:
-        """Note progress, to be seen at the next heartbeat."""
+        """Note progress, to be written at the next heartbeat."""
         self.progress = {**self.progress, **progress}
 
     def _write(self) -> None:
-        write_json(self.path, {**self._mark, "heartbeat": time.time(), "progress": self.progress})
+        write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
 
     def _ours(self) -> bool:
-        owner = read_json(self.path)
-        return owner is not None and all(owner.get(key) == value for key, value in self._mark.items())
+        try:
+            owner = read_owner(self.folder)
+        except UserError:
+            return False
+        return owner is not None and owner.process == self._mark.process
 
     def _beat(self) -> None:
         while not self._stop.wait(self._interval):
             with self.guard:
-                if not self._ours():  # another host took us for dead; the run is theirs now
+                if not self._ours():  # another host took this process for dead, and owns the run now
                     self.lost = True
                     return
                 self._write()

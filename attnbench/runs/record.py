@@ -1,64 +1,124 @@
-"""The record of a run: what tables read. Flat names, SI units, written atomically."""
+"""The record of a run, `record.json`: what tables and lists read. Flat names, SI units."""
 
-import time
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
-from attnbench.runs.environment import environment
-from attnbench.runs.folder import SCHEMA, Job, RunFolder
+from attnbench.runs.evaluation_entry import EvaluationEntry
+from attnbench.runs.files import damaged, shown
+from attnbench.runs.json_objects import ALWAYS, JsonObject, flat, prefixed, read_object
+from attnbench.runs.metric_names import PREFIXES
+from attnbench.runs.migrations import SCHEMA, migrate
+from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
-MONITOR = "val/top1_accuracy"
-"""The metric that tells which epoch is best."""
-WARM_UP_EPOCHS = 1
+Status = Literal["running", "finished", "failed", "interrupted"]
+GROUPS = ("backbone", "attention", "data", "recipe", "trainer")
+"""Groups of the configuration that every record has."""
+CHOSEN = ("backbone", "attention", "data")
+"""Groups whose choice every record has."""
+IDENTITY_SCHEME = 2
+"""1: choices were hashed by the dotted path of their class; 2: by their name."""
 
 
-class Recorder:
-    """Keeps a run's record while the run goes on.
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(JsonObject):
+    """The record of a run, in whichever state it is.
 
-    What an earlier part of the run recorded is kept: its choices of `auto`, and its wall time.
+    identity: the hash that names the run, and the scheme by which it was computed. choices: the chosen file of each
+    group. config: the checked configuration, by group. started, written: times in UTC (ISO 8601). wall_seconds: time
+    spent so far, interrupted parts included. resolved: choices of `auto`. resolved, data and costs are None in a run
+    that ended before its network was built. error: what made the run fail.
     """
 
-    def __init__(self, job: Job, run: RunFolder) -> None:
-        self.job, self.run, self.started = job, run, time.monotonic()
-        earlier = run.record() or {}
-        self.earlier_seconds = float(earlier.get("wall_seconds", 0.0))
-        self.resolved: dict[str, Any] = earlier.get("resolved", {})
-        self.content: dict[str, Any] = {
-            "schema": SCHEMA,
-            "status": "running",
-            "identity": job.identity,
-            "seed": job.seed,
-            "choices": job.config.choices,
-            "config": job.config.values,
-            "environment": environment(),
-            "started": earlier.get("started", now()),
-        }
+    schema: int = field(default=SCHEMA, metadata=ALWAYS)
+    status: Status
+    identity: str
+    identity_scheme: int = field(default=IDENTITY_SCHEME, metadata=ALWAYS)
+    seed: int
+    choices: dict[str, str]
+    config: dict[str, Any]
+    environment: Environment
+    started: str
+    wall_seconds: float
+    written: str
+    error: str = ""
+    resolved: HardwareRecord | None = None
+    costs: CostRecord | None = field(default=None, metadata=flat())
+    data: DataRecord | None = None
 
-    def write(self, status: str, **fields: Any) -> dict[str, Any]:
-        """Update the record and write it."""
-        wall = self.earlier_seconds + time.monotonic() - self.started
-        self.content |= {"status": status, "wall_seconds": wall, "written": now(), **fields}
-        self.run.write_record(self.content)
-        return self.content
+    @classmethod
+    def from_json(cls, content: Any, path: Path | str) -> "RunRecord":
+        """Read a record from what `json.loads` returned; records of earlier versions are migrated.
+
+        Args:
+            content: the JSON object.
+            path: its file, for error messages; or the file and line as text.
+
+        Returns:
+            The record; a `FinishedRecord` if the run is finished.
+
+        Raises:
+            UserError: a key is missing or wrong; the message names the file, the key and what is expected.
+        """
+        where = shown(path) if isinstance(path, Path) else path
+        if not isinstance(content, dict):
+            raise damaged(where, "it is no JSON object")
+        content = migrate(content, where)
+        kind = FinishedRecord if content.get("status") == "finished" else RunRecord
+        record = read_object(kind, content, where)
+        _check_config(record, where)
+        return record
+
+    @property
+    def planned_epochs(self) -> int:
+        """The epochs that the recipe asks for."""
+        return int(self.config["recipe"]["epochs"])
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a mini-batch, over all devices."""
+        return int(self.config["data"]["batch_size"])
 
 
-def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+@dataclass(frozen=True, kw_only=True)
+class FinishedRecord(RunRecord):
+    """The record of a finished run.
 
-
-def training_summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a record says of the epochs: the last one's metrics, the best validation epoch, and the speed.
-
-    The first epoch warms up and does not count towards the speed, unless it is the only one.
+    metrics: by flat name. epochs: trained, which early stopping makes fewer than planned. images: seen in training.
+    best_epoch: counted from 1, None without validation images. images_per_second: of training, after the first epoch.
+    energy_joules: of the devices, None where they do not report it or the run was interrupted. evaluations, curve
+    (epochs and accuracies): only in kept results, where the run's folder is not at hand.
     """
-    last = rows[-1]
-    summary = {key: value for key, value in last.items() if key.startswith(("train/", "val/"))}
-    summary |= {"epochs": last["epoch"], "images": last["images"], "best_epoch": None, "val/best/top1_accuracy": None}
-    if last.get(MONITOR) is not None:
-        best = max(rows, key=lambda row: (row[MONITOR], -row["epoch"]))
-        summary |= {"best_epoch": best["epoch"], "val/best/top1_accuracy": best[MONITOR]}
-    timed = rows[WARM_UP_EPOCHS:] or rows
-    before = rows[WARM_UP_EPOCHS - 1]["images"] if len(rows) > WARM_UP_EPOCHS else 0
-    seconds = sum(row["train/seconds"] for row in timed)
-    return {**summary, "images_per_second": (last["images"] - before) / seconds}
+
+    status: Literal["finished"] = field(default="finished", metadata=ALWAYS)
+    resolved: HardwareRecord
+    costs: CostRecord = field(metadata=flat())
+    data: DataRecord
+    metrics: Metrics = field(metadata=prefixed(*PREFIXES))
+    epochs: int
+    images: int
+    best_epoch: int | None
+    images_per_second: float
+    peak_memory_bytes: int | None
+    energy_joules: float | None
+    evaluations: dict[str, EvaluationEntry] = field(default_factory=dict)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the run had validation images to choose its best epoch by."""
+        return self.best_epoch is not None
+
+
+def _check_config(record: RunRecord, where: str) -> None:
+    """Raise `UserError` unless choices and configuration have what every record has."""
+    for group in CHOSEN:
+        if group not in record.choices:
+            raise damaged(where, f"choices.{group} is missing")
+    for group in GROUPS:
+        if not isinstance(record.config.get(group), dict):
+            raise damaged(where, f"config.{group} must be a JSON object")
+    for group, key in (("recipe", "epochs"), ("data", "batch_size")):
+        value = record.config[group].get(key)
+        if type(value) is not int or value < 1:
+            raise damaged(where, f"config.{group}.{key} must be a whole number from 1 on")

@@ -167,7 +167,7 @@ class ReportBuilder:
         records = next((some for some in found if some), [])
         if key == "milliseconds_per_step":
             speed = measured(records, "images_per_second")
-            number = 1000 * records[0]["config"]["data"]["batch_size"] / speed if speed else None
+            number = 1000 * records[0].batch_size / speed if speed else None
         else:
             number = measured(records, key)
         if number is None:
@@ -180,7 +180,7 @@ class ReportBuilder:
         seen: dict[str, list[str]] = {}
         for column in self.table.columns.values():
             found = [self.results[row, column.key] for row in self.table.rows]
-            runs = [sorted(record["identity"] for record in result.records.values()) for result in found]
+            runs = [sorted(record.identity for record in result.records.values()) for result in found]
             tests = [result.cell.evaluate for result in found]
             if any(runs):
                 mark = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
@@ -197,7 +197,7 @@ class ReportBuilder:
             return f"Costs are those of the networks for the first column, {columns[0].label}." if several else ""
         for row in self.table.rows:
             found = [self.results[row, column.key].records.values() for column in columns]
-            if len({frozenset(record["identity"] for record in records) for records in found if records}) > 1:
+            if len({frozenset(record.identity for record in records) for records in found if records}) > 1:
                 return "Costs, and what was measured, are those of each row's first column that has runs."
         return ""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse
 from attnbench.config.schema import flatten
-from attnbench.config.validate import OPEN_GROUPS, RunConfig, knows
+from attnbench.config.validate import OPEN_GROUPS, RunConfig, has_key
 from attnbench.errors import UserError
 from attnbench.tables.spec import Column, PaperTable, Profile, Row
 
@@ -128,7 +128,7 @@ def merged(
     dropped = []
     for key in [key for key in lines if "." in key]:
         group = key.partition(".")[0]
-        lacking = not knows(there, key) and (
+        lacking = not has_key(there, key) and (
             (key in typed and group in OPEN_GROUPS) or (key not in own and group in groups)
         )
         if lacking or (group == WHOLE and group in groups and key not in changes):

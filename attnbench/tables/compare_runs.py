@@ -8,9 +8,8 @@ from attnbench.config.diff import NAMED_BY_VALUE, differences, label
 from attnbench.config.parametric_names import short_name
 from attnbench.config.recompose import recompose
 from attnbench.config.schema import flatten
-from attnbench.config.search_path import nearest
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import ReportBuilder
 from attnbench.tables.cell_configs import CellConfig
@@ -44,7 +43,7 @@ def compare_runs(
     if not records:
         raise UserError(f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs tells their state")
     composer = Composer(config_dir)
-    configs = [recompose(composer, record["choices"], record["config"], [])[0] for record in records]
+    configs = [recompose(composer, record.choices, record.config, [])[0] for record in records]
     row_keys, column_keys = keys(rows, "--rows", configs), keys(columns, "--columns", configs)
     if not row_keys:
         row_keys = left_over(configs, column_keys)
@@ -100,7 +99,7 @@ def told(config: RunConfig, names: Sequence[str]) -> str:
 
 def require_alike(place: Placed, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
-    if len({record["identity"] for record in records}) > 1:
+    if len({record.identity for record in records}) > 1:
         named = sorted({key for difference in differences(configs) for key in difference}) or ["their data"]
         where = " / ".join(part for part in place if part) or "the only cell"
         raise UserError(f"{where}: holds runs that differ in {', '.join(named)}; name these in --rows or --columns")
@@ -123,11 +122,14 @@ def assembled(
     for row in rows.values():
         for name, column in columns.items():
             numbers = placed.get((row.key, name), [])
-            found = {int(records[number]["seed"]): records[number] for number in numbers}
+            found = {records[number].seed: records[number] for number in numbers}
             config = configs[numbers[0]] if numbers else None
             results[row.key, column.key] = result(CellConfig(row, column, config), found)
             if found:
-                costs.setdefault(row.key, {key: CostComparison(next(iter(found.values()))[key], None) for key in COSTS})
+                costs.setdefault(
+                    row.key,
+                    {key: CostComparison(getattr(next(iter(found.values())).costs, key), None) for key in COSTS},
+                )
     baselines = [name for name in rows if name == "none" or name.startswith("none ")]
     title = f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}"
     left_out = "1 run that is not finished is" if unfinished == 1 else f"{unfinished} runs that are not finished are"

@@ -95,9 +95,7 @@ def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
         yield f"{data}: some runs of a column saw other files than others."
     if devices := sorted({device_of(record) for record in records}):
         yield f"Speeds are those of training, on {'; '.join(devices)}; a run that shares its device is slower."
-    parts = {
-        (record["choices"]["data"], record["data"]["classes"], record["data"].get("all_classes")) for record in records
-    }
+    parts = {(record.choices["data"], record.data.classes, record.data.all_classes) for record in records}
     for data, classes, whole in sorted((part for part in parts if part[2]), key=str):
         yield f"{data}: {classes} of {whole} classes, so these are no results on the whole set."
     if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
@@ -112,16 +110,18 @@ def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
 
 def device_of(record: Record) -> str:
     """What a run was made on: `AMD EPYC (2 cores), 1 thread, bf16`."""
-    found = record["resolved"]
-    count = f"{found['devices']} x " if found["devices"] > 1 else ""
-    threads = f", {found['threads']} thread{'s' * (found['threads'] > 1)}" if found["accelerator"] == "cpu" else ""
-    return f"{count}{found['device_name']}{threads}, {found['precision']}"
+    found = record.resolved
+    count = f"{found.devices} x " if found.devices > 1 else ""
+    threads = f", {found.threads} thread{'s' * (found.threads > 1)}" if found.accelerator == "cpu" else ""
+    return f"{count}{found.device_name}{threads}, {found.precision}"
 
 
 def version_of(record: Record) -> str:
     """The code's version that a run was made with."""
-    git = record["environment"]["git"] or {}  # None of an installed package
-    return str(git.get("commit") or record["environment"]["attnbench"])[:7] + (CHANGED if git.get("dirty") else "")
+    git = record.environment.git  # None of an installed package
+    if git is None:
+        return record.environment.attnbench[:7]
+    return git.commit[:7] + (CHANGED if git.dirty else "")
 
 
 def of_several_files(results: Mapping[Key, Result]) -> set[str]:
@@ -129,7 +129,7 @@ def of_several_files(results: Mapping[Key, Result]) -> set[str]:
     prints: dict[tuple[str, str], set[str]] = {}
     for (_, column), result in results.items():
         for record in result.records.values():
-            prints.setdefault((column, record["choices"]["data"]), set()).add(record["data"]["fingerprint"])
+            prints.setdefault((column, record.choices["data"]), set()).add(record.data.fingerprint)
     return {data for (_, data), found in prints.items() if len(found) > 1}
 
 

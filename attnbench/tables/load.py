@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from attnbench.config.search_path import describe, nearest, search_path
-from attnbench.errors import UserError
+from attnbench.config.search_path import describe, search_path
+from attnbench.errors import UserError, nearest
 from attnbench.tables.spec import BY_SECTION, COSTS, METRICS, Claim, Column, PaperTable, Profile, Row, as_number
 
 FOLDER = "paper"

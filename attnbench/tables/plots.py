@@ -30,7 +30,7 @@ def of(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plot]:
         label = AXES[column.metric]
         if any(table.rows[row].x is not None for row in found):
             yield over_rows(table, column, found, label)
-        if len({result.records[min(result.records)]["multiply_adds"] for result in found.values()}) > 1:
+        if len({result.records[min(result.records)].costs.multiply_adds for result in found.values()}) > 1:
             yield against_cost(table, column, found, label)
         if curves := learning_curves(table, found):
             few = f", first {MOST_CURVES} of {len(curves)} rows" if len(curves) > MOST_CURVES else ""
@@ -53,7 +53,7 @@ def against_cost(table: PaperTable, column: Column, found: Mapping[str, Result],
     points = []
     for row, result in found.items():
         record = result.records[min(result.records)]
-        points.append(curve(table.name_of(row), [record["multiply_adds"] / 1e6], [whole(result)]))
+        points.append(curve(table.name_of(row), [record.costs.multiply_adds / 1e6], [whole(result)]))
     return Plot(f"{column.label} against cost", "multiply-adds (M)", label, tuple(points), "scatter", log_x=True)
 
 
@@ -63,7 +63,7 @@ def learning_curves(table: PaperTable, found: Mapping[str, Result]) -> list[Curv
     for row, result in found.items():
         by_epoch: dict[float, list[float]] = {}
         for record in result.records.values():
-            for epoch, accuracy in record.get("curve", ()):
+            for epoch, accuracy in record.curve:
                 by_epoch.setdefault(epoch, []).append(100 * accuracy)
         if len(by_epoch) > 1:
             summaries = [summary for values in by_epoch.values() if (summary := summarise(values))]

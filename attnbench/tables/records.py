@@ -1,22 +1,19 @@
 """The records that tables read: of runs below an output folder, and those kept with a reproduced table."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
-from attnbench.runs.files import read_json
-from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.evaluations import read_evaluations
+from attnbench.runs.files import parse_object, read_text, readable
+from attnbench.runs.folder import RunFolder, find_runs, shown
 from attnbench.runs.identity import identity
+from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
+from attnbench.runs.record import FinishedRecord, RunRecord
 
-Record = dict[str, Any]
-NEEDED = (
-    "identity", "seed", "choices", "config", "environment", "resolved", "data", "parameters", "multiply_adds"
-)  # fmt: skip
-CURVES = ("val/top1_accuracy", "train/top1_accuracy")
+Record = FinishedRecord
+CURVES = (VAL_TOP1, TRAIN_TOP1)
 
 
 @dataclass
@@ -29,21 +26,20 @@ class Records:
 
     def add(self, record: Record) -> None:
         """Take in a finished run, unless it is known."""
-        self.runs.setdefault((record["identity"], int(record["seed"])), record)
+        self.runs.setdefault((record.identity, record.seed), record)
         self._know(record)
 
-    def add_unfinished(self, run: RunFolder) -> None:
+    def add_unfinished(self, record: RunRecord, state: str) -> None:
         """Take in the state of a run that is not finished."""
-        record = run.record() or {}
-        if set(record) >= {"identity", "seed"}:
-            self.unfinished[record["identity"], int(record["seed"])] = run.state()
-        if "choices" in record and "data" in record:
-            self._know(record)
+        self.unfinished[record.identity, record.seed] = state
+        self._know(record)
 
-    def _know(self, record: Record) -> None:
-        known = self.fingerprints.setdefault(record["choices"]["data"], [])
-        if (fingerprint := record["data"]["fingerprint"]) not in known:
-            known.append(fingerprint)
+    def _know(self, record: RunRecord) -> None:
+        if record.data is None:
+            return
+        known = self.fingerprints.setdefault(record.choices["data"], [])
+        if record.data.fingerprint not in known:
+            known.append(record.data.fingerprint)
 
     def of(self, config: RunConfig, identities: Iterable[str] = ()) -> dict[int, Record]:
         """Records of a configuration by seed, whatever the data lay at that they were trained on.
@@ -69,48 +65,55 @@ class Records:
 
 
 def gather(output: Path, kept: Path | None = None) -> Records:
-    """All finished runs below an output folder, and those in a folder of kept results."""
-    records, runs = Records(), find_runs(output)
-    for record in [*finished(runs), *read_kept(kept)]:
+    """All finished runs below an output folder, and those in a folder of kept results; damaged runs are left out."""
+    records = Records()
+    found = [(run, record) for run in find_runs(output) if (record := readable(run.record, None)) is not None]
+    for record in [*(whole(run, one) for run, one in found if isinstance(one, FinishedRecord)), *read_kept(kept)]:
         records.add(record)
-    for run in runs:
-        if not run.finished():
-            records.add_unfinished(run)
+    for run, one in found:
+        if not isinstance(one, FinishedRecord):
+            records.add_unfinished(one, run.state())
     return records
 
 
 def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
-    """Records of the runs that are done, with their evaluations. Raises `UserError` for a damaged one."""
+    """Records of the runs that are done, with their evaluations; damaged ones are left out, with a warning.
+
+    Raises:
+        UserError: the only run is damaged.
+    """
     for run in runs:
-        record = run.record()
-        if record is not None and record.get("status") == "finished":
-            require_whole(record, run.record_file)
-            yield {**record, "evaluations": read_json(run.evaluations_file) or {}, "curve": curve(run)}
+        record = readable(run.record, None) if len(runs) > 1 else run.record()
+        if isinstance(record, FinishedRecord):
+            yield whole(run, record)
 
 
-def require_whole(record: Any, path: Path) -> None:
-    """Raise `UserError` unless a record has what tables need of every one."""
-    lacking = [key for key in NEEDED if not isinstance(record, dict) or key not in record]
-    if lacking:
-        raise UserError(f"{path}: damaged: a record lacks {', '.join(lacking)}; restore it, or move it away")
+def whole(run: RunFolder, record: Record) -> Record:
+    """A record with its evaluations and learning curve, as far as these can be read."""
+    return replace(
+        record,
+        evaluations=readable(lambda: read_evaluations(run), {}),
+        curve=readable(lambda: curve(run), []),
+    )
 
 
-def curve(run: RunFolder) -> list[list[float]]:
+def curve(run: RunFolder) -> list[tuple[int, float]]:
     """Epochs, and the accuracy on the validation images after each, or without any that on the training images."""
     rows = run.rows()
-    known = next((key for key in CURVES if rows and rows[-1].get(key) is not None), None)
-    return [[row["epoch"], row[known]] for row in rows if row.get(known) is not None] if known else []
+    known = next((name for name in CURVES if rows and rows[-1].metrics.get(name) is not None), "")
+    return [(row.epoch, value) for row in rows if (value := row.metrics.get(known)) is not None]
 
 
 def read_kept(folder: Path | None) -> list[Record]:
     """Records that were kept with a table. Raises `UserError` for a damaged file."""
     path = folder / "records.jsonl" if folder else None
-    if path is None or not path.is_file():
+    text = read_text(path) if path is not None else None
+    if path is None or text is None:
         return []
-    try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: damaged ({error}); restore it, or move it away") from None
-    for record in records:
-        require_whole(record, path)
+    records = []
+    for number, line in enumerate(text.split("\n"), 1):
+        where = f"{shown(path)}, line {number}"
+        record = RunRecord.from_json(parse_object(line, where), where) if line.strip() else None
+        if isinstance(record, FinishedRecord):
+            records.append(record)
     return records

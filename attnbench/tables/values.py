@@ -4,12 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import RESPONSES
+from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
+from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
+from attnbench.runs.record_parts import Metrics
 from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.records import Record, Records
 from attnbench.tables.spec import Column, PaperTable
@@ -86,51 +89,55 @@ class Collector:
             return self._per_million(cell, epoch, seed, record)
         if column.metric == "response":
             return self._response(cell, epoch, record)
-        return accuracy(self._source(cell, epoch, record), column, epoch)
+        return accuracy(record, column, epoch, self._metrics(cell, epoch, record))
 
     def _error(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
-        return PERCENT - accuracy(self._source(cell, epoch, record), TOP1, epoch)
+        return PERCENT - accuracy(record, TOP1, epoch, self._metrics(cell, epoch, record))
 
     def _per_million(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
         """Accuracy, and parameters in millions, of the baseline; for the others what both are above the baseline's."""
-        mine = accuracy(record, TOP1, epoch), record["parameters"] / 1e6
+        mine = accuracy(record, TOP1, epoch), record.costs.parameters / 1e6
         base = self.table.baseline_of(cell.row.key)
         if not base:
             return mine[0] / mine[1]
         other = self.records[base, cell.column.key].get(seed)
         if other is None:
             raise MissingValue("the baseline was not run with this seed")
-        if record["parameters"] == other["parameters"]:
+        if record.costs.parameters == other.costs.parameters:
             raise MissingValue("it has as many parameters as the baseline")
-        return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other["parameters"] / 1e6)
+        return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other.costs.parameters / 1e6)
 
     def _response(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
         """A stage's mean absolute response over that of the first stage."""
         key = " ".join([epoch, *settings_of(self.composer, record, cell.evaluate), RESPONSES])
-        entry = record["evaluations"].get(key)
+        entry = record.evaluations.get(key)
         if entry is None:
             raise MissingValue(
                 "no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated"
             )
-        found = {name.rpartition("/")[2]: value for name, value in entry.items() if name.startswith(RESPONSE)}
+        found = {
+            name.rpartition("/")[2]: value for name, value in entry.metrics.items() if name.startswith(RESPONSE_PREFIX)
+        }
         if cell.column.stage not in found:
             raise MissingValue(f"this network has no {cell.column.stage}")
         first, response = next(iter(found.values())), found[cell.column.stage]
-        if not first or not math.isfinite(response / first):
+        if not first or response is None or not math.isfinite(response / first):
             raise MissingValue("responses are 0 or not finite")
         return float(response / first)
 
-    def _source(self, cell: CellConfig, epoch: Epoch, record: Record) -> Record:
-        """The record, or what it says of the evaluation that the cell asks for; one checkpoint's in both cases."""
+    def _metrics(self, cell: CellConfig, epoch: Epoch, record: Record) -> Metrics:
+        """The record's metrics, or those of the evaluation that the cell asks for, by a record's names."""
         settings = settings_of(self.composer, record, cell.evaluate)
         if not settings:
-            return record
-        entry = record["evaluations"].get(" ".join([epoch, *settings]))
+            return record.metrics
+        entry = record.evaluations.get(" ".join([epoch, *settings]))
         if entry is None:
             raise MissingValue(
                 "no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated"
             )
-        return {key.replace("test/", f"test/{PREFIX[epoch]}"): value for key, value in entry.items()}
+        return {
+            metric_name(TEST, name.partition("/")[2], epoch == "best"): value for name, value in entry.metrics.items()
+        }
 
 
 def told(states: Iterable[str]) -> str:
@@ -143,15 +150,13 @@ class MissingValue(Exception):
     """A record has no such value; the message says why."""
 
 
-PREFIX = {"last": "", "best": "best/"}
-RESPONSE = "test/response/"
-TOP1 = Column("", "", "top1_accuracy")
+TOP1 = Column("", "", TOP1_ACCURACY)
 
 
-def accuracy(record: Record, column: Column, epoch: Epoch) -> float:
-    """An accuracy or error in per cent. Raises `MissingValue`."""
-    name = column.metric.partition("_")[0]
-    value = record.get(f"{column.split}/{PREFIX[epoch]}{name}_accuracy")
+def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | None = None) -> float:
+    """An accuracy or error in per cent. metrics: of an evaluation, by a record's names. Raises `MissingValue`."""
+    name = f"{column.metric.partition('_')[0]}_accuracy"
+    value = (record.metrics if metrics is None else metrics).get(metric_name(column.split, name, epoch == "best"))
     if value is None:
         raise MissingValue("no best validation epoch" if epoch == "best" and not held_out(record) else "not measured")
     percent = PERCENT * float(value)
@@ -160,7 +165,7 @@ def accuracy(record: Record, column: Column, epoch: Epoch) -> float:
 
 def held_out(record: Record) -> bool:
     """Whether a run had images to choose its best epoch by."""
-    return record.get("best_epoch") is not None
+    return record.held_out
 
 
 def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) -> list[str]:
@@ -172,7 +177,7 @@ def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) ->
     if not overrides:
         return []
     try:
-        _, settings = recompose(composer, record["choices"], record["config"], overrides)
+        _, settings = recompose(composer, record.choices, record.config, overrides)
     except UserError as error:
         raise MissingValue(str(error)) from error
     return [f"{key}={value}" for key, value in sorted(settings.items())]
@@ -180,5 +185,5 @@ def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) ->
 
 def measured(records: Sequence[Record], key: str) -> float | None:
     """The mean of something measured; None where nobody measured it."""
-    found: list[Any] = [record[key] for record in records if record.get(key) is not None]
+    found = [float(value) for record in records if (value := getattr(record, key)) is not None]
     return sum(found) / len(found) if found else None

@@ -17,16 +17,18 @@ from torch import Tensor, nn
 from attnbench.construct import guarded
 from attnbench.errors import UserError
 from attnbench.runs.environment import environment
-from attnbench.runs.evaluations import Entry, Evaluation
-from attnbench.runs.record import now
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry
+from attnbench.runs.metric_names import TEST, metric_name
+from attnbench.runs.record_parts import HardwareRecord, Metrics
+from attnbench.runs.record_writer import now
 from attnbench.training import distributed
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, check_layout, on_device_layout, resolve, set_up
+from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes
-from attnbench.training.train import describe as network_and_data
+from attnbench.training.train import describe as data_and_network
 from attnbench.training.trainer import make_trainer
 from attnbench.weights.load import differences, shape_of
 
@@ -43,11 +45,11 @@ def check(evaluation: Evaluation) -> Experiment:
     if distributed.launched():
         raise UserError("an evaluation runs in one process; start it without torchrun")
     experiment, choice = Experiment(evaluation.config), evaluation.config.choices["data"]
-    options, data, trained_on = experiment.options, experiment.data, evaluation.record["data"]["classes"]
+    options, data, trained_on = experiment.options, experiment.data, evaluation.record.data.classes
     if data.num_classes != trained_on:
         raise UserError(f"data={choice}: has {data.num_classes} classes, the run learned {trained_on}")
     net = experiment.blueprint
-    guarded("trainer", lambda: check_layout(options, net))
+    guarded("trainer", lambda: check_memory_layout(options, net))
     data.check_available()
     if "test" not in data.splits:
         raise UserError(f"data={choice}: there is no test set to evaluate on")
@@ -57,7 +59,7 @@ def check(evaluation: Evaluation) -> Experiment:
     return experiment
 
 
-def evaluate(evaluation: Evaluation, experiment: Experiment | None = None) -> Entry:
+def evaluate(evaluation: Evaluation, experiment: Experiment | None = None) -> EvaluationEntry:
     """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped.
 
     Args:
@@ -76,31 +78,42 @@ def evaluate(evaluation: Evaluation, experiment: Experiment | None = None) -> En
         module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
         with stopped_by_termination(), interrupts_raised(trainer):
             trainer.test(module, datamodule=data, verbose=False)
-        found = describe(evaluation, experiment, data, module.test_metrics, hardware)
-    return found | read_probes(probes) | watch.speed(data.loaders["test"].count)
+        metrics = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
+        return describe(evaluation, experiment, data, {**metrics, **read_probes(probes)}, hardware, watch.seconds)
 
 
 def describe(
-    evaluation: Evaluation, experiment: Experiment, data: RunData, metrics: Mapping[str, Any], hardware: Hardware
-) -> Entry:
-    """Return an entry of `evaluations.json`, but for its speed, under the names of a record."""
-    return {
-        "checkpoint": evaluation.checkpoint,
-        "epoch": evaluation.epoch,
-        "settings": evaluation.settings,
-        **{f"test/{name}": value for name, value in metrics.items()},
-        "recorded/top1_accuracy": evaluation.recorded_accuracy,
-        **network_and_data(experiment, data),
-        "resolved": hardware.as_dict(),
-        "environment": environment(),
-        "written": now(),
-    }
+    evaluation: Evaluation,
+    experiment: Experiment,
+    data: RunData,
+    metrics: Metrics,
+    hardware: Hardware,
+    seconds: float,
+) -> EvaluationEntry:
+    """Return an entry of `evaluations.json`. seconds: that the pass over the test images took."""
+    data_record, costs = data_and_network(experiment, data)
+    return EvaluationEntry(
+        checkpoint="best" if evaluation.checkpoint == "best" else "last",
+        epoch=evaluation.epoch,
+        settings=evaluation.settings,
+        metrics=metrics,
+        recorded_accuracy=evaluation.recorded_accuracy,
+        costs=costs,
+        data=data_record,
+        resolved=HardwareRecord(**hardware.as_dict()),
+        environment=environment(),
+        written=now(),
+        seconds=seconds,
+        images_per_second=data.loaders["test"].count / seconds,
+    )
 
 
 def kept_choices(evaluation: Evaluation) -> dict[str, Any]:
     """Return the run's choices of `auto`, without options of the trainer that are set differently now."""
-    trained, asked = evaluation.record["config"]["trainer"], evaluation.config["trainer"]
-    return {key: value for key, value in evaluation.record["resolved"].items() if trained.get(key) == asked.get(key)}
+    trained, asked = evaluation.record.config["trainer"], evaluation.config["trainer"]
+    return {
+        key: value for key, value in evaluation.record.resolved.to_json().items() if trained.get(key) == asked.get(key)
+    }
 
 
 class Stopwatch(Callback):
@@ -114,10 +127,10 @@ class Stopwatch(Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stopped = time.perf_counter()
 
-    def speed(self, images: int) -> Entry:
-        """Return the seconds of one pass, warm-up included, and images per second."""
-        seconds = self.stopped - self.started
-        return {"seconds": seconds, "images_per_second": images / seconds}
+    @property
+    def seconds(self) -> float:
+        """Seconds of one pass, warm-up included."""
+        return self.stopped - self.started
 
 
 def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:

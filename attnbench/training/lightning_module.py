@@ -18,6 +18,17 @@ from torchmetrics.classification import MulticlassAccuracy
 from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
 from attnbench.data.loaders.base import Epoch, Loader
+from attnbench.runs.metric_names import (
+    GATE_PREFIX,
+    IMAGES,
+    IMAGES_PER_SECOND,
+    LOSS,
+    SECONDS,
+    TOP1,
+    TOP5,
+    VAL,
+    metric_name,
+)
 from attnbench.seeding import derive_seed
 from attnbench.training.datamodule import Block
 from attnbench.training.freezing import freeze
@@ -51,8 +62,8 @@ class TrainingModule(pl.LightningModule):
         self.classes = net.backbone.num_classes
         self.evaluation = MetricCollection(
             {
-                "top1_accuracy": MulticlassAccuracy(self.classes, average="micro", validate_args=False),
-                "top5_accuracy": MulticlassAccuracy(
+                TOP1: MulticlassAccuracy(self.classes, average="micro", validate_args=False),
+                TOP5: MulticlassAccuracy(
                     self.classes, top_k=min(TOP, self.classes), average="micro", validate_args=False
                 ),
             },
@@ -139,7 +150,7 @@ class TrainingModule(pl.LightningModule):
             self._average_buffers()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
-        self.train_metrics = {**metrics, "seconds": seconds, "images_per_second": metrics["images"] / seconds}
+        self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
 
@@ -172,7 +183,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.validation_metrics = self._read_evaluation("validation")
-        shown = {f"val/{name}": value for name, value in self.validation_metrics.items() if value is not None}
+        shown = {metric_name(VAL, name): value for name, value in self.validation_metrics.items() if value is not None}
         self.log_dict(shown, logger=False)  # what callbacks monitor
 
     def on_test_epoch_end(self) -> None:
@@ -184,8 +195,8 @@ class TrainingModule(pl.LightningModule):
         for name, value in self.evaluation.compute().items():
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
         if self.classes <= TOP:
-            metrics["top5_accuracy"] = None
-        metrics["loss"] = self.evaluation_loss.compute().item() / images
+            metrics[TOP5] = None
+        metrics[LOSS] = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
         return metrics
@@ -199,5 +210,5 @@ def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
         values = gates.float()
         numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
         for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
-            statistics[f"gates/{name}/{statistic}"] = number
+            statistics[f"{GATE_PREFIX}{name}/{statistic}"] = number
     return statistics

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attnbench.runs.metric_names import IMAGES, LOSS, TOP1, TOP5
+
 TOP = 5
 """Top-5 accuracy, which means nothing below six classes."""
 
@@ -70,14 +72,14 @@ class Meter:
             torch.distributed.all_reduce(total)
         images, top1, top5, *losses = total.tolist()
         named = dict(zip(self.losses, losses, strict=True))
-        result = {"loss": sum(named.values()) / images, **accuracies(top1, top5, images, self.classes)}
-        terms = {f"loss/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
-        return {**result, **terms, "images": int(images)}
+        result = {LOSS: sum(named.values()) / images, **accuracies(top1, top5, images, self.classes)}
+        terms = {f"{LOSS}/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
+        return {**result, **terms, IMAGES: int(images)}
 
 
 def accuracies(top1: float, top5: float, images: float, classes: int) -> dict[str, float | None]:
     """Return correct predictions as fractions of the images; top-5 is None below six classes."""
     return {
-        "top1_accuracy": top1 / images,
-        "top5_accuracy": top5 / images if classes > TOP else None,
+        TOP1: top1 / images,
+        TOP5: top5 / images if classes > TOP else None,
     }

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone
+from attnbench.runs.metric_names import RESPONSE_PREFIX
 
 NAME = "response"
 
@@ -37,5 +38,7 @@ def insert_probes(backbone: Backbone) -> dict[str, Probe]:
 def read_probes(probes: dict[str, Probe]) -> dict[str, float]:
     """Return mean absolute responses under their names in an evaluation's entry."""
     return {
-        f"test/response/{stage}": float(probe.total) / probe.images for stage, probe in probes.items() if probe.images
+        f"{RESPONSE_PREFIX}{stage}": float(probe.total) / probe.images
+        for stage, probe in probes.items()
+        if probe.images
     }

@@ -12,10 +12,14 @@ import yaml
 from rich.console import Console
 
 from attnbench.errors import UserError
+from attnbench.runs.epoch_rows import EpochRow
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
-from attnbench.runs.record import Recorder, training_summary
+from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
+from attnbench.runs.record import FinishedRecord
+from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
+from attnbench.runs.record_writer import RecordWriter, TrainingSummary, training_summary
 from attnbench.training import distributed
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
 from attnbench.training.callbacks.epoch_log import EpochLog, checkpoints
@@ -30,13 +34,12 @@ from attnbench.training.malloc import peak_memory_bytes
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
-TEST_METRICS = ("top1_accuracy", "top5_accuracy", "loss")
-Record = dict[str, Any]
-Rows = list[dict[str, Any]]
+TEST_METRICS = (TOP1, TOP5, LOSS)
+Rows = list[EpochRow]
 
 
-def train(job: Job, console: Console | None = None, experiment: Experiment | None = None) -> Record:
-    """Train a run and return its record.
+def train(job: Job, console: Console | None = None, experiment: Experiment | None = None) -> FinishedRecord | None:
+    """Train a run and return its record; None in every process but the first of a run on several devices.
 
     A finished run is found, and an unfinished one continues after its last finished epoch.
 
@@ -47,6 +50,7 @@ def train(job: Job, console: Console | None = None, experiment: Experiment | Non
 
     Raises:
         RunLockedError: another process trains this run.
+        UserError: a file of the run is damaged.
         KeyboardInterrupt: training was stopped; the same job continues it.
         Exception: whatever made training fail; the record names it too.
     """
@@ -54,19 +58,18 @@ def train(job: Job, console: Console | None = None, experiment: Experiment | Non
     if not distributed.is_first(experiment.options.devices):
         return _train(experiment, run, None, None, None)
     with Lock(run.path) as lock:
-        record = run.record()
-        if job.again and (record is not None or run.last_checkpoint.is_file()):
-            run.set_aside()
-        elif record is not None and record["status"] == "finished":
+        if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
+            run.archive()
+        elif isinstance(record := run.record(), FinishedRecord):
             return record
-        recorder = Recorder(job, run)
+        recorder = RecordWriter(job, run)
         with outcome_recorded(recorder), stopped_by_termination():
             return _train(experiment, run, lock, recorder, console)
 
 
 def _train(
-    experiment: Experiment, run: RunFolder, lock: Lock | None, recorder: Recorder | None, console: Console | None
-) -> Record:
+    experiment: Experiment, run: RunFolder, lock: Lock | None, recorder: RecordWriter | None, console: Console | None
+) -> FinishedRecord | None:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
     hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
     set_up(hardware)
@@ -80,8 +83,8 @@ def _train(
             _report_weights(left_out, console)
             write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
             run.write_rows(rows)
-            recorder.write("running", resolved=hardware.as_dict(), **describe(experiment, data))
-        loggers = make_loggers(experiment.config, run, rows[-1]["images"] if rows else 0)
+            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data))
+        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
         callbacks = [
             *make_callbacks(experiment.config),
             EpochLog(run, lock, rows),
@@ -93,22 +96,21 @@ def _train(
         trainer = make_trainer(hardware, run, experiment.recipe.epochs, validated, loggers, callbacks)
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            result = training_summary(rows) | {"peak_memory_bytes": peak_memory_bytes(hardware.device_type)}
+            summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)
             # energy of an earlier, interrupted part was not counted
-            result["energy_joules"] = meter.joules() if checkpoint is None else None
-            result |= test(trainer, module, data, run, result)
+            joules = meter.joules() if checkpoint is None else None
+            metrics = test(trainer, module, data, run, summary)
     if recorder is None:
-        return {}
-    metrics = {key: value for key, value in result.items() if key.startswith("test/") and value is not None}
-    log_result(loggers, hyperparameters(recorder.job), metrics, result["images"])
-    return recorder.write("finished", **result)
+        return None
+    measured = {name: value for name, value in metrics.items() if value is not None}
+    log_result(loggers, hyperparameters(recorder.job), measured, summary.images)
+    return recorder.finish(summary, metrics, memory, joules)
 
 
-def _recorded_choices(run: RunFolder, recorder: Recorder | None) -> dict[str, Any] | None:
+def _recorded_choices(run: RunFolder, recorder: RecordWriter | None) -> dict[str, Any] | None:
     """Return the choices of `auto` that an earlier part of the run made, if there was one."""
-    if recorder is not None:
-        return recorder.resolved
-    return (run.record() or {}).get("resolved")
+    record = recorder.record if recorder is not None else run.record()
+    return record.resolved.to_json() if record is not None and record.resolved is not None else None
 
 
 def _report_weights(left_out: Sequence[str], console: Console | None) -> None:
@@ -131,56 +133,58 @@ def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
         raise UserError(
             f"{shown(run.last_checkpoint)} cannot be read; it is damaged ({type(error).__name__});"
-            " run.again=true sets the run aside and trains anew"
+            " run.again=true archives the run and trains it again"
         ) from error
-    return str(run.last_checkpoint), [row for row in run.rows() if row["epoch"] <= epoch + 1]
+    return str(run.last_checkpoint), [row for row in run.rows() if row.epoch <= epoch + 1]
 
 
-def describe(experiment: Experiment, data: RunData) -> Record:
-    """Return what a record says of network and data."""
+def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRecord]:
+    """Return what a record says of data and network."""
     description, loaders = experiment.data, data.loaders.values()
-    found: Record = {
-        "fingerprint": description.fingerprint(),
-        "classes": description.num_classes,
-        "image_size": description.image_size,
-    }
-    if description.all_classes != description.num_classes:
-        found["all_classes"] = description.all_classes  # a part of the set is no result on the set
-    found |= {f"{split}_images": loader.count for split, loader in data.loaders.items()}
-    if skipped := sum(loader.skipped for loader in loaders):
-        found["skipped_images"] = skipped
-    return {**asdict(experiment.cost), "data": found}
+    part = description.all_classes != description.num_classes
+    images: dict[str, Any] = {f"{split}_images": loader.count for split, loader in data.loaders.items()}
+    data_record = DataRecord(
+        fingerprint=description.fingerprint(),
+        classes=description.num_classes,
+        image_size=description.image_size,
+        all_classes=description.all_classes if part else None,  # a part of the set is no result on the set
+        skipped_images=sum(loader.skipped for loader in loaders),
+        **images,
+    )
+    return data_record, CostRecord(**asdict(experiment.cost))
 
 
-def test(trainer: pl.Trainer, module: TrainingModule, data: RunData, run: RunFolder, summary: Record) -> Record:
+def test(
+    trainer: pl.Trainer, module: TrainingModule, data: RunData, run: RunFolder, summary: TrainingSummary
+) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
     Returns:
         The metrics by their names in the record; all None without a test set.
     """
     if "test" not in data.loaders:
-        return dict.fromkeys(f"test/{prefix}{name}" for prefix in ("", "best/") for name in TEST_METRICS)
+        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
     trainer.test(module, datamodule=data, verbose=False)
-    result = {f"test/{name}": value for name, value in module.test_metrics.items()}
-    best_epoch = summary["best_epoch"]
-    if best_epoch not in (None, summary["epochs"]):
+    result = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
+    best_epoch = summary.best_epoch
+    if best_epoch not in (None, summary.epochs):
         best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
         if best["epoch"] + 1 != best_epoch:
             raise RuntimeError(f"{run.best_checkpoint} is of epoch {best['epoch'] + 1}, the best one is {best_epoch}")
         module.load_state_dict(best["state_dict"])
         trainer.test(module, datamodule=data, verbose=False)
     metrics = module.test_metrics.items()
-    return result | {f"test/best/{name}": value if best_epoch else None for name, value in metrics}
+    return result | {metric_name(TEST, name, best=True): value if best_epoch else None for name, value in metrics}
 
 
 @contextmanager
-def outcome_recorded(recorder: Recorder) -> Iterator[None]:
+def outcome_recorded(recorder: RecordWriter) -> Iterator[None]:
     """Record how a run ended if it did not finish."""
     try:
         yield
     except KeyboardInterrupt:
-        recorder.write("interrupted")
+        recorder.stop("interrupted")
         raise
     except BaseException as error:
-        recorder.write("failed", error=f"{type(error).__name__}: {error}")
+        recorder.stop("failed", f"{type(error).__name__}: {error}")
         raise

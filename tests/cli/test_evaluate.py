@@ -73,7 +73,7 @@ def prefix(run: RunFolder) -> str:
     return run.path.parent.name.rpartition("-")[2][:6]
 
 
-def test_the_same_test_again(runs: list[RunFolder], say: Say) -> None:
+def test_without_overrides_the_result_is_the_recorded_one(runs: list[RunFolder], say: Say) -> None:
     before = runs[0].record_file.read_bytes()
     status, out, err = say(str(runs[0].path))
     assert (status, err) == (0, "")
@@ -107,7 +107,7 @@ def test_several_values_are_several_evaluations(runs: list[RunFolder], say: Say)
         assert [entry["settings"].get("data.distractors") for entry in kept(run).values()] == [0, None, 16]
 
 
-def test_settings_are_told_as_they_are(runs: list[RunFolder], say: Say) -> None:
+def test_shared_settings_are_shown_below_the_table(runs: list[RunFolder], say: Say) -> None:
     assert (
         "settings: data.mean=[0.5], trainer.precision=fp32"
         in say(str(runs[2].path), "trainer.precision=fp32", "data.mean=[0.5]")[1]
@@ -126,7 +126,7 @@ def test_the_same_evaluation_again_replaces_its_entry(runs: list[RunFolder], say
     assert list(kept(runs[2])) == ["last trainer.precision=fp32", "last"]
 
 
-def test_json(runs: list[RunFolder], say: Say) -> None:
+def test_json_has_one_entry_per_evaluation(runs: list[RunFolder], say: Say) -> None:
     status, out, _ = say("--json", str(runs[1].path), "data.distractors=0")
     (found,) = json.loads(out)
     assert status == 0
@@ -156,18 +156,18 @@ MISTAKES: dict[tuple[str, ...], str] = {
 }
 
 
-@pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(("words", "message"), MISTAKES.items(), ids=lambda value: " ".join(value))
 def test_a_mistake_is_one_line_and_nothing_is_evaluated(
-    words: tuple[str, ...], told: str, runs: list[RunFolder], say: Say
+    words: tuple[str, ...], message: str, runs: list[RunFolder], say: Say
 ) -> None:
     status, out, err = say(*words)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("attnbench: ")
-    assert told in err
+    assert message in err
     assert not any(run.evaluations_file.exists() for run in runs)
 
 
-def test_every_run_that_cannot_be_evaluated_is_told_before_any_is(runs: list[RunFolder], say: Say) -> None:
+def test_every_run_that_cannot_be_evaluated_is_reported_first(runs: list[RunFolder], say: Say) -> None:
     runs[1].write_record({**(runs[1].record() or {}), "status": "failed"})
     runs[2].last_checkpoint.unlink()
     status, _, err = say("outputs/runs/*")
@@ -207,7 +207,7 @@ def test_a_result_that_cannot_be_kept_is_shown(runs: list[RunFolder], say: Say) 
     assert "the result could not be kept" in err
 
 
-def test_what_was_done_before_an_interrupt_is_kept(
+def test_results_from_before_an_interrupt_are_kept(
     runs: list[RunFolder], say: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, "evaluate", raising(3, KeyboardInterrupt()))
@@ -217,7 +217,7 @@ def test_what_was_done_before_an_interrupt_is_kept(
     assert out.count("/seed") == 2
 
 
-def test_ctrl_c(runs: list[RunFolder]) -> None:
+def test_ctrl_c_ends_with_130_and_keeps_what_was_done(runs: list[RunFolder]) -> None:
     words = [str(runs[0].path), "-m", "data.distractors=range(16)"]
     command = [sys.executable, "-m", "attnbench", "evaluate", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -238,21 +238,20 @@ def test_ctrl_c(runs: list[RunFolder]) -> None:
     assert out.count("/seed0") == done
 
 
-@pytest.mark.parametrize("words", [("--help",), ("0123",), ("outputs/runs/digits*", "attention.reductoin=3")])
-def test_help_and_mistakes_need_no_torch(words: tuple[str, ...], trained: Path) -> None:
+def test_a_mistake_in_an_override_does_not_import_torch(trained: Path) -> None:
     Path("outputs").symlink_to(trained)
-    call = f"main(['evaluate', *{list(words)}])"
+    call = "main(['evaluate', 'outputs/runs/digits*', 'attention.reductoin=3'])"
     code = f"import sys; from attnbench.cli.main import main; {call}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_the_script_is_the_same_function() -> None:
+def test_the_script_calls_the_same_function() -> None:
     script = Path(attnbench.__file__).parent.parent / "scripts" / "evaluate.py"
     result = subprocess.run([sys.executable, os.fspath(script), "abc"], check=False, capture_output=True, text=True)
     assert (result.returncode, "abc: no run in outputs/runs" in result.stderr) == (2, True)
 
 
-def test_completion_leaves_the_names_of_runs_aside(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_ignores_the_names_of_runs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     for line, offered in (
         ("attnbench ev", "evaluate"),
         ("attnbench evaluate 033b92 outputs/runs/x data=cif", "data=cifar10 data=cifar100"),

@@ -26,6 +26,7 @@ def records(output: str = "outputs") -> list[dict[str, Any]]:
     return [json.loads(run.record_file.read_text()) for run in find_runs(Path(output))]
 
 
+@pytest.mark.smoke
 def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
     assert main(["train", "attention=bam", "attention.reduction=2", *TINY]) == 0
     first = capsys.readouterr().out
@@ -39,25 +40,25 @@ def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
         assert part in first
     assert main(["train", "attention=bam", "attention.reduction=2.0", *TINY, "trainer.block_length=2"]) == 0
     second = capsys.readouterr().out
-    assert "found finished" in second
-    assert "epoch" not in second.split("found finished")[1].split("\n")[0]
+    assert "already trained" in second
+    assert "epoch" not in second.split("already trained")[1].split("\n")[0]
     assert main(["list", "runs"]) == 0
     assert "finished" in capsys.readouterr().out
 
 
 def test_two_at_once_do_not_train_the_same_run() -> None:
     processes = [
-        subprocess.Popen(command("recipe.epochs=30"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(command("recipe.epochs=10"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
-    outcomes = sorted("is being trained by process" in err or "found finished" in out for out, err, _ in ended)
+    outcomes = sorted("is being trained by process" in err or "already trained" in out for out, err, _ in ended)
     assert outcomes == [False, True]
     assert len(records()) == 1
     assert sorted(status for *_, status in ended) in ([0, 0], [0, 1])
 
 
-def test_an_interrupted_run_ends_with_130_and_resumes() -> None:
+def test_an_interrupted_run_ends_with_130_and_is_resumed_by_the_same_command() -> None:
     words = command("recipe.epochs=400")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -67,7 +68,7 @@ def test_an_interrupted_run_ends_with_130_and_resumes() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in err
+    assert "the same command resumes the run" in err
     assert "Traceback" not in err
     run = runs[0]
     done = len(run.rows())
@@ -86,26 +87,29 @@ def test_a_failing_run_ends_with_1_and_says_why(capsys: Capture) -> None:
     assert "a lower recipe.lr" in capsys.readouterr().err
 
 
-def test_a_sweep_runs_skips_fails_and_compares(own_folder: Path) -> None:
-    words = command("-m", "attention=none,bam", "attention.reduction=2", "seed=0,1")
-    first = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert first.returncode == 0, first.stderr
-    assert "attention.reduction does not apply to attention=none" in first.stdout
-    assert "4 runs: 4 trained" in first.stdout
-    assert len(records()) == 4
+def sweep(capsys: Capture, *words: str) -> tuple[int, str, str]:
+    """Run a sweep of one-epoch runs in this process; return its status, output and errors."""
+    status = main(["train", "-m", *TINY, "recipe.epochs=1", *words])
+    return status, *capsys.readouterr()
+
+
+def test_a_sweep_trains_what_is_missing_goes_on_after_failures_and_compares(capsys: Capture) -> None:
+    status, out, err = sweep(capsys, "attention=none,bam", "attention.reduction=2", "seed=0,1")
+    assert status == 0, err
+    assert "attention.reduction does not apply to attention=none" in out
+    assert "4 runs: 4 trained" in out
+    rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]
+    assert [(row[0], row[1]) for row in rows if len(row) > 5] == [("none", "2"), ("bam", "2")]
     started = {record["started"] for record in records()}
-    # the same again, with a run that fails: lr=1e20 explodes
-    words = command(
-        "-m", "attention=none,bam", "attention.reduction=2", "seed=0,1", "recipe.lr=0.4,1e20", "recipe.warmup=0.3"
-    )
-    second = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert second.returncode == 1
-    assert "4 found finished, 4 failed" in second.stdout
-    assert second.stderr.count("a lower recipe.lr") >= 4
-    assert "log.txt" in second.stderr
+    assert len(started) == 4
+    status, out, err = sweep(capsys, "seed=0,1", "recipe.lr=0.4,1e20", "recipe.warmup=0.3")  # 1e20 explodes
+    assert status == 1
+    assert "2 found finished, 2 failed" in out
+    assert err.count("a lower recipe.lr") >= 2
+    assert "log.txt" in err
     assert {record["started"] for record in records() if record["status"] == "finished"} == started
-    table = [line.split() for line in second.stdout.splitlines() if line.strip().startswith(("none", "bam"))]
-    assert [(row[0], row[2]) for row in table if len(row) > 5] == [("none", "2"), ("bam", "2")]
+    rows = [line.split() for line in out.splitlines() if line.strip().startswith(("0.4", "1e+20"))]
+    assert [(row[0], row[1]) for row in rows] == [("0.4", "2"), ("1e+20", "0")]
 
 
 def test_a_refused_pair_stops_a_sweep_before_it_starts(capsys: Capture) -> None:
@@ -118,11 +122,12 @@ def test_a_refused_pair_stops_a_sweep_before_it_starts(capsys: Capture) -> None:
     assert not Path("outputs").exists()
 
 
-def test_refused_pairs_can_be_left_out() -> None:
-    words = command("-m", "attention=bam", "attention.reduction=2,99", "sweep.skip_invalid=true")
-    result = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "left out: attention.reduction=99" in result.stdout
+@pytest.mark.smoke
+def test_refused_pairs_can_be_left_out(capsys: Capture) -> None:
+    words = ("attention=bam", "attention.reduction=2,99", "sweep.skip_invalid=true")
+    status, out, err = sweep(capsys, *words)
+    assert status == 0, err
+    assert "left out: attention.reduction=99" in out
     assert len(records()) == 1
 
 
@@ -144,7 +149,7 @@ OWN_ATTENTION = """
 import torch
 from torch import nn
 
-from attnbench.attention.base import Attention, Refined
+from attnbench.attention.base import Attention, ModuleOutput
 from attnbench.errors import require
 
 
@@ -155,7 +160,7 @@ class Shrink(nn.Module):
 
     def forward(self, x):
         gate = torch.sigmoid(self.mix(x))
-        return Refined(x * (1 - self.weight * gate), {"gate": gate})
+        return ModuleOutput(x * (1 - self.weight * gate), {"gate": gate})
 
 
 class Own(Attention):
@@ -181,7 +186,7 @@ def own_package(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (own_folder / "mine" / "attention").mkdir(parents=True)
     yaml = "# My own attention\n_target_: lab.own.Own\nlambda: 0.5\n"
     (own_folder / "mine" / "attention" / "own.yaml").write_text(yaml)
-    monkeypatch.setenv("PYTHONPATH", os.fspath(own_folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.fspath(own_folder), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.syspath_prepend(own_folder)
     return own_folder
 
@@ -211,18 +216,18 @@ def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> N
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "message"),
     [
         ("lab.own.Other", "attention._target_=lab.own.Other: cannot be imported"),
         ("nowhere.Own", "attention._target_=nowhere.Own: cannot be imported"),
         ("lab.own.OWN", "cannot be imported"),
     ],
 )
-def test_a_target_that_is_not_there(target: str, told: str, own_package: Path, capsys: Capture) -> None:
+def test_a_target_that_is_not_there(target: str, message: str, own_package: Path, capsys: Capture) -> None:
     (own_package / "mine" / "attention" / "own.yaml").write_text(f"_target_: {target}\nlambda: 0.5\n")
     assert main(["train", "--config-dir", "mine", "attention=own"]) == 2
     err = capsys.readouterr().err
-    assert told in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -242,27 +247,13 @@ def test_an_option_that_a_target_does_not_take(own_package: Path, capsys: Captur
     assert "unexpected keyword argument 'depth'" in capsys.readouterr().err
 
 
-def test_other_sweepers_of_hydra_use_the_same_scheduler() -> None:
-    words = command("-m", "hydra/sweeper=basic", "seed=0,1", "recipe.epochs=1")
-    result = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "2 runs: 2 trained" in result.stdout
-    assert len(records()) == 2
-
-
 @pytest.mark.parametrize("other", ["hydra/sweeper=basic", "hydra/launcher=basic"])
-def test_hydras_other_ways_know_a_users_own_configs(other: str, own_package: Path) -> None:
+def test_hydras_other_sweepers_and_launchers_train_with_a_users_own_configs(other: str, own_package: Path) -> None:
     (own_package / "mine" / "mine.yaml").write_text("defaults: [train, _self_]\nrecipe: {epochs: 1}\n")
     words = command("-m", other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1")
-    result = subprocess.run([word for word in words if word != "recipe.epochs=2"], check=False, capture_output=True)
-    assert result.returncode == 0, result.stderr.decode()
-    assert [record["status"] for record in records()] == ["finished"] * 2
-    assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2
-
-
-def test_other_launchers_of_hydra_train_too() -> None:
-    words = command("-m", "hydra/launcher=basic", "seed=0,1", "recipe.epochs=1")
+    words.remove("recipe.epochs=2")
     result = subprocess.run(words, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert len(records()) == 2
-    assert all(record["status"] == "finished" for record in records())
+    assert ("2 runs: 2 trained" in result.stdout) == ("sweeper" in other)  # another sweeper uses our scheduler
+    assert [record["status"] for record in records()] == ["finished"] * 2
+    assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2

@@ -74,7 +74,7 @@ def test_a_neutral_value_goes_before_the_default() -> None:
     from attnbench.config.recompose import lay_over
 
     tree = {"data": {"noise": 0.5, "size": 8}, "logger": {"noise": 1}}
-    declared = {"data.noise": schema.Key(neutral=0.0), "logger.noise": schema.Key(neutral=0)}
+    declared = {"data.noise": schema.Declaration(neutral=0.0), "logger.noise": schema.Declaration(neutral=0)}
     laid = lay_over(tree, {"data": {"size": 9}}, declared)
     assert laid == {"data": {"noise": 0.0, "size": 9}, "logger": {"noise": 1}}  # the run said nothing of loggers
     assert lay_over(tree, {"data": {"noise": 0.1}}, declared)["data"] == {"noise": 0.1, "size": 8}
@@ -101,8 +101,8 @@ def test_a_neutral_value_goes_before_the_default() -> None:
         ("experiment=resnet20_cifar10", "a trained run keeps its experiment"),
         ("hydra.job.name=x", "hydra.job.name=x: means nothing to a trained run"),
         ("attention=bam", "attention=bam: the run was trained with attention=gated; its options can change"),
-        ("data.padding=4", "data.padding=4: concerns training images alone"),
-        ("data={flip: true}", "data.flip=True: concerns training images alone"),
+        ("data.padding=4", "data.padding=4: affects only the training images"),
+        ("data={flip: true}", "data.flip=True: affects only the training images"),
     ],
 )
 def test_mistakes_are_one_line(override: str, told: str, trained: RunConfig) -> None:
@@ -114,7 +114,7 @@ def test_what_this_version_does_not_have_is_told(trained: RunConfig) -> None:
 
 
 def test_a_choice_of_the_users_own_must_be_at_hand(trained: RunConfig) -> None:
-    with pytest.raises(UserError, match="attention=mine: the run's choice is not there; name its folder"):
+    with pytest.raises(UserError, match="attention=mine: the run's choice does not exist here; name its folder"):
         recompose(Composer(), {**trained.choices, "attention": "mine"}, trained.values, [])
 
 

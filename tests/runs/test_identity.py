@@ -30,11 +30,13 @@ def name(*overrides: str) -> str:
     return f"{readable_name(config)}-{identity(config, build_data(config).fingerprint())}"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("overrides", "expected"), GOLDEN.items())
 def test_golden(overrides: str, expected: str) -> None:
     assert name(*overrides.split()) == expected
 
 
+@pytest.mark.smoke
 def test_what_makes_another_run() -> None:
     plain = name("attention=bam")
     for override in (
@@ -65,7 +67,7 @@ def test_names_that_hold_values_are_readable() -> None:
 
 
 def test_a_key_added_later_is_left_out_while_it_is_neutral(tmp_path: object) -> None:
-    declared = {"data.label_noise": schema.Key(neutral=0.0)}
+    declared = {"data.label_noise": schema.Declaration(neutral=0.0)}
     old, new = {"data.batch_size": 128}, {"data.batch_size": 128, "data.label_noise": 0.0}
     assert identity_leaves(new, declared, {}) == old
     assert identity_leaves({**new, "data.label_noise": 0.1}, declared, {}) != old

@@ -13,8 +13,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.base import LibraryBackbone
-from attnbench.config.search_path import nearest
-from attnbench.errors import NotInstalledError, OptionError
+from attnbench.errors import NotInstalledError, OptionError, nearest
 
 
 class TimmBackbone(LibraryBackbone):

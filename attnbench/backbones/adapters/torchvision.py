@@ -16,8 +16,7 @@ from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3,
 
 from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
 from attnbench.backbones.adapters.slots import to_first
-from attnbench.config.search_path import nearest
-from attnbench.errors import OptionError
+from attnbench.errors import OptionError, nearest
 
 Step = str | Callable[[Tensor], Tensor]
 

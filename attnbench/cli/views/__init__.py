@@ -1,1 +1,1 @@
-"""What the terminal shows: live sweeps, results and tables of results."""
+"""Results and progress as the terminal shows them."""

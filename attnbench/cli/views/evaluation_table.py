@@ -1,4 +1,4 @@
-"""Evaluations in a table: a row each, and means over seeds."""
+"""Evaluations as a table: one row each, and means over seeds."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -8,64 +8,69 @@ from rich.table import Table
 
 from attnbench.console import make_table
 from attnbench.formatting import big, spread
-from attnbench.runs.evaluations import Entry, Evaluation, difference
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry
 
-Done = tuple[Evaluation, Entry]
+Result = tuple[Evaluation, EvaluationEntry]
+NOTHING = "–"
 NUMBERS = ("top-1", "recorded", "difference", "MACs", "img/s")
 
 
-def table_of(done: Sequence[Done]) -> Table:
-    """A row for each evaluation, and one of means where several seeds were evaluated alike.
+def evaluation_table(results: Sequence[Result]) -> Table:
+    """Build a table with a row for each evaluation, and a row of means where several seeds have the same settings.
 
-    Settings are told below each run where they vary, else below the table.
+    Settings that differ are shown with each run, settings that all share below the table.
     """
-    first = done[0][0]
-    vary = any(evaluation.settings != first.settings for evaluation, _ in done)
-    table = make_table(caption=_caption(first, vary))
+    first = results[0][0]
+    settings_differ = any(evaluation.settings != first.settings for evaluation, _ in results)
+    table = make_table(caption=_caption(first, settings_differ))
     table.add_column("run", overflow="fold")  # the one column that may be narrow
     for column in NUMBERS:
         table.add_column(column, justify="right", no_wrap=True)
-    for group in grouped(done):
+    for group in _grouped_by_settings(results):
         for evaluation, entry in group:
-            table.add_row(_name(evaluation, vary), *_numbers(entry))
+            table.add_row(_name(evaluation, settings_differ), *_numbers(entry))
         if len(group) > 1:
             table.add_row(f"  mean ± std of {len(group)} seeds", *_means([entry for _, entry in group]), style="bold")
     return table
 
 
-def grouped(done: Sequence[Done]) -> list[list[Done]]:
-    """Evaluations that differ in the run's seed alone, together."""
-    groups: dict[tuple[str, str], list[Done]] = {}
-    for evaluation, entry in done:
-        groups.setdefault((evaluation.record["identity"], evaluation.key), []).append((evaluation, entry))
+def _grouped_by_settings(results: Sequence[Result]) -> list[list[Result]]:
+    """Group evaluations that differ only in the run's seed."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for evaluation, entry in results:
+        groups.setdefault((evaluation.record.identity, evaluation.key), []).append((evaluation, entry))
     return list(groups.values())
 
 
-def _caption(first: Evaluation, vary: bool) -> str:
-    settings = "" if vary else f"; settings: {escape(', '.join(first.named_settings)) or 'as trained'}"
+def _caption(first: Evaluation, settings_differ: bool) -> str:
+    shared = "" if settings_differ else f"; settings: {escape(', '.join(first.named_settings)) or 'as trained'}"
     numbers = "test top-1 accuracy in %; MACs of one image, counted; img/s of one pass, measured once"
-    return f"{first.checkpoint} checkpoint{settings}\n{numbers}"
+    return f"{first.checkpoint} checkpoint{shared}\n{numbers}"
 
 
-def _name(evaluation: Evaluation, settings: bool) -> str:
+def _name(evaluation: Evaluation, with_settings: bool) -> str:
     lines = [f"{evaluation.run.path.parent.name}/{evaluation.run.path.name}"]
-    if settings:
-        named = (f"  {key.rpartition('.')[2]}={value}" for key, value in sorted(evaluation.settings.items()))
-        lines += list(named) or ["  as trained"]
+    if with_settings:
+        settings = (f"  {key.rpartition('.')[2]}={value}" for key, value in sorted(evaluation.settings.items()))
+        lines += list(settings) or ["  as trained"]
     return escape("\n".join(lines))
 
 
-def _numbers(entry: Entry) -> list[str]:
-    by = difference(entry)
+def _numbers(entry: EvaluationEntry) -> list[str]:
+    change = entry.difference
     return [
-        spread([entry["test/top1_accuracy"]]),
-        spread([entry["recorded/top1_accuracy"]]),
-        f"{100 * by:+.2f}" if by else "0",  # 0 is exact, and +0.00 is not
-        big(entry["multiply_adds"]),
-        f"{entry['images_per_second']:,.0f}",
+        spread([entry.accuracy]),
+        spread([entry.recorded_accuracy]),
+        NOTHING if change is None else f"{100 * change:+.2f}" if change else "0",  # 0 is exact, and +0.00 is not
+        big(entry.costs.multiply_adds),
+        f"{entry.images_per_second:,.0f}",
     ]
 
 
-def _means(entries: Sequence[Entry]) -> list[str]:
-    tested, recorded = ([entry[f"{name}/top1_accuracy"] for entry in entries] for name in ("test", "recorded"))
-    return [spread(tested), f"{100 * mean(recorded):.2f}", spread([difference(entry) for entry in entries])]
+def _means(entries: Sequence[EvaluationEntry]) -> list[str]:
+    recorded = [entry.recorded_accuracy for entry in entries if entry.recorded_accuracy is not None]
+    return [
+        spread([entry.accuracy for entry in entries]),
+        f"{100 * mean(recorded):.2f}" if recorded else NOTHING,
+        spread([entry.difference for entry in entries]),
+    ]

@@ -1,4 +1,4 @@
-"""A sweep as it goes: a table that follows the runs in a terminal, a line per event elsewhere."""
+"""Progress of a sweep: in a terminal a table that is kept up to date, elsewhere one line per event."""
 
 import time
 from collections.abc import Sequence
@@ -11,24 +11,26 @@ from rich.table import Table
 
 from attnbench.config.diff import differences, label
 from attnbench.console import make_table
+from attnbench.errors import UserError
 from attnbench.formatting import duration
 from attnbench.launch.scheduler import Task
-from attnbench.runs.files import read_json
 from attnbench.runs.folder import Job
+from attnbench.runs.lock import read_owner
+from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND, MONITOR
 
 SHOWN_AT_MOST = 20
 REFRESH_SECONDS = 1.0
 
 
 class LiveView:
-    """Shows tasks while in a `with` block; `show` is for the scheduler to call."""
+    """Shows tasks while in a `with` block; the scheduler calls `show`."""
 
     def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
         self.console = console
-        told = map(label, differences([job.config for job in jobs]))
-        self.labels = dict(zip((job.identity for job in jobs), told, strict=True))
+        labels = map(label, differences([job.config for job in jobs]))
+        self.labels = dict(zip((job.identity for job in jobs), labels, strict=True))
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-        self.told: dict[int, str] = {}
+        self.known_states: dict[int, str] = {}
         self.shown_at = 0.0
 
     def __enter__(self) -> "LiveView":
@@ -43,28 +45,28 @@ class LiveView:
             self.live.stop()
 
     def name(self, task: Task) -> str:
-        """A task's label and seed."""
+        """Return a task's label and seed."""
         return f"{self.labels[task.job.identity]} seed={task.job.seed}".strip()
 
     def show(self, tasks: Sequence[Task]) -> None:
         """Bring the view up to date."""
         for number, task in enumerate(tasks):
-            if self.told.get(number) != task.state and task.state != "waiting":
-                self.told[number] = task.state
+            if self.known_states.get(number) != task.state and task.state != "waiting":
+                self.known_states[number] = task.state
                 if self.live is None:
-                    self._tell(task, tasks)
+                    self._print_event(task, tasks)
         if self.live is not None and time.monotonic() - self.shown_at >= REFRESH_SECONDS:
             self.shown_at = time.monotonic()
             self.live.update(self.table(tasks), refresh=True)
 
-    def _tell(self, task: Task, tasks: Sequence[Task]) -> None:
+    def _print_event(self, task: Task, tasks: Sequence[Task]) -> None:
         done = sum(other.done for other in tasks)
         took = f" in {duration(task.ended - task.started)}" if task.ended else ""
         reason = f": {task.reason}" if task.reason else ""
         self.console.print(f"[{done}/{len(tasks)}] {self.name(task)}: {task.state}{took}{reason}", markup=False)
 
     def table(self, tasks: Sequence[Task]) -> Table:
-        """Running tasks first, then those that wait, then those that are done."""
+        """Build a table of the tasks: running ones first, then those that wait, then those that are done."""
         done = sum(task.done for task in tasks)
         table = make_table(title=f"{done} of {len(tasks)} runs done")
         for column in ("run", "state", "epoch", "val top-1", "img/s", "time"):
@@ -78,12 +80,10 @@ class LiveView:
 
 
 def _progress(task: Task) -> tuple[str, str, str, str]:
-    progress: dict[str, Any] = (read_json(task.job.folder / "lock.json") or {}).get("progress", {})
-    if task.state not in ("running", "elsewhere"):
-        progress = {}
+    progress = _reported(task) if task.state in ("running", "elsewhere") else {}
     epochs = task.job.config["recipe"]["epochs"]
-    epoch = f"{progress['epoch']}/{epochs}" if progress else ""
-    accuracy, speed = progress.get("val/top1_accuracy"), progress.get("images_per_second")
+    epoch = f"{progress[EPOCH]}/{epochs}" if EPOCH in progress else ""
+    accuracy, speed = progress.get(MONITOR), progress.get(IMAGES_PER_SECOND)
     elapsed = (task.ended or time.monotonic()) - task.started if task.started else 0
     return (
         epoch,
@@ -91,3 +91,12 @@ def _progress(task: Task) -> tuple[str, str, str, str]:
         f"{speed:,.0f}" if speed else "",
         duration(elapsed) if elapsed else "",
     )
+
+
+def _reported(task: Task) -> dict[str, Any]:
+    """Return the progress that a run's owner reported last; nothing where the lock cannot be read."""
+    try:
+        owner = read_owner(task.job.folder)
+    except UserError:
+        return {}
+    return owner.progress if owner is not None else {}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,48 +11,59 @@ from attnbench.config.diff import differences
 from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
+from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+from attnbench.runs.record import FinishedRecord
 
-Record = dict[str, Any]
 
+def show_result(console: Console, record: FinishedRecord, folder: Path, found: bool = False) -> None:
+    """Print a finished run: its accuracy, size, speed and folder.
 
-def show_result(console: Console, record: Record, folder: Path, found: bool = False) -> None:
-    """Print a finished run: accuracy, size, speed, and where it lies."""
-    head = "found finished" if found else f"finished in {duration(record['wall_seconds'])}"
-    console.print(f"{head}: {shown(folder)}", soft_wrap=True)
-    last, best = record["test/top1_accuracy"], record.get("test/best/top1_accuracy")
+    Args:
+        console: where to print.
+        record: the run's record.
+        folder: the run's folder, with the seed.
+        found: whether the run had been finished before.
+    """
+    heading = "already trained" if found else f"finished in {duration(record.wall_seconds)}"
+    console.print(f"{heading}: {shown(folder)}", soft_wrap=True)
+    last, best = record.metrics.get(TEST_TOP1), record.metrics.get(BEST_TEST_TOP1)
     accuracy = f"  test top-1 accuracy  {last:.2%} (last epoch)" if last is not None else "  there is no test set"
     if best is not None:
-        accuracy += f", {best:.2%} (best validation epoch, {record['best_epoch']} of {record['epochs']})"
+        accuracy += f", {best:.2%} (best validation epoch, {record.best_epoch} of {record.epochs})"
     console.print(accuracy, soft_wrap=True)
-    cost = f"  parameters {record['parameters']:,} · multiply-adds {big(record['multiply_adds'])} an image"
-    console.print(f"{cost} · training {record['images_per_second']:,.0f} img/s", soft_wrap=True)
-    if skipped := record.get("data", {}).get("skipped_images"):
-        console.print(f"  left out, as they cannot be decoded: {skipped:,} images", soft_wrap=True)
+    cost = f"  parameters {record.costs.parameters:,} · multiply-adds {big(record.costs.multiply_adds)} an image"
+    console.print(f"{cost} · training {record.images_per_second:,.0f} img/s", soft_wrap=True)
+    if skipped := record.data.skipped_images:
+        console.print(f"  left out because they cannot be decoded: {skipped:,} images", soft_wrap=True)
     if part := part_of_data(record):
         console.print(f"  on {part}", soft_wrap=True)
     output = folder.parent.parent.parent
     console.print(f"  curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     if found:
-        console.print("  to train it anew: run.again=true", soft_wrap=True)
+        console.print("  to train it again: run.again=true", soft_wrap=True)
 
 
-def part_of_data(record: Record) -> str:
-    """Which part of a data set a run saw, where it was not all of it: results on fewer classes are others."""
-    data = record.get("data", {})
-    return (
-        f"a part of the data set: {of_all(data['classes'], whole)} classes"
-        if (whole := data.get("all_classes"))
-        else ""
-    )
+def part_of_data(record: FinishedRecord) -> str:
+    """Return which part of a data set a run used, or nothing if it used all of it.
+
+    Results on fewer classes are not comparable with those on all.
+    """
+    whole = record.data.all_classes
+    return f"a part of the data set: {of_all(record.data.classes, whole)} classes" if whole else ""
 
 
-def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
-    """A table of a sweep: one row per configuration, over the seeds that finished."""
+def comparison(jobs: Sequence[Job], records: dict[Path, FinishedRecord]) -> Table:
+    """Build a sweep's table: one row per configuration, with means over the seeds that finished.
+
+    Args:
+        jobs: the sweep's runs.
+        records: the records of finished runs, by folder.
+    """
     different = dict(zip((job.identity for job in jobs), differences([job.config for job in jobs]), strict=True))
     keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
-    several = any(job.seed != jobs[0].seed for job in jobs)
+    several_seeds = any(job.seed != jobs[0].seed for job in jobs)
     note = "test top-1 accuracy in %, at the last and at the best validation epoch"
-    note += "; mean ± standard deviation over seeds (n-1)" if several else ""
+    note += "; mean ± standard deviation over seeds (n-1)" if several_seeds else ""
     parts = sorted({part for record in records.values() if (part := part_of_data(record))})
     table = make_table(caption="; ".join([note, *(f"on {part}" for part in parts)]))
     for key in keys:
@@ -61,17 +71,17 @@ def comparison(jobs: Sequence[Job], records: dict[Path, Record]) -> Table:
     for column in ("seeds", "last", "best", "params", "MACs", "img/s"):
         table.add_column(column, justify="right", no_wrap=True)
     for identity, difference in different.items():
-        found = [records[job.folder] for job in jobs if job.identity == identity and job.folder in records]
-        table.add_row(*(difference.get(key, "") for key in keys), *_cells(found))
+        finished = [records[job.folder] for job in jobs if job.identity == identity and job.folder in records]
+        table.add_row(*(difference.get(key, "") for key in keys), *_cells(finished))
     return table
 
 
-def _cells(found: Sequence[Record]) -> Iterator[str]:
-    """Seeds, accuracies, size and speed of one configuration."""
-    yield str(len(found))
-    yield spread([record["test/top1_accuracy"] for record in found])
-    yield spread([record.get("test/best/top1_accuracy") for record in found])
-    if found:
-        yield big(found[0]["parameters"])
-        yield big(found[0]["multiply_adds"])
-        yield f"{mean(record['images_per_second'] for record in found):,.0f}"
+def _cells(records: Sequence[FinishedRecord]) -> Iterator[str]:
+    """Yield number of seeds, accuracies, size and speed of one configuration."""
+    yield str(len(records))
+    yield spread([record.metrics.get(TEST_TOP1) for record in records])
+    yield spread([record.metrics.get(BEST_TEST_TOP1) for record in records])
+    if records:
+        yield big(records[0].costs.parameters)
+        yield big(records[0].costs.multiply_adds)
+        yield f"{mean(record.images_per_second for record in records):,.0f}"

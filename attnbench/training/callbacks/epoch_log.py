@@ -1,16 +1,26 @@
 """What happens between epochs: metrics are written, progress is reported, and ownership of the run is checked."""
 
-import json
 import math
-import os
 from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
+from attnbench.runs.epoch_rows import EpochRow, append_row
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
-from attnbench.runs.record import MONITOR
+from attnbench.runs.metric_names import (
+    EPOCH,
+    IMAGES,
+    IMAGES_PER_SECOND,
+    LEARNING_RATE,
+    MONITOR,
+    TRAIN,
+    TRAIN_LOSS,
+    VAL,
+    metric_name,
+)
+from attnbench.runs.record_parts import Metrics
 from attnbench.training.lightning_module import TrainingModule
 
 
@@ -24,15 +34,15 @@ class EpochLog(Callback):
     Scalars are logged against images seen, so that neither batch size nor block length moves a curve.
     """
 
-    def __init__(self, run: RunFolder, lock: Lock | None, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, run: RunFolder, lock: Lock | None, rows: list[EpochRow]) -> None:
         self.run, self.lock, self.rows = run, lock, rows
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = cast(TrainingModule, pl_module)
         row = epoch_row(module, trainer.current_epoch + 1, self.rows)
-        if not math.isfinite(row["train/loss"]):
+        if not math.isfinite(row.train_loss):
             raise TrainingError(
-                f"the training loss is {row['train/loss']} after epoch {row['epoch']}; a lower recipe.lr, "
+                f"the training loss is {row.train_loss} after epoch {row.epoch}; a lower recipe.lr, "
                 "recipe.clip_norm or a longer recipe.warmup may help"
             )
         self.rows.append(row)
@@ -40,29 +50,25 @@ class EpochLog(Callback):
             return
         if self.lock is not None and self.lock.lost:
             raise TrainingError("another process took this run over, as this one had no heartbeat for a minute")
-        with self.run.metrics_file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        scalars = {key: value for key, value in row.items() if value is not None and key not in ("epoch", "images")}
+        append_row(self.run.metrics_file, row)
+        scalars = {name: value for name, value in row.metrics.items() if value is not None}
         for logger in trainer.loggers:
-            logger.log_metrics(scalars, step=row["images"])
+            logger.log_metrics(scalars, step=row.images)
         if self.lock is not None:
-            shown = {key: row.get(key) for key in ("epoch", "train/loss", MONITOR, "images_per_second")}
-            self.lock.report(**shown)
+            reported = {name: row.metrics.get(name) for name in (TRAIN_LOSS, MONITOR, IMAGES_PER_SECOND)}
+            self.lock.report(**{EPOCH: row.epoch}, **reported)
 
 
-def epoch_row(module: TrainingModule, epoch: int, earlier: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one epoch's metrics, flat; `images` counts those seen since the start of training."""
+def epoch_row(module: TrainingModule, epoch: int, earlier: list[EpochRow]) -> EpochRow:
+    """Return one epoch's metrics."""
     train, last_step = module.train_metrics, module.steps_before + module.batches - 1
-    seen = earlier[-1]["images"] if earlier else 0
-    row: dict[str, Any] = {"epoch": epoch, "images": seen + train["images"]}
-    names = [name for name in train if name not in ("images", "images_per_second")]
-    row |= {f"train/{name}": train[name] for name in names}
-    row |= {f"val/{name}": value for name, value in module.validation_metrics.items()}
-    row |= {"lr": module.recipe.lr * module.recipe.rate(last_step, module.batches)}
-    row |= {"images_per_second": train["images_per_second"]}
-    return {**row, **module.attention_statistics}
+    seen = earlier[-1].images if earlier else 0
+    names = [name for name in train if name not in (IMAGES, IMAGES_PER_SECOND)]
+    metrics: Metrics = {metric_name(TRAIN, name): train[name] for name in names}
+    metrics |= {metric_name(VAL, name): value for name, value in module.validation_metrics.items()}
+    metrics[LEARNING_RATE] = module.recipe.lr * module.recipe.rate(last_step, module.batches)
+    metrics[IMAGES_PER_SECOND] = train[IMAGES_PER_SECOND]
+    return EpochRow(epoch=epoch, images=seen + train[IMAGES], metrics={**metrics, **module.attention_statistics})
 
 
 def checkpoints(run: RunFolder, validated: bool) -> list[Callback]:

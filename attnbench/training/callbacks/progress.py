@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from attnbench.runs.metric_names import IMAGES_PER_SECOND, LOSS, TOP1
 from attnbench.training.lightning_module import TrainingModule
 
 
@@ -83,6 +84,6 @@ class ProgressBar(Callback):
 def summary(module: TrainingModule) -> str:
     """Return the last epoch's metrics in a few words."""
     train, validation = module.train_metrics, module.validation_metrics
-    held_out = f" · val {validation['top1_accuracy']:.1%}" if validation else ""
-    rate = f"{train['images_per_second']:,.0f} img/s"
-    return f"loss {train['loss']:.3f} · train {train['top1_accuracy']:.1%}{held_out} · {rate}"
+    held_out = f" · val {validation[TOP1]:.1%}" if validation else ""
+    rate = f"{train[IMAGES_PER_SECOND]:,.0f} img/s"
+    return f"loss {train[LOSS]:.3f} · train {train[TOP1]:.1%}{held_out} · {rate}"

@@ -269,7 +269,9 @@ def emptied(name: str) -> Change:
 
 
 SAVED: dict[str, Change] = {
-    "names data-00001-of-00002.arrow, which is mis": lambda root: (root / "test/data-00001-of-00002.arrow").unlink(),
+    "names data-00001-of-00002.arrow, which is missing": lambda root: (
+        root / "test/data-00001-of-00002.arrow"
+    ).unlink(),
     "test: cannot be read": emptied("test/data-00001-of-00002.arrow"),
     "train: cannot be read": emptied("train/dataset_info.json"),
     "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),

@@ -28,6 +28,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("splits", "expected"), LAYOUTS.items())
 def test_layouts(splits: tuple[str, ...], expected: dict[str, int], own_folder: Path) -> None:
     data = folder_set(write_folder(own_folder / "set", splits=splits))

@@ -1,0 +1,41 @@
+"""Messages of the command line: one line each, on standard error, so that results on standard output stay clean."""
+
+import io
+import logging
+import sys
+
+HANDLER = "attnbench"
+
+
+def set_up_output() -> None:
+    """Show attnbench's log messages from INFO on, and let no character that the terminal lacks end the program.
+
+    Calling it again changes nothing.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    logger = logging.getLogger("attnbench")
+    if all(handler.name != HANDLER for handler in logger.handlers):
+        logger.addHandler(_MessageHandler())
+        logger.setLevel(logging.INFO)
+
+
+def print_message(message: str) -> None:
+    """Print `attnbench: message` on standard error."""
+    print(f"attnbench: {message}", file=sys.stderr, flush=True)
+
+
+class _MessageHandler(logging.Handler):
+    """Prints log records like the command line's own messages, on what is standard error at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = HANDLER
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print_message(self.format(record))
+        except Exception:
+            self.handleError(record)  # as logging's own handlers do: a message must not end the program

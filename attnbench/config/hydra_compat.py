@@ -1,0 +1,200 @@
+"""All uses of Hydra's private names, which a new release of Hydra may change; `tests/config/test_hydra_compat.py`
+names those that are missing.
+
+Hydra composes each configuration from scratch, in about 80 ms, most of it spent on its own `hydra` node and on merging
+OmegaConf's nodes. `ConfigFolders` lets Hydra decide which files make up a configuration, and merges their plain
+content itself. Where a file or an override asks for more than that, Hydra does all of it.
+"""
+
+import argparse
+import copy
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.defaults_list import create_defaults_list
+from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from attnbench.config.file_state import FileStates
+from attnbench.config.search_path import PRIMARY
+
+Tree = dict[str, Any]
+Composed = tuple[Tree, dict[str, str | None]]
+"""A configuration without the `hydra` node, interpolations unresolved, and the choice made in each group."""
+
+VERSION_BASE = "1.3"
+
+
+@lru_cache(maxsize=16)
+def config_folders(folders: tuple[str, ...]) -> "ConfigFolders":
+    """Return the one `ConfigFolders` of these folders."""
+    return ConfigFolders(folders)
+
+
+class ConfigFolders:
+    """Folders of configs in order of precedence; what was composed of them is kept until a file changes."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self.folders = tuple(folders)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._files = FileStates()
+        self._repository = _open_repository(self.folders, self._files)
+        self._contents: dict[str, Tree | None] = {}
+        self._composed: dict[tuple[str | None, ...], Composed] = {}
+
+    def compose(self, config_name: str | None, choices: Sequence[str]) -> Composed:
+        """Compose a primary config under choices of groups: `attention=bam`.
+
+        Args:
+            config_name: the primary config; None for an empty one.
+            choices: overrides that choose a file of a group, and nothing else.
+
+        Returns:
+            A configuration that the caller must not change, and its choices.
+
+        Raises:
+            HydraException, OmegaConfBaseException, YAMLError, ValueError: what Hydra raises.
+        """
+        if not self._files.unchanged():
+            self._forget()
+        key = (config_name, *choices)
+        if key not in self._composed:
+            plain = self._compose_plain(config_name, choices)
+            self._composed[key] = plain or compose_by_hydra(self.folders, config_name, choices)
+        return self._composed[key]
+
+    def _compose_plain(self, config_name: str | None, choices: Sequence[str]) -> Composed | None:
+        """Merge the files that Hydra finds for these choices; None if Hydra has to do it."""
+        _prepare_hydra()
+        if config_name is not None and self._repository.config_exists(config_name) and not self._content(config_name):
+            return None  # it may name further folders
+        overrides = OverridesParser.create().parse_overrides(list(choices))
+        found = create_defaults_list(self._repository, config_name, overrides, prepend_hydra=True, skip_missing=False)
+        tree: Tree = {}
+        for default in found.defaults:
+            path = str(default.config_path)
+            if path.startswith("hydra/"):
+                continue
+            content = self._content(path)
+            if content is None:
+                return None
+            merge(tree, nested(default.package, content) if default.package else content)
+        return None if found.config_overrides else (tree, dict(found.overrides.known_choices))
+
+    def _content(self, path: str) -> Tree | None:
+        """Return what a config file contains, its defaults list aside; None if that is more than plain values."""
+        if path not in self._contents:
+            loaded = self._repository.load_config(path)
+            self._contents[path] = _plain_content(path, loaded) if loaded else None
+        return self._contents[path]
+
+
+def compose_by_hydra(folders: Sequence[str], config_name: str | None, overrides: Sequence[str]) -> Composed:
+    """Compose with nothing but Hydra. Folders may be locations of other kinds, such as `pkg://package`."""
+    _prepare_hydra()
+    loader = ConfigLoaderImpl(config_search_path=_search_path(folders))
+    config = loader.load_configuration(config_name, list(overrides), RunMode.RUN, from_shell=False)
+    tree: Tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    return tree, tree.pop("hydra")["runtime"]["choices"]
+
+
+def merge(tree: Tree, values: Mapping[str, Any]) -> None:
+    """Merge values into a tree: dictionaries key by key, anything else in place of what was there."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            merge(tree[key], value)
+        else:
+            tree[key] = copy.deepcopy(value)
+
+
+def nested(key: str, value: Any) -> Tree:
+    """Return nested dictionaries with one value, at a dotted key."""
+    first, _, rest = key.partition(".")
+    return {first: nested(rest, value) if rest else value}
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a value means the same to OmegaConf as to Python: no interpolation, nothing missing (`???`)."""
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    return not isinstance(value, str) or ("${" not in value and value != "???")
+
+
+def run_hydra_command(words: Sequence[str], task: TaskFunction, folder: str, config_name: str) -> None:
+    """Let Hydra act on a command line, as `hydra.main` does. Raises `SystemExit` where Hydra ends the process."""
+    parser = get_args_parser()
+    arguments: argparse.Namespace = parser.parse_args(list(words))
+    version.setbase(VERSION_BASE)
+    _run_hydra(arguments, parser, task, folder, config_name)
+
+
+class _WatchedFolder(FileConfigSource):
+    """A folder of configs that notes which files Hydra asks for, also those that do not exist."""
+
+    def __init__(self, provider: str, path: str, files: FileStates) -> None:
+        super().__init__(provider, path)
+        self.files = files
+
+    def is_group(self, config_path: str) -> bool:
+        self.files.note(f"{self.path}/{config_path}")
+        return super().is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        self.files.note(f"{self.path}/{self._normalize_file_name(config_path)}")
+        return super().is_config(config_path)
+
+
+def _open_repository(folders: Sequence[str], files: FileStates) -> CachingConfigRepository:
+    _prepare_hydra()
+    repository = CachingConfigRepository(ConfigRepository(_search_path(folders)))
+    sources = repository.get_sources()
+    sources[:] = [
+        _WatchedFolder(source.provider, source.full_path(), files)
+        if source.scheme() == FileConfigSource.scheme()
+        else source
+        for source in sources
+    ]
+    return repository
+
+
+def _search_path(folders: Sequence[str]) -> ConfigSearchPath:
+    """Return Hydra's search path over these folders in this order, before Hydra's own configs.
+
+    Hydra's `initialize_config_dir` takes one folder, and `hydra.searchpath` comes too late for a primary config.
+    """
+    path = create_config_search_path(folders[0])
+    for folder in folders[1:]:
+        location = folder if "://" in folder else f"file://{folder}"
+        path.prepend(provider="attnbench", path=location, anchor=SearchPathQuery(provider="schema"))
+    return path
+
+
+def _prepare_hydra() -> None:
+    """Set what Hydra expects of its process: `hydra.main` may not have run."""
+    version.setbase(VERSION_BASE)
+    setup_globals()
+    JobRuntime().set("name", "attnbench")
+
+
+def _plain_content(path: str, loaded: ConfigResult) -> Tree | None:
+    """Return a loaded file's content if it is a mapping of plain values that leaves Hydra itself alone."""
+    config = loaded.config
+    if not isinstance(config, DictConfig) or loaded.is_schema_source or OmegaConf.get_type(config) is not dict:
+        return None
+    content: Tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+    hydra = content.pop("hydra", None)
+    return content if is_plain(content) and (hydra is None or path == PRIMARY) else None

@@ -1,0 +1,64 @@
+"""A run to be done, as plain data that can be sent to another process as a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.runs.files import damaged, read_json, shown, write_json
+from attnbench.runs.json_objects import read_object, write_object
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be done. identity: the hash that names it. folder: the run's, absolute."""
+
+    config: RunConfig
+    identity: str
+    folder: Path
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.config["seed"])
+
+    @property
+    def again(self) -> bool:
+        """Whether a finished run is archived and trained again."""
+        return bool(self.config["run"]["again"])
+
+    def save(self, path: Path) -> None:
+        """Write the job to a file that `load` reads."""
+        config = JobConfig(self.config.values, self.config.choices, self.config.identity)
+        write_json(path, write_object(JobFile(config, self.identity, str(self.folder))))
+
+    @classmethod
+    def load(cls, path: Path) -> "Job":
+        """Read a job from a file that `save` wrote. Raises `UserError` if there is none, or it is damaged."""
+        content = read_json(path)
+        if content is None:
+            raise UserError(f"{shown(path)}: there is no such file; a job's file is job.json in the run's folder")
+        job = read_object(JobFile, content, shown(path))
+        if type(job.config.values.get("seed")) is not int:
+            raise damaged(shown(path), "config.values.seed must be a whole number")
+        config = RunConfig(job.config.values, job.config.choices, job.config.identity)
+        return cls(config, job.identity, Path(job.folder))
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """The configuration in a job's file; the fields are those of `RunConfig`."""
+
+    values: dict[str, Any]
+    choices: dict[str, str]
+    identity: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """The content of a job's file."""
+
+    config: JobConfig
+    identity: str
+    folder: str

@@ -1,0 +1,37 @@
+"""The names that metrics have in records, in `metrics.jsonl`, in `evaluations.json` and in event files.
+
+A name is flat: split, optionally `best`, and what is measured (`test/best/top1_accuracy`). Without `best` it is of the
+last epoch, with it of the best validation epoch. Accuracies are fractions, losses are means over images.
+"""
+
+TRAIN, VAL, TEST, RECORDED = "train", "val", "test", "recorded"
+BEST = "best"
+TOP1, TOP5, LOSS, SECONDS = "top1_accuracy", "top5_accuracy", "loss", "seconds"
+
+
+def metric_name(split: str, name: str, best: bool = False) -> str:
+    """Return the flat name of a metric, `<split>/<name>` or `<split>/best/<name>`."""
+    return "/".join([split, *([BEST] if best else []), name])
+
+
+TRAIN_LOSS = metric_name(TRAIN, LOSS)
+TRAIN_TOP1 = metric_name(TRAIN, TOP1)
+TRAIN_SECONDS = metric_name(TRAIN, SECONDS)
+VAL_TOP1 = metric_name(VAL, TOP1)
+BEST_VAL_TOP1 = metric_name(VAL, TOP1, best=True)
+TEST_TOP1 = metric_name(TEST, TOP1)
+BEST_TEST_TOP1 = metric_name(TEST, TOP1, best=True)
+RECORDED_TOP1 = metric_name(RECORDED, TOP1)
+"""In an evaluation: the accuracy that the run's own test gave for the same checkpoint."""
+
+MONITOR = VAL_TOP1
+"""The metric that decides which epoch is best."""
+PREFIXES = (f"{TRAIN}/", f"{VAL}/", f"{TEST}/")
+"""Every key of a record that starts with one of these is a metric."""
+RESPONSE_PREFIX = f"{TEST}/response/"
+"""Of a stage's mean absolute response (Residual Attention Network, figure 4)."""
+GATE_PREFIX = "gates/"
+"""Of an attention map's statistics, in `metrics.jsonl` only."""
+LEARNING_RATE = "lr"
+IMAGES_PER_SECOND = "images_per_second"
+EPOCH, IMAGES = "epoch", "images"
