@@ -171,6 +171,7 @@ def test_a_run_whose_other_owner_dies_is_taken_up(jobs: Callable[..., list[Job]]
     assert states(Scheduler([job], LightEngine(1), watch).run()) == ["finished"]
 
 
+@pytest.mark.smoke
 def test_slots_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -12,6 +12,8 @@ from attnbench.runs.folder import Job, RunFolder, as_typed, find_runs, shown
 from attnbench.runs.lock import Lock
 from attnbench.training.plan import plan
 
+pytestmark = pytest.mark.smoke
+
 
 def test_writing_replaces_at_once(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = own_folder / "record.json"

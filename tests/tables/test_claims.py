@@ -35,6 +35,7 @@ def part(outcome: Outcome, p: float | None = None, seeds: int | None = None) -> 
 NO_RUNS = Verdict("cannot be told", None, None, None)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("first", "second", "better", "expected"),
     [

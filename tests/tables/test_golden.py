@@ -31,6 +31,7 @@ def test_records_give_a_table(form: str, ending: str) -> None:
     assert made.read_bytes() == golden.read_bytes()
 
 
+@pytest.mark.smoke
 def test_values_are_those_of_the_records(capsys: pytest.CaptureFixture[str]) -> None:
     records = [json.loads(line) for line in (GOLDEN / "records.jsonl").read_text().splitlines()]
     errors = {

@@ -39,6 +39,7 @@ def told(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     return found
 
 
+@pytest.mark.smoke
 def test_a_summary_by_hand() -> None:
     # Mean (4 + 6 + 8) / 3 = 6; squares of 2, 0, 2 sum to 8; 8 / (3 - 1) = 4; half width 4.303 * 2 / sqrt(3) = 4.968.
     found = summarise([4, 6, 8])
@@ -54,6 +55,7 @@ def test_few_values_have_no_spread() -> None:
     assert (one.n, one.mean, one.std, one.low, one.high, one.method) == (1, 0.3, None, None, None, None)
 
 
+@pytest.mark.smoke
 def test_a_paired_difference_by_hand() -> None:
     # Differences 1, 2, 3, 6: mean 3, squares of 2, 1, 0, 3 sum to 14, std sqrt(14 / 3) = 2.1602, error 1.0801,
     # t = 2.7775. For 3 degrees of freedom p = 1 - 2 / pi * (x / (1 + x^2) + atan(x)) with x = t / sqrt(3).
@@ -65,6 +67,7 @@ def test_a_paired_difference_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((3 - T_975[3] * 1.0801, 3 + T_975[3] * 1.0801), abs=1e-3)
 
 
+@pytest.mark.smoke
 def test_welch_by_hand() -> None:
     # a = 1, 3 (mean 2, variance 2), b = 5, 7, 9, 11 (mean 8, variance 20 / 3): squared error 2 / 2 + 20 / 3 / 4
     # = 8 / 3; degrees of freedom (8 / 3)^2 / (1^2 / 1 + (5 / 3)^2 / 3) = 7.111 / 1.9259 = 3.692.

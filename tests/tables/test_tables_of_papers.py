@@ -11,10 +11,11 @@ from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
-from attnbench.cost import Cost, count
+from attnbench.cost import Cost, count, count_parameters
+from attnbench.data.bases.dataset import DataSet
 from attnbench.tables.cell_configs import cells_of
 from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Row, as_number, unit
+from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Profile, Row, as_number, unit
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
@@ -49,6 +50,12 @@ def table(name: str) -> PaperTable:
 
 
 @cache
+def quick(name: str) -> Profile:
+    """Load a table's profile that trains small siblings of its networks."""
+    return load_profiles(table(name))["quick"]
+
+
+@cache
 def composer() -> Composer:
     return Composer()
 
@@ -60,8 +67,8 @@ def runnable() -> Iterator[tuple[str, Row]]:
             yield from ((name, row) for row in table(name).rows.values() if not row.not_runnable)
 
 
-def cases(*, printed: bool = False) -> list[object]:
-    """Rows as tests, or those alone that have a printed cost."""
+def cases() -> list[object]:
+    """List the rows as tests; those of networks that take seconds to build are slow."""
     return [
         pytest.param(
             name,
@@ -70,34 +77,51 @@ def cases(*, printed: bool = False) -> list[object]:
             marks=[pytest.mark.slow] if any(word in " ".join(row.overrides) for word in SLOW) else [],
         )
         for name, row in runnable()
-        if not printed or set(row.printed) & set(COSTS)
     ]
 
 
 def one_row(name: str, key: str) -> PaperTable:
-    """A table with one of its rows."""
+    """Return a table with one of its rows."""
     return replace(table(name), rows={key: table(name).rows[key]})
 
 
+@cache
 def first_cell(name: str, key: str) -> RunConfig:
-    """What a row runs in its table's first column, as the table's file has it."""
+    """Compose what a row runs in its table's first column, as the table's file has it."""
     column = next(iter(table(name).columns.values()))
     return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
 
 
-BUILT: dict[str, Cost] = {}
-"""Costs by all that a network depends on: many rows of several tables are one network."""
+PARAMETERS: dict[str, int] = {}
+"""Counts by all that a network depends on: many rows of several tables are one network."""
+COUNTED: dict[str, Cost] = {}
+"""Costs, likewise."""
+
+
+def made_of(config: RunConfig, data: DataSet) -> str:
+    """Return a text of all that a network depends on."""
+    return repr([config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size])
+
+
+def parameters_of(config: RunConfig) -> int:
+    """Build a network, unless one like it was built, and count its parameters."""
+    data = build_data(config)
+    key = made_of(config, data)
+    if key not in PARAMETERS:
+        PARAMETERS[key] = count_parameters(build_model_on_meta(config, data))
+    return PARAMETERS[key]
 
 
 def cost_of(config: RunConfig) -> Cost:
-    """Cost of a network for its data's images."""
+    """Return the cost of a network for its data's images."""
     data = build_data(config)
-    made_of = [config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size]
-    if repr(made_of) not in BUILT:
-        BUILT[repr(made_of)] = count(build_model_on_meta(config, data), data.channels, data.image_size)
-    return BUILT[repr(made_of)]
+    key = made_of(config, data)
+    if key not in COUNTED:
+        COUNTED[key] = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    return COUNTED[key]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", TABLES)
 def test_all_that_is_named_is_there(name: str) -> None:
     own = table(name)
@@ -128,18 +152,17 @@ def test_cells_compose_as_they_stand(name: str, key: str) -> None:
         config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
         tested = [*row.evaluate, *column.evaluate]
         if tested:  # and what is changed for the test can be changed of a trained run
-            assert recompose(composer(), config.choices, config.values, tested)[1]
+            assert recompose(composer(), config.choices, config.values, tested)[1], column.key
 
 
 @pytest.mark.parametrize(("name", "key"), cases())
-def test_networks_are_built(name: str, key: str) -> None:
-    assert cost_of(first_cell(name, key)).parameters > 0
-
-
-@pytest.mark.parametrize(("name", "key"), cases(printed=True))
-def test_costs_are_those_printed(name: str, key: str) -> None:
-    row, cost = table(name).rows[key], cost_of(first_cell(name, key))
+def test_networks_are_built_and_cost_what_is_printed(name: str, key: str) -> None:
+    row, config = table(name).rows[key], first_cell(name, key)
     printed = {what: row.printed[what] for what in COSTS if what in row.printed}
+    if not printed:
+        assert parameters_of(config) > 0
+        return
+    cost = cost_of(config)
     other = [
         what
         for what, text in printed.items()
@@ -156,17 +179,17 @@ def test_costs_that_differ_are_explained() -> None:
 
 @pytest.mark.parametrize(("name", "key"), cases())
 def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
-    cells = cells_of(one_row(name, key), load_profiles(table(name))["quick"], (), composer())
+    cells = cells_of(one_row(name, key), quick(name), (), composer())
     for cell in cells.values():
         assert cell.config is not None
         assert cell.config["data"]["validation"] > 0
-        assert 0 < cost_of(cell.config).parameters < 4e6
+        assert 0 < parameters_of(cell.config) < 4e6
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_siblings_differ_where_networks_do(name: str) -> None:
     own = table(name)
     named = {line for row in own.rows.values() for line in row.overrides if line.startswith("backbone=")}
-    siblings = load_profiles(own)["quick"].siblings
+    siblings = quick(name).siblings
     lines = [siblings[line.removeprefix("backbone=")] for line in named]
     assert len(set(lines)) == len(named)

@@ -24,7 +24,7 @@ from attnbench.training.train import train
 from tests.conftest import TINY
 
 CLUTTERED = ("data=cluttered_digits", "data.train_images=1000", "data.validation=200", "data.test_images=300")
-LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2")
+LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2", "backbone.depth=8")
 
 
 def trained(output: Path, *overrides: str) -> RunFolder:
@@ -118,6 +118,7 @@ def test_another_data_set_with_as_many_classes(cluttered: RunFolder) -> None:
     assert entry["multiply_adds"] < record_of(cluttered)["multiply_adds"]
 
 
+@pytest.mark.smoke
 def test_gated_attention_predicts_from_its_modules_alone(gated: RunFolder) -> None:
     """The network leaves before its last stage: less is computed, and the prediction is another one."""
     entry = evaluate(evaluation(gated, "attention.predict=modules"))
@@ -168,6 +169,7 @@ def test_what_does_not_fit_is_one_line(overrides: tuple[str, ...], told: str, ga
     assert told in refused(gated, *overrides)
 
 
+@pytest.mark.smoke
 def test_misfits_are_named_and_counted() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3))
     fitting = net.state_dict()

@@ -65,7 +65,7 @@ def test_the_root_may_be_the_sets_own_folder(name: str, own_folder: Path) -> Non
     home = write(name, own_folder)
     below, itself = released(name, own_folder), released(name, home)
     for data in (below, itself):
-        data.find()
+        data.check_available()
     assert below.fingerprint() == itself.fingerprint()
     moved = home.rename(own_folder / "renamed")
     assert released(name, moved).fingerprint() == below.fingerprint()
@@ -115,12 +115,12 @@ def test_flowers102(own_folder: Path) -> None:
         reference = expected_flowers(own_folder, name)
         assert list(zip(paths(files), files.labels.tolist(), strict=True)) == reference
     whole = released("flowers102", own_folder, "data.train_on=trainval", "data.validation=2")
-    whole.find()
+    whole.check_available()
     assert paths(whole.files("train")) == paths(data.files("train")) + paths(data.files("validation"))
     sizes = {split: len(whole.members(split)[1]) for split in whole.splits}
     assert sizes == {"train": 5, "validation": 2, "test": 3}
     with pytest.raises(UserError, match="has 3 validation images of its own; leave it at 0"):
-        released("flowers102", own_folder, "data.validation=2").find()
+        released("flowers102", own_folder, "data.validation=2").check_available()
 
 
 def expected_flowers(root: Path, split: str) -> list[tuple[str, int]]:
@@ -172,10 +172,10 @@ FURTHER = {
 def test_what_is_remembered_ends_when_any_label_file_changes(
     name: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "SETTLED_NS", -1)  # what has just been written is remembered, too
+    monkeypatch.setattr(labels, "SETTLED_NS", -1)  # also cache files that were just written
     home, (file, old, new) = write(name, own_folder), FURTHER[name]
     data = released(name, own_folder)
-    assert released(name, own_folder).labelled is data.labelled
+    assert released(name, own_folder).labelled is data.labelled_splits
     content = (home / file).read_text()
     assert old in content
     (home / file).write_text(content.replace(old, new))
@@ -199,7 +199,7 @@ def test_a_part_in_another_place_does_not_count(own_folder: Path) -> None:
     home = write("tiny_imagenet", own_folder)
     (home / "val" / "images").rename(home / "images")
     with pytest.raises(UserError, match="no val/images in"):
-        released("tiny_imagenet", own_folder).find()
+        released("tiny_imagenet", own_folder).check_available()
 
 
 Change = Callable[[Path], Any]
@@ -232,9 +232,9 @@ def mat(file: str, **variables: tuple[int, ...]) -> Change:
 
 VAL, TRAIN = "val/val_annotations.txt", "train/n01/n01_boxes.txt"
 LACKS, UNNAMED, TWICE = (
-    "lacks images that label files name",
-    "has images that no label file names",
-    "label files name images twice",
+    "lacks images that label files list",
+    "has images that no label file lists",
+    "label files list images twice",
 )
 IDS = {"trnid": (1, 2), "valid": (3,), "tstid": (4, 5)}
 MISTAKES: dict[str, dict[str, Change]] = {
@@ -272,7 +272,7 @@ MISTAKES: dict[str, dict[str, Change]] = {
         "no jpg in HOME;": without("jpg"),
         "setid.mat: cannot be read as a MATLAB file: ": lambda home: (home / "setid.mat").write_bytes(b"none" * 40),
         "setid.mat: has no variable tstid": mat("setid.mat", trnid=(1,), valid=(2,)),
-        "setid.mat: has nothing in its variable valid": mat("setid.mat", **{**IDS, "valid": ()}),
+        "setid.mat: its variable valid is empty": mat("setid.mat", **{**IDS, "valid": ()}),
         "setid.mat: numbers images from 0 to 5; imagelabels.mat has labels of 10": mat(
             "setid.mat", **{**IDS, "valid": (0,)}
         ),
@@ -333,7 +333,7 @@ def test_mistakes_are_one_line(name: str, told: str, own_folder: Path) -> None:
     MISTAKES[name][told](home)
     data = released(name, own_folder)
     with pytest.raises(UserError) as caught:
-        data.find()
+        data.check_available()
         data.fingerprint()
         _ = data.classes
     message = str(caught.value)

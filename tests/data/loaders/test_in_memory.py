@@ -11,6 +11,8 @@ from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.transforms.augmentation import Augmentation
 
+pytestmark = pytest.mark.smoke
+
 CPU = Placement(torch.device("cpu"))
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
 

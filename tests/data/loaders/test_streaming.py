@@ -259,7 +259,7 @@ def test_a_damaged_cache_is_written_anew(damage: str, loader: Any, own_folder: P
     (path,) = (own_folder / "cache").glob("*.images")
     content = path.read_bytes()
     path.write_bytes({"cut": content[:-1000], "empty": b"", "other": content[:-48] + bytes(48)}[damage])
-    with pytest.warns(UserWarning, match="writing it anew"):
+    with pytest.warns(UserWarning, match="writing it again"):
         again = loader("data.cache=disk")
     assert same(list(again.epoch()), plain)
     assert path.read_bytes() == content
@@ -325,15 +325,14 @@ def test_a_bad_image_ends_the_epoch_by_name(cache: str, workers: int, loader: An
 
 @pytest.mark.parametrize("cache", ["none", "ram", "disk"])
 def test_bad_images_are_left_out_and_counted(
-    cache: str, loader: Any, root: Path, capsys: pytest.CaptureFixture[str]
+    cache: str, loader: Any, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = {truncate(root / "train" / "bee" / "image5.jpg"), root / "train" / "cat" / "image7.jpg"}
     (root / "train" / "cat" / "image7.jpg").write_bytes(b"")
     options = ("data.on_bad_image=skip", f"data.cache={cache}", "data.batch_size=25", "data.workers=1")
     made = loader(*options)
     assert (made.count, made.skipped, made.images) == (73, 2, 73)
-    err = capsys.readouterr().err
-    assert all(str(path) in err for path in bad)
+    assert all(str(path) in caplog.messages[-1] for path in bad)
     images, labels = zip(*made.epoch(0), strict=True)
     assert [len(batch) for batch in labels] == [25, 25, 23]
     assert torch.bincount(torch.cat(labels)).tolist() == [25, 24, 24]
@@ -375,7 +374,7 @@ def test_a_damaged_memory_of_bad_images_is_made_anew(content: bytes, loader: Any
     assert loader("data.on_bad_image=skip").skipped == 1
     (memory,) = (own_folder / "cache").glob("*.npz")
     memory.write_bytes(content)
-    with pytest.warns(UserWarning, match="reading all images anew"):
+    with pytest.warns(UserWarning, match="reading all images again"):
         assert loader("data.on_bad_image=skip").skipped == 1
     assert loader("data.on_bad_image=skip").workers.images == 1
 
@@ -401,12 +400,12 @@ class Marked(FileDataSet):
     name = "marked"
     classes = ("ant", "bee", "cat")
 
-    def look(self) -> None:
+    def check_layout(self) -> None:
         """Always there."""
 
     def files(self, split: Split) -> ImageFiles:
         if split != "train":
-            return ImageFiles.none(self.root)
+            return ImageFiles.empty(self.root)
         found = read_classes(self.root, "train", self.classes)
         generator = np.random.default_rng(1)
         boxes = []

@@ -1,4 +1,4 @@
-"""Fine-grained sets: joined by id, boxes where the objects are, and one line for every disagreement."""
+"""Fine-grained sets: labels joined by id, boxes on the objects, and one line for every inconsistency."""
 
 import json
 import math
@@ -33,7 +33,7 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 def test_files_labels_and_boxes(name: str, own_folder: Path) -> None:
     _, expected = write_set(name, own_folder)
     data = fine_set(name, own_folder)
-    data.find()
+    data.check_available()
     assert data.splits == SPLITS
     assert data.num_classes == len(data.classes) == 3
     for split in SPLITS:
@@ -54,7 +54,7 @@ def test_what_systems_add_to_folders_does_not_count(name: str, own_folder: Path)
         for added in ("Thumbs.db", "desktop.ini", ".DS_Store", "._image00.jpg", "._image00", "._image00.xml"):
             (folder / added).write_bytes(b"\0\5\x16\7")
     data = fine_set(name, own_folder)
-    data.find()
+    data.check_available()
     assert [data.files(split).paths.tolist() for split in SPLITS] == expected
     assert len(data.load("test")) == 6
 
@@ -144,7 +144,7 @@ def test_an_image_that_is_all_banner_is_bad(own_folder: Path) -> None:
 
     home, _ = write_set("fgvc_aircraft", own_folder)
     Image.new("RGB", (40, BANNER)).save(home / "images" / f"{SAMPLES[4].name}.jpg")
-    with pytest.raises(UserError, match="its 20 rows are no more than the 20 to be cut off"):
+    with pytest.raises(UserError, match="it has 20 rows, of which 20 are to be cut off"):
         fine_set("fgvc_aircraft", own_folder).load("test")
 
 
@@ -199,9 +199,9 @@ ABSENT = {
 }
 
 
-def refusal(data: Any) -> str:
+def error_of(data: Any) -> str:
     with pytest.raises(UserError) as caught:
-        data.find()
+        data.check_available()
     message = str(caught.value)
     assert message.startswith(f"data={data.name}: ")
     assert "\n" not in message
@@ -210,7 +210,7 @@ def refusal(data: Any) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
-    message = refusal(fine_set(name, own_folder / "nowhere"))
+    message = error_of(fine_set(name, own_folder / "nowhere"))
     for part in (*ABSENT[name], "data.root", f"in {own_folder / 'nowhere'};"):
         assert part in message
 
@@ -234,7 +234,7 @@ PARTS = {
 def test_absent_parts_are_named(name: str, part: str, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     shutil.rmtree(home / part) if (home / part).is_dir() else (home / part).unlink()
-    assert f"no {part} in {home}; unpack the rest of the set there" in refusal(fine_set(name, own_folder))
+    assert f"no {part} in {home}; unpack the rest of the set there" in error_of(fine_set(name, own_folder))
 
 
 def keep_lines(path: Path, wanted: Callable[[str], bool]) -> None:
@@ -249,7 +249,7 @@ def test_some_of_the_classes(own_folder: Path, capsys: pytest.CaptureFixture[str
     for file in ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt"):
         keep_lines(home / file, lambda line: labels[line.split()[0]] != "11")
     data = fine_set("cub200", own_folder)
-    data.find()
+    data.check_available()
     assert (data.classes, data.num_classes, data.all_classes) == (("001.crow", "021.emu"), 2, 200)
     assert np.bincount(data.files("train").labels).tolist() == [4, 4]
     assert main(["cost", "data=cub200", f"data.root={own_folder}"]) == 0
@@ -293,7 +293,7 @@ def test_label_files_are_read_once_until_they_change(
         return read(self)
 
     monkeypatch.setattr(kind, "read", noting)
-    label_file = fine_set(name, own_folder).part(PARTS[name][1])
+    label_file = fine_set(name, own_folder).path_of(PARTS[name][1])
     for settled, expected in ((60_000_000_000, 2), (-1, 1), (-1, 1)):  # what may still change is read each time
         monkeypatch.setattr(labels, "SETTLED_NS", settled)
         label_file.touch()
@@ -337,7 +337,7 @@ def test_the_papers_rates(epoch: int) -> None:
 def test_the_real_birds(real_data: str) -> None:
     data = build_data(compose(["data=cub200", f"data.root={real_data}", "data.image_size=96", "data.resize=112"]))
     assert isinstance(data, PublishedDataSet)
-    data.find()
+    data.check_available()
     assert data.num_classes in (50, 200)  # all, or the first ones
     sizes = {split: len(data.files(split)) for split in SPLITS}
     assert sizes == ({"train": 1500, "test": 1389} if data.num_classes == 50 else {"train": 5994, "test": 5794})

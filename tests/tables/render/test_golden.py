@@ -23,6 +23,7 @@ def without_drawings(text: str) -> str:
     return re.sub(r"<svg .*?</svg>", "<svg></svg>", text, flags=re.DOTALL)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("name", "sheet"), [("full", SHEET), ("plain", PLAIN)])
 def test_it_is_what_is_stored(form: str, name: str, sheet: Report) -> None:
