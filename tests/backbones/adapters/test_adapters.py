@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention, Tap
-from attnbench.attention.baselines import SE
 from attnbench.attention.ggam import GGAM
+from attnbench.attention.se import SE
 from attnbench.backbones.adapters.base import LibraryBackbone
 from attnbench.backbones.adapters.timm import TimmBackbone
 from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
