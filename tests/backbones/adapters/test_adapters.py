@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention, Tap
-from attnbench.attention.baselines import SE
 from attnbench.attention.ggam import GGAM
+from attnbench.attention.se import SE
 from attnbench.backbones.adapters.base import LibraryBackbone
 from attnbench.backbones.adapters.timm import TimmBackbone
 from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
@@ -82,7 +82,7 @@ def test_it_is_the_librarys_own_network(name: str) -> None:
     with torch.no_grad():
         expected = own(images)
         torch.testing.assert_close(net.classify(net.features(images)), expected, rtol=1e-6, atol=1e-6)
-    assert net.board.taps is None
+    assert net.current.taps is None
 
 
 @pytest.mark.parametrize("name", NETS)
