@@ -62,8 +62,8 @@ def notebooks() -> Iterator[tuple[str, str | bytes]]:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to kept tables, which work in the repository, work in the documentation as well."""
-    return markdown.replace("](../outputs/", "](outputs/")
+    """Let links that work in the repository work in the documentation too: to kept tables, and to notebooks."""
+    return markdown.replace("](../outputs/", "](outputs/").replace(".ipynb)", ".md)")
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -1,12 +1,12 @@
-"""Draw the diagrams of the four methods for the documentation.
+"""Draw the diagrams of the methods for the documentation.
 
-python scripts/method_diagrams.py     # writes docs/images/{residual_attention,bam,gated,ggam}.svg
+python scripts/method_diagrams.py     # writes docs/images/{residual_attention,bam,gated,ggam,baselines}.svg
 """
 
 import itertools
 from pathlib import Path
 
-from drawing import BLUE, GREEN, GREY, ORANGE, PLAIN, VIOLET, Box, canvas, draw_arrow, draw_box, save
+from drawing import BLUE, GREEN, GREY, INK, ORANGE, PLAIN, VIOLET, Box, canvas, draw_arrow, draw_box, save
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -120,9 +120,26 @@ def ggam() -> Figure:
     return figure
 
 
+def baselines() -> Figure:
+    """Where the baselines are: on what a residual block adds; and where BAM is."""
+    figure, axes = canvas(8.6, 1.7)
+    start = (0.15, 1.2)
+    layers = draw_box(axes, Box(1.9, 1.2, 1.6, 0.5), "layers of a block", BLUE)
+    module = draw_box(axes, Box(4.0, 1.2, 1.5, 0.5), "SE, CBAM, ECA", GREEN)
+    total = draw_box(axes, Box(5.6, 1.2, 0.5, 0.5), "+", PLAIN)
+    later = draw_box(axes, Box(7.4, 1.2, 1.9, 0.5), "at a stage's end: BAM", ORANGE, 8.5)
+    for begin, end in ((start, layers.left), (layers.right, module.left), (module.right, total.left)):
+        draw_arrow(axes, begin, end)
+    draw_arrow(axes, total.right, later.left)
+    axes.plot([0.5, 0.5, 5.6], [1.2, 0.4, 0.4], color=INK, lw=1)
+    draw_arrow(axes, (5.6, 0.4), total.bottom)
+    axes.text(2.6, 0.48, "shortcut", fontsize=7.5, color=GREY)
+    return figure
+
+
 def main() -> None:
-    """Draw all four."""
-    for make in (residual_attention, bam, gated, ggam):
+    """Draw all of them."""
+    for make in (residual_attention, bam, gated, ggam, baselines):
         save(make(), IMAGES / f"{make.__name__}.svg")
 
 

@@ -1,4 +1,4 @@
-"""Brings README's table of tables up to date: printed costs, and what is kept: results, their range, claims.
+"""Bring the table of tables in docs/reproducing.md up to date: printed costs, kept results, their range, claims.
 
     python scripts/tables_in_readme.py          # counts every network of every table: minutes
 
@@ -16,7 +16,7 @@ from attnbench.tables.format_cells import unit_of
 from attnbench.tables.load import load_profiles, load_table, table_files
 from attnbench.tables.values import Result
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproducing.md"
 START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
 COLUMNS = ("table", "printed costs that ours match", "kept results", "measured there", "claims there")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
@@ -53,7 +53,7 @@ def kept(name: str) -> Iterator[tuple[str, str, str]]:
         outcomes = Counter(verdict.outcome for verdict in campaign.sheet(results).verdicts)
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
         count = " to ".join(str(number) for number in sorted({min(seeds), max(seeds)}))
-        link = f"[{profile}]({campaign.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}"
+        link = f"[{profile}](../{campaign.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}"
         yield link, measured(results.values()), told
 
 
@@ -71,9 +71,9 @@ def lines() -> Iterator[str]:
 
 def main() -> None:
     """Replace what stands between the marks."""
-    before, rest = README.read_text(encoding="utf-8").split(START)
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
     _, after = rest.split(END)
-    write_atomically(README, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
+    write_atomically(PAGE, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
 
 
 if __name__ == "__main__":
