@@ -24,28 +24,28 @@ RUNS = "cluttered_digits-preact_resnet20"
 NAMES = {"none": "none", "bam": "BAM", "gated": "gated", "ggam": "GGAM", "residual": "residual"}
 COLORS = {"none": "#78909c", "bam": "#1976d2", "gated": "#388e3c", "ggam": "#7b1fa2", "residual": "#f57c00"}
 MAPS = {
-    "residual": ("stage2.module0", "residual attention\nmask of stage 2"),
-    "bam": ("stage2.out", "BAM\ngate after stage 2"),
-    "gated": ("stage3.pre", "gated\nmasks of stage 2"),
+    "residual": ("stage2.module0", "residual attention\nmask, stage 2"),
+    "bam": ("stage2.out", "BAM\ngate, stage 2"),
+    "gated": ("stage3.pre", "gated\nmasks, stage 2"),
     "ggam": ("spatial", "GGAM\nspatial map"),
 }
 """Of each method, the map that is shown, by its name in `run.maps`, and what is written beside it."""
-DIGITS = 6
+DIGITS = 5
 Image = NDArray[np.float64]
 
 
-def accuracies(output: Path) -> dict[str, list[float]]:
-    """Return the test accuracies in per cent of all finished runs, by attention."""
+def finished(output: Path) -> list[dict[str, Any]]:
+    """Return the records of the finished runs."""
+    paths = sorted((output / "runs").glob(f"{RUNS}-*/seed*/record.json"))
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [record for record in records if record["status"] == "finished"]
+
+
+def draw_accuracies(axes: Axes, records: list[dict[str, Any]]) -> None:
+    """Draw each run's test accuracy as a dot, and each mean with its 95 % interval (Student's t)."""
     found = defaultdict(list)
-    for path in sorted((output / "runs").glob(f"{RUNS}-*/seed*/record.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["status"] == "finished":
-            found[record["choices"]["attention"]].append(100 * record["test/top1_accuracy"])
-    return found
-
-
-def draw_accuracies(axes: Axes, found: dict[str, list[float]]) -> None:
-    """Draw each run as a dot, and each mean with its 95 % interval (Student's t)."""
+    for record in records:
+        found[record["choices"]["attention"]].append(100 * record["test/top1_accuracy"])
     shown = [name for name in NAMES if name in found]
     for place, name in enumerate(shown):
         values = np.array(found[name])
@@ -56,7 +56,8 @@ def draw_accuracies(axes: Axes, found: dict[str, list[float]]) -> None:
     axes.set_xlim(-0.6, len(shown) - 0.4)
     axes.set_ylabel("test accuracy (%)")
     seeds = max(len(values) for values in found.values())
-    axes.set_title(f"ten epochs on 4,800 images, {seeds} seeds: runs, means, 95 % intervals", fontsize=9)
+    trained = f"{records[0]['epochs']} epochs on {records[0]['data']['train_images']:,} images"
+    axes.set_title(f"{trained}, {seeds} seeds:\nruns, means, 95 % intervals", fontsize=10)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -80,8 +81,8 @@ def draw_maps(rows: list[list[Axes]], output: Path) -> None:
             rows[row][column].imshow(digit, cmap="gray")
             extent = (-0.5, digit.shape[1] - 0.5, digit.shape[0] - 0.5, -0.5)
             rows[row][column].imshow(focus(maps), cmap="inferno", alpha=0.65, extent=extent, interpolation="bilinear")
-        rows[row][0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    rows[0][0].set_ylabel("input", rotation=0, ha="right", va="center", fontsize=8)
+        rows[row][0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    rows[0][0].set_ylabel("input", rotation=0, ha="right", va="center", fontsize=9)
     for axes in (axes for row_of_axes in rows for axes in row_of_axes):
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
@@ -89,9 +90,9 @@ def draw_maps(rows: list[list[Axes]], output: Path) -> None:
 
 def picture(output: Path) -> Figure:
     """Return the whole picture, on white so that dark pages show it too."""
-    figure = Figure((11, 3.6), facecolor="white", layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.15))
-    draw_accuracies(left.subplots(), accuracies(output))
+    figure = Figure((9.4, 3.9), facecolor="white", layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+    draw_accuracies(left.subplots(), finished(output))
     grid = right.subplots(len(MAPS) + 1, DIGITS, gridspec_kw={"hspace": 0.05, "wspace": 0.05})
     draw_maps([list(row) for row in grid], output)
     return figure
@@ -103,7 +104,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs"), help="the folder that holds runs/")
     parser.add_argument("--to", type=Path, default=Path(__file__).resolve().parent.parent / "docs/images/readme.png")
     arguments = parser.parse_args()
-    picture(arguments.output).savefig(arguments.to, dpi=110)
+    picture(arguments.output).savefig(arguments.to, dpi=130)
 
 
 if __name__ == "__main__":

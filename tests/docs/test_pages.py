@@ -23,7 +23,7 @@ def test_python_runs(page: str, block: str, there: Path) -> None:
         ast.parse(re.sub("^    ", "", block, flags=re.MULTILINE) if page == "CONTRIBUTING.md" else block)
         return
     (run,) = (there / "outputs" / "runs").glob("*-bam-*")
-    exec(compile(re.sub(r'load_run\("\w+"\)', f'load_run("{run / "seed0"}")', block), page, "exec"), {})
+    exec(compile(re.sub(r'load_run\("[\w/]+"\)', f'load_run("{run / "seed0"}")', block), page, "exec"), {})
 
 
 def test_every_table_is_listed() -> None:
