@@ -1,12 +1,11 @@
-"""Brings README's table of tables up to date: printed costs, and what is kept: results, their range, claims.
+"""Update the table of tables in docs/reproducing.md: printed costs that match, and results in `outputs/reproduced`.
 
-    python scripts/tables_in_readme.py          # counts every network of every table: minutes
-
-Results are those kept in `outputs/reproduced`; run `attnbench reproduce` before.
+python scripts/tables_in_readme.py          # counts every network of every table: takes minutes
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -14,66 +13,81 @@ from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.files import write_atomically
 from attnbench.tables.format_cells import unit_of
 from attnbench.tables.load import load_profiles, load_table, table_files
+from attnbench.tables.records import RECORDS_FILE
 from attnbench.tables.values import Result
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproducing.md"
 START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
 COLUMNS = ("table", "printed costs that ours match", "kept results", "measured there", "claims there")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
-def costs(campaign: TableReproduction) -> str:
-    """How many printed costs are ours to the last digit, and how many are off by one of it."""
-    pairs = [cost for row in campaign.costs.values() for cost in row.values() if cost.agrees is not None]
-    if not pairs:
+@dataclass(frozen=True)
+class KeptResults:
+    """The kept results of a table under one profile, in words."""
+
+    link: str
+    measured: str
+    claims: str
+
+
+def compare_costs(reproduction: TableReproduction) -> str:
+    """Return how many printed costs ours equal to the last digit, and how many differ by one of it."""
+    costs = [cost for row in reproduction.costs.values() for cost in row.values() if cost.agrees is not None]
+    if not costs:
         return "none printed"
-    equal, close = sum(bool(cost.agrees) for cost in pairs), sum(cost.close and not cost.agrees for cost in pairs)
-    return f"{equal} of {len(pairs)}" + (f", {close} off by one digit" if close else "")
+    equal, close = sum(bool(cost.agrees) for cost in costs), sum(cost.close and not cost.agrees for cost in costs)
+    return f"{equal} of {len(costs)}" + (f", {close} off by one digit" if close else "")
 
 
-def measured(results: Iterable[Result]) -> str:
-    """Between which means the cells of a table lie at the last epoch, by metric: `top1 error 5.21 to 7.90 %`."""
+def ranges(results: Iterable[Result]) -> str:
+    """Return the range of the cells' means after the last epoch, by metric: `top1 error 5.21 to 7.90 %`."""
     means: dict[str, list[float]] = defaultdict(list)
     for result in results:
         if values := result.values["last"].values():
             means[result.cell.column.metric].append(fmean(values))
     return ", ".join(
-        f"{metric.replace('_', ' ')} {min(of):.2f} to {max(of):.2f} {unit_of(metric)}" for metric, of in means.items()
+        f"{metric.replace('_', ' ')} {min(values):.2f} to {max(values):.2f} {unit_of(metric)}"
+        for metric, values in means.items()
     )
 
 
-def kept(name: str) -> Iterator[tuple[str, str, str]]:
-    """Each profile whose results are kept: with seeds, what was measured, and what became of the claims."""
+def kept_results(name: str) -> Iterator[KeptResults]:
+    """Yield the kept results of a table, one for each profile that has some."""
     for profile in load_profiles(load_table(name)):
-        campaign = TableReproduction.open(name, profile)
-        if not (campaign.folder / "records.jsonl").is_file():
+        reproduction = TableReproduction.open(name, profile)
+        if not (reproduction.folder / RECORDS_FILE).is_file():
             continue
-        results = campaign.results()
-        seeds = Counter(len(result.values["last"]) for result in results.values() if result.values["last"])
-        outcomes = Counter(verdict.outcome for verdict in campaign.sheet(results).verdicts)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        results = reproduction.results()
+        seeds = {len(result.values["last"]) for result in results.values() if result.values["last"]}
         count = " to ".join(str(number) for number in sorted({min(seeds), max(seeds)}))
-        link = f"[{profile}]({campaign.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}"
-        yield link, measured(results.values()), told
+        outcomes = Counter(result.outcome for result in reproduction.report(results).claims)
+        yield KeptResults(
+            link=f"[{profile}](../{reproduction.folder.as_posix()}/table.md), {count} seed{'s' * (count != '1')}",
+            measured=ranges(results.values()),
+            claims=", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items())),
+        )
 
 
 def lines() -> Iterator[str]:
-    """A line a table."""
+    """Yield a line for each table."""
     for name in sorted(table_files()):
-        found = list(kept(name))
+        costs = compare_costs(TableReproduction.open(name, "paper"))
+        kept = list(kept_results(name))
         nothing = "cannot be run" if load_table(name).not_runnable else "–"
-        told = [
-            costs(TableReproduction.open(name, "paper")),
-            *("; ".join(column) for column in zip(*found, strict=True)),
+        cells = [
+            "; ".join(results.link for results in kept) or nothing,
+            "; ".join(results.measured for results in kept) or "–",
+            "; ".join(results.claims for results in kept) or "–",
         ]
-        yield f"| `{name}` | {' | '.join(told if found else [*told, nothing, '–', '–'])} |\n"
+        yield f"| `{name}` | {' | '.join([costs, *cells])} |\n"
 
 
 def main() -> None:
-    """Replace what stands between the marks."""
-    before, rest = README.read_text(encoding="utf-8").split(START)
+    """Replace the text between the marks."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(START)
     _, after = rest.split(END)
-    write_atomically(README, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
+    write_atomically(PAGE, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
 
 
 if __name__ == "__main__":

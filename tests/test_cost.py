@@ -1,5 +1,7 @@
 """Costs: what an attention adds is what is counted as its own."""
 
+from functools import cache
+
 import pytest
 
 from attnbench.build import build_model_on_meta
@@ -7,6 +9,7 @@ from attnbench.config.compose import compose
 from attnbench.cost import Cost, count
 
 
+@cache
 def cost(attention: str) -> Cost:
     return count(build_model_on_meta(compose([f"attention={attention}", "data=cifar100"])), 3, 32)
 

@@ -1,7 +1,7 @@
 """Costs of the papers' networks that no table of ours holds: those of the experiments, and of tables of layers.
 
 Printed numbers are rounded, so a row holds if it is within one unit of the last printed digit. Where a printed number
-cannot be had, ours stands in its place and a comment says so. The tables' own rows: tests/papers.
+cannot be had, ours stands in its place and a comment says so. The tables' own rows: tests/tables.
 """
 
 from typing import NamedTuple
@@ -50,7 +50,7 @@ def case(row: Row) -> object:
 
 
 @pytest.mark.parametrize("row", [case(row) for row in ROWS])
-def test_row(row: Row) -> None:
+def test_a_network_costs_what_its_paper_prints(row: Row) -> None:
     config = compose(row.overrides.split())
     image = 224 if config.choices["data"] == "imagenet" else 32
     cost = count(build_model_on_meta(config), 3, image)

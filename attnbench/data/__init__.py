@@ -1,1 +1,1 @@
-"""Data sets (`sets`), what they share (`bases`), files (`sources`), pixels (`transforms`) and batches (`loaders`)."""
+"""Data sets (`sets`), their base classes (`bases`), files (`sources`), pixels (`transforms`), batches (`loaders`)."""

@@ -1,4 +1,4 @@
-"""Dividing samples that belong together: photos with several objects, or of the same person."""
+"""Names of splits, and class-balanced splitting of samples, single ones or groups that belong together."""
 
 from typing import Literal
 
@@ -11,10 +11,19 @@ Integers = NDArray[np.int64]
 
 
 def hold_out(labels: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np.bool_]:
-    """Mask (N,) of `count` images, as balanced over the classes as their numbers allow; always the same ones."""
+    """Choose samples to hold out, as balanced over the classes as their numbers allow.
+
+    Args:
+        labels: (N,) of all samples.
+        count: how many to hold out.
+        seed: of the choice, which is otherwise always the same.
+
+    Returns:
+        A mask (N,) of the chosen samples.
+    """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(labels))
-    # rank of each image among its class, in random order: taking the lowest ranks first balances the classes
+    # rank of each sample in its class, in random order: choosing the lowest ranks first balances the classes
     members = order[np.argsort(labels[order], kind="stable")]
     classes, first = np.unique(labels[members], return_index=True)
     rank = np.empty(len(labels), dtype=np.int64)
@@ -26,11 +35,20 @@ def hold_out(labels: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np
 
 
 def take_groups(labels: Integers, groups: Integers, quotas: Integers, seed: int = 0) -> NDArray[np.bool_]:
-    """Mask (N,) of whole groups that hold at most `quotas` (classes,) samples of each class; always the same ones.
+    """Choose whole groups with at most a given number of samples of each class.
 
-    labels, groups: (N,), from 0. Each group is taken if it still fits, in random order, but those with a sample of the
-    rarest class first: else samples of it that always come with others would be left when the others' quotas are full.
-    Quotas are nearly reached where many groups are small.
+    Groups are taken in random order if they still fit, but those with a sample of the rarest class first: otherwise
+    they would no longer fit once the quotas of the other classes are full. Quotas are nearly reached if many groups are
+    small.
+
+    Args:
+        labels: (N,) classes, from 0.
+        groups: (N,) groups, from 0.
+        quotas: (classes,) largest number of samples of each class.
+        seed: of the choice, which is otherwise always the same.
+
+    Returns:
+        A mask (N,) of the samples of the chosen groups.
     """
     table = np.zeros((groups.max(initial=-1) + 1, len(quotas)), np.int64)
     np.add.at(table, (groups, labels), 1)
@@ -45,6 +63,6 @@ def take_groups(labels: Integers, groups: Integers, quotas: Integers, seed: int 
 
 
 def hold_out_groups(labels: Integers, groups: Integers, count: int) -> NDArray[np.bool_]:
-    """Mask (N,) of at most `count` samples, balanced over the classes, such that no group is on both sides."""
+    """Return a mask (N,) of at most `count` samples, balanced over the classes, that splits no group."""
     balanced = labels[hold_out(labels, count)]
     return take_groups(labels, groups, np.bincount(balanced, minlength=labels.max(initial=0) + 1))

@@ -24,7 +24,7 @@ from attnbench.runs.record_writer import now
 from attnbench.training import distributed
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, check_layout, on_device_layout, resolve, set_up
+from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes
@@ -49,8 +49,8 @@ def check(evaluation: Evaluation) -> Experiment:
     if data.num_classes != trained_on:
         raise UserError(f"data={choice}: has {data.num_classes} classes, the run learned {trained_on}")
     net = experiment.blueprint
-    guarded("trainer", lambda: check_layout(options, net))
-    data.find()
+    guarded("trainer", lambda: check_memory_layout(options, net))
+    data.check_available()
     if "test" not in data.splits:
         raise UserError(f"data={choice}: there is no test set to evaluate on")
     if complaint := misfit(weights_of(evaluation), net):

@@ -140,7 +140,7 @@ def breaks_in_channels_last(net: nn.Module) -> bool:
     )
 
 
-def check_layout(options: TrainerOptions, net: nn.Module) -> None:
+def check_memory_layout(options: TrainerOptions, net: nn.Module) -> None:
     """Raise `OptionError` if channels_last is asked for where it breaks."""
     if options.channels_last is True and choose_accelerator(options.accelerator) == "cpu":
         reason = "oneDNN breaks for a strided 1x1 convolution of under 16 channels, which this network has"

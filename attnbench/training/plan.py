@@ -13,7 +13,7 @@ from attnbench.errors import UserError
 from attnbench.runs.folder import Job
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
-from attnbench.training.hardware import check_layout
+from attnbench.training.hardware import check_memory_layout
 
 LARGEST_SEED = 2**32 - 1
 
@@ -35,10 +35,10 @@ def check(experiment: Experiment) -> Experiment:
     """
     check_seed(experiment.seed)
     recipe, options, network = experiment.recipe, experiment.options, experiment.blueprint
-    guarded("trainer", lambda: check_layout(options, network))
+    guarded("trainer", lambda: check_memory_layout(options, network))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
     check_targets(experiment.config)
-    experiment.data.find()
+    experiment.data.check_available()
     check_writable(experiment.output)
     return experiment
 

@@ -1,8 +1,19 @@
-"""Every attention on every backbone: builds, runs forward and backward, copies, compiles."""
+"""The contract of any attention with any backbone: the pair trains, computes, copies, saves and compiles.
+
+All properties are checked of each network that is built, in one test per pair. By default, pairs are chosen so that
+these combinations are covered (`tests.attention.pairs.chosen`):
+
+- each attention of ours, at its defaults, and each toy with a backbone of every kind: networks whose residual sums come
+  before or after an activation, that concatenate, that have no sums, and that take images of one size only;
+- each backbone with an attention of every shape: none, between stages, inside residual blocks, around blocks, taps,
+  instead of the head;
+- each set of further options of an attention with one backbone.
+
+All other pairs train on images of an odd size by default, and are checked in full by `-m slow`.
+"""
 
 import copy
 import io
-import itertools
 from collections.abc import Callable
 
 import pytest
@@ -12,125 +23,30 @@ from torch import nn
 from attnbench.attention.base import Attention
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.vgg import VGG
-from attnbench.build import build_backbone, build_model
 from attnbench.classifier import Classifier
-from attnbench.config import search_path as folders
-from attnbench.config.compose import compose
 from attnbench.errors import OptionError, UserError
+from tests.attention.pairs import (
+    ATTENTIONS,
+    KINDS,
+    NARROW,
+    SHIPPED,
+    VARIANTS,
+    Pair,
+    build,
+    chosen,
+    fitting,
+    rejection,
+    shape_of,
+)
 from tests.attention.toys import TOYS
 
-NARROW = {
-    "resnet basic": ("backbone=resnet20", "backbone.width=8"),
-    "resnet bottleneck": ("backbone=resnet50", "backbone.width=4"),
-    "preact basic": ("backbone=preact_resnet20", "backbone.width=8"),
-    "preact bottleneck": ("backbone=preact_resnet20", "backbone.block=bottleneck", "backbone.width=4"),
-    "wrn": ("backbone=wrn10_1", "backbone.stem_width=8"),
-    "cluttered mnist cnn": ("backbone=cluttered_mnist_cnn", "backbone.width=8", "backbone.hidden=16"),
-    "resnext": ("backbone=resnext11_2x2d", "backbone.width=4"),
-    "densenet": ("backbone=densenet_bc16_4",),
-    "mobilenet": ("backbone=mobilenet_v1", "backbone.alpha=0.125"),
-    "squeezenet": ("backbone=squeezenet1_1", "backbone.width=8"),
-    "vgg": ("backbone=vgg16", "backbone.depth=11", "backbone.width=8"),
-    "inception": ("backbone=inception_resnet", "backbone.blocks=[1,1,1]", "backbone.width=4"),
-}
-SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
-VARIANTS = {
-    "bam official": ("attention=bam", "attention.variant=official"),
-    "bam block": ("attention=bam", "attention.placement=block"),
-    "bam product": ("attention=bam", "attention.combine=product"),
-    "bam max": ("attention=bam", "attention.combine=max"),
-    "bam channel": ("attention=bam", "attention.branch=channel"),
-    "bam spatial": ("attention=bam", "attention.branch=spatial"),
-    "bam tanh": ("attention=bam", "attention.gate=tanh"),
-    "gated official": ("attention=gated", "attention.variant=official"),
-    "gated own": ("attention=gated", "attention.tap=own", "attention.mask=sigmoid", "attention.global_gates=sigmoid"),
-    "gated heads": ("attention=gated", "attention.head_gates=false", "attention.net_output=half"),
-    "gated alone": ("attention=gated", "attention.net_output=none", "attention.combine=logits"),
-    "gated plain": ("attention=gated", "attention.global_gates=none", "attention.form=direct"),
-    "gated stopped": (
-        "attention=gated",
-        "attention.stop_gradients=true",
-        "attention.deepest=before_last",
-        "attention.depth=2",
-    ),
-    "ggam official": ("attention=ggam", "attention.variant=official"),
-    "ggam channel": ("attention=ggam", "attention.spatial=false"),
-    "ggam spatial": ("attention=ggam", "attention.channel=false", "attention.lambda=0"),
-    "ggam softmax": ("attention=ggam", "attention.spatial_norm=softmax"),
-    "ggam literal": ("attention=ggam", "attention.divergence=literal"),
-    "ggam linear": ("attention=ggam", "attention.head=linear", "attention.pooling=avg"),
-    "ggam second order": ("attention=ggam", "attention.second_order=true"),
-    "residual naive": ("attention=residual", "attention.learning=naive"),
-    "residual channel": ("attention=residual", "attention.activation=channel"),
-    "residual spatial": ("attention=residual", "attention.activation=spatial"),
-    "residual local": ("attention=residual", "attention.mask=local"),
-}
-NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
-PAIR_OPTIONS = {("residual", "mobilenet"): ("attention.mask_depth=[1,1]",)}
-"""Of 8x8 images, this backbone's first stage leaves 4x4."""
-ATTENTIONS = {**SHIPPED, **VARIANTS}
-
-OF_BLOCKS = ("residual", "extra_block", "own blocks")
-IN_RESIDUALS = ("se", "cbam", "eca", "timm")
-REFUSED = {
-    "cluttered mnist cnn": {
-        **dict.fromkeys(OF_BLOCKS, "no block to build attention of"),
-        **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-        "bam block": "has no such place",
-    },
-    "densenet": {
-        **dict.fromkeys(OF_BLOCKS, "DenseNet has no block to build attention of"),
-        **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-    },
-    "mobilenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-    "squeezenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-    "vgg": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-}
-"""Attentions that a backbone has no place for, and what is said of it."""
-
-Build = Callable[[], Classifier]
+CHOSEN = chosen()
+OTHERS = [pair for pair in fitting() if pair not in CHOSEN]
+ODD_SIZES = ((33, 47), (8, 8), (28, 28))
 
 
-def from_config(attention: str, backbone: str) -> Build:
-    overrides = ["data=cifar10", *NARROW[backbone], *ATTENTIONS[attention]]
-    kind = attention.split(maxsplit=1)[0]
-    overrides += [*NARROW_OPTIONS.get(kind, ()), *PAIR_OPTIONS.get((kind, backbone), ())]
-    return lambda: build_model(compose(overrides))
-
-
-def from_toy(toy: str, backbone: str) -> Build:
-    config = compose(["data=cifar10", *NARROW[backbone]])
-    shape = {"num_classes": 10, "in_channels": 3, "image_size": 32}
-    return lambda: Classifier(build_backbone(config, **shape), TOYS[toy]())
-
-
-def refused(attention: str, backbone: str) -> str | None:
-    """Why this pair is refused, if it is."""
-    reasons = REFUSED.get(backbone, {})
-    return reasons.get(attention) or reasons.get(attention.split(maxsplit=1)[0])
-
-
-def cases() -> list[object]:
-    """Each attention on each family; the variants on one family only, unless slow tests are asked for."""
-    found: list[object] = []
-    for attention, backbone in itertools.product(ATTENTIONS, NARROW):
-        if refused(attention, backbone):
-            continue
-        slow = attention in VARIANTS and backbone != "resnet basic"
-        marks = [pytest.mark.slow] if slow else []
-        found.append(pytest.param((from_config, attention, backbone), id=f"{attention} on {backbone}", marks=marks))
-    for toy, backbone in itertools.product(TOYS, NARROW):
-        if not refused(toy, backbone):
-            found.append(pytest.param((from_toy, toy, backbone), id=f"toy {toy} on {backbone}"))
-    return found
-
-
-@pytest.fixture(params=cases())
-def build(request: pytest.FixtureRequest) -> Build:
-    make, attention, backbone = request.param
-    torch.manual_seed(0)
-    result: Build = make(attention, backbone)
-    return result
+def named(pair: Pair) -> str:
+    return " on ".join(pair)
 
 
 def loss_of(net: Classifier, images: torch.Tensor) -> torch.Tensor:
@@ -139,51 +55,45 @@ def loss_of(net: Classifier, images: torch.Tensor) -> torch.Tensor:
     return torch.stack(list(net.losses(output, target).values())).sum()
 
 
-@pytest.mark.parametrize("size", [(33, 47), (8, 8), (28, 28)], ids=str)
-def test_forward_and_backward_on_odd_sizes(build: Build, size: tuple[int, int]) -> None:
-    net, images = build(), torch.randn(3, 3, *size)
-    if isinstance(net.backbone, ClutteredMNISTCNN):  # its hidden layer fixes the size
-        with pytest.raises(ValueError, match="built for images of 32x32"):
-            net(images)
-        return
+def assert_trains(net: Classifier, images: torch.Tensor) -> None:
+    """Check that every parameter gets a finite gradient."""
+    net.zero_grad()
     loss_of(net, images).backward()
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
 
 
-@pytest.mark.parametrize(
-    ("attention", "backbone"),
-    [pair for pair in itertools.product(ATTENTIONS, NARROW) if refused(*pair)],
-)
-def test_pairs_that_make_no_sense_are_refused(attention: str, backbone: str) -> None:
-    with pytest.raises(UserError, match=refused(attention, backbone)):
-        from_config(attention, backbone)()
+def trains_on_odd_sizes(net: Classifier, pair: Pair, *, sizes: tuple[tuple[int, int], ...] = ODD_SIZES) -> None:
+    for size in sizes:
+        images = torch.randn(3, 3, *size)
+        if isinstance(net.backbone, ClutteredMNISTCNN):  # its hidden layer fixes the size
+            with pytest.raises(ValueError, match="built for images of 32x32"):
+                net(images)
+        else:
+            assert_trains(net, images)
 
 
-@pytest.mark.parametrize("size", [(7, 7), (14, 14), (32, 32)], ids=str)
-@pytest.mark.parametrize("backbone", ["resnet basic", "preact bottleneck"])
-@pytest.mark.parametrize("attention", SHIPPED)
-def test_the_papers_map_sizes(attention: str, backbone: str, size: tuple[int, int]) -> None:
-    net = from_config(attention, backbone)()
-    images = torch.randn(2, 3, *size)
-    if attention == "residual" and size == (7, 7):  # three poolings leave nothing of 7x7
-        with pytest.raises(OptionError, match="too many poolings for a map of 7x7"):
-            net(images)
-        return
-    loss_of(net, images).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    assert net.eval()(images).shape == (2, 10)
+def trains_on_a_batch_of_one(net: Classifier, pair: Pair) -> None:
+    assert_trains(net, torch.randn(1, 3, 32, 32))
 
 
-def test_a_training_batch_of_one(build: Build) -> None:
-    net = build().train()
-    loss_of(net, torch.randn(1, 3, 32, 32)).backward()
+def trains_in_bf16(net: Classifier, pair: Pair) -> None:
+    net.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = loss_of(net, torch.randn(2, 3, 32, 32))
+    loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
-def test_maps_are_not_constant(build: Build) -> None:
-    net = build()
+def leaves_no_tensor_on_modules(net: Classifier, pair: Pair) -> None:
+    loss_of(net, torch.randn(2, 3, 32, 32)).backward()
+    for path, module in net.named_modules():
+        held = [name for name, value in vars(module).items() if isinstance(value, torch.Tensor)]
+        assert not held, f"{path} holds {held}"
+
+
+def has_maps_that_are_not_constant(net: Classifier, pair: Pair) -> None:
     side = 64 if isinstance(net.backbone, VGG) else 32  # of 32 pixels, its last map has one
     output = net.output(torch.randn(4, 3, side, side))
     assert output.logits.shape == (4, 10)
@@ -193,16 +103,8 @@ def test_maps_are_not_constant(build: Build) -> None:
         assert values.std() > 1e-6, name
 
 
-def test_nothing_is_left_behind_on_modules(build: Build) -> None:
-    net = build()
-    loss_of(net, torch.randn(2, 3, 32, 32)).backward()
-    for path, module in net.named_modules():
-        held = [name for name, value in vars(module).items() if isinstance(value, torch.Tensor)]
-        assert not held, f"{path} holds {held}"
-
-
-def test_a_copy_computes_the_same_and_shares_nothing(build: Build) -> None:
-    net = build().eval()
+def shares_nothing_with_a_copy(net: Classifier, pair: Pair) -> None:
+    net.eval()
     images = torch.randn(2, 3, 32, 32)
     before = net(images)
     twin = copy.deepcopy(net)
@@ -213,28 +115,108 @@ def test_a_copy_computes_the_same_and_shares_nothing(build: Build) -> None:
     assert not torch.equal(twin(images), before)
 
 
-def test_a_state_dict_round_trip(build: Build) -> None:
-    net, other = build().eval(), build().eval()
-    file = io.BytesIO()
-    torch.save(net.state_dict(), file)
+def computes_the_same_from_a_saved_state(net: Classifier, pair: Pair) -> None:
+    torch.manual_seed(1)
+    other, file = build(*pair).eval(), io.BytesIO()
+    torch.save(net.eval().state_dict(), file)
     file.seek(0)
-    other.load_state_dict(torch.load(file, weights_only=True))
     images = torch.randn(2, 3, 32, 32)
+    assert not torch.equal(net(images), other(images))
+    other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(net(images), other(images))
 
 
-def test_bf16_autocast(build: Build) -> None:
-    net = build()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = loss_of(net, torch.randn(2, 3, 32, 32))
-    loss.backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+PROPERTIES: tuple[Callable[[Classifier, Pair], None], ...] = (
+    shares_nothing_with_a_copy,
+    computes_the_same_from_a_saved_state,
+    trains_on_odd_sizes,
+    trains_on_a_batch_of_one,
+    trains_in_bf16,
+    leaves_no_tensor_on_modules,
+    has_maps_that_are_not_constant,
+)
+
+
+def marks_of(pair: Pair) -> list[pytest.MarkDecorator]:
+    """Mark what is slow, and one pair of each attention for a first look."""
+    if pair in OTHERS:
+        return [pytest.mark.slow]
+    first = next(chosen for chosen in CHOSEN if chosen[0] == pair[0])
+    return [pytest.mark.smoke] if pair == first and pair[0] not in VARIANTS else []
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, marks=marks_of(pair), id=named(pair)) for pair in fitting()])
+def test_a_pair_keeps_the_contract(pair: Pair) -> None:
+    net = build(*pair)
+    broken: list[Exception] = []
+    for keeps in PROPERTIES:
+        torch.manual_seed(0)
+        try:
+            keeps(net.train(), pair)
+        except Exception as error:
+            error.add_note(f"{named(pair)}: {keeps.__name__}")
+            broken.append(error)
+    if broken:
+        raise ExceptionGroup(f"{named(pair)} breaks {len(broken)} properties", broken)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in OTHERS if pair[0] not in VARIANTS], ids=named)
+def test_a_pair_trains_on_an_odd_size(pair: Pair) -> None:
+    number = OTHERS.index(pair) % len(ODD_SIZES)
+    trains_on_odd_sizes(build(*pair), pair, sizes=ODD_SIZES[number : number + 1])
+
+
+def test_chosen_pairs_cover_attentions_and_backbones() -> None:
+    for attention in (*SHIPPED, *TOYS):
+        backbones = {backbone for name, backbone in CHOSEN if name == attention}
+        for kind, members in KINDS.items():
+            assert backbones.intersection(members) or all(rejection(attention, member) for member in members), kind
+    assert {attention for attention, _ in CHOSEN} == {*ATTENTIONS, *TOYS}
+    for backbone in NARROW:
+        shapes = {shape_of(attention) for attention, name in CHOSEN if name == backbone}
+        assert shapes == {shape_of(name) for name in (*SHIPPED, *TOYS) if not rejection(name, backbone)}
+    assert {backbone for members in KINDS.values() for backbone in members} == {*NARROW}
+
+
+REJECTED_PAIRS = [
+    (attention, backbone) for attention in ATTENTIONS for backbone in NARROW if rejection(attention, backbone)
+]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, marks=[pytest.mark.slow] * (pair[0] in VARIANTS and pair[0] != "bam block"))
+        for pair in REJECTED_PAIRS
+    ],
+    ids=named,
+)
+def test_pairs_that_make_no_sense_are_rejected(pair: Pair) -> None:
+    with pytest.raises(UserError, match=rejection(*pair)):
+        build(*pair)
+
+
+@pytest.mark.parametrize("backbone", ["resnet basic", "preact bottleneck"])
+@pytest.mark.parametrize("attention", SHIPPED)
+def test_the_papers_map_sizes_train(attention: str, backbone: str) -> None:
+    net = build(attention, backbone)
+    for side in (7, 14, 32):
+        images = torch.randn(2, 3, side, side)
+        if attention == "residual" and side == 7:  # three poolings leave nothing of 7x7
+            with pytest.raises(OptionError, match="too many poolings for a map of 7x7"):
+                net(images)
+            continue
+        assert_trains(net.train(), images)
+        assert net.eval()(images).shape == (2, 10)
+
+
+FEW_LAYERS = {"residual": ("attention.mask_depth=[1,1,1]", "attention.t=1")}
+"""Options of networks that are compiled; the masks' other depths compile in the attention's own tests."""
 
 
 @pytest.mark.parametrize("attention", [*SHIPPED, *TOYS])
 def test_features_compile_in_place_as_one_graph(attention: str) -> None:
-    make = from_config if attention in SHIPPED else from_toy
-    net = make(attention, "resnet basic")().eval()
+    net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval()
     images = torch.randn(2, 3, 16, 16)
     expected, names = net(images), set(net.state_dict())
     net.backbone.compile(fullgraph=True, backend="aot_eager")
@@ -244,7 +226,7 @@ def test_features_compile_in_place_as_one_graph(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", [name for name in SHIPPED if name != "ggam"])
 def test_the_whole_network_compiles_where_no_inner_gradient_is_needed(attention: str) -> None:
-    net = from_config(attention, "wrn")().train()
+    net = build(attention, "wrn", *FEW_LAYERS.get(attention, ())).train()
     images, target = torch.randn(2, 3, 16, 16), torch.tensor([1, 2])
 
     def forward(x: torch.Tensor) -> torch.Tensor:
@@ -258,19 +240,19 @@ def test_the_whole_network_compiles_where_no_inner_gradient_is_needed(attention:
 
 
 def test_a_replaced_head_leaves_no_dead_parameters() -> None:
-    net = from_toy("score", "resnet basic")()
+    net = build("score", "resnet basic")
     assert not list(net.backbone.classifier.parameters())
 
 
 def test_a_head_that_nothing_replaces_is_an_error() -> None:
-    backbone = from_toy("taps", "wrn")().backbone
+    backbone = build("taps", "wrn").backbone
     backbone.remove_classifier()
     with pytest.raises(NotImplementedError, match="classifies nothing"):
         Classifier(backbone, Attention())(torch.randn(2, 3, 8, 8))
 
 
 def test_no_attention_is_the_plain_network() -> None:
-    net = from_config("none", "resnet basic")().eval()
+    net = build("none", "resnet basic").eval()
     images = torch.randn(2, 3, 32, 32)
     features = net.backbone.features(images)
     assert torch.equal(net(images), net.backbone.classify(features))

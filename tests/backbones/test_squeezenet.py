@@ -21,6 +21,7 @@ NAMES: Spelling = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", [(65, 97), (224, 224)], ids=str)
 def test_it_computes_what_torchvisions_does(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
@@ -28,6 +29,7 @@ def test_it_computes_what_torchvisions_does(size: tuple[int, int]) -> None:
     assert_same_logits(ours, squeezenet1_1(num_classes=7), NAMES, torch.randn(2, 3, *size))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("stem", "image", "sides"), [("imagenet", 224, (55, 27, 13)), ("cifar", 32, (32, 16, 8))])
 def test_maps_before_each_pooling(stem: str, image: int, sides: tuple[int, ...]) -> None:
     net = SqueezeNet(7, width=4, stem=stem)

@@ -28,6 +28,7 @@ def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
     return status, captured.out, captured.err
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
 def test_help_names_the_verbs_that_work(words: tuple[str, ...], capsys: Capture) -> None:
     status, out, _ = say(capsys, *words)
@@ -66,6 +67,7 @@ def test_trains_help_lists_the_users_own_choices(own_folder: Path, capsys: Captu
         assert "own" in out
 
 
+@pytest.mark.smoke
 def test_version(capsys: Capture) -> None:
     assert say(capsys, "--version")[1].strip() == f"attnbench {attnbench.__version__}"
 
@@ -178,6 +180,7 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
     assert "hydra_bash_completion" in printed
 
 
+@pytest.mark.smoke
 def test_lists(capsys: Capture) -> None:
     assert ATTENTIONS in say(capsys, "list")[1]
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
@@ -242,7 +245,7 @@ def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Ca
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").write_text("pho/1\n")
     found = listed_data(capsys, "--root", "sets")
     assert found["food101"].startswith("no 75,750 + 25,250 – ")
-    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files name: images/pho/1.jpg"
+    assert found["food101:"] == f"{own_folder}/sets/food-101: lacks images that label files list: images/pho/1.jpg"
     (own_folder / "sets" / "food-101" / "meta" / "test.txt").unlink()
     found = listed_data(capsys, "--root", "sets")
     assert found["food101"].startswith("no 75,750")
@@ -258,6 +261,7 @@ def test_costs_are_those_of_the_paper(capsys: Capture) -> None:
     assert found["multiply_adds"] == 1_324_953_600
 
 
+@pytest.mark.smoke
 def test_costs_are_compared(capsys: Capture) -> None:
     out = say(capsys, "cost", "-m", "attention=none,bam", "attention.reduction=8,16")[1]
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]

@@ -26,6 +26,7 @@ def records(output: str = "outputs") -> list[dict[str, Any]]:
     return [json.loads(run.record_file.read_text()) for run in find_runs(Path(output))]
 
 
+@pytest.mark.smoke
 def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
     assert main(["train", "attention=bam", "attention.reduction=2", *TINY]) == 0
     first = capsys.readouterr().out
@@ -121,6 +122,7 @@ def test_a_refused_pair_stops_a_sweep_before_it_starts(capsys: Capture) -> None:
     assert not Path("outputs").exists()
 
 
+@pytest.mark.smoke
 def test_refused_pairs_can_be_left_out(capsys: Capture) -> None:
     words = ("attention=bam", "attention.reduction=2,99", "sweep.skip_invalid=true")
     status, out, err = sweep(capsys, *words)

@@ -54,6 +54,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("overrides", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
 def test_mistakes_are_told_in_one_line(overrides: tuple[str, ...], told: list[str], refusal: Refusal) -> None:
     message = refusal(*overrides)
@@ -74,6 +75,7 @@ def test_every_choice_of_every_group_composes() -> None:
             assert config.choices[group] == choice
 
 
+@pytest.mark.smoke
 def test_numbers_are_one_number_however_they_are_written() -> None:
     written = [
         compose([f"recipe.lr={text}", f"recipe.epochs={epochs}"]) for text, epochs in (("1", "3"), ("1.0", "3.0"))
@@ -87,6 +89,7 @@ def test_zero_is_a_seed() -> None:
     assert compose(["seed=0"])["seed"] == 0
 
 
+@pytest.mark.smoke
 def test_names_that_hold_values_are_spelled_out() -> None:
     short, long = compose(["backbone=wrn16_4"]), compose(["backbone=wrn", "backbone.depth=16", "backbone.width=4"])
     assert short.values == long.values
@@ -160,6 +163,7 @@ def test_a_primary_config_of_the_users_own(own_folder: Path) -> None:
         compose([], "mine", "mine")
 
 
+@pytest.mark.smoke
 def test_composing_imports_no_torch() -> None:
     code = (
         "import sys; from attnbench.config.compose import compose; from attnbench.config.sweep import expand; "

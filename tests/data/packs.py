@@ -1,14 +1,11 @@
-"""Image folders turned into what other tools write: webdataset's tar files, and files of Hugging Face's library."""
+"""Image folders as webdataset's tar files."""
 
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
@@ -62,58 +59,3 @@ def write_shards(
             name = f"{split}/{shard:06d}.tar" if below else f"{split}-{shard:06d}.tar"
             write_tar(root / name, samples(images[first : first + 8], first, label))
     return root
-
-
-def table(images: Sequence[tuple[Path, int]], named: bool = True, column: str = "image") -> pa.Table:
-    """Rows as the library writes them: `Image`, and `ClassLabel` or plain names."""
-    rows = [{"bytes": path.read_bytes(), "path": path.name} for path, _ in images]
-    labels = [label if named else CLASSES[label] for _, label in images]
-    return make_table(rows, labels, CLASSES if named else None, column)
-
-
-def make_table(
-    rows: Sequence[Any], labels: Sequence[Any], names: Sequence[str] | None = None, column: str = "image"
-) -> pa.Table:
-    """A table with the library's description of its features."""
-    feature = {"_type": "Value", "dtype": "string"} if names is None else {"_type": "ClassLabel", "names": list(names)}
-    described = {"info": {"features": {column: {"_type": "Image"}, "label": feature}}}
-    image = pa.array(rows, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
-    made = pa.table({column: image, "label": pa.array(labels)})
-    return made.replace_schema_metadata({"huggingface": json.dumps(described)})
-
-
-def halves(images: Sequence[tuple[Path, int]]) -> list[Sequence[tuple[Path, int]]]:
-    middle = len(images) // 2
-    return [images[:middle], images[middle:]]
-
-
-def write_parquet(folder: Path, root: Path, splits: Sequence[str] = ("train", "val", "test"), **how: Any) -> Path:
-    """An image folder as two parquet files a split, in small row groups."""
-    (root / "data").mkdir(parents=True)
-    for split in splits:
-        for number, part in enumerate(halves(listed(folder, split))):
-            path = root / "data" / f"{split}-{number:05d}-of-00002.parquet"
-            pq.write_table(table(part, **how), path, row_group_size=4)
-    return root
-
-
-def write_arrow(path: Path, content: pa.Table, options: Any = None) -> None:
-    """An Arrow file, in batches of five rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, content.schema, options=options) as stream:
-        stream.write_table(content, max_chunksize=5)
-
-
-def write_saved(folder: Path, root: Path, splits: Sequence[str] = ("train", "validation", "test"), **how: Any) -> Path:
-    """An image folder as `DatasetDict.save_to_disk` writes it, in two files a split."""
-    for split in splits:
-        parts = {f"data-{n:05d}-of-00002.arrow": part for n, part in enumerate(halves(listed(folder, split)))}
-        for name, part in parts.items():
-            write_arrow(root / split / name, table(part, **how))
-        write_json(root / split / "state.json", {"_data_files": [{"filename": name} for name in parts]})
-    write_json(root / "dataset_dict.json", {"splits": list(splits)})
-    return root
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content), encoding="utf-8")

@@ -10,6 +10,8 @@ from attnbench.runs.folder import RunFolder, as_typed, find_runs, shown
 from attnbench.runs.lock import Lock
 from tests.runs.samples import make_record
 
+pytestmark = pytest.mark.smoke
+
 
 def test_writing_replaces_at_once(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = own_folder / "record.json"

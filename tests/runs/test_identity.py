@@ -30,11 +30,13 @@ def name(*overrides: str) -> str:
     return f"{readable_name(config)}-{identity(config, build_data(config).fingerprint())}"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("overrides", "expected"), GOLDEN.items())
 def test_golden(overrides: str, expected: str) -> None:
     assert name(*overrides.split()) == expected
 
 
+@pytest.mark.smoke
 def test_what_makes_another_run() -> None:
     plain = name("attention=bam")
     for override in (

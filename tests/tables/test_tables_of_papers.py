@@ -1,4 +1,4 @@
-"""The tables of papers, file by file: each cell composes, and costs what the paper prints or says in a note why not."""
+"""The papers' tables, file by file: every cell composes; its costs are the printed ones, or a note says why not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,10 +11,11 @@ from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
-from attnbench.cost import Cost, count
-from attnbench.tables.cell_configs import cells_of
+from attnbench.cost import Cost, count, count_parameters
+from attnbench.data.bases.dataset import DataSet
+from attnbench.tables.cell_configs import compose_cells
 from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Row, as_number, unit
+from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Profile, Row, last_place, parse_number
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
@@ -40,12 +41,18 @@ OTHER_COSTS = {
     "residual_attention/7 attentioninception56": ["parameters"],
     "residual_attention/7 attention92": ["parameters", "multiply_adds"],
 }
-"""What of a row differs from what is printed by more than one of its last digit, which rounded sums may."""
+"""Costs that differ from the printed ones by more than one unit of the last place (sums of rounded numbers may)."""
 
 
 @cache
 def table(name: str) -> PaperTable:
     return load_table(name)
+
+
+@cache
+def quick(name: str) -> Profile:
+    """Load a table's profile that trains small siblings of its networks."""
+    return load_profiles(table(name))["quick"]
 
 
 @cache
@@ -60,8 +67,8 @@ def runnable() -> Iterator[tuple[str, Row]]:
             yield from ((name, row) for row in table(name).rows.values() if not row.not_runnable)
 
 
-def cases(*, printed: bool = False) -> list[object]:
-    """Rows as tests, or those alone that have a printed cost."""
+def cases() -> list[object]:
+    """List the rows as tests; those of networks that take seconds to build are slow."""
     return [
         pytest.param(
             name,
@@ -70,36 +77,53 @@ def cases(*, printed: bool = False) -> list[object]:
             marks=[pytest.mark.slow] if any(word in " ".join(row.overrides) for word in SLOW) else [],
         )
         for name, row in runnable()
-        if not printed or set(row.printed) & set(COSTS)
     ]
 
 
 def one_row(name: str, key: str) -> PaperTable:
-    """A table with one of its rows."""
+    """Return a table with one of its rows."""
     return replace(table(name), rows={key: table(name).rows[key]})
 
 
+@cache
 def first_cell(name: str, key: str) -> RunConfig:
-    """What a row runs in its table's first column, as the table's file has it."""
+    """Compose what a row runs in its table's first column, as the table's file has it."""
     column = next(iter(table(name).columns.values()))
     return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
 
 
-BUILT: dict[str, Cost] = {}
-"""Costs by all that a network depends on: many rows of several tables are one network."""
+PARAMETERS: dict[str, int] = {}
+"""Counts by all that a network depends on: many rows of several tables are one network."""
+COUNTED: dict[str, Cost] = {}
+"""Costs, likewise."""
+
+
+def made_of(config: RunConfig, data: DataSet) -> str:
+    """Return a text of all that a network depends on."""
+    return repr([config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size])
+
+
+def parameters_of(config: RunConfig) -> int:
+    """Build a network, unless one like it was built, and count its parameters."""
+    data = build_data(config)
+    key = made_of(config, data)
+    if key not in PARAMETERS:
+        PARAMETERS[key] = count_parameters(build_model_on_meta(config, data))
+    return PARAMETERS[key]
 
 
 def cost_of(config: RunConfig) -> Cost:
-    """Cost of a network for its data's images."""
+    """Return the cost of a network for its data's images."""
     data = build_data(config)
-    made_of = [config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size]
-    if repr(made_of) not in BUILT:
-        BUILT[repr(made_of)] = count(build_model_on_meta(config, data), data.channels, data.image_size)
-    return BUILT[repr(made_of)]
+    key = made_of(config, data)
+    if key not in COUNTED:
+        COUNTED[key] = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    return COUNTED[key]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", TABLES)
-def test_all_that_is_named_is_there(name: str) -> None:
+def test_names_in_a_table_exist(name: str) -> None:
     own = table(name)
     assert own.source
     assert not own.baseline or own.baseline in {*own.rows, BY_SECTION}
@@ -110,63 +134,63 @@ def test_all_that_is_named_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_what_is_claimed_is_what_is_printed(name: str) -> None:
+def test_claims_agree_with_the_printed_numbers(name: str) -> None:
     for claim in table(name).claims:
         column = table(name).columns[claim.column]
         for first, second in claim.pairs:
             printed = [table(name).rows[key].printed.get(claim.column) for key in (first, second)]
             if None not in printed:
-                better, worse = (as_number(str(text)) for text in printed)
+                better, worse = (parse_number(str(text)) for text in printed)
                 assert better <= worse if column.better == "lower" else better >= worse, (claim.says, first, second)
 
 
 @pytest.mark.parametrize(("name", "key"), [(name, row.key) for name, row in runnable()])
-def test_cells_compose_as_they_stand(name: str, key: str) -> None:
-    """No key is unknown to the choices beside it: nothing needs to be dropped under the paper's own profile."""
+def test_cells_compose_without_dropped_settings(name: str, key: str) -> None:
+    """Every key exists in the choices beside it."""
     row = table(name).rows[key]
     for column in table(name).columns.values():
         config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
         tested = [*row.evaluate, *column.evaluate]
-        if tested:  # and what is changed for the test can be changed of a trained run
-            assert recompose(composer(), config.choices, config.values, tested)[1]
+        if tested:  # these settings can be changed after training
+            assert recompose(composer(), config.choices, config.values, tested)[1], column.key
 
 
 @pytest.mark.parametrize(("name", "key"), cases())
-def test_networks_are_built(name: str, key: str) -> None:
-    assert cost_of(first_cell(name, key)).parameters > 0
-
-
-@pytest.mark.parametrize(("name", "key"), cases(printed=True))
-def test_costs_are_those_printed(name: str, key: str) -> None:
-    row, cost = table(name).rows[key], cost_of(first_cell(name, key))
+def test_networks_are_built_and_cost_what_is_printed(name: str, key: str) -> None:
+    row, config = table(name).rows[key], first_cell(name, key)
     printed = {what: row.printed[what] for what in COSTS if what in row.printed}
+    if not printed:
+        assert parameters_of(config) > 0
+        return
+    cost = cost_of(config)
     other = [
         what
         for what, text in printed.items()
-        if abs(getattr(cost, what) - as_number(text)) > 1.01 * unit(text)  # BAM's totals are sums of rounded numbers
+        if abs(getattr(cost, what) - parse_number(text))
+        > 1.01 * last_place(text)  # BAM's totals are sums of rounded numbers
     ]
     assert other == OTHER_COSTS.get(f"{name} {key}", [])
 
 
-def test_costs_that_differ_are_explained() -> None:
+def test_different_costs_are_explained_in_a_note() -> None:
     for place in OTHER_COSTS:
         name, key = place.split()
         assert table(name).rows[key].note
 
 
 @pytest.mark.parametrize(("name", "key"), cases())
-def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
-    cells = cells_of(one_row(name, key), load_profiles(table(name))["quick"], (), composer())
+def test_smaller_networks_take_the_settings_of_a_row(name: str, key: str) -> None:
+    cells = compose_cells(one_row(name, key), quick(name), (), composer())
     for cell in cells.values():
         assert cell.config is not None
         assert cell.config["data"]["validation"] > 0
-        assert 0 < cost_of(cell.config).parameters < 4e6
+        assert 0 < parameters_of(cell.config) < 4e6
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_siblings_differ_where_networks_do(name: str) -> None:
+def test_smaller_networks_differ_where_the_papers_do(name: str) -> None:
     own = table(name)
     named = {line for row in own.rows.values() for line in row.overrides if line.startswith("backbone=")}
-    siblings = load_profiles(own)["quick"].siblings
+    siblings = quick(name).siblings
     lines = [siblings[line.removeprefix("backbone=")] for line in named]
     assert len(set(lines)) == len(named)

@@ -92,7 +92,7 @@ def evaluate(values: dict[str, Any], state: dict[str, torch.Tensor], split: Any)
         ({"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "2"}, (True, 0, 2, True)),
     ],
 )
-def test_who_is_who(
+def test_rank_and_world_size_are_read_from_what_the_launcher_set(
     environment: dict[str, str], expected: tuple[bool, int, int, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE"):

@@ -26,7 +26,7 @@ from tests.conftest import TINY
 from tests.runs.samples import make_entry
 
 CLUTTERED = ("data=cluttered_digits", "data.train_images=1000", "data.validation=200", "data.test_images=300")
-LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2")
+LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2", "backbone.depth=8")
 
 
 def trained(output: Path, *overrides: str) -> RunFolder:
@@ -60,7 +60,7 @@ def evaluation(run: RunFolder, *overrides: str, checkpoint: str = "last") -> Eva
     return settled
 
 
-def refused(run: RunFolder, *overrides: str, checkpoint: str = "last") -> str:
+def rejection(run: RunFolder, *overrides: str, checkpoint: str = "last") -> str:
     with pytest.raises(UserError) as caught:
         evaluation(run, *overrides, checkpoint=checkpoint)
     assert "\n" not in str(caught.value)
@@ -124,6 +124,7 @@ def test_another_data_set_with_as_many_classes(cluttered: RunFolder) -> None:
     assert entry["multiply_adds"] < record_of(cluttered)["multiply_adds"]
 
 
+@pytest.mark.smoke
 def test_gated_attention_predicts_from_its_modules_alone(gated: RunFolder) -> None:
     """The network leaves before its last stage: less is computed, and the prediction is another one."""
     entry = result_of(evaluation(gated, "attention.predict=modules"))
@@ -169,11 +170,14 @@ MISFITS = {
 }
 
 
-@pytest.mark.parametrize(("overrides", "told"), MISFITS.items())
-def test_what_does_not_fit_is_one_line(overrides: tuple[str, ...], told: str, gated: RunFolder) -> None:
-    assert told in refused(gated, *overrides)
+@pytest.mark.parametrize(("overrides", "message"), MISFITS.items())
+def test_overrides_that_do_not_fit_are_rejected_in_one_line(
+    overrides: tuple[str, ...], message: str, gated: RunFolder
+) -> None:
+    assert message in rejection(gated, *overrides)
 
 
+@pytest.mark.smoke
 def test_misfits_are_named_and_counted() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3))
     fitting = net.state_dict()
@@ -188,25 +192,25 @@ def test_misfits_are_named_and_counted() -> None:
 def test_runs_that_cannot_be_evaluated(own: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     record = record_of(own)
     with Lock(own.path):
-        assert "is being trained" in refused(own)
+        assert "is being trained" in rejection(own)
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert "without torchrun" in refused(own)
+    assert "without torchrun" in rejection(own)
     monkeypatch.delenv("LOCAL_RANK")
     write_json(own.record_file, {**record, "best_epoch": None, "test/best/top1_accuracy": None})
-    assert "held out no validation images" in refused(own, checkpoint="best")
+    assert "held out no validation images" in rejection(own, checkpoint="best")
     write_json(own.record_file, {**record, "epochs": 5})
-    assert "checkpoints/last.ckpt is of epoch 6, the record tells of 5" in refused(own)
+    assert "checkpoints/last.ckpt is of epoch 6, the record tells of 5" in rejection(own)
     for status in ("interrupted", "failed", "running"):
         write_json(own.record_file, {**record, "status": status})
         state = "interrupted" if status == "running" else status
-        assert f"the run is {state} after 6/6 epochs; finish it first" in refused(own)
+        assert f"the run is {state} after 6/6 epochs; finish it first" in rejection(own)
     own.last_checkpoint.unlink()
-    assert "the run is interrupted and has no checkpoint" in refused(own)
+    assert "the run is interrupted and has no checkpoint" in rejection(own)
     write_json(own.record_file, record)
-    assert "checkpoints/last.ckpt is not there" in refused(own)
+    assert "checkpoints/last.ckpt is not there" in rejection(own)
     for content in (b"", b"torn", RunFolder(own.path).best_checkpoint.read_bytes()[:20_000]):
         own.last_checkpoint.write_bytes(content)
-        assert "checkpoints/last.ckpt cannot be read; it is damaged" in refused(own)
+        assert "checkpoints/last.ckpt cannot be read; it is damaged" in rejection(own)
 
 
 def test_a_run_of_an_older_version_can_be_evaluated(own: RunFolder) -> None:

@@ -18,6 +18,7 @@ from attnbench.training.plan import check, plan
 Tiny = Callable[..., RunConfig]
 
 
+@pytest.mark.smoke
 def test_each_part_is_built_once(tiny: Tiny) -> None:
     experiment = Experiment(tiny())
     for part in ("recipe", "options", "data", "blueprint", "cost", "identity"):

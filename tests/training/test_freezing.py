@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.build import build_model
+from attnbench.build import build_model, build_model_on_meta
 from attnbench.classifier import Classifier
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
@@ -19,7 +19,7 @@ from tests.conftest import TINY
 
 
 def net_of(*overrides: str) -> Classifier:
-    return build_model(compose(["data=cifar10", *overrides]))
+    return build_model_on_meta(compose(["data=cifar10", *overrides]))
 
 
 CASES = {
@@ -71,11 +71,15 @@ def test_a_part_that_is_not_there(backbone: str) -> None:
     assert ("stem" in net.backbone.parts) == (backbone == "backbone=resnet20")
 
 
-def test_a_part_that_is_not_there_is_told_before_a_run_begins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_that_is_not_there_is_reported_before_a_run_begins(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *TINY, "recipe.freeze=stage9"]) == 2
     assert capsys.readouterr().err == (
         "attnbench: recipe.freeze=stage9: must be one of none, backbone, stem, stage1, stage2, stage3\n"
     )
+
+
+SMALL = ("data=cluttered_digits", "data.train_images=96", "data.validation=32", "data.test_images=32",
+         "data.batch_size=16", "recipe.epochs=2", "trainer.threads=1")  # fmt: skip
 
 
 def trained(config: RunConfig) -> dict[str, Tensor]:
@@ -97,8 +101,8 @@ def trained(config: RunConfig) -> dict[str, Tensor]:
     ids=" ".join,
 )
 def test_what_is_frozen_is_after_training_what_it_was(overrides: tuple[str, ...]) -> None:
-    small = ("data=digits", "recipe.epochs=2", "trainer.threads=1")
-    words = [*small, *(overrides if overrides[0].startswith("backbone=") else ("backbone.width=4", *overrides))]
+    resnet = ("backbone.depth=8", "backbone.width=4")
+    words = [*SMALL, *(() if overrides[0].startswith("backbone=") else resnet), *overrides]
     torch.save(build_model(compose(words)).backbone.state_dict(), "weights.pt")
     start = torch.load("weights.pt", weights_only=True)
     config = compose([*words, "backbone.weights=weights.pt"])
@@ -121,8 +125,7 @@ def test_what_is_frozen_is_after_training_what_it_was(overrides: tuple[str, ...]
 
 
 def test_a_frozen_network_of_a_library_trains_its_head() -> None:
-    config = compose(["data=digits", "backbone=torchvision/mnasnet0_5", "recipe.freeze=backbone", "recipe.epochs=1",
-                      "trainer.threads=1", "data.batch_size=256"])  # fmt: skip
+    config = compose([*SMALL, "backbone=torchvision/mnasnet0_5", "recipe.freeze=backbone"])
     after = trained(config)
     counts = [int(value) for name, value in after.items() if name.endswith("num_batches_tracked")]
     assert counts

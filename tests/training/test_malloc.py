@@ -1,32 +1,64 @@
-"""Memory that is freed stays with the process, where the C library can do that."""
+"""The C library is asked to keep freed memory, in the values that it accepts."""
 
+import ctypes
 import platform
-import subprocess
-import sys
+from collections.abc import Callable
 
 import pytest
 
-PROGRAM = """
-import resource, sys
-import torch
-from attnbench.training.malloc import keep_freed_memory
-if sys.argv[1] == "keep":
+from attnbench.training.malloc import KEPT_BYTES, LARGEST_BYTES, MMAP_THRESHOLD, TRIM_THRESHOLD, keep_freed_memory
+
+Call = tuple[int, int]
+
+
+class Libc:
+    """A C library whose `mallopt` notes each call, by parameter and value, with its answer: 1 if it is accepted."""
+
+    def __init__(self, answer: Callable[[int, int], int]) -> None:
+        self.answer = answer
+        self.answers: dict[Call, int] = {}
+
+    def mallopt(self, parameter: int, value: int) -> int:
+        self.answers[parameter, value] = self.answer(parameter, value)
+        return self.answers[parameter, value]
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, answer: Callable[[int, int], int]) -> dict[Call, int]:
+    """Return what a C library is asked for, and what it answered."""
+    libc = Libc(answer)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: libc)
     keep_freed_memory()
-for _ in range(10):
-    torch.ones(2**26 // 4)  # 64 MiB; the heap finds its place
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    torch.ones(2**26 // 4)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
+    return libc.answers
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
-def test_memory_is_got_from_the_system_once() -> None:
-    def faults(how: str) -> int:
-        command = [sys.executable, "-c", PROGRAM, how]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+FIRST, SECOND = ((MMAP_THRESHOLD, size) for size in LARGEST_BYTES)
+TRIM = (TRIM_THRESHOLD, KEPT_BYTES)
 
-    pages = 2**26 // 4096
-    assert faults("keep") < pages / 4
-    assert faults("leave") > pages * 4  # else there is nothing to gain, and this file can go
+
+def test_memory_up_to_the_largest_size_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(asked(monkeypatch, lambda parameter, value: 1)) == [FIRST, TRIM]
+
+
+def test_older_versions_of_glibc_get_the_largest_size_that_they_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = asked(monkeypatch, lambda parameter, value: int(value != LARGEST_BYTES[0]))
+    assert list(answers) == [FIRST, SECOND, TRIM]
+
+
+def test_a_library_that_accepts_no_size_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(asked(monkeypatch, lambda parameter, value: 0)) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError, AttributeError])
+def test_without_glibc_nothing_happens(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: None) -> None:
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    keep_freed_memory()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
+def test_this_glibc_accepts_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = asked(monkeypatch, ctypes.CDLL(None).mallopt)
+    assert answers.pop(FIRST, 1) or answers.pop(SECOND)
+    assert answers[TRIM]

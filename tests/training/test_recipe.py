@@ -43,6 +43,7 @@ def torch_rates(make: Any, steps: int) -> list[float]:
     return found
 
 
+@pytest.mark.smoke
 def test_one_cycle_is_torchs() -> None:
     found = recipe(epochs=10, warmup=0.3, warmup_from=0.04, final=0.001)
     steps = 10 * STEPS
@@ -176,6 +177,7 @@ def test_frozen_parameters_are_not_optimised() -> None:
     assert sum(len(group["params"]) for group in groups) == len(list(net.parameters())) - 3
 
 
+@pytest.mark.smoke
 def test_optimisers() -> None:
     sgd = make_optimizer(network(), recipe(momentum=0.8, nesterov=True))
     assert isinstance(sgd, torch.optim.SGD)

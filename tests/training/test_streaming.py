@@ -134,7 +134,7 @@ def command(*words: str) -> list[str]:
 
 
 def test_a_sweep_whose_runs_have_workers() -> None:
-    words = command("-m", "seed=0,1", "data.workers=2", "recipe.epochs=1")
+    words = command("-m", "seed=0,1", "data.workers=1", "recipe.epochs=1")
     words.remove("data.workers=0")
     words.remove("recipe.epochs=2")
     result = subprocess.run(words, check=False, capture_output=True, text=True, timeout=200)
@@ -142,7 +142,7 @@ def test_a_sweep_whose_runs_have_workers() -> None:
     assert "2 runs: 2 trained" in result.stdout
     for run in find_runs(Path("outputs")):
         assert "Traceback" not in run.log_file.read_text()
-        assert written_record(run.path)["config"]["data"]["workers"] == 2
+        assert written_record(run.path)["config"]["data"]["workers"] == 1
 
 
 def test_ctrl_c_ends_run_and_workers_quietly() -> None:

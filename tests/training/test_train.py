@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
+from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
@@ -22,9 +22,14 @@ from attnbench.training.callbacks.epoch_log import EpochLog, TrainingError
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
+from tests.conftest import TINY
 
 Tiny = Callable[..., RunConfig]
 TIMES = ("train/seconds", "images_per_second")
+WITH_BAM = ("attention=bam", "attention.reduction=2")
+FEW_IMAGES = ("data=cluttered_digits", "data.train_images=96", "data.validation=32", "data.test_images=32",
+              "data.batch_size=8")  # fmt: skip
+"""Eight steps an epoch."""
 
 
 def weights(job: Job, checkpoint: str = "last") -> dict[str, torch.Tensor]:
@@ -74,16 +79,13 @@ def event_files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """One finished run, for tests that only look."""
-    from attnbench.config.compose import compose
-    from tests.conftest import TINY
-
     output = tmp_path_factory.mktemp("finished")
-    job = plan(compose([*TINY, "attention=bam", "attention.reduction=2", f"output={output}", "recipe.epochs=3"]))
+    job = plan(compose([*TINY, *WITH_BAM, f"output={output}", "recipe.epochs=3"]))
     train(job)
     return job
 
 
-def test_the_record(finished: Job) -> None:
+def test_the_record_holds_results_costs_and_environment(finished: Job) -> None:
     record = record_of(finished)
     assert (record["schema"], record["identity_scheme"]) == (2, 2)
     assert record["status"] == "finished"
@@ -154,12 +156,12 @@ def test_the_same_again_does_not_train(finished: Job, monkeypatch: pytest.Monkey
 
 def test_a_run_overfits_a_tiny_set(tiny: Tiny) -> None:
     config = tiny(
-        "data=cluttered_digits", "backbone.width=8", "data.train_images=160", "data.validation=0",
-        "data.test_images=200", "data.batch_size=16", "data.distractors=2", "recipe.epochs=40", "recipe.lr=0.1",
+        "data=cluttered_digits", "backbone.depth=8", "backbone.width=8", "data.train_images=160", "data.validation=0",
+        "data.test_images=200", "data.batch_size=16", "data.distractors=2", "recipe.epochs=20", "recipe.lr=0.1",
     )  # fmt: skip
     record = trained(plan(config))
     assert record["train/top1_accuracy"] > 0.95
-    assert record["test/top1_accuracy"] > 0.5  # 0.66 to 0.76 over three seeds in fp32 and bf16
+    assert record["test/top1_accuracy"] > 0.5
 
 
 def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
@@ -172,12 +174,8 @@ def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 3, 100])
-def test_the_block_length_changes_no_bit(length: int, finished: Job, own_folder: Path) -> None:
-    from attnbench.config.compose import compose
-    from tests.conftest import TINY
-
-    overrides = [*TINY, "attention=bam", "attention.reduction=2", "recipe.epochs=3"]
-    job = plan(compose([*overrides, f"trainer.block_length={length}"]))
+def test_the_block_length_changes_no_bit(length: int, finished: Job, tiny: Tiny) -> None:
+    job = plan(tiny(*WITH_BAM, "recipe.epochs=3", f"trainer.block_length={length}"))
     assert job.identity == finished.identity
     train(job)
     assert same(weights(job), weights(finished))
@@ -199,29 +197,36 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, error: BaseExceptio
 
 
 RESUMED = {
-    "plain": ("backbone=resnet20",),
-    "dropout and augmentation": (
-        "backbone=wrn10_1", "backbone.stem_width=4", "backbone.dropout=0.3", "data.padding=1", "data.flip=true",
+    "at once": (0, "backbone=resnet20", "backbone.depth=8"),
+    "plain": (2, "backbone=resnet20", "backbone.depth=8"),
+    "dropout, augmentation and label noise": (
+        2, "backbone=wrn10_1", "backbone.width=1", "backbone.stem_width=4", "backbone.dropout=0.3",
+        "data.padding=1", "data.flip=true", "data.label_noise=0.3",
     ),
-    "adamw": ("recipe=adamw",),
-    "no validation": ("data.validation=0",),
-    "label noise": ("data.label_noise=0.3",),
-    "label noise, resampled": ("data.label_noise=0.3", "data.resampled=true"),
-    "a slower backbone": ("attention=bam", "attention.reduction=2", "recipe.backbone_lr_factor=0.1"),
+    "adamw, no validation and resampled labels": (
+        2, "recipe=adamw", "backbone.depth=8", "data.validation=0", "data.label_noise=0.3", "data.resampled=true",
+    ),
+    "adamw at once, and a slower backbone": (
+        0, *WITH_BAM, "recipe=adamw", "backbone.depth=8", "recipe.backbone_lr_factor=0.1",
+    ),
     "a frozen part and a slower one": (
-        "attention=bam", "attention.reduction=2", "recipe.freeze=stage1", "recipe.backbone_lr_factor=0.1",
+        2, *WITH_BAM, "backbone.depth=8", "recipe.freeze=stage1", "recipe.backbone_lr_factor=0.1",
     ),
 }  # fmt: skip
+"""Finished epochs before the stop, and overrides: each option that holds state or draws numbers is in one of them."""
 
 
-@pytest.mark.parametrize("overrides", RESUMED.values(), ids=RESUMED.keys())
-@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize(
+    ("epochs", "overrides"),
+    [
+        pytest.param(epochs, overrides, id=name, marks=[pytest.mark.smoke] * (name == "plain"))
+        for name, (epochs, *overrides) in RESUMED.items()
+    ],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    overrides: tuple[str, ...], epochs: int, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+    epochs: int, overrides: list[str], tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if overrides[0].startswith("backbone=wrn"):
-        overrides = (*overrides, "backbone.width=1")
-    common = (*overrides, "recipe.epochs=4", "trainer.block_length=4")
+    common = (*FEW_IMAGES, *overrides, "recipe.epochs=4", "trainer.block_length=4")
     whole, parts = plan(tiny(*common, "output=whole")), plan(tiny(*common, "output=parts"))
     train(whole)
     stop_after(monkeypatch, epochs, KeyboardInterrupt())
@@ -232,13 +237,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert trained(parts)["status"] == "finished"
     assert same(weights(parts), weights(whole))
     assert rows(parts) == rows(whole)
-    for tag, points in events(whole).items():
-        if tag not in TIMES:
-            assert events(parts)[tag] == points, tag
+    shown, again = events(whole), events(parts)
+    assert {tag: points for tag, points in again.items() if tag not in TIMES} == {
+        tag: points for tag, points in shown.items() if tag not in TIMES
+    }
 
 
 def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = plan(tiny("trainer.block_length=4"))
+    job = plan(tiny(*FEW_IMAGES, "trainer.block_length=4"))
     stop_after(monkeypatch, 1, RuntimeError("the disk is on fire"))
     with pytest.raises(RuntimeError, match="fire"):
         train(job)
@@ -249,6 +255,7 @@ def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytes
     assert "error" not in resumed
 
 
+@pytest.mark.smoke
 def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
     job = plan(tiny("recipe.lr=1e20", "recipe.warmup=0", "recipe.epochs=3"))
     with pytest.raises(TrainingError, match=r"a lower recipe\.lr"):
@@ -257,7 +264,7 @@ def test_a_loss_that_explodes_ends_the_run(tiny: Tiny) -> None:
 
 
 def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = plan(tiny("trainer.threads=auto", "trainer.block_length=4"))
+    job = plan(tiny(*FEW_IMAGES, "trainer.threads=auto", "trainer.block_length=4"))
     torch.set_num_threads(2)
     stop_after(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -269,9 +276,9 @@ def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: py
     torch.set_num_threads(1)
 
 
-def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
-    first = trained(plan(tiny("recipe.epochs=1")))
-    job = plan(tiny("recipe.epochs=1", "run.again=true"))
+def test_run_again_archives_the_old_run(tiny: Tiny) -> None:
+    first = trained(plan(tiny(*FEW_IMAGES, "recipe.epochs=1")))
+    job = plan(tiny(*FEW_IMAGES, "recipe.epochs=1", "run.again=true"))
     second = trained(job)
     assert second["test/top1_accuracy"] == first["test/top1_accuracy"]
     (aside,) = (job.folder.parent / "aside").iterdir()
@@ -279,9 +286,9 @@ def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
     assert (aside / "checkpoints" / "last.ckpt").is_file()
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_a_damaged_checkpoint_is_told_and_can_be_set_aside(recorded: bool, tiny: Tiny) -> None:
-    job = plan(tiny("recipe.epochs=1"))
+def test_a_damaged_checkpoint_is_reported_and_can_be_set_aside(tiny: Tiny) -> None:
+    config = (*FEW_IMAGES, "recipe.epochs=1")
+    job = plan(tiny(*config))
     train(job)
     run = RunFolder(job.folder)
     whole = run.last_checkpoint.read_bytes()
@@ -290,13 +297,16 @@ def test_a_damaged_checkpoint_is_told_and_can_be_set_aside(recorded: bool, tiny:
         run.last_checkpoint.write_bytes(content)
         with pytest.raises(UserError, match=r"last\.ckpt cannot be read; it is damaged .*; run\.again=true archives"):
             train(job)
-    if not recorded:
-        run.record_file.unlink()
-    assert trained(plan(tiny("recipe.epochs=1", "run.again=true")))["status"] == "finished"
-    assert (run.path.parent / "aside" / "seed0-1" / "checkpoints" / "last.ckpt").is_file()
+    for number, recorded in enumerate((True, False), 1):
+        run.last_checkpoint.write_bytes(b"torn")
+        if not recorded:
+            run.record_file.unlink(missing_ok=True)
+        assert trained(plan(tiny(*config, "run.again=true")))["status"] == "finished"
+        assert (run.path.parent / "aside" / f"seed0-{number}" / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_a_run_has_one_owner(tiny: Tiny) -> None:
+@pytest.mark.smoke
+def test_a_run_that_another_process_trains_is_not_trained_twice(tiny: Tiny) -> None:
     job = plan(tiny())
     with Lock(job.folder), pytest.raises(RunLockedError, match="is being trained by process"):
         train(job)
@@ -336,7 +346,10 @@ def test_a_request_to_terminate_interrupts(tiny: Tiny) -> None:
 
 
 def test_seeds_differ_and_repeat(tiny: Tiny) -> None:
-    jobs = [plan(tiny("recipe.epochs=1", f"seed={seed}", f"output=o{number}")) for number, seed in enumerate((0, 1, 1))]
+    jobs = [
+        plan(tiny(*FEW_IMAGES, "recipe.epochs=1", f"seed={seed}", f"output=o{number}"))
+        for number, seed in enumerate((0, 1, 1))
+    ]
     for job in jobs:
         train(job)
     assert not same(weights(jobs[0]), weights(jobs[1]))
@@ -345,7 +358,7 @@ def test_seeds_differ_and_repeat(tiny: Tiny) -> None:
 
 
 def test_validation_does_not_shift_training(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ("backbone=wrn10_1", "backbone.width=1", "backbone.stem_width=4", "backbone.dropout=0.3")
+    overrides = (*FEW_IMAGES, "backbone=wrn10_1", "backbone.width=1", "backbone.stem_width=4", "backbone.dropout=0.3")
     plain = plan(tiny(*overrides, "output=plain"))
     train(plain)
     evaluate = TrainingModule.evaluation_step
@@ -362,41 +375,34 @@ def test_validation_does_not_shift_training(tiny: Tiny, monkeypatch: pytest.Monk
 
 def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
     options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
-    record = trained(plan(tiny("callbacks=early_stopping", *options, "recipe.epochs=5")))
+    record = trained(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5")))
     assert record["epochs"] == 2
 
 
-@pytest.mark.parametrize(
-    "override",
-    [
-        "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "recipe.optimizer=adamw", "recipe.schedule=cosine",
-        "recipe.decay_norm_and_bias=true", "recipe.nesterov=false", "trainer.channels_last=false",
-        "trainer.precision=bf16", "data.padding=1", "data.flip=true", "data.label_noise=0.3", "logger=none",
-        "recipe.backbone_lr_factor=0.1",
-    ],
-)  # fmt: skip
-def test_every_option_trains(override: str, tiny: Tiny) -> None:
-    record = trained(plan(tiny(override, "recipe.epochs=1", "data.validation=1000")))
-    assert record["status"] == "finished"
+def test_options_of_speed_and_display_train(tiny: Tiny) -> None:
+    options = ("trainer.channels_last=false", "trainer.precision=bf16", "logger=none")
+    assert trained(plan(tiny(*FEW_IMAGES, *options, "recipe.epochs=1")))["status"] == "finished"
 
 
 def test_the_logged_rate_is_the_recipes(tiny: Tiny) -> None:
-    """Not a group's of its own, and that of each epoch's last step: 10 steps an epoch, x0.5 from the second on."""
+    """Not a group's of its own, and that of each epoch's last step: 8 steps an epoch, x0.5 from the second on."""
     schedule = ("recipe.schedule=multi_step", "recipe.milestones=[1]", "recipe.gamma=0.5", "recipe.warmup=0")
     for factor in (1, 0.1):
-        job = plan(tiny(*schedule, f"recipe.backbone_lr_factor={factor}", "recipe.lr=0.2"))
+        job = plan(tiny(*FEW_IMAGES, *schedule, f"recipe.backbone_lr_factor={factor}", "recipe.lr=0.2"))
         train(job)
         assert [row["lr"] for row in rows(job)] == [0.2, 0.1]
 
 
-def test_options_change_the_result(tiny: Tiny) -> None:
-    plain = plan(tiny("recipe.epochs=1"))
+def test_every_other_option_trains_and_changes_the_weights(tiny: Tiny) -> None:
+    small = (*FEW_IMAGES, "backbone.depth=8", "recipe.epochs=1", "logger=none")
+    plain = plan(tiny(*small))
     train(plain)
     for override in (
-        "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "data.padding=1", "data.flip=true",
-        "data.label_noise=0.3", "recipe.backbone_lr_factor=0.1",
+        "recipe.label_smoothing=0.1", "recipe.clip_norm=0.1", "recipe.optimizer=adamw", "recipe.schedule=cosine",
+        "recipe.decay_norm_and_bias=true", "recipe.nesterov=false", "recipe.backbone_lr_factor=0.1",
+        "data.padding=1", "data.flip=true", "data.label_noise=0.3",
     ):  # fmt: skip
-        job = plan(tiny("recipe.epochs=1", override))
-        assert job.identity != plain.identity
-        train(job)
+        job = plan(tiny(*small, override))
+        assert job.identity != plain.identity, override
+        assert trained(job)["status"] == "finished", override
         assert not same(weights(job), weights(plain)), override

@@ -48,7 +48,7 @@ def show_data_sets(console: Console, folders: Sequence[Path], root: str | None, 
 def _what_is_missing(data: DataSet) -> str:
     """Return what a set lacks on disk and how to get it, or nothing. No images are counted."""
     try:
-        data.look() if isinstance(data, FileDataSet) else data.find()
+        data.check_layout() if isinstance(data, FileDataSet) else data.check_available()
     except UserError as error:
         return str(error)
     return ""

@@ -1,1 +1,1 @@
-"""What data sets share: one base a kind of storage."""
+"""Base classes of data sets, one for each kind of storage."""

@@ -1,6 +1,7 @@
-"""What a data set shows to the rest: classes, image shape, three splits, and a fingerprint of what lies on disk.
+"""The base class of data sets: classes, image shape, splits, and a fingerprint of the files.
 
-Nothing here imports torch, so that data can be listed and checked quickly.
+A data set describes; `attnbench.data.loaders` makes its batches. Nothing here imports torch, so that data can be listed
+and checked quickly.
 """
 
 from abc import ABC, abstractmethod
@@ -16,15 +17,29 @@ from attnbench.errors import require
 
 
 class DataSet(ABC):
-    """A set of images; unless a subclass says otherwise, small enough to live on the training device.
+    """A set of labelled images, small enough to be kept on the training device (see `FileDataSet` for larger ones).
 
-    batch_size: training images per optimiser step, over all devices. validation: training images held out, balanced
-    over the classes and independent of the run's seed. mean, std: of each channel, for pixel values in [0, 1].
-    label_noise, resampled: see `LabelNoise`; labels held out for validation and test labels stay as they are.
+    A subclass sets `classes`, `image_size`, `channels` and `train_images`, and defines `fingerprint` and `load`.
 
-    A subclass sets `classes`, `image_size` (pixels a side), `channels` and `train_images`, the number of training
-    images including those held out. For lists of data sets it may declare `counts`, how many training and test images
-    the whole set has (or how many in all), and `terms`, its licence or terms of use in a few words.
+    Args:
+        batch_size: training images per optimiser step, over all devices.
+        validation: number of training images held out for validation, balanced over the classes and independent of the
+            run's seed.
+        mean: mean of each channel, for pixel values in [0, 1].
+        std: standard deviation of each channel, likewise.
+        padding: see `Augmentation`.
+        padding_mode: see `Augmentation`.
+        flip: see `Augmentation`.
+        label_noise: share of wrong training labels, see `LabelNoise`. Validation and test labels are never changed.
+        resampled: see `LabelNoise`.
+
+    Attributes:
+        classes: names of the classes, in the order of the labels.
+        image_size: height and width of images in pixels.
+        channels: 1 or 3.
+        train_images: number of training images, including those held out.
+        counts: number of training and of test images of the whole set, or of all images; shown by `attnbench list`.
+        terms: licence or terms of use, in a few words.
     """
 
     counts: tuple[int, ...] = ()
@@ -60,45 +75,51 @@ class DataSet(ABC):
         self.mean, self.std = tuple(mean), tuple(std)
 
     def require_validation(self, validation: int) -> None:
-        """Raise `OptionError` unless so many training images can be held out."""
+        """Raise `OptionError` unless `validation` training images can be held out."""
         most = self.train_images - 1
-        told = f"must be from 0 to {most}, as there are {self.train_images} training images"
-        require(0 <= validation <= most, "validation", validation, told)
+        expected = f"must be from 0 to {most}, as there are {self.train_images} training images"
+        require(0 <= validation <= most, "validation", validation, expected)
 
     @property
     def num_classes(self) -> int:
-        """Number of labels."""
+        """Number of classes on disk."""
         return len(self.classes)
 
     @property
     def all_classes(self) -> int:
-        """Classes of the whole set: more than `num_classes` if only a part of it is on disk."""
+        """Number of classes of the whole set: more than `num_classes` if only a part of it is on disk."""
         return self.num_classes
 
-    def find(self) -> None:  # noqa: B027 - a set that can always be made has nothing to look for
-        """Raise `UserError` with what is missing, where it was looked for and how to get it, unless the set is
-        there or can be made. Reads no images."""
+    def check_available(self) -> None:  # noqa: B027 - a generated set is always available
+        """Check that the set is on disk or can be generated, without reading images.
+
+        Raises:
+            UserError: something is missing; the message says what, where it is expected, and how to get it.
+        """
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Tells apart what lies at a location: name and split, or files with sizes. Part of a run's identity."""
+        """Return a text that differs when the data differs: a name, or a hash of file names, labels and sizes.
+
+        It is part of a run's identity.
+        """
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits that hold images."""
+        """Splits that hold images."""
         return tuple(split for split in SPLITS if split != "validation" or self.validation)
 
     @abstractmethod
     def load(self, split: Split) -> Arrays:
-        """Read one split into memory. `validation` is empty when nothing is held out."""
+        """Read one split into memory. `validation` is empty if no image is held out."""
 
 
 class SplitDataSet(DataSet):
-    """A data set with a training and a test set on disk; validation is held out from training."""
+    """A data set with a training set and a test set; validation images are held out of the training set."""
 
     @abstractmethod
     def read(self, train: bool) -> Arrays:
-        """Read the training set or the test set as it is on disk."""
+        """Read the whole training set or the test set."""
 
     @cached_property
     def _train(self) -> Arrays:
@@ -112,5 +133,5 @@ class SplitDataSet(DataSet):
 
 
 def folder_of(root: str) -> Path:
-    """The folder that `data.root` means, for messages: absolute, with the user's home expanded."""
+    """Return `data.root` as an absolute path, with the user's home expanded, so that messages show where it is."""
     return Path(root).expanduser().absolute()

@@ -1,8 +1,8 @@
-"""Data sets too large for the device: images are read from files while training goes on.
+"""The base class of data sets in files, which are read during training.
 
-Each image is decoded and resized once to its stored form; crops, flips and scaling happen on the device, per image.
-A random resized crop is therefore cut out of the stored form, not out of the original file as torchvision's recipe
-does: with `resize` at 256, small windows have less detail.
+Each image is decoded and resized to its stored form (see `StoredFormat`); crops, flips and scaling happen on the
+device, per image. A random resized crop is therefore cut out of the stored form, not out of the original file as in
+torchvision's recipe: with `resize` at 256, small windows have less detail.
 """
 
 from abc import abstractmethod
@@ -17,7 +17,7 @@ from attnbench.data.bases.dataset import DataSet, folder_of
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.sources.image_files import Images, digest
 from attnbench.data.splits import SPLITS, Split, hold_out
-from attnbench.data.transforms.crop_params import CROPS, center_views, stored_boxes
+from attnbench.data.transforms.crop_params import CROPS, center_crops, stored_boxes
 from attnbench.errors import UserError, require, require_choice
 
 if TYPE_CHECKING:
@@ -29,20 +29,34 @@ CACHES = ("none", "ram", "disk")
 class FileDataSet(DataSet):
     """Images in files.
 
-    root: the folder that holds the set. image_size: pixels a side of what the network sees. resize: pixels of the
-    shorter side that images are stored at; stretch: of both sides, whatever the aspect. train_crop: `random`, a window
-    of image_size; `random_resized`, one of 8 to 100 % of the area, scaled; or `center`, which evaluation always takes.
-    flip: random horizontal flip. workers: processes that decode; 0 is none, `auto` goes by the cores. cache: keeps
-    stored forms, in memory or in a file, so that they are decoded once. on_bad_image: `error`, or `skip` to leave out
-    images that cannot be decoded; then all are read once before training, and which are bad is remembered.
-    Further options as in `DataSet`.
+    A subclass defines `name`, `classes`, `check_layout` and `files`.
 
-    A subclass defines `name`, `classes`, `look` and `files`.
+    Args:
+        root: the folder that holds the set.
+        batch_size: see `DataSet`.
+        validation: see `DataSet`.
+        image_size: height and width of the network's input in pixels.
+        resize: length in pixels of the shorter side of stored images.
+        stretch: resize both sides to `resize`, whatever the aspect ratio.
+        train_crop: `random`, a window of `image_size`; `random_resized`, a window of 8 to 100 % of the area, scaled to
+            `image_size`; or `center`, which evaluation always uses.
+        flip: flip training images horizontally with probability 1/2.
+        mean: see `DataSet`.
+        std: see `DataSet`.
+        workers: number of decoding processes; 0 decodes in the training process, `auto` follows the number of cores.
+        cache: `ram` or `disk` keeps stored images, so that each is decoded once; `none` decodes them in every epoch.
+        on_bad_image: `error`, or `skip` to leave out images that cannot be decoded. With `skip`, all images are read
+            once before training, and the bad ones are remembered in the cache folder.
+        label_noise: see `DataSet`.
+        resampled: see `DataSet`.
+
+    Attributes:
+        name: the set's name in configurations.
+        hash_all_sizes: whether the fingerprint holds the size of every file, or of the first one of each class only.
     """
 
     name: ClassVar[str]
-    every_size: ClassVar[bool] = True
-    """Whether the fingerprint holds the size of every file."""
+    hash_all_sizes: ClassVar[bool] = True
     channels = 3
 
     def __init__(
@@ -76,49 +90,53 @@ class FileDataSet(DataSet):
         self._listed: dict[Split, Images] = {}
 
     def require_validation(self, validation: int) -> None:
-        require(validation >= 0, "validation", validation, "must not be negative")  # the rest when files are listed
+        require(
+            validation >= 0, "validation", validation, "must not be negative"
+        )  # checked further once files are listed
 
     @property
     def form(self) -> "StoredFormat":
-        """How images are stored."""
+        """Size at which images are stored."""
         from attnbench.data.transforms.decode import StoredFormat
 
         return StoredFormat(self.resize, self.stretch)
 
     @property
-    def train_images(self) -> int:  # type: ignore[override]  # known when the files are listed
-        """Training images on disk, including those held out."""
+    def train_images(self) -> int:  # type: ignore[override]  # known once the files are listed
+        """Number of training images on disk, including those held out."""
         return len(self.listed("train"))
 
-    # what lies on disk
-
     @abstractmethod
-    def look(self) -> None:
-        """Raise `UserError` with what is missing or disagrees, where it was looked for and how to get it. Quick."""
+    def check_layout(self) -> None:
+        """Check quickly that the files are complete and consistent.
+
+        Raises:
+            UserError: the message says what is wrong, where, and how to get the set.
+        """
 
     @abstractmethod
     def files(self, split: Split) -> Images:
-        """A split as it lies on disk, maybe empty; `validation` only if the set has such a split of its own."""
+        """List the images of a split on disk; none if it has no such split (held-out images belong to `train`)."""
 
     def listed(self, split: Split) -> Images:
-        """`files`, listed once."""
+        """Return `files(split)`, cached."""
         if split not in self._listed:
             self._listed[split] = self.files(split)
         return self._listed[split]
 
-    def find(self) -> None:
-        self.look()
+    def check_available(self) -> None:
+        self.check_layout()
         if not self.validation:
             return
-        key, own = f"data={self.name}: data.validation={self.validation}", len(self.listed("validation"))
-        if own:
-            raise UserError(f"{key}: {self.root} has {own} validation images of its own; leave it at 0 to use them")
+        key, published = f"data={self.name}: data.validation={self.validation}", len(self.listed("validation"))
+        if published:
+            raise UserError(f"{key}: {self.root} has its own {published} validation images; set it to 0 to use them")
         if self.validation >= self.train_images:
             raise UserError(f"{key}: must be below {self.train_images}, the training images in {self.root}")
 
     @cached_property
     def _fingerprint(self) -> str:
-        return f"{self.name} {digest(map(self.listed, SPLITS), self.every_size)}"
+        return f"{self.name} {digest(map(self.listed, SPLITS), self.hash_all_sizes)}"
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -129,7 +147,7 @@ class FileDataSet(DataSet):
         return tuple(split for split in SPLITS if split in present or (split == "validation" and self.validation))
 
     def members(self, split: Split) -> tuple[Split, NDArray[np.int64]]:
-        """Where a split's images are: the split whose files hold them, and their places among those files."""
+        """Return the split on disk that holds a split's images, and their indices (N,) in its list of files."""
         files = self.listed(split)
         if split == "test" or not self.validation:
             return split, np.arange(len(files))
@@ -137,34 +155,32 @@ class FileDataSet(DataSet):
         return "train", np.flatnonzero(held_out if split == "validation" else ~held_out)
 
     def held_out(self) -> NDArray[np.bool_]:
-        """Mask (N,) of the training images that are held out for validation."""
+        """Return a mask (N,) of the training images that are held out for validation."""
         return hold_out(self.listed("train").labels, self.validation)
 
-    # what is made of it
-
     def load(self, split: Split) -> Arrays:
-        """A whole split as evaluation sees it, in memory: for small sets, and a look at some images."""
+        """Read a whole split into memory, cropped as in evaluation: for small sets and for looking at images."""
         from attnbench.data.transforms.decode import DecodeError, Stored, decode
 
         source, members = self.members(split)
         files = self.listed(source)
         files.prepare()
-        found: dict[int, Stored] = {}
+        decoded: dict[int, Stored] = {}
         for member in members.tolist():
             try:
-                found[member] = decode(files.read(member), self.form, files.crop(member))
+                decoded[member] = decode(files.read(member), self.form, files.crop(member))
             except DecodeError as error:
                 if self.on_bad_image == "error":
-                    raise self.refusal(source, member, str(error)) from error
-        shapes = np.array([stored.shape for stored in found.values()], np.int64).reshape(-1, 4)
-        views, kept = center_views(shapes[:, :2], self.image_size), list(found)
+                    raise self.bad_image_error(source, member, str(error)) from error
+        shapes = np.array([stored.shape for stored in decoded.values()], np.int64).reshape(-1, 4)
+        crops, kept = center_crops(shapes[:, :2], self.image_size), list(decoded)
         images = np.empty((len(kept), self.image_size, self.image_size, 3), np.uint8)
-        for place, (left, top, width, height) in enumerate(views.windows):
-            images[place] = found[kept[place]].pixels[top : top + height, left : left + width]
-        boxes = None if files.boxes is None else views.boxes(stored_boxes(files.boxes[kept], shapes))
+        for index, (left, top, width, height) in enumerate(crops.windows):
+            images[index] = decoded[kept[index]].pixels[top : top + height, left : left + width]
+        boxes = None if files.boxes is None else crops.boxes(stored_boxes(files.boxes[kept], shapes))
         return Arrays(images, files.labels[kept], boxes)
 
-    def refusal(self, source: Split, member: int, reason: str) -> UserError:
-        """What to say of an image that cannot be decoded."""
-        told = f"data={self.name}: {self.listed(source).name(member)}: cannot be decoded: {reason}"
-        return UserError(f"{told}; data.on_bad_image=skip leaves such images out")
+    def bad_image_error(self, source: Split, member: int, reason: str) -> UserError:
+        """Build the error for an image that cannot be decoded."""
+        message = f"data={self.name}: {self.listed(source).name(member)}: cannot be decoded: {reason}"
+        return UserError(f"{message}; data.on_bad_image=skip leaves such images out")

@@ -1,4 +1,4 @@
-"""Sets that torchvision knows: read where they lie in its layout, downloaded on request alone."""
+"""The base class of sets in torchvision's folder layout, which are downloaded on request only."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,16 +8,24 @@ from attnbench.errors import UserError
 
 
 class TorchvisionLayout(DataSet):
-    """A set whose files lie in torchvision's layout.
+    """A set whose files are in torchvision's layout.
 
-    root: folder that holds the set. download: fetch it there if it is absent. Further options as in `DataSet`.
+    A subclass checks the files against published checksums, so that its name is a sufficient fingerprint.
 
-    A subclass sets `name` (the choice of `data`), `kind` (torchvision's class), `folder` (below root),
-    `download_size`, and checks what it reads against published checksums, so that `name` tells what lies there.
+    Args:
+        root: the folder that holds the set.
+        download: download the set into `root` if it is not there.
+        options: see `DataSet`.
+
+    Attributes:
+        name: the set's name in configurations.
+        torchvision_class: name of the class in `torchvision.datasets`.
+        folder: the set's folder below `root`.
+        download_size: for messages, such as "170 MB".
     """
 
     name: ClassVar[str]
-    kind: ClassVar[str]
+    torchvision_class: ClassVar[str]
     folder: ClassVar[str]
     download_size: ClassVar[str]
 
@@ -26,38 +34,40 @@ class TorchvisionLayout(DataSet):
         self.root, self.download = folder_of(root), download
 
     def missing(self) -> str | None:
-        """What is looked for below root and not there."""
+        """Return the first file or folder that is missing below `root`, or None."""
         return None if (self.root / self.folder).is_dir() else self.folder
 
-    def find(self) -> None:
+    def check_available(self) -> None:
         missing = self.missing()
         if missing and not self.download:
             raise UserError(
                 f"data={self.name}: no {missing} in {self.root}; set data.root to the folder that holds it, "
-                f"or fetch it there with data.download=true ({self.download_size})"
+                f"or download it with data.download=true ({self.download_size})"
             )
 
     def fetch(self, **options: Any) -> Any:
-        """Open torchvision's data set, which downloads it if asked to and not there.
+        """Open torchvision's data set, downloading it first if `download` is set and it is missing.
 
-        Raises `UserError` if that fails; `RuntimeError` is torchvision's word for files that are not what they were.
+        Raises:
+            UserError: the download failed.
+            RuntimeError: files are missing or damaged (raised by torchvision).
         """
         from torchvision import datasets
 
         try:
-            return getattr(datasets, self.kind)(self.root, download=self.download, **options)
+            return getattr(datasets, self.torchvision_class)(self.root, download=self.download, **options)
         except OSError as error:
             if not self.download:
                 raise
-            raise self.failed(getattr(error, "reason", error)) from error
+            raise self.download_error(getattr(error, "reason", error)) from error
 
-    def failed(self, reason: object) -> UserError:
-        """The download failed."""
+    def download_error(self, reason: object) -> UserError:
+        """Build the error for a failed download."""
         return UserError(f"data={self.name}: download failed: {reason}; place {self.folder} in {self.root}")
 
-    def damaged(self, path: Path) -> UserError:
-        """What lies at `path` is not what was published."""
+    def damaged_error(self, path: Path) -> UserError:
+        """Build the error for a file that differs from the published one."""
         return UserError(
             f"data={self.name}: {path}: is incomplete or damaged (md5 check); "
-            "remove it and fetch it again with data.download=true"
+            "remove it and download it again with data.download=true"
         )

@@ -1,1 +1,1 @@
-"""Batches on the training device: from memory, or streamed from files."""
+"""Batches on the training device, from memory or streamed from files."""

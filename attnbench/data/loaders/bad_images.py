@@ -1,6 +1,6 @@
-"""Images that cannot be decoded: named, or found before training and left out, so that every count is exact."""
+"""Images that cannot be decoded: reported by name, or found before training and left out, so that counts are exact."""
 
-import sys
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,57 +12,63 @@ from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.loaders.workers import CHUNK, Decoded, DecodeWorkers, Request
-from attnbench.data.sources.image_files import first_of
+from attnbench.data.sources.image_files import first_few
 from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
 Integers = NDArray[np.int64]
+log = logging.getLogger("attnbench.data")
 
 
-def in_order(source: Split, members: Integers) -> list[Request]:
-    """Requests for images in the order of their files."""
+def chunked_requests(source: Split, members: Integers) -> list[Request]:
+    """Return requests for images of a split, `CHUNK` images each."""
     return [Request(source, members[start : start + CHUNK]) for start in range(0, len(members), CHUNK)]
 
 
-def checked(data: FileDataSet, source: Split, answers: Iterator[Decoded], tolerant: bool) -> Iterator[Decoded]:
-    """Answers as they come. Raises `UserError` that names the first image that could not be had; a tolerant one lets
-    those pass that are damaged, but not those that could not be read: a broken disk is no reason to train on less.
+def raise_failures(
+    data: FileDataSet, source: Split, chunks: Iterator[Decoded], skip_damaged: bool
+) -> Iterator[Decoded]:
+    """Yield decoded chunks unchanged, but raise `UserError` for the first failure in them.
+
+    With `skip_damaged`, damaged images are accepted, but not those that could not be read: a broken disk is no reason
+    to train on fewer images.
     """
-    for answer in answers:
-        for failure in answer.failures:
+    for chunk in chunks:
+        for failure in chunk.failures:
             if not failure.damaged:
                 raise UserError(f"data={data.name}: {data.listed(source).name(failure.member)}: {failure.reason}")
-            if not tolerant:
-                raise data.refusal(source, failure.member, failure.reason)
-        yield answer
+            if not skip_damaged:
+                raise data.bad_image_error(source, failure.member, failure.reason)
+        yield chunk
 
 
-def bad_images(data: FileDataSet, source: Split, reader: DecodeWorkers, memory: Path) -> Integers:
-    """Places of the images of a split's files that cannot be decoded.
+def find_bad_images(data: FileDataSet, source: Split, workers: DecodeWorkers, memory: Path) -> Integers:
+    """Return the indices of the images of a split that cannot be decoded.
 
-    All are read once; the result is kept in the file `memory`, and those that it names, or that were changed since,
-    are tried again. Other processes wait meanwhile.
+    All images are read once, and the result is kept in the file `memory`. Later, only images that were bad or have
+    changed since are read again. Other processes wait meanwhile.
     """
-    found: Integers | None = None
+    bad: Integers | None = None
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(memory.with_suffix(".lock")):
             stamps = data.listed(source).stamps()
-            found = survey(data, source, reader, doubtful(memory, stamps))
+            bad = _decode_all(data, source, workers, images_to_check(memory, stamps))
             part = memory.with_suffix(".part.npz")
             try:
-                np.savez(part, bad=found, stamps=stamps)
+                np.savez(part, bad=bad, stamps=stamps)
                 part.replace(memory)
             finally:
                 part.unlink(missing_ok=True)
     except OSError as error:
-        warnings.warn(f"cannot keep in {memory.parent} which images are bad: {error}", stacklevel=2)
-    return survey(data, source, reader, np.arange(len(data.listed(source)))) if found is None else found
+        warnings.warn(f"cannot cache the list of bad images in {memory.parent}: {error}", stacklevel=2)
+    return _decode_all(data, source, workers, np.arange(len(data.listed(source)))) if bad is None else bad
 
 
-def doubtful(memory: Path, stamps: Integers) -> Integers:
-    """Places of the images that have to be read to know which are bad: all of them if nothing is remembered, else those
-    that were bad, and those whose stamps (N, 2) are others now.
+def images_to_check(memory: Path, stamps: Integers) -> Integers:
+    """Return the indices of images that have to be read to know which are bad.
+
+    These are all images if there is no earlier result, otherwise those that were bad or whose stamps (N, 2) differ.
     """
     try:
         with np.load(memory) as kept:
@@ -72,20 +78,19 @@ def doubtful(memory: Path, stamps: Integers) -> Integers:
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, EOFError, BadZipFile) as error:
-        warnings.warn(f"{memory} is damaged ({error}); reading all images anew", stacklevel=3)
+        warnings.warn(f"{memory} is damaged ({error}); reading all images again", stacklevel=3)
     return np.arange(len(stamps))
 
 
-def survey(data: FileDataSet, source: Split, reader: DecodeWorkers, members: Integers) -> Integers:
-    """Try to decode images, and tell which are bad."""
+def _decode_all(data: FileDataSet, source: Split, workers: DecodeWorkers, members: Integers) -> Integers:
+    """Decode images, and return the indices of those that cannot be decoded."""
     if len(members) == len(data.listed(source)):
-        print(f"attnbench: reading {len(members):,} images to find those that are bad", file=sys.stderr, flush=True)
-    answers = checked(data, source, reader.stream(in_order(source, members)), tolerant=True)
-    return np.array([failure.member for answer in answers for failure in answer.failures], np.int64)
+        log.info("reading %s images to find those that cannot be decoded", f"{len(members):,}")
+    chunks = raise_failures(data, source, workers.stream(chunked_requests(source, members)), skip_damaged=True)
+    return np.array([failure.member for chunk in chunks for failure in chunk.failures], np.int64)
 
 
-def report(data: FileDataSet, source: Split, bad: Sequence[int]) -> None:
-    """Say which images are left out."""
-    named = first_of([data.listed(source).name(member) for member in bad])
-    told = f"attnbench: data.on_bad_image=skip leaves out what cannot be decoded: {named}"
-    print(told, file=sys.stderr, flush=True)
+def log_skipped(data: FileDataSet, source: Split, bad: Sequence[int]) -> None:
+    """Log which images are left out."""
+    names = first_few([data.listed(source).name(member) for member in bad])
+    log.warning("data.on_bad_image=skip leaves out what cannot be decoded: %s", names)

@@ -1,4 +1,4 @@
-"""What all loaders share: where batches are made, how many there are, and how an epoch yields them."""
+"""Base classes of loaders and epochs, and the placement of batches on devices."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,7 +15,15 @@ Relabel = Callable[[Tensor, int], Tensor]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how batches are made, and which share of each batch is this process's."""
+    """Device and format of batches, and the share of each batch that this process makes.
+
+    Attributes:
+        device: where images are.
+        dtype: of the images.
+        channels_last: whether images have this memory format.
+        rank: index of this process.
+        world: number of processes.
+    """
 
     device: torch.device
     dtype: torch.dtype = torch.float32
@@ -25,10 +33,14 @@ class Placement:
 
 
 class Loader(ABC):
-    """A split as batches: what training and evaluation iterate over.
+    """A split in batches.
 
-    count: images. batch_size: over all processes. seed: draws order and augmentation; None to evaluate.
-    skipped: images left out because they cannot be decoded.
+    Attributes:
+        count: number of images.
+        batch_size: images in a batch, over all processes.
+        seed: draws order and augmentation in training; None for evaluation.
+        placement: where batches are made.
+        skipped: number of images left out because they cannot be decoded.
     """
 
     count: int
@@ -38,7 +50,7 @@ class Loader(ABC):
     skipped = 0
 
     def __len__(self) -> int:
-        """Batches an epoch. In training, a last batch with fewer than two images a process is left out."""
+        """Return the number of batches. In training, a last batch of fewer than two images per process is left out."""
         full, rest = divmod(self.count, self.batch_size)
         if self.seed is not None and full and rest < 2 * self.placement.world:
             return full
@@ -46,16 +58,21 @@ class Loader(ABC):
 
     @property
     def images(self) -> int:
-        """Images an epoch, over all processes."""
+        """Number of images in an epoch, over all processes."""
         return min(self.count, len(self) * self.batch_size)
 
     @abstractmethod
     def epoch(self, number: int = 0) -> "Epoch":
-        """Draw an epoch. Its order is the files' unless the loader has a seed."""
+        """Draw an epoch. Without a seed, images come in the order of the files."""
 
 
 class Epoch(ABC):
-    """One pass over a split: batches by number, or all in turn."""
+    """One pass over a split: batches by number, or one after another.
+
+    Attributes:
+        loader: the loader that drew it.
+        order: (N,), index of each image in the split.
+    """
 
     loader: Loader
     order: Tensor
@@ -67,7 +84,7 @@ class Epoch(ABC):
         return (self.batch(number) for number in range(len(self)))
 
     def size(self, number: int) -> int:
-        """Images of a batch, over all processes."""
+        """Return the number of images in a batch, over all processes."""
         return min(self.loader.batch_size, self.loader.count - number * self.loader.batch_size)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Where decoded images are cached, and whether there is room for them."""
+"""Paths of cached images, and checks that there is memory or disk space for them."""
 
 import hashlib
 import shutil
@@ -18,23 +18,32 @@ GIB = 1024**3
 
 
 def cache_file(data: FileDataSet, source: Split, kind: str, stamps: Integers | None = None) -> Path:
-    """Where something is kept that was found out about a split's stored forms, or about those of files as they are
-    now: the fingerprint does not hold when they were changed, nor always their sizes.
+    """Return the path of a cache file about a split's stored images.
+
+    Args:
+        data: the data set.
+        source: the split on disk.
+        kind: extension of the file.
+        stamps: modification times and sizes of the images' files (N, 2), for caches that are invalid once a file has
+            changed; the fingerprint holds no times, and not always the sizes.
     """
-    what = repr((data.fingerprint(), source, data.form, STORED_FORMAT_VERSION))
-    known = hashlib.sha256(what.encode())
+    form = data.form
+    # "Form" was the class's first name; caches made then are still valid
+    stored_as = f"Form(resize={form.resize!r}, stretch={form.stretch!r}, trim={form.trim!r})"
+    key = f"({data.fingerprint()!r}, {source!r}, {stored_as}, {STORED_FORMAT_VERSION!r})"
+    digest = hashlib.sha256(key.encode())
     if stamps is not None:
-        known.update(stamps.tobytes())
-    return cache_folder() / f"{data.name}-{source}-{known.hexdigest()[:16]}.{kind}"
+        digest.update(stamps.tobytes())
+    return cache_folder() / f"{data.name}-{source}-{digest.hexdigest()[:16]}.{kind}"
 
 
 def stored_bytes(data: FileDataSet, count: int) -> int:
-    """About what the stored forms of so many images take, if they are of the usual 4:3."""
+    """Estimate the bytes of `count` stored images, assuming the usual aspect ratio of 4:3."""
     return round(3 * count * data.resize**2 * (1 if data.stretch else 4 / 3))
 
 
 def require_memory(data: FileDataSet, count: int) -> None:
-    """Raise `UserError` if stored forms would not fit into the memory that is free."""
+    """Raise `UserError` if `count` stored images do not fit into the free memory."""
     needed, free = stored_bytes(data, count), free_memory()
     if free is not None and needed > free:
         raise UserError(
@@ -44,7 +53,7 @@ def require_memory(data: FileDataSet, count: int) -> None:
 
 
 def require_space(data: FileDataSet, folder: Path, count: int) -> None:
-    """Raise `UserError` if stored forms would not fit onto the disk of the cache."""
+    """Raise `UserError` if `count` stored images do not fit onto the disk that holds the cache folder."""
     existing = next(path for path in (folder, *folder.parents) if path.is_dir())
     needed, free = stored_bytes(data, count), shutil.disk_usage(existing).free
     if needed > free:
@@ -55,7 +64,7 @@ def require_space(data: FileDataSet, folder: Path, count: int) -> None:
 
 
 def free_memory() -> int | None:
-    """Bytes that programs can still get; None where the system does not tell."""
+    """Return the bytes of available memory, or None on systems that do not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

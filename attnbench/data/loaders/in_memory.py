@@ -1,4 +1,4 @@
-"""Batches of a split that lives on the training device as uint8, augmented there.
+"""Batches of a split that is kept on the training device as uint8 and augmented there.
 
 Every epoch draws its order, crops and flips at its start from its own generator on the CPU. They depend on seed and
 epoch only: not on the device, on validation, or on how many batches are requested at a time. Label noise has another
@@ -16,11 +16,17 @@ from attnbench.seeding import derive_seed
 
 
 class InMemoryLoader(Loader):
-    """Batches of a split that lives on the device.
+    """Batches of a split that is kept on the device.
 
-    arrays: the split. mean, std: per channel, for values in [0, 1]. batch_size: over all processes.
-    seed, augmentation: for training; without a seed, images come in order and as they are.
-    relabel: turns the true labels (N,) and an epoch's number into the labels that the epoch shows.
+    Args:
+        arrays: the split.
+        mean: mean of each channel, for values in [0, 1].
+        std: standard deviation of each channel, likewise.
+        batch_size: images in a batch, over all processes.
+        placement: where batches are made.
+        augmentation: random changes to training images.
+        seed: draws order and augmentation; without it, images come in order and unchanged.
+        relabel: changes the labels of each epoch.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class InMemoryLoader(Loader):
         return np.ascontiguousarray(padded)
 
     def epoch(self, number: int = 0) -> "InMemoryEpoch":
-        """Draw an epoch. Its order is the files' unless the loader has a seed."""
+        """Draw an epoch. Without a seed, images come in the order of the files."""
         labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
         if self.seed is None:
             return InMemoryEpoch(self, labels, torch.arange(self.count), None, None)
@@ -64,7 +70,7 @@ class InMemoryLoader(Loader):
 
 
 class InMemoryEpoch(Epoch):
-    """One pass over a split that lives on the device."""
+    """One pass over a split that is kept on the device."""
 
     loader: InMemoryLoader
 
@@ -87,12 +93,12 @@ class InMemoryEpoch(Epoch):
         images = pixels.float().mul_(loader.scale).add_(loader.shift).to(placement.dtype)
         images = images.view(len(chosen), loader.height, loader.width, loader.channels).permute(0, 3, 1, 2)
         if not placement.channels_last:
-            # contiguous() would keep the strides of one-channel images, which convolutions take for channels_last
+            # contiguous() would keep the strides of one-channel images, which convolutions treat as channels_last
             images = images.clone(memory_format=torch.contiguous_format)
         return images, self.labels[chosen]
 
     def _positions(self, chosen: Tensor, mine: slice) -> Tensor:
-        """Rows of `loader.pixels` (B, H, W) that make up each chosen image's crop, mirrored where flipped."""
+        """Return the rows of `loader.pixels` (B, H, W) that form the crop of each chosen image, flips included."""
         loader = self.loader
         border = 2 * loader.augmentation.padding
         rows = torch.arange(loader.height, device=chosen.device).expand(len(chosen), -1)

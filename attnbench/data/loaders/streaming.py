@@ -1,8 +1,8 @@
-"""The streaming loader: stored forms come from worker processes or a store, views are cut on the device.
+"""Batches of a split in files: images are decoded by worker processes or come from a cache, and cropped on the device.
 
-An epoch's order is drawn at its start. The views of its images come from one generator of the epoch's own, read at
-each image's place in it. So they depend on seed and epoch alone: not on workers, on caches, or on which batches are
-asked for and when.
+An epoch's order is drawn at its start. The crops of its images come from the epoch's own generator, read at each
+image's position in the epoch. They depend on seed and epoch only: not on workers, caches, or on which batches are
+requested when.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.data.loaders.bad_images import bad_images, checked, in_order, report
+from attnbench.data.loaders.bad_images import chunked_requests, find_bad_images, log_skipped, raise_failures
 from attnbench.data.loaders.base import Batch, Epoch, Loader, Placement, Relabel
 from attnbench.data.loaders.cache_space import cache_file, require_memory, require_space
-from attnbench.data.loaders.decoded_cache import FileStore, MemoryStore, Store, stored_file, through
+from attnbench.data.loaders.decoded_cache import FileStore, MemoryStore, Store, open_or_write, read_through
 from attnbench.data.loaders.workers import CHUNK, Decoded, DecodeWorkers, Request
 from attnbench.data.splits import Split
-from attnbench.data.transforms.crop_params import DRAWS, CropParams, center_views, draw_views, stored_boxes
+from attnbench.data.transforms.crop_params import DRAWS, CropParams, center_crops, draw_crops, stored_boxes
 from attnbench.data.transforms.crop_resize import Normaliser
 from attnbench.errors import UserError
 from attnbench.seeding import derive_seed
@@ -31,8 +31,10 @@ Integers = NDArray[np.int64]
 class Sample(NamedTuple):
     """A batch with its boxes.
 
-    images: (B, 3, S, S), normalised. labels: (B,) int64. boxes: (B, 4) float32, in pixels of the images, None where
-    the set has none.
+    Attributes:
+        images: (B, 3, S, S), normalised.
+        labels: (B,) int64.
+        boxes: (B, 4) float32, in pixels of the images; None if the set has none.
     """
 
     images: Tensor
@@ -41,9 +43,18 @@ class Sample(NamedTuple):
 
 
 class StreamingLoader(Loader):
-    """Batches of a split that is read from files. seed: for training; without one, images come in order, and centred.
+    """Batches of a split that is read from files.
 
-    Raises `UserError` for a cache that cannot be kept, and for images that cannot be decoded if they must be.
+    Args:
+        data: the data set.
+        split: one of its splits.
+        workers: decode the images; loaders of the same data set share them.
+        placement: where batches are made.
+        seed: draws order and crops in training; without it, images come in order, with central crops.
+        relabel: changes the labels of each epoch.
+
+    Raises:
+        UserError: the cache cannot be written, or an image cannot be decoded and the data set does not skip it.
     """
 
     def __init__(
@@ -62,7 +73,7 @@ class StreamingLoader(Loader):
         self.store = self._make_store(split, len(members))
         bad = np.intersect1d(self._find_bad(), members)
         if len(bad) and placement.rank == 0:
-            report(data, self.source, bad.tolist())
+            log_skipped(data, self.source, bad.tolist())
         self.members = np.setdiff1d(members, bad)
         self.count, self.skipped = len(self.members), len(bad)
         if not self.count:
@@ -72,7 +83,7 @@ class StreamingLoader(Loader):
         self.normalise = Normaliser(data.mean, data.std, device)
 
     def epoch(self, number: int = 0) -> "StreamingEpoch":
-        """Draw an epoch. Its order is the files' unless the loader has a seed."""
+        """Draw an epoch. Without a seed, images come in the order of the files."""
         labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
         if self.seed is None:
             return StreamingEpoch(self, labels, torch.arange(self.count), None)
@@ -81,17 +92,17 @@ class StreamingLoader(Loader):
         return StreamingEpoch(self, labels, order, derive_seed(self.seed, "views", number))
 
     def decoded(self, requests: Sequence[Integers]) -> Iterator[Decoded]:
-        """Answers to requests (places among the files), from the store or decoded. Raises `UserError`."""
+        """Yield stored images for each array of file indices, from the cache or decoded. Raises `UserError`."""
 
         def decode(missing: Sequence[Integers]) -> Iterator[Decoded]:
             stream = self.workers.stream([Request(self.source, members) for members in missing])
-            return checked(self.data, self.source, stream, tolerant=False)
+            return raise_failures(self.data, self.source, stream, skip_damaged=False)
 
-        return through(self.store, requests, decode, self.workers.pinned)
+        return read_through(self.store, requests, decode, self.workers.pinned)
 
     def _make_store(self, split: Split, count: int) -> Store | None:
         data = self.data
-        if data.cache == "ram" and split != "test":  # the test set is read at the end, for two networks at most
+        if data.cache == "ram" and split != "test":  # the test set is read at the end, at most twice
             require_memory(data, count * self.placement.world)
             return MemoryStore(len(self.files))
         if data.cache == "disk":
@@ -99,43 +110,46 @@ class StreamingLoader(Loader):
             if not path.is_file():
                 require_space(data, path.parent, len(self.files))
             try:
-                return stored_file(path, len(self.files), self._all_files)
+                return open_or_write(path, len(self.files), self._all_files)
             except OSError as error:
-                told = f"cannot be kept in {path.parent}: {error.strerror or error}"
-                raise UserError(f"data.cache=disk: {told}; $ATTNBENCH_CACHE names another folder") from error
+                reason = f"cannot be written in {path.parent}: {error.strerror or error}"
+                raise UserError(f"data.cache=disk: {reason}; $ATTNBENCH_CACHE names another folder") from error
         return None
 
     def _all_files(self) -> Iterator[Decoded]:
-        requests = in_order(self.source, np.arange(len(self.files)))
-        tolerant = self.data.on_bad_image == "skip"
-        return checked(self.data, self.source, self.workers.stream(requests), tolerant)
+        requests = chunked_requests(self.source, np.arange(len(self.files)))
+        skip_damaged = self.data.on_bad_image == "skip"
+        return raise_failures(self.data, self.source, self.workers.stream(requests), skip_damaged)
 
     def _find_bad(self) -> Integers:
-        """Places of the images to be left out, among the files."""
+        """Return the file indices of images to be left out."""
         data = self.data
         if isinstance(self.store, FileStore):
             bad = self.store.bad
             if len(bad) and data.on_bad_image == "error":
-                raise data.refusal(self.source, int(bad[0]), "as was found when the cache was written")
+                raise data.bad_image_error(self.source, int(bad[0]), "found when the cache was written")
             return bad
         if data.on_bad_image == "skip":
-            return bad_images(data, self.source, self.workers, cache_file(data, self.source, "bad.npz"))
+            return find_bad_images(data, self.source, self.workers, cache_file(data, self.source, "bad.npz"))
         return np.empty(0, np.int64)
 
 
 class StreamingEpoch(Epoch):
-    """One pass over a split that is read from files.
+    """One pass over a split that is read from files. Batches may be requested in any order; ascending is fastest.
 
-    labels, order: (N,), of the split's images, and places among them. views_seed: draws the views, which are the
-    centres without one. Batches are quickest in their order; any other one is right too.
+    Args:
+        loader: the loader that drew it.
+        labels: (N,) labels of the split's images.
+        order: (N,) index of each image in the split.
+        crop_seed: draws the crops; central crops without it.
     """
 
     loader: StreamingLoader
 
-    def __init__(self, loader: StreamingLoader, labels: Tensor, order: Tensor, views_seed: int | None) -> None:
-        self.loader, self.labels, self.order, self.views_seed = loader, labels, order, views_seed
-        self._next = self._ticket = -1
-        self._answers: Iterator[Decoded] = iter(())
+    def __init__(self, loader: StreamingLoader, labels: Tensor, order: Tensor, crop_seed: int | None) -> None:
+        self.loader, self.labels, self.order, self.crop_seed = loader, labels, order, crop_seed
+        self._next = self._stream_number = -1
+        self._chunks: Iterator[Decoded] = iter(())
 
     def batch(self, number: int) -> Batch:
         """Make this process's share of a batch."""
@@ -143,57 +157,57 @@ class StreamingEpoch(Epoch):
         return sample.images, sample.labels
 
     def sample(self, number: int) -> Sample:
-        """This process's share of a batch, with boxes."""
+        """Make this process's share of a batch, with boxes."""
         loader = self.loader
-        if (number, loader.workers.ticket) != (self._next, self._ticket):
+        if (number, loader.workers.stream_number) != (self._next, self._stream_number):
             self._open(number)
         self._next = number + 1
         mine = self._mine(number)
         images, boxes = self._empty(len(range(mine.start, mine.stop, mine.step))), []
         done = 0
-        for places in self._chunks(number):
-            answer = next(self._answers)
-            views = self._views(answer.shapes[:, :2], places)
-            pixels = answer.pixels.to(images.device, non_blocking=True)
-            loader.normalise(pixels, answer.shapes[:, :2], views, images[done : done + len(places)])
-            done += len(places)
+        for positions in self._chunk_positions(number):
+            chunk = next(self._chunks)
+            params = self._crop_params(chunk.shapes[:, :2], positions)
+            pixels = chunk.pixels.to(images.device, non_blocking=True)
+            loader.normalise(pixels, chunk.shapes[:, :2], params, images[done : done + len(positions)])
+            done += len(positions)
             if loader.files.boxes is not None:
-                original = loader.files.boxes[self._members(places)]
-                boxes.append(torch.from_numpy(views.boxes(stored_boxes(original, answer.shapes))))
+                original = loader.files.boxes[self._members(positions)]
+                boxes.append(torch.from_numpy(params.boxes(stored_boxes(original, chunk.shapes))))
         labels = self.labels[self.order[mine].to(images.device)]
-        known = torch.cat([torch.empty(0, 4), *boxes]).to(images.device) if loader.files.boxes is not None else None
-        return Sample(images, labels, known)
+        has_boxes = loader.files.boxes is not None
+        return Sample(images, labels, torch.cat([torch.empty(0, 4), *boxes]).to(images.device) if has_boxes else None)
 
     def _open(self, number: int) -> None:
-        """Begin to read at a batch. Another stream of the same reader has to be left for that."""
+        """Start a stream of images at a batch, which ends any other stream of the same workers."""
         loader = self.loader
-        places = (chunk for later in range(number, len(self)) for chunk in self._chunks(later))
-        self._answers = loader.decoded([self._members(chunk) for chunk in places])
-        self._ticket = loader.workers.ticket
+        chunks = (positions for later in range(number, len(self)) for positions in self._chunk_positions(later))
+        self._chunks = loader.decoded([self._members(positions) for positions in chunks])
+        self._stream_number = loader.workers.stream_number
 
     def _mine(self, number: int) -> slice:
-        """Places of this process's share of a batch in the epoch."""
+        """Return the positions in the epoch of this process's share of a batch."""
         start, placement = number * self.loader.batch_size, self.loader.placement
         return slice(start + placement.rank, start + self.size(number), placement.world)
 
-    def _chunks(self, number: int) -> list[Integers]:
+    def _chunk_positions(self, number: int) -> list[Integers]:
         mine = self._mine(number)
-        places = np.arange(mine.start, mine.stop, mine.step)
-        return [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+        positions = np.arange(mine.start, mine.stop, mine.step)
+        return [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
 
-    def _members(self, places: Integers) -> Integers:
-        """Places among the files of the images at places in the epoch."""
-        return self.loader.members[self.order.numpy()[places]]
+    def _members(self, positions: Integers) -> Integers:
+        """Return the file indices of the images at positions in the epoch."""
+        return self.loader.members[self.order.numpy()[positions]]
 
-    def _views(self, shapes: Integers, places: Integers) -> CropParams:
+    def _crop_params(self, shapes: Integers, positions: Integers) -> CropParams:
         data = self.loader.data
-        if self.views_seed is None:
-            return center_views(shapes, data.image_size)
-        draws = draws_at(self.views_seed, int(places[0]), int(places[-1]) + 1)[places - places[0]]
-        return draw_views(data.train_crop, data.augmentation.flip, shapes, data.image_size, draws)
+        if self.crop_seed is None:
+            return center_crops(shapes, data.image_size)
+        draws = draws_at(self.crop_seed, int(positions[0]), int(positions[-1]) + 1)[positions - positions[0]]
+        return draw_crops(data.train_crop, data.augmentation.flip, shapes, data.image_size, draws)
 
     def _empty(self, count: int) -> Tensor:
-        """Room for images, as training wants them."""
+        """Allocate a batch of images in the format of the placement."""
         placement, size = self.loader.placement, self.loader.data.image_size
         layout = torch.channels_last if placement.channels_last else torch.contiguous_format
         shape = (count, 3, size, size)
@@ -201,6 +215,6 @@ class StreamingEpoch(Epoch):
 
 
 def draws_at(seed: int, start: int, stop: int) -> NDArray[np.float64]:
-    """Uniform numbers (stop - start, `DRAWS`) for places of an epoch: always the same ones for a place."""
-    generator = np.random.Philox(key=seed).advance(start * DRAWS // 4)  # counts in fours
+    """Draw uniform numbers (stop - start, `DRAWS`) for positions of an epoch; each position always gets the same."""
+    generator = np.random.Philox(key=seed).advance(start * DRAWS // 4)  # advances in steps of four numbers
     return np.random.Generator(generator).random((stop - start, DRAWS))

@@ -1,4 +1,4 @@
-"""Decoding images in worker processes, ahead of their use and in the order they are asked for."""
+"""Image decoding in worker processes, ahead of use and in the order of the requests."""
 
 import atexit
 import contextlib
@@ -20,22 +20,28 @@ from attnbench.data.splits import Split
 from attnbench.data.transforms.decode import DecodeError, Stored, StoredFormat, decode
 
 CHUNK = 32
-"""Images decoded as one task: small enough that all workers share in a batch, and that its buffer stays in caches."""
-PATIENCE_SECONDS = 15
-"""A worker that was asked to stop gives its parent so long to end it in good order."""
-MOST_WORKERS = 16
-"""More decode faster than one GPU trains ImageNet's usual networks."""
+"""Images in one task: few enough that all workers share a batch and that buffers stay in the processor's caches."""
+STOP_TIMEOUT_SECONDS = 15
+"""How long a worker that received SIGTERM waits for its parent to end it."""
+MAX_WORKERS = 16
+"""More workers decode faster than one GPU trains the usual ImageNet networks."""
 
 
 class Request(NamedTuple):
-    """Images of a split, by their places in its list of files (N,)."""
+    """A request for images of a split, given by their indices (N,) in its list of files."""
 
     split: Split
     members: NDArray[np.int64]
 
 
 class Failure(NamedTuple):
-    """An image that could not be had. damaged: its bytes are at fault; else they could not even be read."""
+    """An image that could not be decoded.
+
+    Attributes:
+        member: index of the image in its split's list of files.
+        reason: for messages.
+        damaged: whether its bytes are damaged; otherwise they could not be read.
+    """
 
     member: int
     reason: str
@@ -43,10 +49,12 @@ class Failure(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Stored forms, one after another.
+    """N stored images, concatenated.
 
-    pixels: (P, 3) uint8. shapes: (N, 4) int64, height and width, then those of the image before it was resized; zeros
-    for a failure.
+    Attributes:
+        pixels: (P, 3) uint8.
+        shapes: (N, 4) int64, height and width, then height and width before resizing; zeros for a failure.
+        failures: images that could not be decoded.
     """
 
     pixels: Tensor
@@ -55,7 +63,7 @@ class Decoded(NamedTuple):
 
 
 class Decoder(Dataset[Decoded]):
-    """Answers requests by decoding files; what a worker process runs."""
+    """Decodes the images of requests; runs in worker processes."""
 
     def __init__(self, sources: Mapping[Split, Images], form: StoredFormat) -> None:
         self.sources, self.form = dict(sources), form
@@ -64,7 +72,7 @@ class Decoder(Dataset[Decoded]):
         failures: list[Failure] = []
         images = [self._decode(request.split, int(member), failures) for member in request.members]
         shapes = np.array([stored.shape for stored in images], np.int64)
-        return Decoded(joined([stored.pixels.reshape(-1, 3) for stored in images]), shapes, tuple(failures))
+        return Decoded(concatenate_pixels([stored.pixels.reshape(-1, 3) for stored in images]), shapes, tuple(failures))
 
     def _decode(self, split: Split, member: int, failures: list[Failure]) -> Stored:
         try:
@@ -76,16 +84,16 @@ class Decoder(Dataset[Decoded]):
             return Stored(np.empty((0, 0, 3), np.uint8), 0, 0)
 
 
-def joined(parts: Sequence[NDArray[np.uint8]], pinned: bool = False) -> Tensor:
-    """Pixels (P, 3) of images, one after another; in page-locked memory if they are to go to a GPU from here."""
+def concatenate_pixels(parts: Sequence[NDArray[np.uint8]], pinned: bool = False) -> Tensor:
+    """Concatenate the pixels of images to (P, 3), in page-locked memory if they are copied to a GPU from here."""
     whole = torch.empty((sum(map(len, parts)), 3), dtype=torch.uint8, pin_memory=pinned)
     if parts:
         np.concatenate(parts, out=whole.numpy())
     return whole
 
 
-class Tasks:
-    """The requests that workers are to answer next: a sampler that is told its order anew for each epoch."""
+class RequestSampler:
+    """The sampler of the workers' `DataLoader`; its requests are replaced for each stream."""
 
     def __init__(self) -> None:
         self.requests: Sequence[Request] = ()
@@ -98,102 +106,111 @@ class Tasks:
 
 
 class DecodeWorkers:
-    """Decodes requests in their order, in `workers` processes, or with 0 in this one.
+    """Worker processes that decode requests in their order.
 
-    ahead: images to be decoded ahead of their use, at least. pinned: results in page-locked memory.
-    `images` counts what has been decoded. `ticket` tells which of the streams is the one that goes on: a stream that
-    is opened ends the one before, as they share the workers.
+    Only one stream is open at a time, because streams share the workers: a new one ends the one before.
+
+    Args:
+        decoder: what each worker runs.
+        workers: number of processes; 0 decodes in this one.
+        ahead: minimum number of images decoded ahead of use.
+        pinned: whether results are in page-locked memory.
+
+    Attributes:
+        images: number of images decoded so far.
+        stream_number: number of the open stream.
     """
 
     def __init__(self, decoder: Decoder, workers: int, ahead: int, pinned: bool = False) -> None:
         self.decoder, self.pinned = decoder, pinned
-        self.images = self.ticket = 0
+        self.images = self.stream_number = 0
         self._at_exit = False
-        self._tasks = Tasks()
+        self._sampler = RequestSampler()
         self._loader = self._make_loader(workers, ahead) if workers else None
 
     def _make_loader(self, workers: int, ahead: int) -> DataLoader[Decoded]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # more workers than cores are the user's wish
+            warnings.simplefilter("ignore")  # about more workers than cores, which is the user's choice
             return DataLoader(
                 self.decoder,
                 batch_size=None,
-                sampler=self._tasks,
-                collate_fn=unchanged,
+                sampler=self._sampler,
+                collate_fn=identity,
                 num_workers=workers,
                 prefetch_factor=max(2, -(-ahead // (CHUNK * workers))),
                 persistent_workers=True,
                 pin_memory=self.pinned,
                 worker_init_fn=leave_signals_to_the_parent,
-                generator=torch.Generator(),  # else each epoch would draw from the one that dropout draws from
+                generator=torch.Generator(),  # the default generator is the one that dropout uses
             )
 
     def stream(self, requests: Sequence[Request]) -> Iterator[Decoded]:
-        """Open a stream of answers, and end the one before."""
-        self.ticket += 1
-        return self._stream(requests, self.ticket)
+        """Start to decode requests and yield the results in their order; this ends any earlier stream."""
+        self.stream_number += 1
+        return self._stream(requests, self.stream_number)
 
-    def _stream(self, requests: Sequence[Request], ticket: int) -> Iterator[Decoded]:
-        self._check(ticket)
-        self._tasks.requests = requests
-        answers = map(self.decoder.__getitem__, requests) if self._loader is None else self._start(self._loader)
-        for answer in answers:
-            self._check(ticket)
-            self.images += len(answer.shapes)
-            yield answer
+    def _stream(self, requests: Sequence[Request], number: int) -> Iterator[Decoded]:
+        self._check(number)
+        self._sampler.requests = requests
+        chunks = map(self.decoder.__getitem__, requests) if self._loader is None else self._start(self._loader)
+        for chunk in chunks:
+            self._check(number)
+            self.images += len(chunk.shapes)
+            yield chunk
 
-    def _check(self, ticket: int) -> None:
-        if ticket != self.ticket:
+    def _check(self, number: int) -> None:
+        if number != self.stream_number:
             raise RuntimeError("another stream of these workers was opened")
 
     def _start(self, loader: DataLoader[Decoded]) -> Iterator[Decoded]:
-        with signals_held_back():
+        with signals_blocked():
             iterator = iter(loader)
         if not self._at_exit:
             self._at_exit = True
-            atexit.register(_close, weakref.ref(self))  # before torch's own, which would wait for each worker in turn
+            atexit.register(_close, weakref.ref(self))  # runs before torch's own, which waits for each worker in turn
         return iterator
 
     def close(self) -> None:
-        """End all workers, at once."""
+        """End all workers at once."""
         iterator: Any = getattr(self._loader, "_iterator", None)
-        self.ticket += 1
+        self.stream_number += 1
         if iterator is None or self._loader is None:
             return
         self._loader._iterator = None
-        # torch has no public way; dropping the iterator would leave this to the garbage collector
+        # torch has no public method; deleting the iterator would leave this to the garbage collector
         iterator._shutdown_workers()
         for worker in iterator._workers:
-            if worker.is_alive():  # stuck in a read that does not come back, and deaf to SIGTERM
+            if worker.is_alive():  # blocked in a read, where SIGTERM has no effect
                 worker.kill()
 
 
 def _close(reference: "weakref.ref[DecodeWorkers]") -> None:
-    reader = reference()
-    if reader is not None:
-        reader.close()
+    workers = reference()
+    if workers is not None:
+        workers.close()
 
 
-def unchanged(answer: Any) -> Any:
-    """What becomes of an answer: nothing."""
-    return answer
+def identity(chunk: Any) -> Any:
+    """Return the argument: workers already return whole chunks, so `DataLoader` has nothing to collate."""
+    return chunk
 
 
 def leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C and a batch system's request to stop reach every process of a run; the training process alone reacts,
-    and ends its workers. Should it be killed, they notice and end by themselves; asked to stop, they wait for its
-    word, but not forever.
+    """Let the training process handle signals; runs in each worker at its start.
+
+    Ctrl-C and a batch system's SIGTERM reach every process of a run. The training process ends its workers; if it is
+    killed, they notice and end by themselves. After SIGTERM, a worker waits `STOP_TIMEOUT_SECONDS` for its parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(PATIENCE_SECONDS))
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(STOP_TIMEOUT_SECONDS))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 @contextlib.contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let no signal in while workers start: a new process would answer it with a traceback."""
+def signals_blocked() -> Iterator[None]:
+    """Block signals within the context: a worker that is just starting would print a traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -205,9 +222,9 @@ def signals_held_back() -> Iterator[None]:
 
 
 def automatic_workers(device_type: str, processes: int) -> int:
-    """How many workers one process of a run takes: its share of the cores, half of it where the CPU also trains."""
-    threads = torch.get_num_threads()  # this run's own, as the scheduler and `trainer.threads` set them
+    """Return the number of workers for one process of a run: its share of the cores, or half of it on a CPU."""
+    threads = torch.get_num_threads()  # set by the scheduler or `trainer.threads`
     if device_type == "cpu":
-        return max(1, min(MOST_WORKERS, threads // 2))
+        return max(1, min(MAX_WORKERS, threads // 2))
     cores = min(threads, os.cpu_count() or 1)
-    return max(1, min(MOST_WORKERS, cores // processes))
+    return max(1, min(MAX_WORKERS, cores // processes))

@@ -11,7 +11,7 @@ from attnbench.data.sources.arrays import Arrays
 
 
 class CIFAR(TorchvisionLayout, SplitDataSet):
-    """What CIFAR-10 and CIFAR-100 share: 50,000 training and 10,000 test images of 32x32 pixels.
+    """Base of CIFAR-10 and CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels.
 
     Options as in `TorchvisionLayout`.
     """
@@ -27,27 +27,27 @@ class CIFAR(TorchvisionLayout, SplitDataSet):
 
     def read(self, train: bool) -> Arrays:
         try:
-            found = self.fetch(train=train)
+            split = self.fetch(train=train)
         except RuntimeError as error:
-            raise self.damaged(self.root / self.folder) from error
-        return Arrays(np.asarray(found.data, dtype=np.uint8), np.asarray(found.targets, dtype=np.int64))
+            raise self.damaged_error(self.root / self.folder) from error
+        return Arrays(np.asarray(split.data, dtype=np.uint8), np.asarray(split.targets, dtype=np.int64))
 
 
 class CIFAR10(CIFAR):
-    """Ten classes of 5,000 training images."""
+    """Ten classes with 5,000 training images each."""
 
     name = "cifar10"
-    kind = "CIFAR10"
+    torchvision_class = "CIFAR10"
     folder = "cifar-10-batches-py"
     download_size = "170 MB"
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class CIFAR100(CIFAR):
-    """A hundred classes of 500 training images."""
+    """A hundred classes with 500 training images each."""
 
     name = "cifar100"
-    kind = "CIFAR100"
+    torchvision_class = "CIFAR100"
     folder = "cifar-100-python"
     download_size = "169 MB"
     classes = tuple(

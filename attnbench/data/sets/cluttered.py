@@ -1,9 +1,9 @@
-"""One digit at a random place of a black canvas, among fragments of other digits.
+"""Images of one digit at a random position on a black canvas, among fragments of other digits.
 
 The recipe is that of Cluttered Translated MNIST as the authors of "Attend and Rectify" (ECCV 2018) generate it:
 fragments are cut at uniform positions from uniformly chosen digits and added at uniform positions, then the digit is
 added at a uniform position, and values are clipped to white. Digits and fragments of a split come from that split
-alone. `ClutteredDigits` is made of scikit-learn's digits, so nothing is downloaded; cluttered_mnist.py of MNIST's.
+only. `ClutteredDigits` is made of scikit-learn's digits and needs no download; cluttered_mnist.py uses MNIST.
 """
 
 import hashlib
@@ -23,17 +23,24 @@ from attnbench.data.splits import SPLITS, Split, hold_out
 from attnbench.errors import require
 
 RECIPE_VERSION = 1
-"""Part of the cache's name and of the fingerprint: raise it when the same options give other images."""
+"""Part of cached files' names and of the fingerprint; increase it when the same options give other images."""
 CHUNK = 4096
-"""Images drawn at a time: values in single precision take four times the memory of the finished bytes."""
+"""Images drawn at a time, because single-precision values take four times the memory of the result."""
 
 Order = Callable[[NDArray[np.int64], int, np.random.Generator], NDArray[np.int64]]
-"""(labels of the digits (N,), number of images, generator) -> which digit each image shows."""
+"""(labels of the digits (N,), number of images, generator) -> index of the digit that each image shows."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What an image is made of; sizes in pixels a side."""
+    """Composition of an image.
+
+    Attributes:
+        canvas: height and width of the image in pixels.
+        digit_size: height and width of the digit.
+        distractors: number of fragments.
+        distractor_size: height and width of a fragment.
+    """
 
     canvas: int
     digit_size: int
@@ -41,7 +48,7 @@ class Scene:
     distractor_size: int
 
     def __post_init__(self) -> None:
-        require(self.digit_size >= 8, "digit_size", self.digit_size, "must be at least 8, the digits' own size")
+        require(self.digit_size >= 8, "digit_size", self.digit_size, "must be at least 8, the original size of digits")
         require(self.canvas >= self.digit_size, "canvas", self.canvas, f"must hold a digit of {self.digit_size}")
         require(self.distractors >= 0, "distractors", self.distractors, "must not be negative")
         require(
@@ -53,7 +60,7 @@ class Scene:
 
 
 def balanced_order(labels: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (count,) in random order: classes equally often, and equally often each digit of a class."""
+    """Return indices (count,) in random order: all classes, and all digits of a class, equally often."""
     classes = np.unique(labels)
     chosen = [np.arange(0)]
     for index, label in enumerate(classes):
@@ -68,10 +75,14 @@ def balanced_order(labels: NDArray[np.int64], count: int, generator: np.random.G
 class Cluttered(DataSet):
     """A cluttered set, generated once and cached.
 
-    scene: see `Scene`. train_images, test_images: numbers of images (training including validation).
-    generator_seed: seeds the images, not the run. Further options as in `DataSet`.
+    A subclass sets `name`, which cached files begin with, and defines `sources`, the digits of each split.
 
-    A subclass sets `name`, the first part of the cache's names, and tells the digits of each split.
+    Args:
+        scene: composition of the images.
+        train_images: number of training images, including those held out.
+        test_images: number of test images.
+        generator_seed: seed of the images, independent of the run's seed.
+        options: see `DataSet`.
     """
 
     name: ClassVar[str]
@@ -98,26 +109,26 @@ class Cluttered(DataSet):
         return cached
 
     def recipe(self, split: Split) -> dict[str, Any]:
-        """All that a split's images depend on."""
+        """Return everything that a split's images depend on."""
         options = {**asdict(self.scene), "seed": self.generator_seed, "images": self.count(split), "split": split}
         return options | {"version": RECIPE_VERSION}
 
     def count(self, split: Split) -> int:
-        """Number of images of a split."""
+        """Return the number of images of a split."""
         train = self.train_images - self.validation
         return {"train": train, "validation": self.validation, "test": self.test_images}[split]
 
     def order(self, labels: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Which digit each of `count` images shows."""
+        """Return the index of the digit that each of `count` images shows."""
         return balanced_order(labels, count, generator)
 
     @abstractmethod
     def sources(self, split: Split) -> Arrays:
-        """The digits that a split is made of, and no other split."""
+        """Read the digits that a split is made of; no other split uses them."""
 
 
 class ClutteredDigits(Cluttered):
-    """scikit-learn's digits, enlarged, among fragments of others. Options as in `Scene` and `Cluttered`."""
+    """scikit-learn's digits, enlarged, among fragments of other digits. Options as in `Scene` and `Cluttered`."""
 
     name = "cluttered_digits"
 
@@ -131,7 +142,7 @@ class ClutteredDigits(Cluttered):
         return super().recipe(split) | {"validation": self.validation, "train_images": self.train_images}
 
     def sources(self, split: Split) -> Arrays:
-        """The digits that a split is made of; held out in proportion to the images held out."""
+        """Read the digits that a split is made of; the share held out is that of the images."""
         if split == "test":
             return read_digits(train=False)
         digits = read_digits(train=True)
@@ -153,7 +164,7 @@ class Layout(NamedTuple):
 def generate(
     digits: Arrays, scene: Scene, count: int, generator: np.random.Generator, order: Order = balanced_order
 ) -> Arrays:
-    """Make `count` images from the given digits (N, h, h, 1), with the box of each image's digit."""
+    """Generate `count` images from digits (N, h, h, 1), with the box of each image's digit."""
     layout = draw_layout(digits.labels, scene, count, generator, order)
     enlarged = enlarge(digits.images[..., 0], scene.digit_size)
     images = np.empty((count, scene.canvas, scene.canvas, 1), dtype=np.uint8)
@@ -168,7 +179,7 @@ def generate(
 def draw_layout(
     labels: NDArray[np.int64], scene: Scene, count: int, generator: np.random.Generator, order: Order
 ) -> Layout:
-    """Draw everything that is random, for all images before any is rendered: chunks of any size give the same."""
+    """Draw all random numbers of all images at once, so that the result does not depend on the size of chunks."""
     fragments = np.empty((scene.distractors, count, 5), dtype=np.int32)
     for fragment in fragments:
         fragment[:, 0] = generator.integers(len(labels), size=count)
@@ -181,7 +192,7 @@ def draw_layout(
 
 
 def render(digits: NDArray[np.float32], scene: Scene, layout: Layout) -> NDArray[np.uint8]:
-    """Images (N, h, h) of a layout, from digits with values in [0, 1]: fragments first, each clipped to white."""
+    """Render the images (N, h, h) of a layout from digits with values in [0, 1]; each addition is clipped to white."""
     canvas = np.zeros((len(layout.digits), scene.canvas, scene.canvas), dtype=np.float32)
     for fragment in layout.fragments:
         patches = digits[_window(fragment[:, 0], fragment[:, 1:3], scene.distractor_size)]
@@ -191,7 +202,7 @@ def render(digits: NDArray[np.float32], scene: Scene, layout: Layout) -> NDArray
 
 
 def enlarge(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Resize images (N, h, h) bilinearly to (N, size, size), as values in [0, 1]."""
+    """Resize images (N, h, h) bilinearly to (N, size, size), with values in [0, 1]."""
     side = images.shape[1]
     if side == size:
         return images.astype(np.float32) / np.float32(255)
@@ -201,13 +212,13 @@ def enlarge(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
 
 
 def _window(which: NDArray[np.integer], corners: NDArray[np.integer], size: int) -> tuple[NDArray[np.integer], ...]:
-    """Index of a window of each chosen image, by its top left corner (row, column)."""
+    """Return the index of a window in each chosen image, given its top left corner (row, column)."""
     rows = corners[:, 0, None, None] + np.arange(size)[None, :, None]
     columns = corners[:, 1, None, None] + np.arange(size)[None, None, :]
     return which[:, None, None], rows, columns
 
 
 def _add(canvas: NDArray[np.float32], patches: NDArray[np.float32], corners: NDArray[np.integer]) -> None:
-    """Add each patch to its canvas with its corner (row, column) there, and clip to white."""
+    """Add each patch to its canvas at its corner (row, column), and clip to white."""
     canvas[_window(np.arange(len(canvas)), corners, patches.shape[1])] += patches
     np.minimum(canvas, 1, out=canvas)

@@ -4,10 +4,9 @@
 
 Their generator (Google DeepMind's mnist-cluttered under the scripts of prlz77/painless-attention.pytorch, branch dev)
 takes the first 50,000 training images of MNIST for training, the last 10,000 for validation and the test images for
-testing, digits and distractors alike. It goes through a split's digits in random order, again and again, so that each
-appears equally often: four times in training, ten times in validation and testing. The same here; the random numbers
-are ours. The images go to the network as values in [0, 1], neither centred nor scaled: it begins with a batch
-normalisation.
+testing, for digits and distractors alike. It repeats random permutations of a split's digits, so that each appears
+equally often: four times in training, ten times in validation and testing. We do the same with other random numbers.
+The network gets values in [0, 1], neither centred nor scaled, because it begins with a batch normalisation.
 """
 
 from typing import Any
@@ -21,20 +20,19 @@ from attnbench.data.sources.arrays import Arrays
 from attnbench.data.splits import Split
 
 HELD_OUT = 6
-"""One in six training images of MNIST, the last 10,000 of 60,000, is the source of validation."""
+"""One in six training images of MNIST, the last 10,000 of 60,000, is used for validation."""
 
 
 def even_order(labels: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (count,): permutations of all digits, one after the other."""
+    """Return indices (count,): random permutations of all digits, concatenated."""
     rounds = -(-count // len(labels))
     return np.concatenate([np.arange(0), *(generator.permutation(len(labels)) for _ in range(rounds))])[:count]
 
 
 class ClutteredMNIST(MNISTFiles, Cluttered):
-    """MNIST's digits among fragments of others.
+    """MNIST's digits among fragments of other digits. Options as in `Scene`, `Cluttered` and `TorchvisionLayout`.
 
-    train_images: validation included, which is made of digits of its own whatever its size. Options as in `Scene`,
-    `Cluttered` and `TorchvisionLayout`.
+    Validation images are made of their own digits, whatever their number.
     """
 
     name = "cluttered_mnist"
@@ -43,13 +41,13 @@ class ClutteredMNIST(MNISTFiles, Cluttered):
         super().__init__(scene=Scene(canvas, SIDE, distractors, distractor_size), **options)
 
     def fingerprint(self) -> str:
-        return f"cluttered mnist, recipe {RECIPE_VERSION}"  # of files that are checked against their md5
+        return f"cluttered mnist, recipe {RECIPE_VERSION}"  # MNIST's files are checked against their md5
 
     def order(self, labels: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         return even_order(labels, count, generator)
 
     def sources(self, split: Split) -> Arrays:
-        """The digits that a split is made of."""
+        """Read the digits that a split is made of."""
         digits = self.digits(train=split != "test")
         if split == "test":
             return digits

@@ -1,22 +1,22 @@
 """CUB-200-2011: Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", 2011.
 
-In the layout of the archive CUB_200_2011.tgz. Boxes are the authors' x, y, width and height as they stand; a few run
-past the image's edge.
+In the layout of the archive CUB_200_2011.tgz. Boxes are the authors' x, y, width and height, unchanged; a few extend
+beyond the image.
 """
 
 import numpy as np
 
-from attnbench.data.bases.published import Labelled, PublishedDataSet
-from attnbench.data.sources.image_files import ImageFiles, first_of
+from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
+from attnbench.data.sources.image_files import ImageFiles, first_few
 from attnbench.data.sources.label_files import (
     LabelFileError,
-    distinct,
-    labels_of,
-    numbered,
+    class_names,
+    labels_from_names,
     numbers,
     read_table,
     require_same,
-    require_trained,
+    require_training_images,
+    sorted_by_number,
 )
 
 
@@ -28,7 +28,7 @@ class CUB200(PublishedDataSet):
     counts = (5_994, 5_794)
     terms = "non-commercial research only; photos remain their owners'"
     folder = "CUB_200_2011"
-    needed = (
+    required = (
         "images.txt",
         "classes.txt",
         "image_class_labels.txt",
@@ -37,28 +37,28 @@ class CUB200(PublishedDataSet):
         "images",
     )
     source = "CUB_200_2011.tgz from the page of CUB-200-2011 of Caltech's vision lab"
-    every_size = False
+    hash_all_sizes = False
 
-    def read(self) -> Labelled:
-        images, classes, labels, splits, boxes = map(self.part, self.needed[:-1])
+    def read(self) -> LabelledSplits:
+        images, classes, labels, splits, boxes = map(self.path_of, self.required[:-1])
         paths, names, label_of, split_of, box_of = map(read_table, (images, classes, labels, splits, boxes))
         for path, table in ((labels, label_of), (splits, split_of), (boxes, box_of)):
             require_same(path, table, images, paths)
-        odd = [key for key, split in split_of.items() if split not in ("0", "1")]
-        if odd:
-            raise LabelFileError(splits, f"{first_of(odd)}: must be 1, to train with, or 0")
-        order = numbered(classes, names)
+        malformed = [key for key, split in split_of.items() if split not in ("0", "1")]
+        if malformed:
+            raise LabelFileError(splits, f"{first_few(malformed)}: must be 1, for training, or 0")
+        order = sorted_by_number(classes, names)
 
         def split(code: str) -> ImageFiles:
-            chosen = [key for key in numbered(images, paths) if split_of[key] == code]
+            chosen = [key for key in sorted_by_number(images, paths) if split_of[key] == code]
             corner, extent = np.split(numbers(boxes, ((key, box_of[key].split()) for key in chosen)), 2, axis=1)
-            return ImageFiles.named(
+            return ImageFiles.from_lists(
                 self.home,
                 [f"images/{paths[key]}" for key in chosen],
-                labels_of(labels, [label_of[key] for key in chosen], classes, order),
+                labels_from_names(labels, [label_of[key] for key in chosen], classes, order),
                 np.concatenate([corner, corner + extent], axis=1),
             )
 
-        found = Labelled(distinct(classes, (names[key] for key in order)), split("1"), split("0"))
-        require_trained(classes, found.classes, found.train.labels)
-        return found
+        content = LabelledSplits(class_names(classes, (names[key] for key in order)), split("1"), split("0"))
+        require_training_images(classes, content.classes, content.train.labels)
+        return content

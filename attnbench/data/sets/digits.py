@@ -14,18 +14,18 @@ TOTAL_IMAGES = 1797
 
 @cache
 def read_digits(train: bool) -> Arrays:
-    """Digits (N, 8, 8, 1) of one side of a fixed, class-balanced division: 1,437 for training, 360 for testing."""
+    """Read the 1,437 training or 360 test digits (N, 8, 8, 1) of a fixed, class-balanced split."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # stored with 17 grey levels
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]  # files hold 17 grey levels
     labels = bunch.target.astype(np.int64)
     test = hold_out(labels, TEST_IMAGES, seed=1)
     return Arrays(images, labels).take(~test if train else test)
 
 
 class Digits(SplitDataSet):
-    """The bundled digits as they are; seconds of training, no download. Options as in `DataSet`."""
+    """The bundled digits: no download, and seconds of training. Options as in `DataSet`."""
 
     classes = tuple("0123456789")
     image_size = 8

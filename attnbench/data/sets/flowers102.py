@@ -1,14 +1,14 @@
 """Oxford 102 Flowers: Nilsback and Zisserman, "Automated flower classification over a large number of classes", 2008.
 
-In torchvision's layout: `flowers-102/` holds `jpg/image_00001.jpg` …, `imagelabels.mat` and `setid.mat`. The sets are
-the authors': 10 training, 10 validation and 20 to 238 test images of each class.
+In torchvision's layout: `flowers-102/` holds `jpg/image_00001.jpg` …, `imagelabels.mat` and `setid.mat`. The authors'
+splits have 10 training, 10 validation and 20 to 238 test images of each class.
 """
 
 from typing import Any
 
 import numpy as np
 
-from attnbench.data.bases.published import Labelled, PublishedDataSet
+from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
 from attnbench.data.sources.image_files import ImageFiles
 from attnbench.data.sources.label_files import LabelFileError, integers, labels_from_one, read_mat
 from attnbench.errors import require_choice
@@ -31,44 +31,46 @@ _NAMES = (
     "blackberry lily"
 )
 NAMES = tuple(_NAMES.split("; "))
-"""Of the labels 1 to 102, as the authors' page and torchvision list them; the files hold numbers alone."""
+"""Names of the labels 1 to 102 on the authors' page and in torchvision; the files hold numbers only."""
 
 
 class Flowers102(PublishedDataSet):
     """1,020 training, 1,020 validation and 6,149 test images.
 
-    train_on: `train`, with the set's own validation images to choose the best epoch by, or `trainval`, both together,
-    of which `validation` can hold out some. Options as in `FileDataSet`.
+    Args:
+        train_on: `train`, with the set's own validation images, or `trainval`, both together, of which
+            `data.validation` can hold out some.
+        options: see `FileDataSet`.
     """
 
     name = "flowers102"
     folder = "flowers-102"
-    needed = ("imagelabels.mat", "setid.mat", "jpg")
+    required = ("imagelabels.mat", "setid.mat", "jpg")
     all_classes = 102
     counts = (1_020, 6_149)
     terms = "none stated; photos from the web"
     source = "102flowers.tgz, imagelabels.mat and setid.mat from robots.ox.ac.uk/~vgg/data/flowers/102"
-    options = ("train_on",)
+    read_options = ("train_on",)
 
     def __init__(self, train_on: str = "train", **options: Any) -> None:
         require_choice("train_on", train_on, ("train", "trainval"))
         self.train_on = train_on
         super().__init__(**options)
 
-    def read(self) -> Labelled:
-        labels_path, sets_path = map(self.part, self.needed[:2])
+    def read(self) -> LabelledSplits:
+        labels_path, sets_path = map(self.path_of, self.required[:2])
         counted = integers(labels_path, read_mat(labels_path, "labels"))
         images = [f"jpg/image_{number:05d}.jpg" for number in range(1, len(counted) + 1)]
         labels = labels_from_one(labels_path, images, counted, len(NAMES))
         sets = {split: integers(sets_path, read_mat(sets_path, key)) for split, key in SETS.items()}
         whole = np.concatenate(list(sets.values()))
         if whole.min() < 1 or whole.max() > len(images):
-            told = f"numbers images from {whole.min()} to {whole.max()}; {labels_path.name} has labels of {len(images)}"
-            raise LabelFileError(sets_path, told)
+            numbers = f"numbers images from {whole.min()} to {whole.max()}"
+            raise LabelFileError(sets_path, f"{numbers}; {labels_path.name} has labels of {len(images)}")
         if self.train_on == "trainval":
             sets["train"] = np.concatenate([sets["train"], sets.pop("validation")])
         files = {
-            split: ImageFiles.named(self.home, [images[number - 1] for number in chosen], labels[chosen - 1])
+            split: ImageFiles.from_lists(self.home, [images[number - 1] for number in chosen], labels[chosen - 1])
             for split, chosen in sets.items()
         }
-        return Labelled(NAMES, files["train"], files["test"], files.get("validation"))
+        return LabelledSplits(NAMES, files["train"], files["test"], files.get("validation"))

@@ -1,29 +1,32 @@
-"""Data sets of the Hugging Face hub that lie on disk; nothing is downloaded. Either
+"""Hugging Face data sets on disk; nothing is downloaded. `root` is one of
 
-- a folder that `datasets.save_to_disk` wrote: of a `DatasetDict`, or of one `Dataset`, which is then trained on;
-- or parquet files as the hub holds them: `root/data/train-00000-of-00002.parquet`, or in `root` itself, or in
-  `root/train`, and the same of `validation` (or `val`) and `test`.
+- a folder written by `datasets.save_to_disk`: of a `DatasetDict`, or of a single `Dataset`, which is the training set;
+- a folder of parquet files as on the hub: `root/data/train-00000-of-00002.parquet`, or in `root` itself, or in
+  `root/train`, and the same for `validation` (or `val`) and `test`.
 
-Splits are as in `image_folder`, except that a test split without a label is none: competitions keep theirs. Images of
-Arrow files are read where they are; those of parquet files are unpacked into the cache folder before their first use.
+Splits are as in `image_folder`, except that a test split without labels, as in competitions, is left out. Images of
+saved folders are read where they are; parquet files are unpacked into the cache folder before their first use.
 """
 
 import json
-import sys
+import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.sharded import Samples, ShardedDataSet
-from attnbench.data.sources.parquet import ParquetImages
 from attnbench.data.sources.shard_files import Shards
 from attnbench.data.sources.split_names import WORDS, roles, split_files
 from attnbench.data.splits import Split
 from attnbench.errors import UserError, require
 
+if TYPE_CHECKING:
+    from attnbench.data.sources.hub_files import Labels
+
+log = logging.getLogger("attnbench.data")
 HOW = (
     "set data.root to a folder of datasets.save_to_disk, or of parquet files such as "
     "data/train-00000-of-00002.parquet; reading them needs pip install 'attnbench[hub]'"
@@ -31,13 +34,16 @@ HOW = (
 
 
 class Hub(ShardedDataSet):
-    """image_column, label: the columns that hold encoded images, and classes as numbers or names.
+    """A Hugging Face data set on disk.
 
-    Further options as in `FileDataSet`.
+    Args:
+        image_column: the column of encoded images.
+        label: the column of classes, as numbers or names.
+        options: see `FileDataSet`.
     """
 
     name = "hub"
-    terms = "as the set's page on the hub says"
+    terms = "see the set's page on the hub"
 
     def __init__(self, image_column: str = "image", label: str = "label", **options: Any) -> None:
         for key, column in (("image_column", image_column), ("label", label)):
@@ -48,17 +54,16 @@ class Hub(ShardedDataSet):
     @cached_property
     def shards(self) -> dict[Split, list[Path]]:
         """Files of each split. Raises `UserError` if there are none."""
-        found = self._saved() or self._parquet()
-        if "train" not in found:
+        files = self._saved() or self._parquet()
+        if "train" not in files:
             raise UserError(f"data={self.name}: no files of train in {self.root}; {HOW}")
-        if "test" in found and not any(labelled(values).any() for values, _ in self._labels(found["test"])):
-            told = f"{found['test'][0].parent} has a test split without labels, which is left out"
-            print(f"attnbench: data={self.name}: {told}", file=sys.stderr, flush=True)
-            del found["test"]
-        return {split: found[word] for split, word in roles(found, self.name, self.root).items()}
+        if "test" in files and not any(has_label(part.values).any() for part in self._labels(files["test"])):
+            log.warning("data=%s: %s has a test split without labels; it is left out", self.name, self.root)
+            del files["test"]
+        return {split: files[word] for split, word in roles(files, self.name, self.root).items()}
 
     def _saved(self) -> dict[str, list[Path]]:
-        """Files that `save_to_disk` wrote, none if it did not."""
+        """Return the files of a folder written by `save_to_disk`; none if it is not such a folder."""
         listed, single = self.root / "dataset_dict.json", self.root / "state.json"
         if listed.is_file():
             splits = self._json(listed, "splits")
@@ -67,9 +72,11 @@ class Hub(ShardedDataSet):
 
     def _arrow(self, state: Path) -> list[Path]:
         paths = [state.parent / file["filename"] for file in self._json(state, "_data_files")]
-        absent = next((path for path in paths if not path.is_file()), None)
-        if absent is not None:
-            raise UserError(f"data={self.name}: {state} names {absent.name}, which is not there")
+        if not paths:
+            raise UserError(f"data={self.name}: {state} names no files")
+        missing = next((path for path in paths if not path.is_file()), None)
+        if missing is not None:
+            raise UserError(f"data={self.name}: {state} names {missing.name}, which is missing")
         return paths
 
     def _json(self, path: Path, key: str) -> Any:
@@ -79,46 +86,49 @@ class Hub(ShardedDataSet):
             raise UserError(f"data={self.name}: {path} is not what datasets.save_to_disk writes: {error}") from error
 
     def _parquet(self) -> dict[str, list[Path]]:
-        found = (split_files(folder, ".parquet", self.name) for folder in (self.root, self.root / "data"))
-        return next((files for files in found if files), {})
+        candidates = (split_files(folder, ".parquet", self.name) for folder in (self.root, self.root / "data"))
+        return next((files for files in candidates if files), {})
 
-    def _labels(self, paths: list[Path]) -> list[tuple[NDArray[Any], tuple[str, ...] | None]]:
-        """Labels of each file, and what numbers are called."""
-        from attnbench.data.sources.arrow import read_labels
+    def _labels(self, paths: list[Path]) -> "list[Labels]":
+        from attnbench.data.sources.hub_files import read_labels
 
-        return [read_labels(path, self.label) for path in paths]
+        return read_labels(paths, self.label)
 
     def samples(self, split: Split) -> Samples:
-        from attnbench.data.sources.arrow import arrow_images, require_images
+        from attnbench.data.sources.hub_files import require_parquet_images
+        from attnbench.data.sources.hub_images import ParquetImages, saved_images
 
         paths = self.shards[split]
-        shards, labels = Shards.of(self.root, paths), self._labels(paths)
-        names = labels[0][1]
-        for path, (values, others) in zip(paths, labels, strict=True):
-            if others != names or values.dtype.kind != labels[0][0].dtype.kind:
-                raise UserError(f"data={self.name}: {path}: its classes are not those of {paths[0].name}")
-            self._require_labels(path, values, names)
-        values, rows = np.concatenate([found for found, _ in labels]), tuple(len(found) for found, _ in labels)
+        labels = self._labels(paths)
+        self._require_labels(labels)
+        values, names = np.concatenate([part.values for part in labels]), labels[0].names
         if not len(values):
             raise UserError(f"data={self.name}: {paths[0]}: {split} has no rows")
-        if paths[0].suffix == ".parquet":
-            for path in paths:
-                require_images(path, self.image_column)
-            unlabelled = np.empty(0, np.int64)
-            return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
-        return Samples(arrow_images(shards, self.image_column), values, names)
+        shards, unlabelled = Shards.of(self.root, paths), np.empty(0, np.int64)
+        if paths[0].suffix == ".arrow":
+            return Samples(saved_images(paths[0].parent, shards, self.image_column, unlabelled), values, names)
+        for path in paths:
+            require_parquet_images(path, self.image_column)
+        rows = tuple(len(part.values) for part in labels)
+        return Samples(ParquetImages(shards, self.image_column, rows, unlabelled), values, names)
 
-    def _require_labels(self, path: Path, values: NDArray[Any], names: tuple[str, ...] | None) -> None:
-        """Raise `UserError` for a row without a label, or with one that has no name."""
-        absent = np.flatnonzero(~labelled(values))
-        if len(absent):
-            raise UserError(f"data={self.name}: {path}: row {absent[0]} has no {self.label}")
-        beyond = np.flatnonzero(values >= len(names)) if names is not None else absent
-        if len(beyond):
-            told = f"row {beyond[0]} has {self.label} {values[beyond[0]]}, but names end at {len(names or ()) - 1}"
-            raise UserError(f"data={self.name}: {path}: {told}")
+    def _require_labels(self, labels: "list[Labels]") -> None:
+        """Raise `UserError` for files with other classes, and for rows without a label or with an unnamed one."""
+        first = labels[0]
+        for path, values, names in labels:
+            if names != first.names or values.dtype.kind != first.values.dtype.kind:
+                raise UserError(f"data={self.name}: {path}: its classes are not those of {first.path.name}")
+            absent = np.flatnonzero(~has_label(values))
+            if len(absent):
+                raise UserError(f"data={self.name}: {path}: row {absent[0]} has no {self.label}")
+            beyond = np.flatnonzero(values >= len(names)) if names is not None else absent
+            if len(beyond):
+                reason = (
+                    f"row {beyond[0]} has {self.label} {values[beyond[0]]}, but names end at {len(names or ()) - 1}"
+                )
+                raise UserError(f"data={self.name}: {path}: {reason}")
 
 
-def labelled(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Mask (N,) of the samples that have a label: a name, or a number from 0."""
+def has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask (N,) of the samples that have a label: a name, or a number from 0."""
     return np.asarray(values != b"" if values.dtype.kind == "S" else values >= 0)

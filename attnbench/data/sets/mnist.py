@@ -18,14 +18,14 @@ FILES = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""md5 of each file as unpacked. torchvision checks the packed ones, after a download and never again: what it makes of
-a damaged file is an `AssertionError` without a word, or wrong labels."""
+"""md5 of each unpacked file. torchvision checks the packed files only, after a download: a damaged file ends in an
+`AssertionError` without a message, or in wrong labels."""
 
 
 class MNISTFiles(TorchvisionLayout):
-    """The files of MNIST, for the sets that are made of them. Options as in `TorchvisionLayout`."""
+    """Base of the sets that are made from MNIST's files. Options as in `TorchvisionLayout`."""
 
-    kind = "MNIST"
+    torchvision_class = "MNIST"
     folder = "MNIST/raw"
     terms = "CC BY-SA 3.0"
     download_size = "12 MB"
@@ -35,31 +35,31 @@ class MNISTFiles(TorchvisionLayout):
         return next((f"{self.folder}/{name}" for name in FILES if not (folder / name).is_file()), None)
 
     def digits(self, train: bool) -> Arrays:
-        """Read 60,000 training or 10,000 test images (N, 28, 28, 1), after a download if need be."""
-        self.find()
+        """Read 60,000 training or 10,000 test images (N, 28, 28, 1), downloading them first if necessary."""
+        self.check_available()
         if self.missing():
             self._download()
         part = "train" if train else "t10k"
         pixels, labels = (self._content(f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-        # 16 and 8 bytes of head: the files' kind and their sizes, which the checksums vouch for
+        # headers of 16 and 8 bytes hold the type and the shape, which the checksums guarantee
         images = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, SIDE, SIDE, 1)
         return Arrays(images, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64))
 
     def _download(self) -> None:
         try:
             self.fetch()
-        except RuntimeError as error:  # a list of the servers that were tried, line by line
-            raise self.failed(" ".join(str(error).split())) from error
+        except RuntimeError as error:  # its message lists the servers that were tried, one in each line
+            raise self.download_error(" ".join(str(error).split())) from error
         missing = self.missing()
-        if missing:  # torchvision is content with files of its own that older versions made of these
-            raise self.failed(f"torchvision left no {missing}")
+        if missing:  # torchvision accepts converted files of its older versions instead
+            raise self.download_error(f"torchvision left no {missing}")
 
     def _content(self, name: str) -> bytes:
-        """A file's bytes. Raises `UserError` unless they are those that were published."""
+        """Read a file. Raises `UserError` unless its md5 is the published one."""
         path = self.root / self.folder / name
         content = path.read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != FILES[name]:
-            raise self.damaged(path)
+            raise self.damaged_error(path)
         return content
 
 

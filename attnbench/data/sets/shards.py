@@ -1,9 +1,9 @@
-"""Tar files in webdataset's layout, on disk: `root/train-000000.tar` or `root/train/*.tar`, and the same with `val` (or
+"""Tar files in webdataset's layout on disk: `root/train-000000.tar` or `root/train/*.tar`, and the same for `val` (or
 `validation`) and `test`.
 
-A sample is `<key>.jpg` (jpeg, png, webp) with `<key>.cls`, the number of its class, or `<key>.json`, of which one field
-tells the class. Splits are as in `image_folder`. Each tar file is read through once, to know where its images lie;
-from then on images are read where they are, in any order.
+A sample is `<key>.jpg` (jpeg, png, webp) with `<key>.cls`, the number of its class, or `<key>.json`, with the class in
+one of its fields. Splits are as in `image_folder`. Each tar file is indexed once; from then on, images are read from it
+in any order.
 """
 
 from functools import cached_property
@@ -24,9 +24,11 @@ HOW = "set data.root to a folder that holds train-000000.tar … or train/*.tar,
 
 
 class TarShards(ShardedDataSet):
-    """label: the field of `.json` that holds the class; `auto` is the number in `.cls`, or else the field `label`.
+    """Images in webdataset's tar files.
 
-    Further options as in `FileDataSet`.
+    Args:
+        label: the field of `.json` that holds the class; `auto` is the number in `.cls`, or else the field `label`.
+        options: see `FileDataSet`.
     """
 
     name = "shards"
@@ -39,14 +41,14 @@ class TarShards(ShardedDataSet):
     @cached_property
     def shards(self) -> dict[Split, list[Path]]:
         """Tar files of each split. Raises `UserError` if there are none, or they are compressed."""
-        packed = [path for suffix in COMPRESSED for path in self._candidates(suffix)]
-        if packed:
-            told = "compressed, so that images cannot be read one by one; unpack it to a plain .tar"
-            raise UserError(f"data={self.name}: {min(packed)} is {told}")
-        found = split_files(self.root, ".tar", self.name)
-        if "train" not in found:
+        compressed = [path for suffix in COMPRESSED for path in self._candidates(suffix)]
+        if compressed:
+            problem = "compressed, so that images cannot be read one by one; unpack it to a plain .tar"
+            raise UserError(f"data={self.name}: {min(compressed)} is {problem}")
+        files = split_files(self.root, ".tar", self.name)
+        if "train" not in files:
             raise UserError(f"data={self.name}: no tar files of train in {self.root}; {HOW}")
-        return {split: found[word] for split, word in roles(found, self.name, self.root).items()}
+        return {split: files[word] for split, word in roles(files, self.name, self.root).items()}
 
     def _candidates(self, suffix: str) -> list[Path]:
         named = [path for path in self.root.glob(f"*{suffix}") if words_of(path)]

@@ -1,8 +1,8 @@
 """Stanford Dogs: Khosla et al., "Novel Dataset for Fine-Grained Image Categorization", 2011.
 
-The authors' archives beside one another: `Images/`, `Annotation/`, and the lists, also in `lists/`. Images come from
-ImageNet, so networks that were trained on it have seen them. Where a picture shows several dogs of its breed, the box
-is that of the largest. Boxes are the authors' numbers as they stand; whether they count pixels from 0 or 1 is not said.
+The authors' archives in one folder: `Images/`, `Annotation/`, and the lists, there or in `lists/`. Images come from
+ImageNet, so networks that were trained on it have seen them. If an image shows several dogs of its breed, the box is
+that of the largest. Boxes are the authors' numbers, unchanged; whether they count pixels from 0 or 1 is not documented.
 """
 
 import os
@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.published import Labelled, PublishedDataSet
-from attnbench.data.sources.image_files import ImageFiles, first_of
+from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
+from attnbench.data.sources.image_files import ImageFiles, first_few
 from attnbench.data.sources.label_files import (
     LabelFileError,
-    distinct,
+    class_names,
     integers,
-    labels_of,
+    labels_from_names,
     name_class,
     read_boxes,
     read_mat,
-    require_trained,
+    require_training_images,
 )
 
 
@@ -34,30 +34,30 @@ class StanfordDogs(PublishedDataSet):
     counts = (12_000, 8_580)
     terms = "ImageNet's: research and education only"
     folder = "stanford_dogs"
-    needed = ("train_list.mat", "test_list.mat", "Annotation", "Images")
-    also_in = "lists"
+    required = ("train_list.mat", "test_list.mat", "Annotation", "Images")
+    alternative_folder = "lists"
     source = "images.tar, annotation.tar and lists.tar from Stanford's page of the Dogs data set"
-    every_size = False
+    hash_all_sizes = False
 
-    def read(self) -> Labelled:
+    def read(self) -> LabelledSplits:
         breeds: dict[int, str] = {}
-        lists = {path: self._names(path, breeds) for path in map(self.part, self.needed[:2])}
+        lists = {path: self._names(path, breeds) for path in map(self.path_of, self.required[:2])}
         self._require_annotations([name for names in lists.values() for name in names])
-        first = self.part(self.needed[0])
-        classes = distinct(first, (breeds[number] for number in sorted(breeds)))
+        first = self.path_of(self.required[0])
+        classes = class_names(first, (breeds[number] for number in sorted(breeds)))
         train, test = (
-            ImageFiles.named(
+            ImageFiles.from_lists(
                 self.home,
                 [f"Images/{name}" for name in names],
-                labels_of(path, [name.partition("/")[0] for name in names], first, classes),
+                labels_from_names(path, [name.partition("/")[0] for name in names], first, classes),
             )
             for path, names in lists.items()
         )
-        require_trained(first, classes, train.labels)
-        return Labelled(classes, train, test)
+        require_training_images(first, classes, train.labels)
+        return LabelledSplits(classes, train, test)
 
     def _names(self, path: Path, breeds: dict[int, str]) -> list[str]:
-        """Images of a list, `<breed>/<image>`; the breeds are gathered in `breeds`, by their numbers."""
+        """Read the images of a list, `<breed>/<image>`, and collect the names of breeds by number in `breeds`."""
         names = [str(name) for name in read_mat(path, "file_list")]
         numbers = integers(path, read_mat(path, "labels")).tolist()
         if len(names) != len(numbers):
@@ -67,7 +67,7 @@ class StanfordDogs(PublishedDataSet):
         return names
 
     def _require_annotations(self, names: list[str]) -> None:
-        folder = self.part("Annotation")
+        folder = self.path_of("Annotation")
         present = {
             f"{breed}/{path.name}"
             for breed in {name.partition("/")[0] for name in names}
@@ -76,16 +76,16 @@ class StanfordDogs(PublishedDataSet):
         }
         missing = [name for name in names if name.rpartition(".")[0] not in present]
         if missing:
-            raise LabelFileError(folder, f"lacks {first_of(missing)}, which the lists name")
+            raise LabelFileError(folder, f"lacks {first_few(missing)}, which the lists contain")
 
-    def boxed(self, files: ImageFiles) -> ImageFiles:
+    def with_boxes(self, files: ImageFiles) -> ImageFiles:
         names = [Path(os.fsdecode(path)).with_suffix("").relative_to("Images") for path in files.paths]
-        boxes = {breed: read_boxes(self.part("Annotation") / breed) for breed in {name.parent for name in names}}
+        boxes = {breed: read_boxes(self.path_of("Annotation") / breed) for breed in {name.parent for name in names}}
         rows = [self._largest(name, boxes[name.parent][name.name]) for name in names]
         return replace(files, boxes=np.array(rows, np.float32).reshape(-1, 4))
 
     def _largest(self, name: Path, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         if not len(boxes):
-            raise LabelFileError(self.part("Annotation") / name, "has no box")
+            raise LabelFileError(self.path_of("Annotation") / name, "has no box")
         extents = boxes[:, 2:] - boxes[:, :2]
         return boxes[extents.prod(axis=1, dtype=np.float64).argmax()]

@@ -1,8 +1,8 @@
 """Tiny ImageNet: 200 of ImageNet's classes at 64x64 pixels, made for Stanford's course CS231n (Le and Yang, 2015).
 
 `tiny-imagenet-200/` holds `wnids.txt`, `train/<wnid>/images/` with `train/<wnid>/<wnid>_boxes.txt`, and `val/images/`
-with `val/val_annotations.txt`. The labels of its test images were never released, so, as everywhere, `val` is what is
-tested on. Boxes are given in pixels, the last ones included.
+with `val/val_annotations.txt`. The labels of the test images were never released, so `val` is the test split, as in
+other work. Boxes are in pixels and include the last one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.bases.published import Labelled, PublishedDataSet
+from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
 from attnbench.data.sources.image_files import ImageFiles
-from attnbench.data.sources.label_files import distinct, labels_of, numbers, read_lines, read_rows
+from attnbench.data.sources.label_files import class_names, labels_from_names, numbers, read_lines, read_rows
 
 
 class TinyImageNet(PublishedDataSet):
@@ -21,40 +21,42 @@ class TinyImageNet(PublishedDataSet):
 
     name = "tiny_imagenet"
     folder = "tiny-imagenet-200"
-    needed = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
+    required = ("wnids.txt", "train", "val/val_annotations.txt", "val/images")
     all_classes = 200
     counts = (100_000, 10_000)
     terms = "ImageNet's: research and education only"
     source = "tiny-imagenet-200.zip from cs231n.stanford.edu"
-    more = ("train/*/*_boxes.txt",)
+    extra_label_files = ("train/*/*_boxes.txt",)
 
-    def read(self) -> Labelled:
-        names, annotations = self.part("wnids.txt"), self.part("val/val_annotations.txt")
-        classes = distinct(names, sorted(read_lines(names)))
+    def read(self) -> LabelledSplits:
+        names, annotations = self.path_of("wnids.txt"), self.path_of("val/val_annotations.txt")
+        classes = class_names(names, sorted(read_lines(names)))
         rows = read_rows(annotations, 2)
-        labels = labels_of(annotations, [row[1] for row in rows], names, classes)
+        labels = labels_from_names(annotations, [row[1] for row in rows], names, classes)
         boxes = to_edges(annotations, ((row[0], row[2:6]) for row in rows))
-        test = ImageFiles.named(self.home, [f"val/images/{row[0]}" for row in rows], labels, boxes)
-        return Labelled(classes, self._train(classes), test, whole=(*map(folder_of_class, classes), "val/images"))
+        test = ImageFiles.from_lists(self.home, [f"val/images/{row[0]}" for row in rows], labels, boxes)
+        return LabelledSplits(
+            classes, self._train(classes), test, complete_folders=(*map(folder_of_class, classes), "val/images")
+        )
 
     def _train(self, classes: Sequence[str]) -> ImageFiles:
         paths: list[str] = []
         labels: list[int] = []
         boxes = []
         for label, wnid in enumerate(classes):
-            path = self.part(f"train/{wnid}/{wnid}_boxes.txt")
+            path = self.path_of(f"train/{wnid}/{wnid}_boxes.txt")
             rows = sorted(read_rows(path))
             paths += [f"{folder_of_class(wnid)}/{row[0]}" for row in rows]
             labels += [label] * len(rows)
             boxes.append(to_edges(path, ((row[0], row[1:5]) for row in rows)))
-        return ImageFiles.named(self.home, paths, labels, np.concatenate(boxes))
+        return ImageFiles.from_lists(self.home, paths, labels, np.concatenate(boxes))
 
 
 def folder_of_class(wnid: str) -> str:
-    """Where the training images of a class lie."""
+    """Return the folder of a class's training images."""
     return f"train/{wnid}/images"
 
 
 def to_edges(path: Path, rows: Iterable[tuple[str, Sequence[str]]]) -> NDArray[np.int64]:
-    """Edges (N, 4) of boxes whose last pixels are included."""
+    """Return the edges (N, 4) of boxes that include their last pixels."""
     return numbers(path, rows, int) + np.array((0, 0, 1, 1))

@@ -1,1 +1,1 @@
-"""What lies on disk: image files, shards, label files, caches. Knows no data set."""
+"""Files on disk: images, shards, labels, caches. Nothing here knows a particular data set."""

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 class Arrays:
     """One split in memory.
 
-    images: (N, H, W, C) uint8. labels: (N,) int64.
-    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels; None where none are known,
-    NaN where those of some images are not.
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N,) int64.
+        boxes: (N, 4) float32, left, top, right and bottom edge of each object in pixels. None if no box is known, NaN
+            for single images without one.
     """
 
     images: NDArray[np.uint8]
@@ -23,5 +25,5 @@ class Arrays:
         return len(self.labels)
 
     def take(self, chosen: NDArray[np.bool_]) -> "Arrays":
-        """The images where the mask (N,) is true."""
+        """Return the images where the mask (N,) is true."""
         return Arrays(self.images[chosen], self.labels[chosen], None if self.boxes is None else self.boxes[chosen])

@@ -1,4 +1,4 @@
-"""Images on disk: what a list of them shows, files read from folders, and what tells one list from another."""
+"""Lists of images on disk, images in class folders, and the digests and time stamps that detect changes."""
 
 import hashlib
 import os
@@ -14,22 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""What counts as an image; those that torchvision's `ImageFolder` takes."""
+"""Extensions of image files, as in torchvision's `ImageFolder`."""
 SETTLED_NS = 2_000_000_000
-"""A folder changed less long ago than this may change again without its time of change showing it."""
+"""A folder that changed more recently may change again within the resolution of its modification time."""
 
 Names = NDArray[np.bytes_]
-"""File names as the system encodes them: of 1.28 million paths, texts would take four times the memory."""
-
-
+"""File names as the system encodes them: as text, 1.28 million paths would take four times the memory."""
 Part = bytes | NDArray[Any] | None
-"""What a list's digest is made of."""
+"""Input of a list's digest."""
 
 
 class Images(ABC):
-    """One split on disk, image by image; travels to the processes that decode.
+    """One split on disk, read image by image; it is sent to the decoding processes.
 
-    labels: (N,) int64. boxes: (N, 4) float32 or None. crops: (N, 4) int64 or None; see `ImageFiles`.
+    Attributes:
+        labels: (N,) int64.
+        boxes: (N, 4) float32 or None; see `ImageFiles`.
+        crops: (N, 4) int64 or None; see `ImageFiles`.
     """
 
     labels: NDArray[np.int64]
@@ -40,38 +41,41 @@ class Images(ABC):
         return len(self.labels)
 
     def crop(self, index: int) -> tuple[int, ...] | None:
-        """The part of its upright image that a sample is; None for the whole."""
+        """Return the part of its upright image that a sample consists of, or None for the whole image."""
         return None if self.crops is None else tuple(self.crops[index].tolist())
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """Where an image lies, for messages."""
+        """Return a name that locates an image, for messages."""
 
     @abstractmethod
     def read(self, index: int) -> bytes:
-        """An encoded image. Raises `OSError` where its bytes cannot be had."""
+        """Read an encoded image. Raises `OSError` if its bytes cannot be read."""
 
-    def prepare(self) -> None:  # noqa: B027 - most images can be read where they are
-        """Do what has to be done once before images can be read. Raises `UserError`."""
+    def prepare(self) -> None:  # noqa: B027 - most images are ready
+        """Make the images readable; called before the first `read`. Raises `UserError`."""
 
     @abstractmethod
-    def parts(self, every_size: bool) -> Sequence[Part]:
-        """What tells this list from others: see `digest`."""
+    def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
+        """Return the values that distinguish this list from others, for `digest`."""
 
     @abstractmethod
     def stamps(self) -> NDArray[np.int64]:
-        """Times of change in ns, and sizes, of the files that hold the images: (N, 2)."""
+        """Return modification times in ns, and sizes, of the files that hold the images: (N, 2)."""
 
 
 @dataclass(frozen=True)
 class ImageFiles(Images):
     """One split as files.
 
-    root: the folder that paths start from. paths: (N,) relative to it. labels: (N,) int64.
-    boxes: (N, 4) float32, each object's left, top, right and bottom edge in pixels of its upright image; None where
-    none are known, NaN where those of some images are not.
-    crops: (N, 4) int64, edges of the part of each upright image that is the sample, as if it were the whole image;
-    None where the whole images are. So one file may hold several samples.
+    Attributes:
+        root: the folder that paths are relative to.
+        paths: (N,) relative paths.
+        labels: (N,) int64.
+        boxes: (N, 4) float32, left, top, right and bottom edge of each object in pixels of its upright image. None if
+            no box is known, NaN for single images without one.
+        crops: (N, 4) int64, edges of the part of each upright image that is used as if it were the whole image, so that
+            one file can hold several samples. None for whole images.
     """
 
     root: Path
@@ -81,7 +85,7 @@ class ImageFiles(Images):
     crops: NDArray[np.int64] | None = None
 
     def path(self, index: int) -> str:
-        """Where an image lies."""
+        """Return the path of an image."""
         return os.path.join(self.root, os.fsdecode(self.paths[index]))  # noqa: PTH118 - a million times
 
     def name(self, index: int) -> str:
@@ -90,23 +94,23 @@ class ImageFiles(Images):
     def read(self, index: int) -> bytes:
         return Path(self.path(index)).read_bytes()
 
-    def parts(self, every_size: bool) -> Sequence[Part]:
-        """Paths, labels, boxes and crops, and sizes: those of all files, or of the first one of each class.
+    def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
+        """Return paths, labels, boxes, crops, and sizes of all files or of the first one of each class.
 
-        The first ones of a well-known set are enough to tell the original from a copy of other resolution, and asking
-        a network's file system for the sizes of a million files takes minutes.
+        For a well-known set, the first ones distinguish the original from a copy of another resolution; getting the
+        sizes of a million files from a network file system takes minutes.
         """
-        weighed = np.arange(len(self)) if every_size else np.unique(self.labels, return_index=True)[1]
-        sizes = [os.stat(self.path(index)).st_size for index in weighed]  # noqa: PTH116
+        measured = np.arange(len(self)) if hash_all_sizes else np.unique(self.labels, return_index=True)[1]
+        sizes = [os.stat(self.path(index)).st_size for index in measured]  # noqa: PTH116
         parts: list[Part] = [b"\0".join(self.paths), self.labels, np.asarray(sizes, np.int64), self.boxes]
         return parts if self.crops is None else [*parts, self.crops]
 
     def stamps(self) -> NDArray[np.int64]:
-        """Times of change in ns, and sizes, of the files: (N, 2)."""
+        """Return modification times in ns, and sizes, of the files: (N, 2)."""
         return stamps_of(map(self.path, range(len(self))))
 
     @classmethod
-    def named(
+    def from_lists(
         cls,
         root: Path,
         paths: Sequence[str],
@@ -114,21 +118,29 @@ class ImageFiles(Images):
         boxes: Sequence[Sequence[float]] | NDArray[Any] | None = None,
         crops: NDArray[np.int64] | None = None,
     ) -> "ImageFiles":
-        """A split of so many paths and labels."""
+        """Build a split.
+
+        Args:
+            root: the folder that paths are relative to.
+            paths: N relative paths.
+            labels: N labels.
+            boxes: (N, 4) in pixels, optional; see the class.
+            crops: (N, 4) in whole pixels, optional; see the class.
+        """
         names = np.array([os.fsencode(path) for path in paths], np.bytes_)
         known = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
         return cls(root, names, np.asarray(labels, np.int64), known, crops)
 
     @classmethod
-    def none(cls, root: Path) -> "ImageFiles":
-        """A split without images."""
+    def empty(cls, root: Path) -> "ImageFiles":
+        """Build a split without images."""
         return cls(root, np.empty(0, np.bytes_), np.empty(0, np.int64))
 
 
 def read_classes(root: Path, split: str, classes: Sequence[str]) -> ImageFiles:
-    """All images below `root/split/<class>`, labelled by the class's place in `classes`; classes may be absent.
+    """List all images below `root/split/<class>`, by class and then by name as torchvision's `ImageFolder` does.
 
-    In the order of torchvision's `ImageFolder`: by class, then by name.
+    Labels are indices into `classes`; a class may have no folder.
     """
     parts, labels = [np.empty(0, np.bytes_)], [np.empty(0, np.int64)]
     for label, name in enumerate(classes):
@@ -140,7 +152,7 @@ def read_classes(root: Path, split: str, classes: Sequence[str]) -> ImageFiles:
 
 
 def images_below(folder: str, prefix: bytes = b"") -> Names:
-    """Names of all images in a folder and the folders below, each with `prefix` before it. Hidden ones do not count."""
+    """Return the names of all images in a folder and below, each after `prefix`. Hidden files are ignored."""
     files, folders = listing(folder)
     below = (images_below(f"{folder}/{os.fsdecode(name)}", prefix + name + b"/") for name in folders)
     parts: list[Names] = [np.char.add(prefix, files), *below]
@@ -148,22 +160,22 @@ def images_below(folder: str, prefix: bytes = b"") -> Names:
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones (`.ipynb_checkpoints`) do not count."""
+    """Return the names of the subfolders, sorted. Hidden ones (`.ipynb_checkpoints`) are ignored."""
     return [os.fsdecode(name) for name in listing(os.fspath(folder))[1]]
 
 
 def listing(folder: str) -> tuple[Names, Names]:
-    """Names of the images and of the folders in a folder, each sorted.
+    """Return the names of the images and of the subfolders in a folder, each sorted.
 
-    Remembered until the folder changes: a sweep asks for the same folders over and over.
+    Cached until the folder changes: a sweep lists the same folders many times.
     """
     changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
     settled = time.time_ns() - changed > SETTLED_NS
-    return _remembered(folder, changed) if settled else _scan(folder)
+    return _cached_scan(folder, changed) if settled else _scan(folder)
 
 
 @cache
-def _remembered(folder: str, changed: int) -> tuple[Names, Names]:
+def _cached_scan(folder: str, changed: int) -> tuple[Names, Names]:
     return _scan(folder)
 
 
@@ -181,40 +193,40 @@ def _scan(folder: str) -> tuple[Names, Names]:
 
 
 def stamps_of(paths: Iterable[str | Path]) -> NDArray[np.int64]:
-    """Times of change in ns, and sizes: (N, 2). Zeros for a file that is not there."""
+    """Return modification times in ns, and sizes: (N, 2), with zeros for a missing file."""
 
     def stamp(path: str | Path) -> tuple[int, int]:
         try:
-            found = os.stat(path)  # noqa: PTH116
+            status = os.stat(path)  # noqa: PTH116
         except OSError:
             return 0, 0
-        return found.st_mtime_ns, found.st_size
+        return status.st_mtime_ns, status.st_size
 
     return np.array([stamp(path) for path in paths], np.int64).reshape(-1, 2)
 
 
 def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
-    """Those of the paths that are no image below `root`. Looks into each folder once."""
+    """Return the relative paths that are not images below `root`. Each folder is listed once."""
 
     @cache
     def names(folder: str) -> frozenset[bytes]:
-        there = root / folder
-        return frozenset(listing(str(there))[0].tolist()) if there.is_dir() else frozenset()
+        path = root / folder
+        return frozenset(listing(str(path))[0].tolist()) if path.is_dir() else frozenset()
 
     parts = ((path, *path.rpartition("/")) for path in paths)
     return [path for path, folder, _, name in parts if os.fsencode(name) not in names(folder)]
 
 
-def digest(splits: Iterable[Images], every_size: bool) -> str:
-    """Hash of what tells these lists from others, with the sizes of all files or of a few."""
+def digest(splits: Iterable[Images], hash_all_sizes: bool) -> str:
+    """Return a hash that distinguishes these lists from others, by the sizes of all files or of some."""
     whole = hashlib.sha256()
     for images in splits:
-        for part in images.parts(every_size):
+        for part in images.parts(hash_all_sizes):
             whole.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
     return whole.hexdigest()[:16]
 
 
-def first_of(names: Sequence[str], count: int = 3) -> str:
-    """The first few of many names, for a message."""
+def first_few(names: Sequence[str], count: int = 3) -> str:
+    """Return the first few of many names, for a message."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

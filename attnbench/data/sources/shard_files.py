@@ -1,4 +1,4 @@
-"""Many images in few files: where each one's bytes lie, and reading them in whatever order."""
+"""Many images in few files: the position of each one's bytes, and reading them in any order."""
 
 import os
 from collections import OrderedDict
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from attnbench.data.sources.image_files import Images, Names, Part, stamps_of
 
 Integers = NDArray[np.int64]
-MOST_OPEN = 128
-"""Files that a process keeps open; systems allow some hundred, and a large set has more."""
+MAX_OPEN_FILES = 128
+"""Files that a process keeps open; systems allow a few hundred, and a large set has more."""
 
 
 class OpenFiles:
-    """Reads parts of files, and keeps those open that were read last: opening is slow on a network's file system."""
+    """Reads parts of files and keeps the latest files open, because opening is slow on a network file system."""
 
     def __init__(self) -> None:
         self._owner, self._streams = os.getpid(), OrderedDict[Path, BinaryIO]()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return OpenFiles, ()  # another process opens its own
+        return OpenFiles, ()  # another process opens them itself
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
-        """Bytes of a file. Raises `OSError` if it cannot be read, or ends before them."""
+        """Read bytes of a file. Raises `OSError` if it cannot be read, or ends before them."""
         stream = self._stream(path)
         stream.seek(offset)
         content = stream.read(size)
@@ -36,18 +36,24 @@ class OpenFiles:
         return content
 
     def _stream(self, path: Path) -> BinaryIO:
-        if self._owner != os.getpid():  # forked: the parent's streams share their positions with ours
+        if self._owner != os.getpid():  # after a fork, streams share their positions with the parent's
             self._owner, self._streams = os.getpid(), OrderedDict()
         stream = self._streams.pop(path, None) or path.open("rb")
         self._streams[path] = stream
-        if len(self._streams) > MOST_OPEN:
+        if len(self._streams) > MAX_OPEN_FILES:
             self._streams.popitem(last=False)[1].close()
         return stream
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Files of a split that hold many samples each. root: where `names` start from. sizes: in bytes."""
+    """Files of a split, with many samples each.
+
+    Attributes:
+        root: the folder that `names` are relative to.
+        names: relative paths.
+        sizes: in bytes.
+    """
 
     root: Path
     names: tuple[str, ...]
@@ -55,21 +61,21 @@ class Shards:
 
     @classmethod
     def of(cls, root: Path, paths: Sequence[Path]) -> "Shards":
-        """The files at these paths, which lie below `root`."""
+        """Describe the files at these paths below `root`."""
         names = tuple(path.relative_to(root).as_posix() for path in paths)
         return cls(root, names, tuple(path.stat().st_size for path in paths))
 
     def path(self, shard: int) -> Path:
-        """Where a shard lies."""
+        """Return the path of a shard."""
         return self.root / self.names[shard]
 
     def stamps(self) -> Integers:
-        """Times of change in ns, and sizes: (shards, 2)."""
+        """Return modification times in ns, and sizes: (shards, 2)."""
         return stamps_of(self.root / name for name in self.names)
 
     @property
     def parts(self) -> list[Part]:
-        """What tells these shards from others, wherever they lie."""
+        """Values that distinguish these shards from others, independent of their folder."""
         return ["\0".join(self.names).encode(), np.asarray(self.sizes, np.int64)]
 
 
@@ -77,8 +83,14 @@ class Shards:
 class ShardImages(Images):
     """One split in shards.
 
-    shard: (N,) which one holds an image, ascending. offsets, lengths: (N,) of its bytes there. labels: (N,) int64.
-    keys: (N,) what the samples are called; None where they are counted.
+    Attributes:
+        shards: the files.
+        shard: (N,) index of the file that holds each image, ascending.
+        offsets: (N,) position of its first byte there.
+        lengths: (N,) number of its bytes.
+        labels: (N,) int64.
+        keys: (N,) names of the samples.
+        files: the open files.
     """
 
     shards: Shards
@@ -100,10 +112,10 @@ class ShardImages(Images):
         path = self.shards.path(int(self.shard[index]))
         return self.files.read(path, int(self.offsets[index]), int(self.lengths[index]))
 
-    def parts(self, every_size: bool) -> Sequence[Part]:
-        """Names and sizes of the shards, labels, and where the images lie."""
+    def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
+        """Return names and sizes of the shards, labels, and positions of the images."""
         return [*self.shards.parts, self.labels, self.offsets, self.lengths]
 
     def stamps(self) -> Integers:
-        """Times of change in ns, and sizes, of each image's shard: (N, 2)."""
+        """Return modification times in ns, and sizes, of each image's shard: (N, 2)."""
         return self.shards.stamps()[self.shard]

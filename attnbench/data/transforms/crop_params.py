@@ -1,6 +1,6 @@
-"""Which part of a stored image the network sees: windows and flips, drawn per image, and where boxes go under them.
+"""Windows and flips of images, drawn per image, and the boxes that result from them.
 
-NumPy alone; the pixels are moved by `attnbench.data.transforms.crop_resize`.
+Uses NumPy only; `attnbench.data.transforms.crop_resize` applies the parameters to pixels.
 """
 
 import math
@@ -11,24 +11,26 @@ from numpy.typing import NDArray
 
 CROPS = ("random", "random_resized", "center")
 SCALE = (0.08, 1.0)
-"""Share of the image's area that a random resized crop covers: Szegedy et al., "Going Deeper with Convolutions"."""
+"""Bounds of the share of the area that a random resized crop covers (Szegedy et al., CVPR 2015, section 6)."""
 RATIO = (3 / 4, 4 / 3)
-"""Its width over its height, uniform in the logarithm."""
+"""Bounds of its aspect ratio, width over height; its logarithm is uniform."""
 TRIES = 10
-"""After so many windows that do not fit, the largest central one is taken, as torchvision does."""
+"""Windows that are tried before the largest central one is taken, as in torchvision."""
 DRAWS = 24
-"""Uniform numbers an image: two a try, two for the position, one for the flip, and one left over, as the generator
-moves in steps of four."""
+"""Uniform random numbers per image: two for each try, two for the position, one for the flip, and one unused, because
+the generator advances in steps of four."""
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class CropParams:
-    """What is seen of each image.
+    """Crop, flip and output size of each of N images.
 
-    windows: (N, 4), left, top, width and height in stored pixels. flips: (N,), whether mirrored.
-    size: pixels a side that each window is brought to.
+    Attributes:
+        windows: (N, 4), left, top, width and height in pixels of the stored image.
+        flips: (N,), whether the crop is mirrored.
+        size: height and width that each window is resized to.
     """
 
     windows: Integers
@@ -36,9 +38,9 @@ class CropParams:
     size: int
 
     def boxes(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes (N, 4) of stored images (left, top, right, bottom) as they lie in the views, cut at their borders.
+        """Transform boxes (N, 4) of stored images (left, top, right, bottom) to the crops, clipped at their borders.
 
-        A box outside its window becomes one without area at the border.
+        A box outside its window becomes an empty one at the border.
         """
         corner, extent = self.windows[:, :2], self.windows[:, 2:]
         left, top, right, bottom = ((boxes - np.tile(corner, 2)) * (self.size / np.tile(extent, 2))).T
@@ -48,25 +50,36 @@ class CropParams:
 
 
 def stored_boxes(boxes: NDArray[np.float32], shapes: Integers) -> NDArray[np.float32]:
-    """Boxes (N, 4) of original images as they lie in the stored ones; shapes: (N, 4), stored and original height and
-    width.
+    """Scale boxes (N, 4) of original images to the stored ones.
+
+    Args:
+        boxes: left, top, right and bottom edges in pixels.
+        shapes: (N, 4), stored height and width, then original height and width.
     """
     factors = shapes[:, [1, 0, 1, 0]] / shapes[:, [3, 2, 3, 2]]
     return (boxes * factors).astype(np.float32)
 
 
-def center_views(shapes: Integers, size: int) -> CropParams:
-    """The central window of `size` pixels of each image; shapes: (N, 2), height and width."""
+def center_crops(shapes: Integers, size: int) -> CropParams:
+    """Return the central crop of `size` pixels of each image, whose heights and widths are `shapes` (N, 2)."""
     top, left = np.rint((shapes - size) / 2).astype(np.int64).T  # halves to even, as torchvision's center_crop
     windows = np.stack([left, top, np.full_like(left, size), np.full_like(left, size)], axis=1)
     return CropParams(windows, np.zeros(len(shapes), np.bool_), size)
 
 
-def draw_views(crop: str, flip: bool, shapes: Integers, size: int, draws: NDArray[np.float64]) -> CropParams:
-    """Views for training from uniform numbers in [0, 1): shapes: (N, 2), height and width; draws: (N, `DRAWS`)."""
+def draw_crops(crop: str, flip: bool, shapes: Integers, size: int, draws: NDArray[np.float64]) -> CropParams:
+    """Compute crops for training from uniform random numbers.
+
+    Args:
+        crop: one of `CROPS`.
+        flip: whether half of the images are mirrored.
+        shapes: (N, 2), height and width of the stored images.
+        size: output height and width.
+        draws: (N, `DRAWS`), in [0, 1).
+    """
     flips = (draws[:, -2] < 0.5) & flip
     if crop == "center":
-        return CropParams(center_views(shapes, size).windows, flips, size)
+        return CropParams(center_crops(shapes, size).windows, flips, size)
     extent = np.full_like(shapes, size)
     if crop == "random_resized":
         extent, central = _draw_extent(shapes, draws)
@@ -78,7 +91,7 @@ def draw_views(crop: str, flip: bool, shapes: Integers, size: int, draws: NDArra
 
 
 def _draw_extent(shapes: Integers, draws: NDArray[np.float64]) -> tuple[Integers, NDArray[np.bool_]]:
-    """Height and width (N, 2) of random resized windows, and which are to be central because no try fitted."""
+    """Return height and width (N, 2) of random resized windows, and a mask (N,) of images that no try fitted."""
     tries = draws[:, : 2 * TRIES].reshape(-1, TRIES, 2)
     area = shapes.prod(axis=1)[:, None] * (SCALE[0] + (SCALE[1] - SCALE[0]) * tries[:, :, 0])
     low, high = map(math.log, RATIO)
@@ -90,7 +103,7 @@ def _draw_extent(shapes: Integers, draws: NDArray[np.float64]) -> tuple[Integers
 
 
 def _largest(shapes: Integers) -> Integers:
-    """Height and width (N, 2) of the largest window of an allowed aspect."""
+    """Return height and width (N, 2) of the largest window with an allowed aspect ratio."""
     height, width = shapes.T
     lower, wider = np.rint(width / RATIO[0]), np.rint(height * RATIO[1])
     largest = np.stack([np.minimum(height, lower), np.minimum(width, wider)], axis=1)

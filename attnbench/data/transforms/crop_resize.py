@@ -1,9 +1,9 @@
-"""Cutting views out of images of different sizes, a batch at a time, on the device.
+"""Crops of images of different sizes, cut and normalised a batch at a time on the device.
 
-The images of a batch lie one after another in one buffer of pixels, so nothing is padded to the largest of them.
-Windows of the wanted size are copied exactly; others are resampled as torchvision does with antialiasing. A GPU does
-that for all images at once, by two matrix products with each image's own filter. A CPU does it image by image, in
-integers as Pillow does: a value is off by one or two of 255, and it takes a sixth of the time.
+The images of a batch are concatenated in one buffer of pixels, so nothing is padded to the largest of them. Windows of
+the output size are copied exactly; others are resampled like torchvision's antialiased resizing. A GPU does this for
+all images at once, by two matrix products with a filter for each image. A CPU does it image by image in integers, like
+Pillow: values differ by one or two of 255, and it takes a sixth of the time.
 """
 
 import contextlib
@@ -19,30 +19,41 @@ from attnbench.data.transforms.decode import resized
 
 
 class Normaliser:
-    """Cuts views, and brings them to mean 0 and deviation 1. mean, std: per channel, for values in [0, 1]."""
+    """Cuts crops and normalises them to mean 0 and standard deviation 1.
+
+    Args:
+        mean: mean of each channel, for values in [0, 1].
+        std: standard deviation of each channel, likewise.
+        device: where images are.
+    """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
         deviation = torch.tensor(std, dtype=torch.float32)
         self.scale = (1 / (255 * deviation)).to(device)
         self.shift = (-torch.tensor(mean, dtype=torch.float32) / deviation).to(device)
 
-    def __call__(self, pixels: Tensor, shapes: NDArray[np.int64], views: CropParams, out: Tensor) -> None:
-        """Write views into `out` (N, 3, S, S), of any precision and layout; the rest is as in `crop`."""
+    def __call__(self, pixels: Tensor, shapes: NDArray[np.int64], params: CropParams, out: Tensor) -> None:
+        """Write crops into `out` (N, 3, S, S), of any precision and memory layout. Further arguments as in `crop`."""
         if pixels.device.type != "cpu":
             scale, shift = self.scale[:, None, None], self.shift[:, None, None]
-            out.copy_(crop(pixels, shapes, views).mul_(scale).add_(shift))
+            out.copy_(crop(pixels, shapes, params).mul_(scale).add_(shift))
             return
-        scale, shift = self.scale.repeat(views.size), self.shift.repeat(views.size)  # whole rows, for vectors
+        scale, shift = (
+            self.scale.repeat(params.size),
+            self.shift.repeat(params.size),
+        )  # whole rows, to vectorise
         with one_thread():
-            for view, place in zip(crop_each(pixels, shapes, views), out.permute(0, 2, 3, 1), strict=True):
-                values = torch.addcmul(shift, view.reshape(views.size, -1).float(), scale)
-                place.copy_(values.view(view.shape))
+            for image, target in zip(crop_each(pixels, shapes, params), out.permute(0, 2, 3, 1), strict=True):
+                values = torch.addcmul(shift, image.reshape(params.size, -1).float(), scale)
+                target.copy_(values.view(image.shape))
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute in one thread: on pieces as small as an image, several wait for each other, and for those that decode,
-    longer than they compute.
+    """Compute in one thread within the context.
+
+    On data as small as an image, several threads wait longer for each other, and for the decoding ones, than they
+    compute.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -52,34 +63,47 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def crop_each(pixels: Tensor, shapes: NDArray[np.int64], views: CropParams) -> Iterator[Tensor]:
-    """Views (S, S, 3) uint8, one at a time; the arguments are those of `crop`."""
+def crop_each(pixels: Tensor, shapes: NDArray[np.int64], params: CropParams) -> Iterator[Tensor]:
+    """Yield crops (S, S, 3) uint8 one at a time. Arguments as in `crop`."""
     images = pixels.split(shapes.prod(axis=1).tolist())
-    for place, (image, (left, top, width, height)) in enumerate(zip(images, views.windows.tolist(), strict=True)):
-        window = image.view(*shapes[place].tolist(), 3)[top : top + height, left : left + width]
-        scaled = resized(window, views.size, views.size)
-        yield scaled.flip(1) if views.flips[place] else scaled
+    for index, (image, (left, top, width, height)) in enumerate(zip(images, params.windows.tolist(), strict=True)):
+        window = image.view(*shapes[index].tolist(), 3)[top : top + height, left : left + width]
+        scaled = resized(window, params.size, params.size)
+        yield scaled.flip(1) if params.flips[index] else scaled
 
 
-def crop(pixels: Tensor, shapes: NDArray[np.int64], views: CropParams) -> Tensor:
-    """Views (N, C, S, S), float32 of 0 to 255, of images that lie one after another in pixels (P, C) uint8.
+def crop(pixels: Tensor, shapes: NDArray[np.int64], params: CropParams) -> Tensor:
+    """Crop images on the device.
 
-    shapes: (N, 2), height and width of each.
+    Args:
+        pixels: (P, C) uint8, the pixels of N images, concatenated.
+        shapes: (N, 2), height and width of each image.
+        params: their crops.
+
+    Returns:
+        (N, C, S, S) float32, from 0 to 255.
     """
     starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))[:-1]])
-    table = np.column_stack([starts, shapes[:, 1], views.windows, views.flips])
-    columns = torch.from_numpy(table).to(pixels.device).unbind(1)  # one transfer for all
-    height, width = (int(views.windows[:, axis].max()) for axis in (3, 2))
+    table = np.column_stack([starts, shapes[:, 1], params.windows, params.flips])
+    columns = torch.from_numpy(table).to(pixels.device).unbind(1)  # one transfer for all columns
+    height, width = (int(params.windows[:, axis].max()) for axis in (3, 2))
     patches = cut(pixels, columns, height, width).permute(0, 3, 1, 2).float()
-    exact = bool((views.windows[:, 2:] == views.size).all())
-    return patches if exact else resample(patches, columns[5], columns[4], views.size)
+    exact = bool((params.windows[:, 2:] == params.size).all())
+    return patches if exact else resample(patches, columns[5], columns[4], params.size)
 
 
 def cut(pixels: Tensor, columns: tuple[Tensor, ...], height: int, width: int) -> Tensor:
-    """Windows (N, height, width, C), mirrored where asked for; what is smaller repeats its last row and column.
+    """Cut windows out of concatenated images; smaller windows are filled up with their last row and column.
 
-    columns: of each image, (N,) int64: start in `pixels`, width, the window's left, top, width, height, and mirrored
-    or not.
+    Args:
+        pixels: (P, C) uint8.
+        columns: seven tensors (N,) int64: start in `pixels`, width of the image, left, top, width and height of the
+            window, and whether it is mirrored.
+        height: of the result, at least that of the highest window.
+        width: of the result, at least that of the widest window.
+
+    Returns:
+        (N, height, width, C) uint8.
     """
     start, stride, left, top, across, down, flip = (column[:, None] for column in columns)
     rows = top + torch.minimum(torch.arange(height, device=pixels.device), down - 1)
@@ -90,7 +114,7 @@ def cut(pixels: Tensor, columns: tuple[Tensor, ...], height: int, width: int) ->
 
 
 def resample(patches: Tensor, heights: Tensor, widths: Tensor, size: int) -> Tensor:
-    """Bring the first `heights` rows and `widths` columns (N,) of patches (N, C, H, W) to (N, C, size, size)."""
+    """Resize the first `heights` rows and `widths` columns (N,) of patches (N, C, H, W) to (N, C, size, size)."""
     count, channels, height, width = patches.shape
     across = triangle_filter(widths, width, size).transpose(1, 2)
     narrowed = torch.bmm(patches.reshape(count, channels * height, width), across)
@@ -100,10 +124,18 @@ def resample(patches: Tensor, heights: Tensor, widths: Tensor, size: int) -> Ten
 
 
 def triangle_filter(extents: Tensor, length: int, size: int) -> Tensor:
-    """Weights (N, size, length) of bilinear resampling with antialiasing, from `extents` (N,) samples of `length`.
+    """Compute the weights of antialiased bilinear resampling.
 
-    An output takes the samples nearer to its centre than its support, which is a sample, or an output's width where
-    that is more; the weight falls off linearly. Samples beyond the extent count for nothing.
+    An output sums the samples within a distance of one sample, or of one output's width where that is larger; weights
+    fall off linearly.
+
+    Args:
+        extents: (N,), how many of the `length` samples are used; the others have weight 0.
+        length: number of samples.
+        size: number of outputs.
+
+    Returns:
+        (N, size, length) float32.
     """
     scale = extents[:, None, None].float() / size
     centers = (torch.arange(size, device=extents.device)[:, None] + 0.5) * scale

@@ -1,22 +1,22 @@
-"""From the bytes of a file to its stored form: upright RGB of 8 bits, resized once.
+"""Decode an image file to its stored form: upright 8-bit RGB, resized once.
 
-What becomes of images that are not plain RGB:
+Images that are not plain 8-bit RGB are treated as follows:
 
 - greyscale, palette, bilevel and YCbCr images are converted; CMYK as Pillow does it (Adobe's inverted kind included);
-- 16 bits a channel are scaled to 8 (Pillow's own conversion of 16-bit greyscale would clip nearly all of it to white);
-  32-bit and floating-point pixels have no known range and are refused;
-- transparent images are laid over white, as a page would show them;
-- EXIF's orientation is applied, so that the stored image is upright. torchvision's loader leaves it unapplied;
-- of an animation, the first frame counts.
+- 16 bits per channel are scaled to 8 (Pillow's conversion of 16-bit greyscale would clip nearly all of it to white);
+  32-bit and floating-point pixels have no known range and are rejected;
+- transparent images are blended with white;
+- EXIF's orientation is applied, so that the stored image is upright; torchvision's loader ignores it;
+- the first frame of an animation is used.
 
-Pillow takes the checksums of a PNG on trust, and the rest of a JPEG from the first missing byte on for grey. So files
-whose end is zeros (a download that broke off, a disk that lost blocks) would pass with a black or grey part: they are
-refused, as is a PNG with damaged pixels. Files without checksums (BMP, PPM, TIFF) tell nothing of the kind.
+Pillow does not verify the checksums of a PNG, and fills the rest of a JPEG with grey from the first missing byte on.
+Files whose end is zeros (an interrupted download, lost disk blocks) would therefore be accepted with a black or grey
+part: they are rejected, as is a PNG with damaged pixels. Formats without checksums (BMP, PPM, TIFF) cannot be checked.
 
 JPEGs are decoded at 1/2, 1/4 or 1/8 of their size (libjpeg's scaled transform, Pillow's `draft`) where that is still no
-smaller than the stored form, and at their full size where only a part of them is stored. Resizing is torch's bilinear
-filter with antialiasing in integers, which was made after Pillow's: values differ by 1, rarely 2, and it takes a sixth
-of the time. Sizes are torchvision's.
+smaller than the stored form, and at full size where only a part of them is stored. Resizing is torch's antialiased
+bilinear filter in integers, modelled on Pillow's: values differ by 1, rarely 2, and it takes a sixth of the time. Sizes
+are computed as in torchvision.
 """
 
 import io
@@ -35,12 +35,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 STORED_FORMAT_VERSION = 3
-"""Part of the name of what is cached: raise it when the same file gives another stored form, or none."""
-MOST_PIXELS = 2**26
-"""Of a stored form, which takes 192 MiB then. A line of 1 x 10,000 pixels would take gigabytes."""
-Image.init()  # loads all formats now, in the process that others are forked off
+"""Part of cached files' names; increase it when the same file gives another stored form, or none."""
+MAX_PIXELS = 2**26
+"""Largest stored form, which takes 192 MiB. An image of 1 x 10,000 pixels would need gigabytes."""
+Image.init()  # load all formats now, before processes are forked
 PNG = b"\x89PNG\r\n\x1a\n"
-"""How such a file begins (ISO/IEC 15948, section 5.2)."""
+"""Signature of a PNG file (ISO/IEC 15948, section 5.2)."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,19 +50,22 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by EXIF's orientation; from 5 on, height and width change places."""
+"""Operations that make an image upright, by EXIF's orientation; from 5 on, height and width are exchanged."""
 SIDEWAYS = {TURNS[number] for number in range(5, 9)}
 
 
 class DecodeError(Exception):
-    """The bytes of a file are no image that can be decoded; the message says why."""
+    """The bytes of a file cannot be decoded as an image; the message says why."""
 
 
 @dataclass(frozen=True)
 class StoredFormat:
-    """How large images are stored: `resize` pixels for the shorter side, or, stretched, for both.
+    """The size of stored images.
 
-    trim: rows of the file's pixels that are cut off at the bottom before; the image is then one without them.
+    Attributes:
+        resize: length of the shorter side in pixels, or of both sides if stretched.
+        stretch: resize both sides, whatever the aspect ratio.
+        trim: rows that are cut off at the bottom of the file's image before it is resized.
     """
 
     resize: int
@@ -70,7 +73,7 @@ class StoredFormat:
     trim: int = 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the stored form of an image."""
+        """Return height and width of the stored form of an image."""
         if self.stretch:
             return self.resize, self.resize
         longer = int(self.resize * max(height, width) / min(height, width))  # truncated, as torchvision's Resize does
@@ -78,7 +81,13 @@ class StoredFormat:
 
 
 class Stored(NamedTuple):
-    """A stored form. pixels: (H, W, 3) uint8. height, width: of the upright image, or its part, before resizing."""
+    """A decoded image in its stored form.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        height: height of the upright image, or of the part of it that is used, before resizing.
+        width: its width, likewise.
+    """
 
     pixels: NDArray[np.uint8]
     height: int
@@ -86,28 +95,34 @@ class Stored(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Height and width, then those of the image before it was resized."""
+        """Height and width, then those before resizing."""
         return (*self.pixels.shape[:2], self.height, self.width)
 
 
 def decode(content: bytes, form: StoredFormat, crop: tuple[int, ...] | None = None) -> Stored:
-    """Decode and resize one image, or the part of it within `crop` (left, top, right, bottom in pixels of the
-    upright image), which is cut at the image's borders.
+    """Decode and resize one image.
 
-    Raises `DecodeError` for what cannot be decoded.
+    Args:
+        content: the bytes of the file.
+        form: the size of the result.
+        crop: left, top, right and bottom of the part to use, in pixels of the upright image and clipped at its borders;
+            None for the whole image.
+
+    Raises:
+        DecodeError: the image cannot be decoded.
     """
     if not content:
         raise DecodeError("the file is empty")
     _require_whole(content)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata and large pictures
+        warnings.simplefilter("ignore")  # about unusual metadata and large images
         try:
             return _decode(content, form) if crop is None else _decode_part(content, form, crop)
         except UnidentifiedImageError:
             raise DecodeError("not an image of a known format") from None
         except DecodeError:
             raise
-        except Exception as error:  # Pillow's decoders raise what they trip over: SyntaxError, struct.error, …
+        except Exception as error:  # Pillow's decoders raise SyntaxError, struct.error, …
             raise DecodeError(str(error) or type(error).__name__) from error
 
 
@@ -116,7 +131,7 @@ def _decode(content: bytes, form: StoredFormat) -> Stored:
         width, whole = image.size
         height = whole - form.trim
         if height < 1:
-            raise DecodeError(f"its {whole} rows are no more than the {form.trim} to be cut off")
+            raise DecodeError(f"it has {whole} rows, of which {form.trim} are to be cut off")
         rows, columns = _stored_size(form, height, width)
         image.draft(None, (columns, math.ceil(rows * whole / height)))
         image.load()
@@ -132,7 +147,7 @@ def _decode(content: bytes, form: StoredFormat) -> Stored:
 
 
 def _decode_part(content: bytes, form: StoredFormat, crop: tuple[int, ...]) -> Stored:
-    """The stored form of a part. The image is decoded at its full size, as a part may be small."""
+    """Decode a part of an image, at full size because the part may be small."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         turn = TURNS.get(orientation(image))
@@ -150,25 +165,25 @@ def _decode_part(content: bytes, form: StoredFormat, crop: tuple[int, ...]) -> S
 
 
 def _stored_size(form: StoredFormat, height: int, width: int) -> tuple[int, int]:
-    """Height and width of the stored form. Raises `DecodeError` if it would fill the memory."""
+    """Return height and width of the stored form. Raises `DecodeError` if it would be too large."""
     rows, columns = form.size(height, width)
-    if rows * columns > MOST_PIXELS:
+    if rows * columns > MAX_PIXELS:
         raise DecodeError(f"too narrow: its {width}x{height} pixels would be stored as {columns:,}x{rows:,}")
     return rows, columns
 
 
 def _require_whole(content: bytes) -> None:
-    """Raise `DecodeError` for what Pillow would decode with a black or grey part in it, in silence."""
+    """Raise `DecodeError` for a file that Pillow would silently decode with a black or grey part."""
     if content.startswith(PNG):
         _require_checksums(content)
     jpeg_with_zeros = content.startswith(b"\xff\xd8") and content.endswith(bytes(64))
-    # an image that was cut short has no end after its last scan; some cameras add zeros after the end
+    # a truncated image has no end marker after its last scan; some cameras add zeros after the marker
     if jpeg_with_zeros and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
         raise DecodeError("truncated: zeros take the place of its end")
 
 
 def _require_checksums(content: bytes) -> None:
-    """Raise `DecodeError` unless the pixels of a PNG have their checksums. What Pillow finds itself is left to it."""
+    """Raise `DecodeError` for wrong checksums of a PNG's pixels. Other damage is found by Pillow."""
     place = len(PNG)
     while place + 12 <= len(content):
         (length,), kind = struct.unpack_from(">I", content, place), content[place + 4 : place + 8]
@@ -177,34 +192,34 @@ def _require_checksums(content: bytes) -> None:
             return
         checksum = struct.unpack_from(">I", content, end)[0]
         if not kind.isalpha() or (kind == b"IDAT" and checksum != zlib.crc32(content[place + 4 : end])):
-            raise DecodeError(f"damaged at byte {place:,}: pixels without their checksum")
+            raise DecodeError(f"damaged at byte {place:,}: wrong checksum of pixels")
         place = end + 4
 
 
 def resized(pixels: Tensor, height: int, width: int) -> Tensor:
-    """An image (H, W, 3) uint8 brought to (height, width, 3), or itself if it is that large."""
+    """Resize an image (H, W, 3) uint8 to (height, width, 3); return it unchanged if it has that size."""
     if tuple(pixels.shape[:2]) == (height, width):
         return pixels
-    planes = pixels[None].permute(0, 3, 1, 2)  # channels_last, which is what the quick way of torch takes
+    planes = pixels[None].permute(0, 3, 1, 2)  # channels_last, for which torch has a fast implementation
     return interpolate(planes, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
 
 
 def resized_image(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
-    """Pixels (height, width, 3) of an RGB image brought to that size."""
-    pixels = torch.from_numpy(np.array(image))  # a copy: torch wants memory that it might write to
+    """Resize an RGB image, and return its pixels (height, width, 3)."""
+    pixels = torch.from_numpy(np.array(image))  # a copy, because torch needs writable memory
     return np.ascontiguousarray(resized(pixels, height, width).numpy())
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's orientation; 1, upright, where there is none. Read after loading, as Pillow turns TIFFs then."""
+    """Return EXIF's orientation, 1 (upright) by default. Call it after loading, when Pillow has turned TIFFs."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # metadata that cannot be read tells no orientation, and the pixels are whole
+    except Exception:  # unreadable metadata has no orientation, and the pixels are complete
         return 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Three channels of 8 bits. Raises `DecodeError` for pixels of unknown range."""
+    """Convert to three channels of 8 bits. Raises `DecodeError` for pixels of unknown range."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         values = np.asarray(image).astype(np.float32) / 257  # 65535 becomes 255
         return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")

@@ -1,4 +1,4 @@
-"""Training labels that are wrong on purpose: what a network makes of them tells how robust it is."""
+"""Training labels that are wrong on purpose, to measure how robust a network is to them."""
 
 import torch
 from torch import Tensor
@@ -8,18 +8,18 @@ from attnbench.seeding import derive_seed
 
 
 def mislabel(labels: Tensor, epoch: int, noise: LabelNoise, classes: int, seed: int) -> Tensor:
-    """The labels (N,) that an epoch is trained on, on the device of the true ones, which stay as they are.
+    """Return the noisy labels (N,) of an epoch, on the device of the true ones, which are not changed.
 
-    Each label is wrong with probability `noise.share`, independently of all others; then it is any other one of the
+    Each label is wrong with probability `noise.share`, independently of all others; it is then one of the other
     `classes` L with equal probability (eq. 7: Q has r on its diagonal and (1 - r) / (L - 1) elsewhere).
 
-    Draws are made on the CPU and depend on seed and epoch alone. They are the same at every share: labels that are
-    wrong at a tenth are wrong, and the same, at a half.
+    Random numbers are drawn on the CPU and depend on seed and epoch only. They are the same at every share: a label
+    that is wrong at share 0.1 is replaced by the same wrong label at share 0.5.
     """
     if noise.share == 0:
         return labels
-    drawn = derive_seed(seed, "label noise", epoch if noise.resampled else 0)
-    generator = torch.Generator().manual_seed(drawn)
+    noise_seed = derive_seed(seed, "label noise", epoch if noise.resampled else 0)
+    generator = torch.Generator().manual_seed(noise_seed)
     wrong = torch.rand(len(labels), generator=generator) < noise.share
-    shift = torch.randint(1, classes, (len(labels),), generator=generator)  # never 0: no draw is the true label
+    shift = torch.randint(1, classes, (len(labels),), generator=generator)  # never 0, which would be the true label
     return (labels + (shift * wrong).to(labels.device)) % classes

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from attnbench.cli.main import main
-from attnbench.data.sets.adience import CLASSES, NONE, age_group, tell_once
-from tests.data.bases.test_published import paths, released
+from attnbench.data.sets.adience import CLASSES, NONE, age_group, warn_once
 from tests.data.layouts import HEAD, write_adience, write_images, write_text
+from tests.data.published_sets import paths, released
 
 PEOPLE = 3
 
 
 @pytest.fixture
 def home(own_folder: Path) -> Path:
-    tell_once.cache_clear()
+    warn_once.cache_clear()
     return write_adience(own_folder, PEOPLE)
 
 
@@ -50,16 +50,16 @@ def test_one_fold_is_tested_on(home: Path, fold: int) -> None:
     assert not people(data, "test") & people(data, "train")
 
 
-def test_ages(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ages(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = adience(home)
     assert data.classes == ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+")
     # of the twelve faces of a person, 35 and None are left out, (27, 32) is 25-32, and 13 is 8-13
     assert data.files("test").labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 4, 2] * PEOPLE
     assert paths(data.files("test"))[1] == "aligned/00@N00/landmark_aligned_face.1.1_o.jpg"
-    said = capsys.readouterr().err
-    assert said == "attnbench: data=adience: leaves out 30 of 180 faces, which have no label for age\n"
+    message = "data=adience: leaves out 30 of 180 faces, which have no label for age"
+    assert caplog.messages == [message]
     _ = adience(home).files("train")
-    assert capsys.readouterr().err == ""  # a process says it once
+    assert caplog.messages == [message]  # logged once in a process
 
 
 def test_the_list_of_data_counts_the_faces_that_are_used(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,13 +71,13 @@ def test_the_list_of_data_counts_the_faces_that_are_used(home: Path, capsys: pyt
     assert "26,580" in images(home / "nowhere")
 
 
-def test_genders(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_genders(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = adience(home, "data.task=gender", "data.faces=faces")
     assert data.classes == ("female", "male")
     assert data.num_classes == 2
     assert data.files("test").labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0, 1] * PEOPLE  # u and nothing are left out
     assert paths(data.files("test"))[0] == "faces/00@N00/coarse_tilt_aligned_face.0.0_o.jpg"
-    assert "leaves out 30 of 180 faces, which have no label for gender" in capsys.readouterr().err
+    assert "leaves out 30 of 180 faces, which have no label for gender" in caplog.text
 
 
 def test_what_is_left_out_need_not_be_there(home: Path) -> None:
@@ -97,17 +97,17 @@ def test_columns_may_stand_in_any_order(home: Path) -> None:
     assert files.labels.tolist() == [4]
 
 
-def test_people_in_several_folds_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_in_several_folds_are_reported(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = (home / "fold_1_data.txt").read_text().splitlines()
     more = (home / "fold_3_data.txt").read_text().splitlines()[1:15]
     write_text(home / "fold_1_data.txt", [*lines, *more])
     _ = adience(home).files("train")
-    assert f"data=adience: the folds in {home} share people: 30@N00, 31@N01\n" in capsys.readouterr().err
+    assert f"data=adience: the folds in {home} share people: 30@N00, 31@N01" in caplog.messages
 
 
 def test_held_out_faces_are_of_other_people(home: Path) -> None:
     data = adience(home, "data.task=gender", "data.validation=30")
-    data.find()
+    data.check_available()
     (_, trained), (source, held_out) = data.members("train"), data.members("validation")
     users = np.array([path.split("/")[1] for path in paths(data.files(source))])
     assert len(held_out) == 30

@@ -42,7 +42,7 @@ def miniature(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_reads_torchvisions_layout(miniature: Path) -> None:
     data = build_data(compose(["data=cifar10", f"data.root={miniature}", "data.validation=10"]))
-    data.find()
+    data.check_available()
     train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (90, 10, 20)
     assert train.images.shape[1:] == (32, 32, 3)
@@ -52,7 +52,7 @@ def test_reads_torchvisions_layout(miniature: Path) -> None:
 def test_files_that_are_damaged_are_named(miniature: Path) -> None:
     (miniature / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"broken")
     data = build_data(compose(["data=cifar10", f"data.root={miniature}"]))
-    data.find()
+    data.check_available()
     with pytest.raises(UserError, match="is incomplete or damaged"):
         data.load("train")
 
@@ -61,7 +61,7 @@ def test_files_that_are_damaged_are_named(miniature: Path) -> None:
 def test_an_absent_set_says_what_where_and_how(name: str, folder: str, own_folder: Path) -> None:
     data = build_data(compose([f"data={name}", "data.root=nowhere"]))
     with pytest.raises(UserError) as caught:
-        data.find()
+        data.check_available()
     message = str(caught.value)
     for part in (f"data={name}", folder, str(own_folder / "nowhere"), "data.root", "data.download=true"):
         assert part in message
@@ -72,7 +72,7 @@ def test_an_absent_set_says_what_where_and_how(name: str, folder: str, own_folde
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cifar100", 100)])
 def test_the_real_sets(name: str, classes: int, real_data: str) -> None:
     data = build_data(compose([f"data={name}", f"data.root={real_data}"]))
-    data.find()
+    data.check_available()
     train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (45_000, 5_000, 10_000)
     assert np.bincount(validation.labels).tolist() == [5_000 // classes] * classes

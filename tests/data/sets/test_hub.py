@@ -1,5 +1,7 @@
 """Hugging Face's sets on disk: the same images as in folders from either kind of file, and mistakes told by name."""
 
+import errno
+import json
 import shutil
 import subprocess
 import sys
@@ -13,14 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from datasets.exceptions import DatasetGenerationError
+from datasets.packaged_modules.parquet.parquet import Parquet
 
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.data.loaders.make import LoaderFactory
-from attnbench.data.sources import arrow
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
-from tests.data.packs import CLASSES, listed, make_table, packed_set, table, write_arrow, write_parquet, write_saved
+from tests.data.hub_sets import make_table, saved, table, write_parquet, write_saved
+from tests.data.packs import CLASSES, listed, packed_set
 from tests.data.pictures import CPU, SMALL, folder_set, make_loader, write_folder
 
 WRITERS: dict[str, Callable[..., Path]] = {"parquet": write_parquet, "arrow": write_saved}
@@ -45,7 +49,7 @@ def root(folder: Path, own_folder: Path) -> Path:
 def test_images_and_classes_are_those_of_the_folder(kind: str, named: bool, folder: Path, own_folder: Path) -> None:
     root = WRITERS[kind](folder, own_folder / "set", SPLITS, named=named, column="photo")
     data, expected = packed_set("hub", root, "data.image_column=photo"), folder_set(folder)
-    data.find()
+    data.check_available()
     assert data.classes == CLASSES
     assert data.splits == expected.splits == SPLITS
     for split in data.splits:
@@ -71,8 +75,7 @@ def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, f
     rows = pa.table({"image": content, "label": pa.array([3, 4, 12, 3], pa.uint8())})
     (own_folder / "plain").mkdir()
     pq.write_table(rows, own_folder / "plain" / "train.parquet")
-    write_arrow(own_folder / "saved" / "data.arrow", rows)
-    (own_folder / "saved" / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    saved(rows).save_to_disk(own_folder / "saved")
     for root in (own_folder / "plain", own_folder / "saved"):
         data = packed_set("hub", root)
         assert data.splits == ("train",)
@@ -81,40 +84,59 @@ def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, f
         assert [data.listed("train").read(index) for index in range(4)] == [path.read_bytes() for path, _ in images]
 
 
-def test_a_test_split_without_labels_is_none(root: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_test_split_without_labels_is_none(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As competitions publish theirs; then `validation` is what is tested on."""
     for path in (root / "data").glob("test*"):
         pq.write_table(make_table(table(listed(folder, "test"))["image"].to_pylist(), [-1] * 9, CLASSES), path)
     data = packed_set("hub", root)
     assert data.splits == ("train", "test")
     assert len(data.listed("test")) == 9
-    assert "a test split without labels, which is left out" in capsys.readouterr().err
+    assert "a test split without labels; it is left out" in caplog.text
 
 
 def test_parquet_files_are_unpacked_once_and_when_needed(
-    root: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "attnbench.data")
     cache, expected = own_folder / "cache", packed_set("hub", root).load("train").images
     shutil.rmtree(cache)
-    packed_set("hub", root).find()
+    packed_set("hub", root).check_available()
     assert not cache.exists()
-    unpacked: list[int] = []
-    unpack = arrow._unpack
+    unpacked: list[str] = []
+    prepare = Parquet.download_and_prepare
 
-    def noting(images: Any, number: int) -> None:
-        if len(unpacked) == 1:
-            unpacked.append(-1)
+    def noting(builder: Any, *words: Any, **options: Any) -> None:
+        (path,) = builder.config.data_files["train"]
+        unpacked.append(Path(path).name)
+        if len(unpacked) == 2:
             raise KeyboardInterrupt
-        unpacked.append(number)
-        unpack(images, number)
+        prepare(builder, *words, **options)
 
-    monkeypatch.setattr(arrow, "_unpack", noting)
+    monkeypatch.setattr(Parquet, "download_and_prepare", noting)
     with pytest.raises(KeyboardInterrupt):
         packed_set("hub", root).load("train")
     assert np.array_equal(packed_set("hub", root).load("train").images, expected)
     assert np.array_equal(packed_set("hub", root).load("train").images, expected)
-    assert unpacked == [0, -1, 1]  # what was done before Ctrl-C is not done again; other splits are not needed
-    assert "unpacking 1 parquet files" in capsys.readouterr().err
+    # what was done before Ctrl-C is not done again; other splits are not needed
+    assert unpacked == [f"train-0000{number}-of-00002.parquet" for number in (0, 1, 1)]
+    assert "unpacking 1 parquet files" in caplog.text
+
+
+def test_a_changed_parquet_file_is_unpacked_again(root: Path, folder: Path) -> None:
+    before = packed_set("hub", root).load("train")
+    first, *others = listed(folder, "train")
+    path = root / "data" / "train-00000-of-00002.parquet"
+    pq.write_table(table([first, first, *others[1 : len(before) // 2]]), path)
+    after = packed_set("hub", root).load("train")
+    assert len(after) > len(before) // 2
+    assert np.array_equal(after.images[1], before.images[0])
+    assert not np.array_equal(before.images[1], before.images[0])
+
+
+def test_folders_may_have_any_name(folder: Path, own_folder: Path) -> None:
+    """The library takes paths for patterns."""
+    root = write_parquet(folder, own_folder / "a [b] *" / "set", SPLITS)
+    assert len(packed_set("hub", Path(f"'{root}'")).load("train")) == 21
 
 
 def test_unpacked_images_that_do_not_fit_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +148,51 @@ def test_unpacked_images_that_do_not_fit_are_refused(root: Path, monkeypatch: py
     monkeypatch.setenv("ATTNBENCH_CACHE", str(root / "file" / "cache"))
     with pytest.raises(UserError, match=r"cannot be unpacked into .*: Not a directory; \$ATTNBENCH_CACHE"):
         packed_set("hub", root).load("train")
+
+
+def test_a_disk_that_fills_up_is_told_from_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise DatasetGenerationError from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Parquet, "download_and_prepare", full)
+    with pytest.raises(UserError, match=r"cannot be unpacked into .*: No space left on device; \$ATTNBENCH_CACHE"):
+        packed_set("hub", root).load("train")
+
+
+def test_a_selection_trains_on_its_rows(folder: Path, own_folder: Path) -> None:
+    images = listed(folder, "train")
+    chosen = [20, 3, 3, 11]
+    saved(table(images)).select(chosen).save_to_disk(own_folder / "chosen")
+    data = packed_set("hub", own_folder / "chosen")
+    assert [data.listed("train").read(row) for row in range(4)] == [images[row][0].read_bytes() for row in chosen]
+    assert data.load("train").labels.tolist() == [images[row][1] for row in chosen]
+
+
+def save_with_mapping(root: Path, content: Any, chosen: list[int]) -> Path:
+    """Save rows as versions below 2.0 did: all of them, and beside them the places of those that were chosen."""
+    saved(content).save_to_disk(root)
+    mapping = pa.table({"indices": pa.array(chosen, pa.uint64())})
+    with pa.OSFile(str(root / "indices.arrow"), "wb") as sink, pa.ipc.new_stream(sink, mapping.schema) as stream:
+        stream.write_table(mapping)
+    state = json.loads((root / "state.json").read_text())
+    state["_indices_data_files"] = [{"filename": "indices.arrow"}]
+    (root / "state.json").write_text(json.dumps(state))
+    return root
+
+
+def test_a_saved_indices_mapping_is_followed(folder: Path, own_folder: Path) -> None:
+    """Rows outside of it may lack what those inside need."""
+    images = listed(folder, "train")
+    content = table(images)
+    rows = content["image"].to_pylist()
+    rows[0] = None
+    content = make_table(rows, content["label"].to_pylist(), CLASSES)
+    chosen = [20, 3, 3, 11]
+    data = packed_set("hub", save_with_mapping(own_folder / "chosen", content, chosen))
+    assert [data.listed("train").read(row) for row in range(4)] == [images[row][0].read_bytes() for row in chosen]
+    assert data.load("train").labels.tolist() == [images[row][1] for row in chosen]
+    other = packed_set("hub", save_with_mapping(own_folder / "other", content, [20, 3, 11, 3]))
+    assert data.fingerprint() != other.fingerprint()
 
 
 Change = Callable[[Path], Any]
@@ -177,7 +244,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "image holds struct<bytes: binary, path: string>, neither numbers nor": (rows(), ("data.label=image",)),
     "a column of int64, not of encoded images": (rows(), ("data.image_column=label",)),
     "train-00001-of-00002.parquet: cannot be read": (halve, ()),
-    "train-*: 00002 parts are named and 1 of them, counted from 0, not": (remove("train-00001-of-00002.parquet"), ()),
+    "train-*: of 00002 parts, counted from 0, these are missing: 1": (remove("train-00001-of-00002.parquet"), ()),
     "no files of train": (lambda root: shutil.rmtree(root / "data"), ()),
 }
 
@@ -188,7 +255,7 @@ def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]
     change(root)
     with pytest.raises(UserError) as caught:
         data = packed_set("hub", root, *overrides)
-        data.find()
+        data.check_available()
         data.load("train")
     message = str(caught.value)
     assert message.startswith("data=hub: ")
@@ -197,20 +264,26 @@ def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]
     assert "\n" not in message
 
 
-def compressed(root: Path) -> None:
-    path = root / "train" / "data-00001-of-00002.arrow"
-    content = pa.ipc.open_stream(path.read_bytes()).read_all()
-    write_arrow(path, content, pa.ipc.IpcWriteOptions(compression="zstd"))
+def emptied(name: str) -> Change:
+    return lambda root: (root / name).write_bytes(b"")
 
 
 SAVED: dict[str, Change] = {
-    "names data-00001-of-00002.arrow, which is not": lambda root: (root / "test/data-00001-of-00002.arrow").unlink(),
-    "data-00001-of-00002.arrow: cannot be read": lambda root: (root / "test/data-00001-of-00002.arrow").write_bytes(
-        b""
-    ),
-    "data-00001-of-00002.arrow: compressed, so that images": compressed,
+    "names data-00001-of-00002.arrow, which is missing": lambda root: (
+        root / "test/data-00001-of-00002.arrow"
+    ).unlink(),
+    "test: cannot be read": emptied("test/data-00001-of-00002.arrow"),
+    "train: cannot be read": emptied("train/dataset_info.json"),
     "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),
+    "state.json names no files": lambda root: (root / "train/state.json").write_text('{"_data_files": []}'),
+    "train: row 5 has no image in the file": lambda root: without_image(root / "train"),
 }
+
+
+def without_image(folder: Path) -> None:
+    content = pa.table({"image": [b"x"] * 5 + [None], "label": [0, 1] * 3})
+    shutil.rmtree(folder)
+    saved(content).save_to_disk(folder)
 
 
 @pytest.mark.parametrize("told", SAVED)
@@ -218,16 +291,16 @@ def test_mistakes_in_what_was_saved_are_one_line(told: str, folder: Path, own_fo
     root = write_saved(folder, own_folder / "set")
     SAVED[told](root)
     with pytest.raises(UserError) as caught:
-        packed_set("hub", root).find()
+        packed_set("hub", root).check_available()
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_bad_images_are_skipped(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_skipped(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows((6, IMAGE, 1))(root)
     made = make_loader(packed_set("hub", root, "data.on_bad_image=skip"), "train", 0)
     assert (made.skipped, made.count) == (1, 20)
-    assert f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6\n" in capsys.readouterr().err
+    assert caplog.messages[-1].endswith(f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6")
 
 
 def test_what_lies_there_is_part_of_the_identity(root: Path, folder: Path, own_folder: Path) -> None:
@@ -243,7 +316,7 @@ def test_what_lies_there_is_part_of_the_identity(root: Path, folder: Path, own_f
 
 WITHOUT = """
 import sys
-sys.modules["pyarrow"] = None  # what Python itself keeps for a module that cannot be imported
+sys.modules["datasets"] = None  # what Python itself keeps for a module that cannot be imported
 from attnbench.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -28,10 +28,11 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("splits", "expected"), LAYOUTS.items())
 def test_layouts(splits: tuple[str, ...], expected: dict[str, int], own_folder: Path) -> None:
     data = folder_set(write_folder(own_folder / "set", splits=splits))
-    data.find()
+    data.check_available()
     assert data.classes == ("ant", "bee", "cat")
     assert {split: len(data.load(split)) for split in data.splits} == expected
     assert data.train_images == 21
@@ -39,7 +40,7 @@ def test_layouts(splits: tuple[str, ...], expected: dict[str, int], own_folder: 
 
 def test_validation_is_held_out_and_balanced(own_folder: Path) -> None:
     data = folder_set(write_folder(own_folder / "set", splits=("train", "test")), "data.validation=6")
-    data.find()
+    data.check_available()
     assert data.splits == ("train", "validation", "test")
     sources = {split: data.members(split) for split in data.splits}
     assert [source for source, _ in sources.values()] == ["train", "train", "test"]
@@ -86,7 +87,7 @@ MISTAKES: dict[str, Mistake] = {
     "train: no image in bird, crow, duck and 1 more": (make(*(f"train/{name}" for name in BIRDS)), ()),
     "test holds no class folders": (remove(*(f"test/{name}" for name in ALL)), ()),
     "holds both val and validation": (make("validation"), ()),
-    "has 9 validation images of its own": (make(), ("data.validation=3",)),
+    "has its own 9 validation images": (make(), ("data.validation=3",)),
     "must be below 21, the training images": (remove("val"), ("data.validation=21",)),
 }
 
@@ -97,7 +98,7 @@ def test_mistakes_are_one_line(told: str, mistake: Mistake, own_folder: Path) ->
     change, overrides = mistake
     change(root)
     with pytest.raises(UserError) as caught:
-        folder_set(root, *overrides).find()
+        folder_set(root, *overrides).check_available()
     message = str(caught.value)
     assert message.startswith("data=image_folder: ")
     assert told in message
@@ -169,7 +170,7 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_imagenet_in_torchvisions_layout(imagenet: Path) -> None:
     data: Any = build_data(compose(["data=imagenet", f"data.root={imagenet}", *SMALL, "data.validation=500"]))
-    data.find()
+    data.check_available()
     assert data.num_classes == len(data.classes) == 1000
     assert data.classes[:2] == ("n00000000", "n00000001")
     sizes = {split: len(data.members(split)[1]) for split in data.splits}
@@ -213,7 +214,7 @@ def write_unsorted(root: Path, imagenet: Path, kind: str) -> Path:
 def test_imagenets_test_images_may_lie_unsorted(kind: str, own_folder: Path, imagenet: Path) -> None:
     home = write_unsorted(own_folder / "set", imagenet, kind)
     data: Any = build_data(compose(["data=imagenet", f"data.root={home}", *SMALL, "data.validation=0"]))
-    data.find()
+    data.check_available()
     files = data.files("test")
     assert len(files) == 1000
     assert files.path(2) == str(home / "val" / "ILSVRC2012_val_00000003.JPEG")
@@ -223,7 +224,7 @@ def test_imagenets_test_images_may_lie_unsorted(kind: str, own_folder: Path, ima
 
 
 UNSORTED: dict[str, Callable[[Path], Any]] = {
-    "neither ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt nor LOC_val_solution.csv is there": (
+    "neither ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt nor LOC_val_solution.csv was found": (
         lambda root: shutil.rmtree(root / "ILSVRC2012_devkit_t12")
     ),
     "lacks ILSVRC2012_val_00000012.JPEG, which ILSVRC2012_validation_ground_truth.txt has": (
@@ -252,7 +253,7 @@ def test_mistakes_in_unsorted_images_are_one_line(
     home = write_unsorted(own_folder / "set", imagenet, "devkit")
     mistake(home)
     with pytest.raises(UserError, match=re.escape(told)) as caught:
-        build_data(compose(["data=imagenet", f"data.root={home}"])).find()
+        build_data(compose(["data=imagenet", f"data.root={home}"])).check_available()
     assert "\n" not in str(caught.value)
 
 
@@ -275,11 +276,11 @@ def test_imagenets_fingerprint_asks_for_few_sizes(imagenet: Path, monkeypatch: p
 def test_a_part_of_imagenet_is_not_imagenet(own_folder: Path, imagenet: Path) -> None:
     data = build_data(compose(["data=imagenet", "data.root=part"]))
     with pytest.raises(UserError, match=r"no train folder in .*part; .*image-net\.org"):
-        data.find()
+        data.check_available()
     shutil.copytree(imagenet, own_folder / "part")
     shutil.rmtree(own_folder / "part" / "val" / "n00000500")
-    with pytest.raises(UserError, match="val holds 999 folders of classes, not 1000; a part of it is data=image"):
-        data.find()
+    with pytest.raises(UserError, match="val holds 999 class folders, not 1000; use data=image"):
+        data.check_available()
 
 
 def test_imagenet_costs_without_data(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def build(root: Path | str, *overrides: str, name: str = "mnist") -> DataSet:
 
 def test_reads_torchvisions_layout(miniature_mnist: Path) -> None:
     data = build(miniature_mnist, "data.validation=20")
-    data.find()
+    data.check_available()
     train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (100, 20, 50)
     assert np.bincount(validation.labels).tolist() == [2] * 10
@@ -42,7 +42,7 @@ def test_files_that_are_damaged_are_named(name: str, file: str, damage: object, 
     data = build(
         miniature_mnist, "data.validation=10", "data.train_images=60" if name != "mnist" else "seed=0", name=name
     )
-    data.find()
+    data.check_available()
     with pytest.raises(UserError) as caught:
         data.load("train")
     assert f"data={name}: {path}: is incomplete or damaged" in str(caught.value)
@@ -52,7 +52,7 @@ def test_files_that_are_damaged_are_named(name: str, file: str, damage: object, 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
     with pytest.raises(UserError) as caught:
-        build("nowhere", name=name).find()
+        build("nowhere", name=name).check_available()
     message = str(caught.value)
     for part in (f"data={name}", "MNIST/raw", str(own_folder / "nowhere"), "data.root", "data.download=true"):
         assert part in message
@@ -61,7 +61,7 @@ def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> N
 
 def test_a_missing_file_is_named(miniature_mnist: Path) -> None:
     (miniature_mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    for action in (build(miniature_mnist).find, lambda: build(miniature_mnist).load("train")):
+    for action in (build(miniature_mnist).check_available, lambda: build(miniature_mnist).load("train")):
         with pytest.raises(UserError, match="no MNIST/raw/t10k-labels-idx1-ubyte in"):
             action()
 
@@ -74,7 +74,7 @@ def test_what_is_there_is_not_downloaded(miniature_mnist: Path, monkeypatch: pyt
 def test_a_download_that_fails_is_one_line(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.MNIST, "mirrors", [f"file://{own_folder}/absent/"])
     data = build("nowhere", "data.download=true")
-    data.find()
+    data.check_available()
     with pytest.raises(UserError, match=r"data=mnist: download failed: .*train-images.*; place MNIST/raw in") as caught:
         data.load("test")
     assert "\n" not in str(caught.value)
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(own_folder: Path) -> None:
 @pytest.mark.slow
 def test_the_real_set(real_data: str) -> None:
     data = build(real_data)
-    data.find()
+    data.check_available()
     train, validation, test = (data.load(split) for split in ("train", "validation", "test"))
     assert (len(train), len(validation), len(test)) == (55_000, 5_000, 10_000)
     assert np.bincount(validation.labels).tolist() == [500] * 10

@@ -37,7 +37,7 @@ def root(folder: Path, own_folder: Path) -> Path:
 def test_images_and_classes_are_those_of_the_folder(label: str, below: bool, folder: Path, own_folder: Path) -> None:
     root = write_shards(folder, own_folder / "set", label=label, below=below)
     data, expected = packed_set("shards", root, *(["data.label=species"] * (label == "species"))), folder_set(folder)
-    data.find()
+    data.check_available()
     assert data.classes == (("0", "1", "2") if label == "cls" else ("ant", "bee", "cat"))
     assert data.splits == expected.splits == ("train", "validation", "test")
     for split in data.splits:
@@ -152,25 +152,29 @@ def empty(name: str) -> Callable[[Path, Path], None]:
 MISTAKES: dict[str, Callable[[Path, Path], None]] = {
     "train-000000.tar: 0002 has no image (jpg jpeg png webp)": without("0002.jpg"),
     "train-000000.tar: 0002 has no label: no .cls or .json": without("0002.cls"),
-    "train-000000.tar: 0001.cls is there twice": rewrite(lambda members: members.append(("0001.cls", b"2"))),
+    "train-000000.tar: 0001.cls is in it twice": rewrite(lambda members: members.append(("0001.cls", b"2"))),
     "train-000000.tar: 0001 has two images, .jpg and .webp": rewrite(lambda found: found.append(("0001.webp", b"2"))),
-    "train-000000.tar: 0003.cls: 'bee' is no class number": labelled("0003", b"bee"),
-    "train-000000.tar: 0003.cls: '-1' is no class number": labelled("0003", b"-1"),
+    "train-000000.tar: 0003.cls: 'bee' is not a class number": labelled("0003", b"bee"),
+    "train-000000.tar: 0003.cls: '-1' is not a class number": labelled("0003", b"-1"),
     "train-000000.tar: 0003.json: no field label (it has id); data.label names": labelled("0003", b'{"id": 3}'),
     "train-000000.tar: 0003.json: label is 0.5, neither a class number nor": labelled("0003", b'{"label": 0.5}'),
     "train-000000.tar: 0003.json: Expecting": labelled("0003", b'{"label": '),
-    "train-000000.tar: 0003: names and numbers among the labels, as of 0000": labelled("0003", b'{"label": 3}'),
+    "train-000000.tar: labels are partly names and partly numbers, such as those of 0000 and 0003": labelled(
+        "0003", b'{"label": 3}'
+    ),
     "train-000001.tar: its labels are numbers, unlike those of train-000000.tar": rewrite(lambda _: None, "label"),
     "train-000000.tar: no samples": foreign,
-    "train-000000.tar: not a whole tar file: unexpected end of data": cut(lambda content: len(content) // 2),
-    "train-000000.tar: not a whole tar file: it is damaged or cut short at byte": cut(end_of_a_member),
-    "train-000000.tar: not a whole tar file: it is damaged or cut short": cut(lambda found: end_of_a_member(found) + 9),
-    "train-000000.tar: not a whole tar file: empty file": cut(lambda _: 0),
+    "train-000000.tar: not a complete tar file: unexpected end of data": cut(lambda content: len(content) // 2),
+    "train-000000.tar: not a complete tar file: it is damaged or cut short at byte": cut(end_of_a_member),
+    "train-000000.tar: not a complete tar file: it is damaged or cut short": cut(
+        lambda found: end_of_a_member(found) + 9
+    ),
+    "train-000000.tar: not a complete tar file: empty file": cut(lambda _: 0),
     "train-000000.tar.gz is compressed": compressed,
-    "train-000000.tar: not a whole tar file": disguised,
+    "train-000000.tar: not a complete tar file": disguised,
     "test has classes that train lacks: 7": other,
     "no tar files of train": gone,
-    "train/a.tar are both of train; keep": empty("train/a.tar"),
+    "train/a.tar both belong to train; keep": empty("train/a.tar"),
     "holds both val and validation": empty("validation.tar"),
 }
 
@@ -179,7 +183,7 @@ MISTAKES: dict[str, Callable[[Path, Path], None]] = {
 def test_mistakes_are_one_line(told: str, folder: Path, root: Path) -> None:
     MISTAKES[told](folder, root)
     with pytest.raises(UserError) as caught:
-        packed_set("shards", root).find()
+        packed_set("shards", root).check_available()
     message = str(caught.value)
     assert message.startswith("data=shards: ")
     assert told in message
@@ -199,7 +203,7 @@ def test_shards_are_indexed_once_and_anew_when_they_change(
 
     def look(*overrides: str) -> int:
         scanned.clear()
-        packed_set("shards", root, *overrides).find()
+        packed_set("shards", root, *overrides).check_available()
         return len(scanned)
 
     monkeypatch.setattr(tar_index, "scan", noting)
@@ -210,7 +214,7 @@ def test_shards_are_indexed_once_and_anew_when_they_change(
     assert look() == 2
     for path in (own_folder / "cache").glob("*.npz"):
         path.write_bytes(path.read_bytes()[:-100])
-    with pytest.warns(UserWarning, match="indexing anew"):
+    with pytest.warns(UserWarning, match="indexing again"):
         assert look() == 7
     assert look() == 0
 
@@ -218,7 +222,7 @@ def test_shards_are_indexed_once_and_anew_when_they_change(
 def test_without_a_cache_folder_it_takes_longer(root: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (own_folder / "file").write_bytes(b"")
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "file" / "cache"))
-    with pytest.warns(UserWarning, match="cannot keep in .* where images lie"):
+    with pytest.warns(UserWarning, match="cannot cache the index of the shards in"):
         assert len(packed_set("shards", root).listed("train")) == 21
 
 
@@ -232,18 +236,18 @@ def spoil(root: Path) -> None:
     path.write_bytes(content)
 
 
-def test_bad_images_are_named_or_skipped(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_named_or_skipped(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     spoil(root)
     with pytest.raises(UserError, match=r"train-000001\.tar: 0010: cannot be decoded: not an image"):
         packed_set("shards", root).load("train")
     made = make_loader(packed_set("shards", root, "data.on_bad_image=skip"), "train", 0)
     assert (made.skipped, made.count) == (1, 20)
-    assert f"leaves out what cannot be decoded: {root / 'train-000001.tar'}: 0010\n" in capsys.readouterr().err
+    assert caplog.messages[-1].endswith(f"leaves out what cannot be decoded: {root / 'train-000001.tar'}: 0010")
 
 
 def test_a_shard_that_shrinks_meanwhile_is_never_skipped(root: Path) -> None:
     data = packed_set("shards", root, "data.on_bad_image=skip")
-    data.find()
+    data.check_available()
     path = root / "train-000002.tar"
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(UserError, match=r"train-000002\.tar: 00\d\d: train-000002\.tar ends before byte"):

@@ -72,20 +72,20 @@ CUB: dict[str, Change] = {
     f"{LABELS}: lacks 10, which images.txt has": lines(LABELS, lambda rows: rows[1:]),
     " and 2 more, which images.txt has": lines(LABELS, lambda rows: rows[5:]),
     f"{LABELS}: has 99, which images.txt lacks": lines(LABELS, lambda rows: [*rows, "99 1"]),
-    f"{LABELS}: 10 stands there twice": lines(LABELS, lambda rows: [*rows, rows[0]]),
+    f"{LABELS}: 10 is listed twice": lines(LABELS, lambda rows: [*rows, rows[0]]),
     f"{LABELS}: has 4, which classes.txt lacks": lines(LABELS, lambda rows: ["10 4", *rows[1:]]),
     f"{SPLIT}: has 98, 99, which images.txt lacks": lines(SPLIT, lambda rows: [*rows, "98 1", "99 0"]),
     f"{SPLIT}: lacks 10, which": lines(SPLIT, lambda rows: rows[1:]),
-    f"{SPLIT}: 10: must be 1, to train with, or 0": lines(SPLIT, lambda rows: ["10 2", *rows[1:]]),
+    f"{SPLIT}: 10: must be 1, for training, or 0": lines(SPLIT, lambda rows: ["10 2", *rows[1:]]),
     f"{BOXES}: lacks 10, which images.txt has": lines(BOXES, lambda rows: rows[1:]),
     f"{BOXES}: must give 4 numbers for 10": lines(BOXES, lambda rows: ["10 1 2 3", *rows[1:]]),
     f"{BOXES}: must give 4 numbers for 10, 13": lines(BOXES, lambda rows: ["10 1 2 3 nan", "13 a b c d", *rows[2:]]),
     f"{BOXES}: nothing follows 10": lines(BOXES, lambda rows: ["10", *rows[1:]]),
     "labels.txt: lacks x10, which images.txt has": lines("images.txt", lambda rows: ["x10 a.jpg", *rows]),
-    "classes.txt: x: is no number": lines("classes.txt", lambda rows: ["x sparrow", *rows]),
-    "lacks images that label files name: images/001.crow/": remove("images/001.crow/*.jpg"),
+    "classes.txt: x: is not a number": lines("classes.txt", lambda rows: ["x sparrow", *rows]),
+    "lacks images that label files list: images/001.crow/": remove("images/001.crow/*.jpg"),
     "image08.jpg and 3 more": lambda home: shutil.rmtree(home / "images" / "011.duck"),
-    "name images twice: images/": lines("images.txt", lambda rows: [f"10 {rows[1].split()[1]}", *rows[1:]]),
+    "list images twice: images/": lines("images.txt", lambda rows: [f"10 {rows[1].split()[1]}", *rows[1:]]),
     "classes.txt: has classes without a training image: 041.finch": lines(
         "classes.txt", lambda rows: [*rows, "41 041.finch"]
     ),
@@ -99,9 +99,9 @@ CARS: dict[str, Change] = {
     f"{TEST}: has no field class": annotate(TEST, labelled=False),
     "train_annos.mat: image00.jpg: class is not from 1 to 3": annotate(TRAIN, ("class", 4)),
     "image00.jpg: class is not from 1": annotate(TRAIN, ("class", 0)),
-    "label files name: cars_train/x.jpg": annotate(TRAIN, ("fname", "x.jpg")),
-    "name images twice: cars_train/image01.jpg": annotate(TRAIN, ("fname", "image01.jpg")),
-    "name: cars_test/image04.jpg, cars_test/image05.jpg, cars_test/image10.jpg and 3 more": remove("cars_test/*"),
+    "label files list: cars_train/x.jpg": annotate(TRAIN, ("fname", "x.jpg")),
+    "list images twice: cars_train/image01.jpg": annotate(TRAIN, ("fname", "image01.jpg")),
+    "list: cars_test/image04.jpg, cars_test/image05.jpg, cars_test/image10.jpg and 3 more": remove("cars_test/*"),
     "cars_meta.mat: has no variable class_names": lambda home: savemat(home / META, {"names": cell(CLASSES)}),
     "cars_meta.mat: has classes without a training image: Volvo": lambda home: savemat(
         home / META, {"class_names": cell([*CLASSES, "Volvo 240"])}
@@ -113,8 +113,8 @@ DOGS: dict[str, Change] = {
     "crow/image04.jpg: class 2 is n02001-duck elsewhere": relist("test_list.mat", labels=first_number(2)),
     "train_list.mat: has 12 images and 11 labels": relist("train_list.mat", labels=lambda kept: kept[1:]),
     "train_list.mat: has several classes called n02000-crow": relist("train_list.mat", labels=first_number(9)),
-    "label files name: Images/n02000-crow/image04.jpg": remove("Images/n02000-crow/image04.jpg"),
-    "Annotation: lacks n02000-crow/image00.jpg, which the lists name": remove(ANNOTATION),
+    "label files list: Images/n02000-crow/image04.jpg": remove("Images/n02000-crow/image04.jpg"),
+    "Annotation: lacks n02000-crow/image00.jpg, which the lists contain": remove(ANNOTATION),
     "image08.jpg and 3 more, which the lists": lambda home: shutil.rmtree(home / "Annotation" / "n02001-duck"),
 }
 
@@ -125,8 +125,8 @@ AIRCRAFT: dict[str, Change] = {
     "variants.txt: has several classes called A320": lines(VARIANTS, lambda rows: [*rows, "A320"]),
     "variants.txt: has classes without a training image: DC-3": lines(VARIANTS, lambda rows: [*rows, "DC-3"]),
     "images_box.txt: lacks x1, which images_variant_test": lines(LISTED, lambda rows: ["x1 A320", *rows]),
-    "name images twice: images/image00.jpg": lines(LISTED, lambda rows: ["image00 A320", *rows]),
-    "label files name: images/image04.jpg": remove("images/image04.jpg"),
+    "list images twice: images/image00.jpg": lines(LISTED, lambda rows: ["image00 A320", *rows]),
+    "label files list: images/image04.jpg": remove("images/image04.jpg"),
 }
 
 CASES = [
@@ -141,7 +141,7 @@ def test_disagreements_are_named(name: str, told: str, change: Change, own_folde
     home, _ = write_set(name, own_folder)
     change(home)
     with pytest.raises(UserError) as caught:
-        fine_set(name, own_folder).find()
+        fine_set(name, own_folder).check_available()
     message = str(caught.value)
     assert message.startswith(f"data={name}: {home}")
     assert told in message

@@ -47,7 +47,7 @@ def test_processes_do_not_disturb_each_other(images: ShardImages) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_few_files_stay_open(images: ShardImages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "MOST_OPEN", 2)
+    monkeypatch.setattr(packed, "MAX_OPEN_FILES", 2)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     assert read_all(images, 0)
     assert len(os.listdir("/proc/self/fd")) == before + 2  # noqa: PTH208

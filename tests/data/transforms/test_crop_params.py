@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
-from attnbench.data.transforms.crop_params import CROPS, DRAWS, CropParams, center_views, draw_views, stored_boxes
+from attnbench.data.transforms.crop_params import CROPS, DRAWS, CropParams, center_crops, draw_crops, stored_boxes
 from attnbench.data.transforms.crop_resize import Normaliser, crop, crop_each
 
 shapes = st.tuples(st.integers(20, 60), st.integers(20, 60))
@@ -46,7 +46,7 @@ def random_resized(height: int, width: int, draws: NDArray[np.float64]) -> tuple
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=1, max_size=8), st.integers(0, 99))
 def test_random_resized_windows_are_torchvisions(found: list[tuple[int, int]], seed: int) -> None:
     draws = np.random.default_rng(seed).random((len(found), DRAWS))
-    views = draw_views("random_resized", True, np.array(found), 32, draws)
+    views = draw_crops("random_resized", True, np.array(found), 32, draws)
     expected = [random_resized(*shape, row) for shape, row in zip(found, draws, strict=True)]
     assert views.windows.tolist() == [list(window) for window in expected]
 
@@ -54,7 +54,7 @@ def test_random_resized_windows_are_torchvisions(found: list[tuple[int, int]], s
 def test_where_no_try_fits_the_largest_window_is_central() -> None:
     for height, width in ((20, 400), (400, 20)):  # a strip: windows of the drawn areas are too high or too wide
         draws = np.full((1, DRAWS), 0.999)
-        assert draw_views("random_resized", False, np.array([(height, width)]), 32, draws).windows.tolist() == [
+        assert draw_crops("random_resized", False, np.array([(height, width)]), 32, draws).windows.tolist() == [
             list(random_resized(height, width, draws[0]))
         ]
 
@@ -71,7 +71,7 @@ def test_views_are_normalised_in_single_precision(
 ) -> None:
     _, pixels = images(found)
     table, mean, std = np.array(found), (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-    views = draw_views("random_resized", True, table, 24, np.random.default_rng(1).random((len(found), DRAWS)))
+    views = draw_crops("random_resized", True, table, 24, np.random.default_rng(1).random((len(found), DRAWS)))
     layout = torch.channels_last if channels_last else torch.contiguous_format
     out = torch.empty(len(found), 3, 24, 24, dtype=dtype, memory_format=layout)
     threads = torch.get_num_threads()
@@ -84,24 +84,24 @@ def test_views_are_normalised_in_single_precision(
 @given(CROP, st.lists(shapes, min_size=1, max_size=5), st.integers(0, 99))
 def test_windows_lie_in_their_images(kind: str, found: list[tuple[int, int]], seed: int) -> None:
     table = np.array(found)
-    views = draw_views(kind, True, table, 20, np.random.default_rng(seed).random((len(found), DRAWS)))
+    views = draw_crops(kind, True, table, 20, np.random.default_rng(seed).random((len(found), DRAWS)))
     assert (views.windows >= [0, 0, 1, 1]).all()
     assert (views.windows[:, :2] + views.windows[:, 2:] <= table[:, ::-1]).all()
 
 
 def test_draws_reach_every_place_and_both_sides() -> None:
     draws = np.random.default_rng(0).random((4000, DRAWS))
-    views = draw_views("random", True, np.full((4000, 2), (23, 22)), 20, draws)
+    views = draw_crops("random", True, np.full((4000, 2), (23, 22)), 20, draws)
     assert {tuple(window) for window in views.windows[:, :2]} == {(x, y) for x in range(3) for y in range(4)}
     assert 0.45 < views.flips.mean() < 0.55
-    assert not draw_views("random", False, np.full((4000, 2), (23, 22)), 20, draws).flips.any()
+    assert not draw_crops("random", False, np.full((4000, 2), (23, 22)), 20, draws).flips.any()
 
 
 @given(st.lists(shapes, min_size=1, max_size=5))
 def test_the_center_is_torchvisions(found: list[tuple[int, int]]) -> None:
     arrays, pixels = images(found)
     table = np.array(found)
-    for result, array in zip(on_cpu(pixels, table, center_views(table, 20)), arrays, strict=True):
+    for result, array in zip(on_cpu(pixels, table, center_crops(table, 20)), arrays, strict=True):
         expected = F.center_crop(torch.from_numpy(array).permute(2, 0, 1), [20, 20])
         assert torch.equal(result, expected.float())
 
@@ -110,7 +110,7 @@ def test_the_center_is_torchvisions(found: list[tuple[int, int]]) -> None:
 def test_windows_of_the_wanted_size_are_copied_exactly(found: list[tuple[int, int]], seed: int) -> None:
     arrays, pixels = images(found)
     table = np.array(found)
-    views = draw_views("random", True, table, 20, np.random.default_rng(seed).random((len(found), DRAWS)))
+    views = draw_crops("random", True, table, 20, np.random.default_rng(seed).random((len(found), DRAWS)))
     for result, array, (left, top, _, _), flip in zip(
         on_cpu(pixels, table, views), arrays, views.windows, views.flips, strict=True
     ):
@@ -123,7 +123,7 @@ def test_windows_of_the_wanted_size_are_copied_exactly(found: list[tuple[int, in
 def test_other_windows_are_resampled_as_torchvision_does(found: list[tuple[int, int]], seed: int, size: int) -> None:
     arrays, pixels = images(found)
     table = np.array(found)
-    views = draw_views("random_resized", True, table, size, np.random.default_rng(seed).random((len(found), DRAWS)))
+    views = draw_crops("random_resized", True, table, size, np.random.default_rng(seed).random((len(found), DRAWS)))
     results = crop(pixels, table, views)
     assert results.shape == (len(found), 3, size, size)
     assert (on_cpu(pixels, table, views) - results).abs().max() <= 1.5  # rounded to integers twice, its weights too
@@ -139,7 +139,7 @@ def test_images_do_not_depend_on_their_neighbours() -> None:
     found = [(30, 40), (60, 21), (25, 25)]
     _, pixels = images(found)
     table = np.array(found)
-    views = draw_views("random_resized", True, table, 16, np.random.default_rng(3).random((3, DRAWS)))
+    views = draw_crops("random_resized", True, table, 16, np.random.default_rng(3).random((3, DRAWS)))
     together, start = crop(pixels, table, views), 0
     for place, (height, width) in enumerate(found):
         one = slice(place, place + 1)
@@ -161,7 +161,7 @@ def test_a_marked_rectangle_and_its_box_agree(
     image = np.zeros((height, width, 3), np.uint8)
     image[top:bottom, left:right] = 255
     table = np.array([shape])
-    views = draw_views(kind, True, table, size, np.random.default_rng(seed).random((1, DRAWS)))
+    views = draw_crops(kind, True, table, size, np.random.default_rng(seed).random((1, DRAWS)))
     shown = crop(torch.from_numpy(image.reshape(-1, 3)), table, views)[0, 0].numpy()
     box = views.boxes(np.array([[left, top, right, bottom]], np.float32))[0]
     # an output's filter reaches a stored pixel to each side, or an output pixel where that is more
