@@ -18,7 +18,7 @@ DAMAGES: dict[str, Damage] = {
     "no text": lambda path: path.write_bytes(b"\xff"),
     "deep": lambda path: path.write_text("[" * 100_000),
     "another type": lambda path: path.write_text(path.read_text().replace('"seed": 1', '"seed": "one"')),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": lambda path: path.rename(path.with_name("old.json")).with_name("record.json").mkdir(),
 }
 
 
