@@ -113,6 +113,17 @@ def test_other_jobs_run_when_one_fails_and_its_reason_is_reported(jobs: Callable
     assert scheduler.last_lines(RunFolder(tasks[0].job.folder).log_file, 5) == ["about to fail", "seed 8 fails"]
 
 
+def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) -> None:
+    damaged, good, again = (*jobs(0, 1), *jobs(2, again=True))
+    for job in (damaged, again):
+        job.folder.mkdir(parents=True)
+        RunFolder(job.folder).record_file.write_text("{")
+    tasks = Scheduler([damaged, good, again], LightEngine(1)).run()
+    assert states(tasks) == ["failed", "finished", "finished"]
+    assert "seed0/record.json: damaged: it is no JSON" in tasks[0].reason
+    assert RunFolder(damaged.folder).record_file.read_text() == "{"
+
+
 def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)

@@ -215,7 +215,7 @@ def test_a_missing_package_empties_only_the_costs_of_its_row(show: Show, monkeyp
     for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "timm", None)  # what Python takes for a package that is missing
-    out = show()
+    out = show(text=TABLE.replace("attention=se", "attention=timm/se"))
     (number,) = re.findall(r"^(\d)\. this attention is timm's, .*'attnbench", out, re.MULTILINE)
     assert f"–<sup>{number}</sup>" in row_of(out, "SE")
     assert "4.3k" in row_of(out, "plain")
