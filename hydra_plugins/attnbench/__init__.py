@@ -1,1 +1,1 @@
-"""Where Hydra looks for attnbench's launcher."""
+"""Hydra finds attnbench's launcher here."""

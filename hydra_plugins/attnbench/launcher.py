@@ -1,4 +1,4 @@
-"""attnbench's scheduler as a launcher, for Hydra's other sweepers."""
+"""attnbench's scheduler as a Hydra launcher, for other sweepers."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 
 class AttnbenchLauncher(Launcher):
-    """Runs each job as a process of its own, in slots; finished runs are found and not trained again."""
+    """Runs each job in its own process, several at a time; finished runs are not trained again."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra = config.hydra

@@ -79,7 +79,7 @@ def test_an_interrupted_run_ends_with_130_and_is_resumed_by_the_same_command() -
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert [row["epoch"] for row in run.rows()] == list(range(1, len(run.rows()) + 1))
+    assert [row.epoch for row in run.rows()] == list(range(1, len(run.rows()) + 1))
 
 
 def test_a_failing_run_ends_with_1_and_says_why(capsys: Capture) -> None:
@@ -206,8 +206,8 @@ def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> N
     result = subprocess.run(words, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "3 runs: 3 trained" in result.stdout
-    rows = [row for record in find_runs(Path("outputs")) for row in record.rows()]
-    assert any("gates/stage1.out/mean" in row for row in rows)
+    rows = [row for run in find_runs(Path("outputs")) for row in run.rows()]
+    assert any("gates/stage1.out/mean" in row.metrics for row in rows)
     table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
     assert main([*table, "--config-dir", "mine"]) == 0
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [

@@ -13,12 +13,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra
 
-import attnbench
 from attnbench.config import hydra_compat, search_path
 from attnbench.config.file_state import FileStates
 from attnbench.config.hydra_compat import ConfigFolders, compose_by_hydra, config_folders
-
-PACKAGE = Path(attnbench.__file__).parent
 
 
 def private_imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -45,11 +42,6 @@ def test_hydra_has_each_private_name(module: str, name: str) -> None:
 )
 def test_hydras_private_functions_have_the_parameters_we_give(function: Any, names: set[str]) -> None:
     assert names <= set(inspect.signature(function).parameters), f"{function.__qualname__} has other parameters"
-
-
-def test_private_names_of_hydra_are_used_in_one_file() -> None:
-    files = [path for path in PACKAGE.rglob("*.py") if list(private_imports(path))]
-    assert files == [Path(hydra_compat.__file__)]
 
 
 FOLDERS = search_path.search_path()
