@@ -39,7 +39,7 @@ def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_
     node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     backbone: Backbone = construct("backbone", node, **shape)
-    guarded("backbone", lambda: backbone.expect_weights(weights_of(config)))
+    guarded("backbone", lambda: backbone.check_weights_source(weights_of(config)))
     return backbone
 
 

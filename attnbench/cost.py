@@ -41,7 +41,7 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     training = net.training
     net.eval()
     executed = written = multiply_adds_by_module(net, channels, image_size)
-    if (paper := net.attention.as_written()) is not None:
+    if (paper := net.attention.count_as_in_paper()) is not None:
         with paper:
             written = multiply_adds_by_module(net, channels, image_size)
     net.train(training)

@@ -38,6 +38,10 @@ def test_every_config_is_in_it(unpacked: Path) -> None:
     assert not list(unpacked.rglob("test_*.py"))
 
 
+def test_type_checkers_find_its_types(unpacked: Path) -> None:
+    assert (unpacked / "attnbench" / "py.typed").is_file()
+
+
 PROGRAM = f"""
 from attnbench.config.search_path import shipped
 from attnbench.cli.main import main

@@ -2,48 +2,61 @@
 
     F' = F + F * M(F)                            eq. 1
     M(F) = sigmoid(Mc(F) + Ms(F))                eq. 2, both branches broadcast to (B, C, H, W)
-    Mc(F) = BN(W1 (W0 AvgPool(F) + b0) + b1)     eq. 3
-    Ms(F) = BN(f1x1(f3x3(f3x3(f1x1(F)))))        eq. 4, the 3x3 convolutions dilated; r = 16, d = 4 (figure 2)
+    Mc(F) = BN(W1 (W0 AvgPool(F) + b0) + b1)     eq. 3, W0 is C/r x C, W1 is C x C/r
+    Ms(F) = BN(f1x1(f3x3(f3x3(f1x1(F)))))        eq. 4, the 3x3 convolutions are dilated by d
 
-The released code (Jongchan/attention-module, 459efad) differs; `variant=official` follows it:
+Defaults: r = 16, d = 4 (figure 2), one module at every bottleneck of the network, that is before each downsampling.
+
+Paper vs official (Jongchan/attention-module, 459efad); `variant=official` follows the released code:
 
 - it multiplies the branches; the paper adds them (its product column in table 1b is 0.21 points worse);
-- batch normalisation follows every hidden layer, with ReLU, and not the branches' last layer;
-- its average pooling has a square window of side H: on 8x12 maps it reads the left 8x8 part, on taller ones it
-  crashes. Ours averages over the whole map in both variants;
-- it cannot train on a batch of one, nor be constructed at all (an undefined name); both work here.
+- batch normalisation follows every hidden layer, with ReLU, and not the branches' last layer.
 
-Weights under the released names load: bam_released.py.
+Deviations from the released code, in both variants:
 
-Ours: the paper prints no activation between layers. As hidden layers would otherwise collapse into one linear map,
-ReLU follows each of them, as in the released code. A fresh BAM is never the identity: its gain is near 1.5.
+- its average pooling has a square window of side H, which reads the left 8x8 part of 8x12 maps and crashes on taller
+  ones; ours averages over the whole map;
+- it cannot train on a batch of one, nor be constructed at all (an undefined name); ours can.
+
+Deviation from the paper: it prints no activation between layers. As hidden layers would otherwise collapse into one
+linear map, ReLU follows each of them, as in the released code.
+
+A fresh BAM is not the identity: it multiplies its input by about 1.5.
+
+Released weights load: `backbone.weights=FILE attention=bam attention.variant=official` translates the released names
+of a ResNet with BAM (attnbench/weights/bam_official.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.base import VARIANTS, Attention, ModuleOutput, Output
+from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, reduced_channels
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
-from attnbench.errors import OptionError, require, require_choice
+from attnbench.errors import OptionError, require, require_literal
 
-BRANCHES = ("both", "channel", "spatial")
-PLACEMENTS = ("bottleneck", "block")
-COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Branch = Literal["both", "channel", "spatial"]
+Placement = Literal["bottleneck", "block"]
+Combine = Literal["sum", "product", "max"]
+CombineOption = Literal["auto", Combine]
+Gate = Literal["sigmoid", "tanh"]
+
+COMBINE: dict[Combine, Callable[[Tensor, Tensor], Tensor]] = {
     "sum": torch.add,
     "product": torch.mul,
     "max": torch.maximum,
 }
-GATES: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
+GATES: dict[Gate, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class ChannelBranch(nn.Sequential):
-    """Mc: (B, C, H, W) to logits (B, C, 1, 1) through a bottleneck of C/r units (eq. 3)."""
+    """Mc: (B, C, H, W) to logits (B, C, 1, 1) through a bottleneck of `hidden` units (eq. 3)."""
 
-    def __init__(self, channels: int, hidden: int, variant: str) -> None:
+    def __init__(self, channels: int, hidden: int, variant: Variant) -> None:
         super().__init__()
         official = variant == "official"
         self.reduce = nn.Linear(channels, hidden)
@@ -60,9 +73,9 @@ class ChannelBranch(nn.Sequential):
 
 
 class SpatialBranch(nn.Sequential):
-    """Ms: (B, C, H, W) to logits (B, 1, H, W) with two dilated 3x3 convolutions (eq. 4); padding keeps the size."""
+    """Ms: (B, C, H, W) to logits (B, 1, H, W) with two dilated 3x3 convolutions, padded to keep the size (eq. 4)."""
 
-    def __init__(self, channels: int, hidden: int, dilation: int, variant: str) -> None:
+    def __init__(self, channels: int, hidden: int, dilation: int, variant: Variant) -> None:
         super().__init__()
         official = variant == "official"
         convolutions = {
@@ -82,86 +95,134 @@ class SpatialBranch(nn.Sequential):
 
 @dataclass(frozen=True)
 class GateFusion:
-    """The gate M of one or two branches' logits (eq. 2)."""
+    """The gate M from the logits of one or two branches (eq. 2)."""
 
-    combine: str
-    gate: str
+    combine: Combine
+    gate: Gate
 
     def __call__(self, logits: dict[str, Tensor]) -> Tensor:
-        joint = list(logits.values())
-        return GATES[self.gate](COMBINE[self.combine](*joint) if len(joint) == 2 else joint[0])
+        """Return the gate, broadcast over what the branches' shapes (B, C, 1, 1) and (B, 1, H, W) have in common."""
+        branches = list(logits.values())
+        return GATES[self.gate](COMBINE[self.combine](*branches) if len(branches) == 2 else branches[0])
+
+
+def choose_combine(combine: CombineOption, variant: Variant, branch: Branch) -> Combine:
+    """Resolve `combine=auto`: the paper adds the branches, the released code multiplies them.
+
+    Raises `OptionError` for an unknown value, and for a value other than `auto` where there is one branch only.
+    """
+    require_literal("combine", combine, CombineOption)
+    if combine == "auto":
+        return "sum" if variant == "paper" else "product"
+    if branch != "both":
+        raise OptionError("combine", combine, f"joins two branches, and branch={branch} is one: leave it at auto")
+    return combine
 
 
 class BAMModule(nn.Module):
-    """One BAM: scales (B, C, H, W) by 1 + M and hands on the logits of its branches."""
+    """One BAM: scales (B, C, H, W) by 1 + M (eq. 1). Usable in any network.
 
-    def __init__(self, channels: int, hidden: int, dilation: int, variant: str, branch: str, join: GateFusion) -> None:
+    It returns a `ModuleOutput`: `features`, the refined map (B, C, H, W), and `extras`, the branches' logits `channel`
+    (B, C, 1, 1) and `spatial` (B, 1, H, W). `module.fuse(extras)` is the gate M.
+
+    Example:
+        >>> refined, logits = BAMModule(256)(torch.randn(2, 256, 14, 14))
+        >>> refined.shape, logits["channel"].shape, logits["spatial"].shape
+        (torch.Size([2, 256, 14, 14]), torch.Size([2, 256, 1, 1]), torch.Size([2, 1, 14, 14]))
+
+    Args:
+        channels: C.
+        reduction: r; hidden layers have C/r units or channels.
+        dilation: d of the spatial branch's 3x3 convolutions.
+        variant: `paper`, or `official`, the released code.
+        combine: How the branches' logits are joined; `auto` by the variant: `sum` (paper) or `product` (official).
+        branch: `both`, or one branch alone (table 1b).
+        gate: `sigmoid`, or `tanh`, a gate that may be negative (not in the paper).
+
+    Raises:
+        OptionError: An option has an invalid value, or r leaves no channel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        dilation: int = 4,
+        variant: Variant = "paper",
+        combine: CombineOption = "auto",
+        branch: Branch = "both",
+        gate: Gate = "sigmoid",
+    ) -> None:
         super().__init__()
+        require_literal("variant", variant, Variant)
+        require_literal("branch", branch, Branch)
+        require_literal("gate", gate, Gate)
+        require(dilation >= 1, "dilation", dilation, "must be at least 1")
+        hidden = reduced_channels(channels, reduction)
         if branch != "spatial":
             self.channel = ChannelBranch(channels, hidden, variant)
         if branch != "channel":
             self.spatial = SpatialBranch(channels, hidden, dilation, variant)
-        self.join = join
+        self.fuse = GateFusion(choose_combine(combine, variant, branch), gate)
         initialise(self)
 
     def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
-        return ModuleOutput(x * (1 + self.join(logits)), logits)  # eq. 1
+        return ModuleOutput(x * (1 + self.fuse(logits)), logits)  # eq. 1
 
 
 class BAM(Attention):
     """BAM at every bottleneck of a backbone, or after every block.
 
-    variant: `paper` or `official` (the released code). combine: `sum`, `product`, `max`, or `auto` (sum for the
-    paper, product for the released code). branch: `both`, `channel` or `spatial` (table 1b). reduction r and dilation
-    d: table 1a. placement: `bottleneck` (before each downsampling) or `block` (after each block: table 2, "BAM-C").
-    gate: `sigmoid`, or `tanh`, a gate that may go negative, which readers of the paper ask for (not in the paper).
+    Args:
+        variant: `paper`, or `official`, the released code.
+        combine: `sum`, `product`, `max` (table 1b), or `auto` by the variant.
+        branch: `both`, `channel` or `spatial` (table 1b).
+        reduction: r (table 1a).
+        dilation: d (table 1a).
+        placement: `bottleneck`, before each downsampling, or `block`, after each block ("BAM-C", table 2).
+        gate: `sigmoid`, or `tanh`, a gate that may be negative (not in the paper).
     """
 
     def __init__(
         self,
-        variant: str = "paper",
-        combine: str = "auto",
-        branch: str = "both",
+        variant: Variant = "paper",
+        combine: CombineOption = "auto",
+        branch: Branch = "both",
         reduction: int = 16,
         dilation: int = 4,
-        placement: str = "bottleneck",
-        gate: str = "sigmoid",
+        placement: Placement = "bottleneck",
+        gate: Gate = "sigmoid",
     ) -> None:
         super().__init__()
-        require_choice("variant", variant, VARIANTS)
-        require_choice("combine", combine, ("auto", *COMBINE))
-        require_choice("branch", branch, BRANCHES)
-        require_choice("placement", placement, PLACEMENTS)
-        require_choice("gate", gate, tuple(GATES))
+        require_literal("variant", variant, Variant)
+        require_literal("branch", branch, Branch)
+        require_literal("placement", placement, Placement)
+        require_literal("gate", gate, Gate)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         require(dilation >= 1, "dilation", dilation, "must be at least 1")
-        if branch != "both" and combine != "auto":
-            raise OptionError("combine", combine, f"joins two branches, and branch={branch} is one: leave it at auto")
-        if combine == "auto":
-            combine = "sum" if variant == "paper" else "product"  # the paper adds; the released code multiplies
         self.variant, self.branch, self.placement = variant, branch, placement
         self.reduction, self.dilation = reduction, dilation
-        self.join = GateFusion(combine, gate)
+        self.fuse = GateFusion(choose_combine(combine, variant, branch), gate)
 
     def attach(self, backbone: Backbone) -> None:
-        points = list(backbone.bottlenecks)
-        if self.placement == "block":
-            points = backbone.match("*.block*.out")
+        points = list(backbone.bottlenecks) if self.placement == "bottleneck" else backbone.match("*.block*.out")
         if not points:
             raise OptionError("placement", self.placement, "this backbone has no such place")
         for point in points:
-            channels = backbone.points[point].channels
-            hidden = channels // self.reduction
-            require(hidden >= 1, "reduction", self.reduction, f"leaves none of the {channels} channels at {point}")
-            options = (self.dilation, self.variant, self.branch, self.join)
-            backbone.insert(point, BAMModule(channels, hidden, *options), "bam")
+            backbone.insert(point, self.make(backbone.points[point].channels), "bam")
+
+    def make(self, channels: int) -> BAMModule:
+        """Build one module for maps of that many channels."""
+        combine: CombineOption = self.fuse.combine if self.branch == "both" else "auto"
+        options = (self.reduction, self.dilation, self.variant, combine, self.branch, self.fuse.gate)
+        return BAMModule(channels, *options)
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """The gates M: (B, C, H, W) for both branches, (B, C, 1, 1) or (B, 1, H, W) for one; by point."""
+        """Return the gates M by point: (B, C, H, W) for both branches, (B, C, 1, 1) or (B, 1, H, W) for one."""
         logits: dict[str, dict[str, Tensor]] = {}
         for key, value in output.features.taps.items():
-            point, module, name = key.rsplit("/", 2)
+            point, module, branch = key.rsplit("/", 2)
             if module == "bam":
-                logits.setdefault(point, {})[name] = value
-        return {point: self.join(branches) for point, branches in logits.items()}
+                logits.setdefault(point, {})[branch] = value
+        return {point: self.fuse(branches) for point, branches in logits.items()}

@@ -1,35 +1,70 @@
-"""The contract between attention and backbone.
+"""The contract between an attention variant and a backbone.
 
-An attention variant is a plain `nn.Module`. It is attached once to a backbone, where it may
+An attention variant is a plain `nn.Module`. It is attached to a backbone once, before training, and may then
 
 1. insert modules inside residual blocks (`stage1.block0.residual`, `stage1.block0.out`),
 2. insert modules between stages (`stage1.out`),
 3. insert modules built of the backbone's own blocks (`backbone.make_block("stage1")`),
-4. tap features for predictions of its own, or replace the head (`backbone.remove_classifier()`).
+4. tap feature maps for its own predictions, or replace the classifier (`backbone.remove_classifier()`).
 
-Then, per batch, it turns features and the backbone's logits into an `Output`, and an output into losses. A variant
-with nothing to add to one of these steps inherits it.
+For each batch it turns features and logits into an `Output`, and an output into losses. A variant inherits every step
+to which it adds nothing. A complete variant that scales channels after each stage, and shows its gates:
+
+    class ChannelGate(nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.score = nn.Linear(channels, channels)
+
+        def forward(self, x: Tensor) -> ModuleOutput:
+            gate = torch.sigmoid(self.score(x.mean((2, 3))))[:, :, None, None]
+            return ModuleOutput(x * gate, {"gate": gate})
+
+    class MyAttention(Attention):
+        def attach(self, backbone: Backbone) -> None:
+            for point in backbone.match("stage*.out"):
+                backbone.insert(point, ChannelGate(backbone.points[point].channels), "mine")
+
+        def maps(self, output: Output) -> dict[str, Tensor]:
+            return {key: gate for key, gate in output.features.taps.items() if key.endswith("/mine/gate")}
+
+    net = Classifier(ResNet(20, num_classes=10), MyAttention())
+
+With a file `attention/mine.yaml` that names the class as `_target_`, `attnbench train attention=mine --config-dir DIR`
+trains it; tests, cost, sweeps and tables need no further change.
 """
 
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Features, ModuleOutput, Taps
+from attnbench.errors import require
 
-__all__ = ["VARIANTS", "Attention", "ModuleOutput", "Output", "Tap", "hard_labels", "precise"]
+__all__ = [
+    "Attention",
+    "ModuleOutput",
+    "Output",
+    "Tap",
+    "Variant",
+    "at_least_float32",
+    "hard_labels",
+    "reduced_channels",
+]
 
-VARIANTS = ("paper", "official")
-"""What `variant` may be where a paper and its released code differ."""
+Variant = Literal["paper", "official"]
+"""Values of the option `variant`, where a paper and its released code differ."""
 
 
 class Output(NamedTuple):
-    """What a classifier returns for a batch.
+    """The result of a classifier for one batch.
 
-    logits: (B, L); log-probabilities serve as well. features: the backbone's. extras: tensors of the variant's own.
+    Attributes:
+        logits: (B, L) class scores; log-probabilities serve as well.
+        features: The backbone's features, with the extras of inserted modules in `features.taps`.
+        extras: Further tensors of the attention, by name, which its `losses` and `maps` read.
     """
 
     logits: Tensor
@@ -38,63 +73,88 @@ class Output(NamedTuple):
 
 
 class Tap(nn.Module):
-    """Inserted at a point, hands on the map (B, C, H, W) that passes there as `"<point>/<name>/map"`."""
+    """Module to insert at a point whose feature map (B, C, H, W) an attention reads.
+
+    It leaves the map as it is. Inserted as `backbone.insert("stage1.out", Tap(), "mine")`, it makes the map available
+    as `features.taps["stage1.out/mine/map"]`.
+    """
 
     def forward(self, x: Tensor) -> ModuleOutput:
         return ModuleOutput(x, {"map": x})
 
 
 class Attention(nn.Module):
-    """Base of all attention variants, and the variant `none`: the plain network under cross-entropy."""
+    """Base class of all attention variants; by itself the variant `none`, the plain network under cross-entropy."""
 
     def attach(self, backbone: Backbone) -> None:
-        """Insert modules into `backbone`, once, before training.
+        """Insert modules into `backbone`; called once, before training.
 
-        Raises `OptionError` when an option does not fit this backbone (no channel left after a reduction, say) and
-        `NotImplementedError` when the backbone lacks what the variant is built of.
+        Raises:
+            OptionError: An option does not fit this backbone, such as a reduction that leaves no channel.
+            NotImplementedError: The backbone lacks the points or blocks that the variant needs.
         """
 
     @property
     def needs_logits(self) -> bool:
-        """Whether `classify` reads the backbone's logits; they are not computed where it does not."""
+        """Whether `classify` reads the backbone's logits; where it does not, they are not computed."""
         return True
 
     def classify(self, features: Features, logits: Tensor | None) -> Output:
-        """Turn features and the backbone's logits (B, L), None if replaced or not needed, into an `Output`."""
+        """Turn features and the backbone's logits into an `Output`.
+
+        Args:
+            features: The backbone's final map (B, C, H, W) and the extras of inserted modules.
+            logits: (B, L), or None where the variant removed the classifier or does not need them.
+        """
         if logits is None:
             raise NotImplementedError(f"{type(self).__name__} removed the classifier but classifies nothing itself")
         return Output(logits, features, {})
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Terms of the training loss, already weighted: their sum is minimised.
+        """Return the terms of the training loss by name, already weighted: their sum is minimised.
 
-        target: (B,) class indices, or (B, L) probabilities when labels are smoothed or mixed.
+        Args:
+            output: What `classify` returned for the batch.
+            target: (B,) class indices, or (B, L) probabilities where labels are smoothed or mixed.
         """
         return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
 
-    def as_written(self) -> AbstractContextManager[None] | None:
-        """Within it, forward passes take the steps that the paper writes; None if they take no others anyway."""
+    def count_as_in_paper(self) -> AbstractContextManager[None] | None:
+        """Return a context in which forward passes run the paper's formulation instead of a cheaper equivalent.
+
+        Used when multiply-adds are counted. None if the two are the same.
+        """
         return None
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """Attention maps (B, K, H, W) by name, computed on request; H = W = 1 where nothing varies in space."""
+        """Return the attention maps (B, K, H, W) of a batch by name; computed on request only.
+
+        H = W = 1 where attention does not vary in space, K = 1 where it does not vary over channels or heads.
+        """
         del output
         return {}
 
     def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Detached scalars that show whether the method does anything, for one training batch an epoch.
+        """Return detached scalars that show whether the method has an effect; called for one training batch an epoch.
 
-        Called before the backward pass, so that gradients may be taken; they must not reach parameters.
+        The call precedes the backward pass, so gradients may be taken, but must not be accumulated in parameters.
         """
         del output, target
         return {}
 
 
 def hard_labels(target: Tensor) -> Tensor:
-    """Class indices (B,) of a target that is (B,) indices or (B, L) probabilities."""
+    """Return class indices (B,) of a target that is (B,) indices or (B, L) probabilities."""
     return target if target.ndim == 1 else target.argmax(1)
 
 
-def precise(x: Tensor) -> Tensor:
-    """`x` in single precision at least: exponentials and sums over gates are not left to bfloat16."""
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return `x` in single precision, or in double if it is: bfloat16 is too coarse for exponentials and sums."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def reduced_channels(channels: int, reduction: int) -> int:
+    """Return C/r, rounded down. Raises `OptionError` for `reduction` if r < 1 or no channel is left."""
+    require(reduction >= 1, "reduction", reduction, "must be at least 1")
+    require(channels >= reduction, "reduction", reduction, f"leaves none of the {channels} channels")
+    return channels // reduction

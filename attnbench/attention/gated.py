@@ -8,51 +8,66 @@ Fine-Grained Recovery", ECCV 2018, arXiv 1807.07320; journal version IEEE TMM 20
     g_O = softmax(tanh(W_G mean(Z_last)))                      eq. 5, global gates: levels, then the net
     output = g_net output_net + sum_l g_Ol o_l                 eq. 6
 
-The released code (prlz77/attend-and-rectify, 3664c86) differs; `variant=official` follows it in these options:
+Defaults: AD = 3 levels with AW = 4 heads each, counted from the deepest level backwards.
+
+Paper vs official (prlz77/attend-and-rectify, 3664c86); `variant=official` follows the released code in these options:
 
 - kernel: 3x3 (no bias); the paper has 1x1;
 - gate_norm: batch normalisation before the global gates' tanh; eq. 5 has none;
 - combine: the convex mix is one of log-probabilities, trained by its negative log-likelihood: the gate-weighted mean
   of the hypotheses' cross-entropies, not normalised over labels. The paper speaks of probability vectors;
-- regulariser: mean square of different heads' inner products on masks averaged 2x2, weight 0.001, which is nearly
-  inert; the published one (printed in the predecessor, "A Painless Attention Mechanism for CNNs", there only) sums
-  inner products of full masks, weight 0.1.
+- regulariser: mean square of different heads' inner products on masks averaged 2x2, weight 0.001, which has almost no
+  effect; the published one (printed only in the predecessor, "A Painless Attention Mechanism for CNNs") sums inner
+  products of full masks, weight 0.1.
 
-Its faults are not followed: it cannot train on a batch of one, regularise a 1x1 map, or take any image but 32x32, and
-its WRN has one more BN-ReLU, after the stem, than the net it is compared with. Both variants work here.
+Deviations from the released code, in both variants: it cannot train on a batch of one, regularise a 1x1 map, or take
+images other than 32x32, and its WRN has one more BN-ReLU, after the stem, than the net it is compared with.
 
-Ours: figure 2b draws the global gates' score under an attention mask, on a map that need not have one; as in the
-released code they read what the classifier reads: the averaged last map, or hidden units. Sigmoid masks are averaged
-over positions, not summed, as a sum grows with the image. The regulariser is averaged over levels. `stop_gradients`
-cuts both the modules' and the gates' input.
+Deviations from the paper, where it is silent or ambiguous:
+
+- figure 2b draws the global gates' score under an attention mask, on a map that need not have one; as in the released
+  code, ours read the classifier's input: the averaged last map, or hidden units;
+- sigmoid masks are averaged over positions, not summed, as a sum grows with the image;
+- the regulariser is averaged over levels;
+- `stop_gradients` cuts the input of both the modules and the gates.
 
 Early exit (`predict=modules`): the journal version claims up to 10 % less computation for a prediction that reaches no
-fully connected layer; its code is not released. Evaluation then ends at the deepest module in use. Where that is the
-last map, gates among the modules weigh them; before it there is no map for the gates to read, and the mean is taken. It
-is taken too where the gates read hidden units, which are such a layer.
+fully connected layer; its code is not released. Evaluation then ends at the deepest module in use. If that module is on
+the last map, gates among the modules weight them; otherwise there is no map for the gates to read, and the plain mean
+is taken. The mean is also taken where the gates read hidden units, which are a fully connected layer.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import VARIANTS, Attention, Output, Tap, precise
-from attnbench.attention.gated_heads import FORMS, MASKS, REGULARISERS, AttentionModule
-from attnbench.attention.gated_mixture import GATES, MIXTURES
+from attnbench.attention.base import Attention, Output, Tap, Variant, at_least_float32
+from attnbench.attention.gated_heads import Form, GatedAttentionModule, Kernel, Mask
+from attnbench.attention.gated_mixture import GATES, MIXTURES, GateKind, Mixture
+from attnbench.attention.gated_regularisers import REGULARISERS, RegulariserOption, choose_regulariser
 from attnbench.backbones.base import Backbone, Features
 from attnbench.backbones.layers import BatchNorm1d
-from attnbench.errors import OptionError, require, require_choice
+from attnbench.errors import OptionError, require, require_literal
+
+KernelOption = Literal["auto", Kernel]
+GlobalGates = Literal[GateKind, "none"]
+GateNorm = Literal["auto", True, False]
+MixtureOption = Literal["auto", Mixture]
+NetOutput = Literal["gated", "half", "none"]
+TapKind = Literal["shared", "own"]
+Deepest = Literal["auto", "last", "before_last"]
+Predict = Literal["all", "modules"]
 
 FINAL = "final"
 """Name, among the tapped points, of the map that the classifier pools."""
-WEIGHTS = {"published": 0.1, "official": 0.001, "none": 0.0}
 
 
 def shared_point(backbone: Backbone, stage: str) -> str:
-    """Where a stage's activated map passes: at its end, or, in pre-activation networks, where the next one begins."""
+    """Return the point of a stage's activated map: its end or, in pre-activation networks, the next stage's start."""
     if stage == backbone.stages[-1]:
         return FINAL
     following = f"{backbone.stages[backbone.stages.index(stage) + 1]}.pre"
@@ -60,73 +75,80 @@ def shared_point(backbone: Backbone, stage: str) -> str:
 
 
 class Gated(Attention):
-    """Attention modules that predict at several levels, and gates that weigh them against the net's prediction.
+    """Attention modules that predict at several levels, and gates that weight them against the net's prediction.
 
-    variant: `paper` or `official`; it decides whatever is left at `auto`. depth, AD: levels with a module, counted
-    from the deepest backwards. width, AW: heads of a module. kernel: 1 or 3. mask: `softmax` or `sigmoid`.
-    head_gates: without them each head is a hypothesis of its own (authors' development code). global_gates:
-    `softmax`, `sigmoid` or `none` (plain average). gate_norm: see above. combine: `log_probabilities`,
-    `probabilities`, `logits`. net_output: the net's prediction is `gated` like the others, weighs `half`, or is left
-    out (`none`). regulariser: `published`, `official`, `none`, times regulariser_weight. stop_gradients: modules and
-    gates do not train the backbone. tap: the backbone's activated map (`shared`; of pre-activation networks the
-    pre-activation of the next stage), or its sum through a BN-ReLU of the module's own (`own`). deepest: the level of
-    the deepest module, `last`, `before_last`, or `auto`: before the last of four, else the last (as released).
-    predict: `all`, or in evaluation `modules` alone: the shallowest `exit_modules` of them (`auto`: all), and nothing
-    that they do not need is computed. form: `pooled` or `direct`, the same values.
+    Args:
+        variant: `paper` or `official`, the released code; it decides every option left at `auto`.
+        depth: AD, the number of levels with a module, counted from the deepest backwards.
+        width: AW, the heads of a module.
+        kernel: 1 (paper) or 3 (official).
+        mask: `softmax` or `sigmoid`.
+        head_gates: Join a module's heads by gates; without, each head is a hypothesis (authors' development code).
+        global_gates: `softmax`, `sigmoid`, or `none`, the plain average.
+        gate_norm: Batch normalisation before the global gates' tanh: false (paper) or true (official).
+        combine: Mixture of `probabilities` (paper), `log_probabilities` (official) or `logits`.
+        net_output: The net's prediction is `gated` like the others, has the weight `half`, or is left out (`none`).
+        regulariser: `published` (paper), `official` or `none`; `auto` is `none` for a single head.
+        regulariser_weight: Its weight in the loss; `auto`: 0.1 (published) or 0.001 (official).
+        stop_gradients: Modules and gates do not train the backbone.
+        tap: Modules read the backbone's activated map (`shared`; in pre-activation networks the pre-activation of the
+            next stage), or the stage's sum through their own BN-ReLU (`own`).
+        deepest: Level of the deepest module: `last`, `before_last`, or `auto`: before the last of four stages, else
+            the last (as released).
+        predict: `all`, or `modules`: in evaluation, predict from the modules alone and compute nothing else.
+        exit_modules: With `predict=modules`, how many modules predict, from the shallowest; `auto`: all.
+        form: `pooled` or `direct`, which draws every class map: the same values, slower.
+
+    Raises:
+        OptionError: An option has an invalid value, or two options contradict each other.
     """
 
     def __init__(
         self,
-        variant: str = "paper",
+        variant: Variant = "paper",
         depth: int = 3,
         width: int = 4,
-        kernel: int | str = "auto",
-        mask: str = "softmax",
+        kernel: KernelOption = "auto",
+        mask: Mask = "softmax",
         head_gates: bool = True,
-        global_gates: str = "softmax",
-        gate_norm: bool | str = "auto",
-        combine: str = "auto",
-        net_output: str = "gated",
-        regulariser: str = "auto",
-        regulariser_weight: float | str = "auto",
+        global_gates: GlobalGates = "softmax",
+        gate_norm: GateNorm = "auto",
+        combine: MixtureOption = "auto",
+        net_output: NetOutput = "gated",
+        regulariser: RegulariserOption = "auto",
+        regulariser_weight: float | Literal["auto"] = "auto",
         stop_gradients: bool = False,
-        tap: str = "shared",
-        deepest: str = "auto",
-        predict: str = "all",
-        exit_modules: int | str = "auto",
-        form: str = "pooled",
+        tap: TapKind = "shared",
+        deepest: Deepest = "auto",
+        predict: Predict = "all",
+        exit_modules: int | Literal["auto"] = "auto",
+        form: Form = "pooled",
     ) -> None:
         super().__init__()
-        require_choice("variant", variant, VARIANTS)
+        require_literal("variant", variant, Variant)
         require(depth >= 1, "depth", depth, "must be at least 1")
         require(width >= 1, "width", width, "must be at least 1")
-        require_choice("kernel", kernel, ("auto", 1, 3))
-        require_choice("mask", mask, tuple(MASKS))
-        require_choice("global_gates", global_gates, (*GATES, "none"))
-        require_choice("gate_norm", gate_norm, ("auto", True, False))
-        require_choice("combine", combine, ("auto", *MIXTURES))
-        require_choice("net_output", net_output, ("gated", "half", "none"))
-        require_choice("regulariser", regulariser, ("auto", *WEIGHTS))
-        require_choice("tap", tap, ("shared", "own"))
-        require_choice("deepest", deepest, ("auto", "last", "before_last"))
-        require_choice("predict", predict, ("all", "modules"))
-        require_choice("form", form, tuple(FORMS))
-        official = variant == "official"
+        require_literal("kernel", kernel, KernelOption)
+        require_literal("mask", mask, Mask)
+        require_literal("global_gates", global_gates, GlobalGates)
+        require_literal("gate_norm", gate_norm, GateNorm)
+        require_literal("combine", combine, MixtureOption)
+        require_literal("net_output", net_output, NetOutput)
+        require_literal("regulariser", regulariser, RegulariserOption)
+        require_literal("tap", tap, TapKind)
+        require_literal("deepest", deepest, Deepest)
+        require_literal("predict", predict, Predict)
+        require_literal("form", form, Form)
         if global_gates == "none" and gate_norm is True:
             raise OptionError("gate_norm", gate_norm, "normalises global gates, and there are none")
         if stop_gradients and net_output == "none":
             raise OptionError("stop_gradients", stop_gradients, "nothing would train the backbone with net_output=none")
-        if width == 1 and regulariser in REGULARISERS:
-            raise OptionError("regulariser", regulariser, "compares heads, and width=1 is one: leave it at auto")
-        if regulariser == "auto":
-            regulariser = "none" if width == 1 else "official" if official else "published"
-        if regulariser == "none" and regulariser_weight != "auto" and width > 1:
-            raise OptionError("regulariser_weight", regulariser_weight, "weighs nothing with regulariser=none")
-        weight = WEIGHTS[regulariser] if regulariser_weight == "auto" else regulariser_weight
-        require(not isinstance(weight, str) and weight >= 0, "regulariser_weight", weight, "must be auto or at least 0")
-        self.regulariser, self.regulariser_weight = regulariser, float(weight)
+        chosen = choose_regulariser(regulariser, regulariser_weight, width, variant)
+        self.regulariser, self.regulariser_weight = chosen
+        official = variant == "official"
         self.depth, self.width, self.mask, self.form, self.head_gates = depth, width, mask, form, head_gates
-        self.kernel = (3 if official else 1) if kernel == "auto" else int(kernel)
+        by_variant: Kernel = 3 if official else 1
+        self.kernel = by_variant if kernel == "auto" else kernel
         self.global_gates, self.net_output, self.stop_gradients = global_gates, net_output, stop_gradients
         self.gate_norm = official if gate_norm == "auto" else bool(gate_norm)
         self.combine = combine if combine != "auto" else "log_probabilities" if official else "probabilities"
@@ -135,7 +157,7 @@ class Gated(Attention):
         if exit_modules != "auto" and not self.exits:
             raise OptionError("exit_modules", exit_modules, "is for predict=modules: leave it at auto")
         self.used = depth if exit_modules == "auto" else int(exit_modules)
-        require(1 <= self.used <= depth, "exit_modules", exit_modules, f"must lie in 1 to depth ({depth}), or be auto")
+        require(1 <= self.used <= depth, "exit_modules", exit_modules, f"must be from 1 to depth ({depth}), or auto")
         self.points: dict[str, str] = {}
         self.heads = nn.ModuleDict()
         self.gate: nn.Module | None = None
@@ -166,23 +188,23 @@ class Gated(Attention):
             backbone.insert(point, Tap(), "gated")
         self.points[stage] = point
         options = (self.width, self.kernel, self.mask, self.head_gates, self.tap == "own", self.form)
-        self.heads[stage] = AttentionModule(channels, backbone.num_classes, *options)
+        self.heads[stage] = GatedAttentionModule(channels, backbone.num_classes, *options)
 
     def _make_gate(self, features: int) -> nn.Module:
-        """Scores of the global gates: (B, F) to (B, N)."""
+        """Build the scores of the global gates: pooled features (B, F) to (B, N)."""
         count = self._hypotheses(self.depth) + (self.net_output == "gated")
-        require(count > 1, "global_gates", self.global_gates, "weigh a single hypothesis here: set them to none")
+        require(count > 1, "global_gates", self.global_gates, "weight a single hypothesis here: set them to none")
         linear = nn.Linear(features, count, bias=False)
         nn.init.kaiming_normal_(linear.weight)
         return nn.Sequential(linear, BatchNorm1d(count)) if self.gate_norm else linear
 
     def _hypotheses(self, modules: int) -> int:
-        """How many hypotheses that many modules have."""
+        """Return the number of hypotheses of that many modules."""
         return modules * (1 if self.head_gates else self.width)
 
     @property
     def needs_logits(self) -> bool:
-        """False in an evaluation that leaves early."""
+        """False in an evaluation that exits early."""
         return self.training or not self.exits
 
     def classify(self, features: Features, logits: Tensor | None) -> Output:
@@ -190,57 +212,63 @@ class Gated(Attention):
         used = self.depth if self.needs_logits else self.used
         for stage, point in list(self.points.items())[:used]:
             x = features.final if point == FINAL else features.taps[f"{point}/gated/map"]
-            opinion = self.heads[stage](x.detach() if self.stop_gradients else x)
-            hypotheses.append(opinion.hypotheses)
-            extras[f"masks/{point}"] = opinion.masks
-            extras[f"head_gates/{point}"] = opinion.gates
+            level = self.heads[stage](x.detach() if self.stop_gradients else x)
+            hypotheses.append(level.hypotheses)
+            extras[f"masks/{point}"] = level.masks
+            extras[f"head_gates/{point}"] = level.gates
         if logits is not None:
-            hypotheses.append(precise(logits)[:, None])
+            hypotheses.append(at_least_float32(logits)[:, None])
         gates = self.gates(features, logits is None)
         extras["gates"] = gates
         return Output(MIXTURES[self.combine](torch.cat(hypotheses, 1), gates), features, extras)
 
-    def gates(self, features: Features, alone: bool) -> Tensor:
-        """Global gates (B, N) of the modules' hypotheses, shallow to deep, and then the net's unless `alone` (eq. 5).
+    def gates(self, features: Features, modules_only: bool) -> Tensor:
+        """Return the global gates (B, N) of all hypotheses: modules, shallow to deep, then the net's (eq. 5).
 
-        A prediction that leaves before the last map has nothing to read them from: its hypotheses weigh the same.
+        A prediction that exits before the last map has nothing to read gates from: all hypotheses weigh the same.
+
+        Args:
+            features: The backbone's; gates read `features.pooled`.
+            modules_only: Leave out the net's hypothesis.
         """
         final, pooled, early = features.final, features.pooled, not (self.needs_logits or self.sees_final)
         modules = self._hypotheses(self.used if early else self.depth)
-        if self.gate is None or pooled is None or early:
-            count = modules + (self.net_output == "gated" and not alone)
-            gates = precise(final).new_full((len(final), count), 1 / count)
+        if self.gate is None or self.global_gates == "none" or pooled is None or early:
+            count = modules + (self.net_output == "gated" and not modules_only)
+            gates = at_least_float32(final).new_full((len(final), count), 1 / count)
         else:
-            scores = precise(torch.tanh(self.gate(pooled.detach() if self.stop_gradients else pooled)))
-            gates = GATES[self.global_gates](scores[:, :modules] if alone else scores)
-        if self.net_output == "half" and not alone:
+            scores = at_least_float32(torch.tanh(self.gate(pooled.detach() if self.stop_gradients else pooled)))
+            gates = GATES[self.global_gates](scores[:, :modules] if modules_only else scores)
+        if self.net_output == "half" and not modules_only:
             gates = 0.5 * torch.cat([gates, torch.ones_like(gates[:, :1])], 1)
         return gates
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
+        """Return the mixture's negative log-likelihood as `cross_entropy`, and the `regulariser` if it has a weight."""
         logs = output.logits.log_softmax(1) if self.combine == "logits" else output.logits
         likelihood = F.nll_loss(logs, target) if target.ndim == 1 else -(target * logs).sum(1).mean()
         terms = {"cross_entropy": likelihood}
         if self.regulariser_weight > 0:
-            found = [REGULARISERS[self.regulariser](output.extras[f"masks/{p}"]) for p in self.points.values()]
-            terms["regulariser"] = self.regulariser_weight * torch.stack(found).mean()
+            masks = [output.extras[f"masks/{point}"] for point in self.points.values()]
+            overlaps = torch.stack([REGULARISERS[self.regulariser](mask) for mask in masks])
+            terms["regulariser"] = self.regulariser_weight * overlaps.mean()
         return terms
 
     @contextmanager
-    def as_written(self) -> Iterator[None]:
-        """Class maps are drawn, then pooled (eq. 2)."""
-        heads = [head for head in self.heads.values() if isinstance(head, AttentionModule)]
-        forms = [head.form for head in heads]
-        for head in heads:
-            head.form = "direct"
+    def count_as_in_paper(self) -> Iterator[None]:
+        """Draw class maps first and pool them then, as eq. 2 is written."""
+        modules = [module for module in self.heads.values() if isinstance(module, GatedAttentionModule)]
+        forms = [module.form for module in modules]
+        for module in modules:
+            module.form = "direct"
         try:
             yield
         finally:
-            for head, form in zip(heads, forms, strict=True):
-                head.form = form
+            for module, form in zip(modules, forms, strict=True):
+                module.form = form
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """The masks (B, K, H, W) by tapped point: they sum to 1 (softmax), or lie in (0, 1) (sigmoid)."""
+        """Return the masks (B, K, H, W) by tapped point: they sum to 1 (softmax), or are in (0, 1) (sigmoid)."""
         masks = {key.removeprefix("masks/"): value for key, value in output.extras.items() if key.startswith("masks/")}
         if self.mask == "softmax":
             return masks

@@ -5,38 +5,49 @@ them, features are pooled first and projected then. With p a position, d an offs
 
     sum_p M(p) (W * x)(p) = sum_p M(p) sum_d W_d x(p + d) = sum_d W_d sum_q M(q - d) x(q)
 
-so a 3x3 head pools with nine shifted masks, borders included, exactly: where q - d lies outside, M is zero. Per head
+so a 3x3 head pools with nine shifted masks, borders included, exactly: where q - d is outside, M is zero. Per head
 this takes k² C (HW + L) multiply-adds in place of k² C HW L. The heads' gates are one more row of the projection.
+
+Paper, equations and options: gated.py.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import precise
+from attnbench.attention.base import at_least_float32
 from attnbench.backbones.layers import BatchNorm2d
+from attnbench.errors import require, require_literal
+
+Mask = Literal["softmax", "sigmoid"]
+Kernel = Literal[1, 3]
+Form = Literal["pooled", "direct"]
 
 
 def softmax_mask(scores: Tensor) -> Tensor:
-    """Weights (B, K, H, W) that sum to 1 over positions, for each head on its own (eq. 1)."""
+    """Return weights (B, K, H, W) that sum to 1 over positions, for each head separately (eq. 1)."""
     return scores.flatten(2).softmax(-1).reshape(scores.shape)
 
 
 def sigmoid_mask(scores: Tensor) -> Tensor:
-    """Weights (B, K, H, W) in (0, 1 / HW): their sum is the mean of a sigmoid mask."""
+    """Return weights (B, K, H, W) in (0, 1 / HW): their sum is the mean of a sigmoid mask."""
     return scores.sigmoid() / (scores.shape[2] * scores.shape[3])
 
 
-MASKS: dict[str, Callable[[Tensor], Tensor]] = {"softmax": softmax_mask, "sigmoid": sigmoid_mask}
+MASKS: dict[Mask, Callable[[Tensor], Tensor]] = {"softmax": softmax_mask, "sigmoid": sigmoid_mask}
 
 
 def scores_from_maps(x: Tensor, weights: Tensor, masks: Tensor) -> Tensor:
-    """Scores (B, K, R) the direct way: draw R maps for each head, weigh them by its mask, add up (eq. 2).
+    """Return scores (B, K, R) the direct way: draw R maps for each head, weight them by its mask, add up (eq. 2).
 
-    x: (B, C, H, W). weights: (K, R, C, k, k). masks: (B, K, H, W).
+    Args:
+        x: Features (B, C, H, W).
+        weights: (K, R, C, k, k) of the convolution that draws the maps.
+        masks: (B, K, H, W).
     """
     maps = F.conv2d(x, weights.flatten(0, 1), padding=weights.shape[-1] // 2)
     per_head = maps.unflatten(1, weights.shape[:2])  # channel = k R + r: heads are the outer index
@@ -44,7 +55,10 @@ def scores_from_maps(x: Tensor, weights: Tensor, masks: Tensor) -> Tensor:
 
 
 def scores_from_pooled(x: Tensor, weights: Tensor, masks: Tensor) -> Tensor:
-    """The same scores (B, K, R) without maps: pool features under (shifted) masks, then project."""
+    """Return the same scores (B, K, R) without maps: pool features under (shifted) masks, then project.
+
+    Arguments as in `scores_from_maps`.
+    """
     heads, size = weights.shape[0], weights.shape[-1]
     shifted = masks.flatten(2) if size == 1 else F.unfold(masks, size, padding=size // 2)  # (B, K k², HW)
     pooled = shifted.to(x.dtype) @ x.flatten(2).transpose(1, 2)  # (B, K k², C)
@@ -52,17 +66,19 @@ def scores_from_pooled(x: Tensor, weights: Tensor, masks: Tensor) -> Tensor:
     return torch.einsum("bkdc,krcd->bkr", pooled, weights.flatten(3))
 
 
-FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+FORMS: dict[Form, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "pooled": scores_from_pooled,
     "direct": scores_from_maps,
 }
 
 
 class HeadOutput(NamedTuple):
-    """What one module thinks of a batch.
+    """Predictions of one module for a batch.
 
-    hypotheses: class scores (B, 1, L), or (B, K, L) without gates of the heads. masks: the pooling weights
-    (B, K, H, W). gates: those of the heads (B, K), or (B, 0).
+    Attributes:
+        hypotheses: Class scores (B, 1, L), or (B, K, L) without gates of the heads.
+        masks: The pooling weights (B, K, H, W).
+        gates: Gates of the heads (B, K), or (B, 0) without.
     """
 
     hypotheses: Tensor
@@ -70,60 +86,67 @@ class HeadOutput(NamedTuple):
     gates: Tensor
 
 
-class AttentionModule(nn.Module):
-    """K heads on one feature map (B, C, H, W), each with a mask and class scores of its own (eqs. 1 to 4).
+class GatedAttentionModule(nn.Module):
+    """K heads on one feature map (B, C, H, W), each with its own mask and class scores (eqs. 1 to 4).
 
-    gated: join the heads by gates. norm: read the map through a BN-ReLU of the module's own.
+    Usable on any network's features; it predicts classes and leaves the features as they are.
+
+    Example:
+        >>> output = GatedAttentionModule(256, num_classes=10)(torch.randn(2, 256, 8, 8))
+        >>> output.hypotheses.shape, output.masks.shape, output.gates.shape
+        (torch.Size([2, 1, 10]), torch.Size([2, 4, 8, 8]), torch.Size([2, 4]))
+
+    Args:
+        channels: C.
+        num_classes: L.
+        width: K, the number of heads (AW in the paper).
+        kernel: Side of all convolutions: 1 (paper) or 3 (released code).
+        mask: `softmax` or `sigmoid`.
+        head_gates: Join the heads by gates (eqs. 3 and 4); without, each head is a hypothesis.
+        norm: Read the map through the module's own BN-ReLU.
+        form: `pooled` or `direct`: the same values, `direct` slower.
+
+    Raises:
+        OptionError: An option has an invalid value.
     """
 
     def __init__(
-        self, channels: int, classes: int, width: int, kernel: int, mask: str, gated: bool, norm: bool, form: str
+        self,
+        channels: int,
+        num_classes: int,
+        width: int = 4,
+        kernel: Kernel = 1,
+        mask: Mask = "softmax",
+        head_gates: bool = True,
+        norm: bool = False,
+        form: Form = "pooled",
     ) -> None:
         super().__init__()
+        require(width >= 1, "width", width, "must be at least 1")
+        require_literal("kernel", kernel, Kernel)
+        require_literal("mask", mask, Mask)
+        require_literal("form", form, Form)
+        convolution = partial(nn.Conv2d, channels, kernel_size=kernel, padding=kernel // 2, bias=False)
         self.norm = BatchNorm2d(channels) if norm else None
-        self.mask = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
-        self.scores = nn.Conv2d(channels, width * classes, kernel, padding=kernel // 2, bias=False)
-        self.gate = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False) if gated else None
-        self.width, self.kind, self.form = width, mask, form
+        self.mask = convolution(width)
+        self.scores = convolution(width * num_classes)
+        self.gate = convolution(width) if head_gates else None
+        self.width, self.mask_kind, self.form = width, mask, form
         for layer in (self.mask, self.scores, self.gate):
             if layer is not None:
                 nn.init.kaiming_normal_(layer.weight)
 
     def rows(self) -> Tensor:
-        """Weights (K, R, C, k, k) of what is read under the masks: L class scores, then the gate's score if any."""
+        """Return the weights (K, R, C, k, k) of all scores under the masks: L classes, then the gate, if any."""
         rows = self.scores.weight.unflatten(0, (self.width, -1))
         return rows if self.gate is None else torch.cat([rows, self.gate.weight[:, None]], 1)
 
     def forward(self, x: Tensor) -> HeadOutput:
         if self.norm is not None:
             x = F.relu(self.norm(x))
-        masks = MASKS[self.kind](precise(self.mask(x)))
-        scores = precise(FORMS[self.form](x, self.rows(), masks))
+        masks = MASKS[self.mask_kind](at_least_float32(self.mask(x)))  # eq. 1
+        scores = at_least_float32(FORMS[self.form](x, self.rows(), masks))  # eq. 2
         if self.gate is None:
             return HeadOutput(scores, masks, scores.new_empty(len(x), 0))
         gates = torch.tanh(scores[:, :, -1]).softmax(1)  # eq. 3
         return HeadOutput((gates[:, :, None] * scores[:, :, :-1]).sum(1, keepdim=True), masks, gates)  # eq. 4
-
-
-def likeness(masks: Tensor) -> Tensor:
-    """Inner products (B, K, K) of different heads' masks (B, K, H, W); the diagonal is zero."""
-    flat = masks.flatten(2)
-    gram = flat @ flat.transpose(1, 2)
-    return gram * (1 - torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device))
-
-
-def published_regulariser(masks: Tensor) -> Tensor:
-    """sum over i != j of |<M_i, M_j>|, a scalar (predecessor's eqs. 3 and 4)."""
-    return likeness(masks).abs().sum((1, 2)).mean()
-
-
-def official_regulariser(masks: Tensor) -> Tensor:
-    """Mean of (<M_i, M_j> for i != j, else 0)² over masks averaged 2x2, as released; a side of 1 stays as it is."""
-    window = (min(2, masks.shape[2]), min(2, masks.shape[3]))
-    return likeness(F.avg_pool2d(masks, window)).square().mean()
-
-
-REGULARISERS: dict[str, Callable[[Tensor], Tensor]] = {
-    "published": published_regulariser,
-    "official": official_regulariser,
-}

@@ -1,8 +1,30 @@
-"""What a backbone shows to attention: points to insert at, features, a classifier, blocks of its own kind.
+"""The contract of a backbone: points to insert attention at, features, a classifier, and its own kind of blocks.
 
 A backbone is a plain `nn.Module`. Its forward pass is two calls, because a class-score gradient cannot be taken
-inside one compiled graph: `features(x)` gives the final feature map and whatever inserted modules hand on,
-`classify(features)` gives logits. `backbone.compile()` compiles the features in place and leaves the head eager.
+inside one compiled graph: `features(x)` returns the final feature map and the extras of inserted modules,
+`classify(features)` returns logits. `backbone.compile()` compiles the features in place and leaves the head eager.
+
+A new backbone places `Slot`s among its layers, sets `stages`, `bottlenecks`, `classifier` and `num_classes`, registers
+its points, and defines `trunk`:
+
+    class TwoStages(Backbone):
+        stages = ("stage1", "stage2")
+        bottlenecks = ("stage1.out",)
+
+        def __init__(self, num_classes: int, in_channels: int = 3, image_size: int = 32) -> None:
+            super().__init__()
+            self.num_classes, self.image_size = num_classes, image_size
+            self.conv1, self.conv2 = conv3x3(in_channels, 16), conv3x3(16, 32, stride=2)
+            self.stage1, self.stage2 = nn.Module(), nn.Module()
+            self.stage1.out, self.stage2.out = Slot(16, stride=1), Slot(32, stride=2)
+            self.classifier = nn.Linear(32, num_classes)
+            self.register_points()
+
+        def trunk(self, x: Tensor, taps: Taps) -> Tensor:
+            x = self.stage1.out(F.relu(self.conv1(x)), taps)
+            return self.stage2.out(F.relu(self.conv2(x)), taps)
+
+Constructors take `num_classes`, `in_channels` and `image_size` from the data set; all other options are theirs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +36,15 @@ from torch import Tensor, nn
 from attnbench.errors import OptionError
 
 Taps = dict[str, Tensor]
-"""What inserted modules hand on during one forward pass: `"<point>/<module>/<name>"` -> tensor."""
+"""Extras of inserted modules from one forward pass: `"<point>/<module>/<name>"` -> tensor."""
 
 
 class Point(NamedTuple):
     """A place in a backbone where attention may be inserted.
 
-    channels: channels C of the feature map (B, C, H, W) that passes there.
-    stride: input pixels per feature-map pixel.
+    Attributes:
+        channels: Channels C of the feature map (B, C, H, W) there.
+        stride: Image pixels per pixel of the feature map.
     """
 
     channels: int
@@ -31,9 +54,10 @@ class Point(NamedTuple):
 class Features(NamedTuple):
     """The result of a backbone's feature pass.
 
-    final: (B, C, H, W), the map that the classifier pools, or the last one before an early exit.
-    taps: what inserted modules handed on, by `"<point>/<module>/<name>"`.
-    pooled: (B, F), what the classifier reads of the map; None where no such thing was computed (see `pool`).
+    Attributes:
+        final: (B, C, H, W), the map that the classifier pools, or the last one before an early exit.
+        taps: Extras of inserted modules, by `"<point>/<module>/<name>"`.
+        pooled: (B, F), the classifier's input; None where it is not computed (see `Backbone.pool`).
     """
 
     final: Tensor
@@ -42,10 +66,11 @@ class Features(NamedTuple):
 
 
 class ModuleOutput(NamedTuple):
-    """What an inserted module returns when it has more to give than the refined map.
+    """The result of an inserted module that returns more than the refined map.
 
-    features: (B, C, H, W), takes the place of the module's input.
-    extras: tensors to hand on (a gate, a mask), by a name of the module's own.
+    Attributes:
+        features: (B, C, H, W), replaces the module's input.
+        extras: Further tensors by name, such as a gate or a mask; they end up in `Features.taps`.
     """
 
     features: Tensor
@@ -55,8 +80,12 @@ class ModuleOutput(NamedTuple):
 class Slot(nn.ModuleDict):
     """An insertion point: the identity until modules are inserted, then those modules in order of insertion.
 
-    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to `ModuleOutput`. It is registered here and
-    nowhere else, under its name, so that copies, pickles and state dicts see it once.
+    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to a `ModuleOutput`. It is registered here
+    and nowhere else, under its name, so that copies, pickles and state dicts contain it once.
+
+    Args:
+        channels: C of the maps that pass.
+        stride: Image pixels per pixel of these maps.
     """
 
     def __init__(self, channels: int, stride: int) -> None:
@@ -66,6 +95,7 @@ class Slot(nn.ModuleDict):
         self.point = ""
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        """Pass a map (B, C, H, W) through the inserted modules; their extras are added to `taps`."""
         for name, module in self.items():
             result = module(x)
             if isinstance(result, ModuleOutput):
@@ -78,22 +108,22 @@ class Slot(nn.ModuleDict):
 
 
 class Backbone(nn.Module):
-    """Base of all backbones. A subclass builds its layers with `Slot`s among them, ends its constructor with
-    `self.register_points()`, sets `stages`, `bottlenecks` and `classifier`, and defines `trunk`.
+    """Base class of all backbones.
 
-    points: every place where attention may be inserted, by name (`stage1.out`, `stage2.block0.residual`).
-    stages: names of the stages, shallow to deep.
-    bottlenecks: the points where downsampling follows (Park et al., BAM, BMVC 2018, figure 1).
-    num_classes: number of labels L.
-    image_size: side in pixels of the images it is built for, where it was told; other sizes pass as well, unless
-    hidden layers of the head fix it.
-    exit_after: the stage after which evaluation ends, for an attention that predicts from what it has seen by then;
-    None: all stages. Training always runs all.
-    classifier: maps pooled features (B, F) to logits (B, L); identity when an attention replaces the head.
-    head_paths: paths of the modules that make logits of the final map.
-    unused: beginnings of names, in files of weights, that this backbone has no layers for, and needs none.
-    preactivated: whether blocks put out a raw sum, which the next layer has to normalise and activate (He et al., ECCV
-    2016), rather than one that a ReLU has passed.
+    Attributes:
+        points: Every place where attention may be inserted, by name (`stage1.out`, `stage2.block0.residual`).
+        stages: Names of the stages, shallow to deep.
+        bottlenecks: Points that precede a downsampling (Park et al., BAM, BMVC 2018, figure 1).
+        num_classes: Number of classes L.
+        image_size: Side in pixels of the images that the backbone is built for, or None if unknown. Other sizes work
+            too, unless hidden layers of the head fix the size.
+        exit_after: Stage after which an evaluation ends, set by an attention that exits early; None: all stages.
+            Training always runs all stages.
+        classifier: Maps pooled features (B, F) to logits (B, L); identity once an attention has replaced it.
+        head_paths: Paths of the modules that compute logits from the final map.
+        unused: Prefixes of names in weight files that this backbone has no layers for and does not need.
+        preactivated: Whether blocks return a raw sum, which the next layer normalises and activates (He et al., ECCV
+            2016), instead of one that a ReLU has passed.
     """
 
     points: dict[str, Point]
@@ -107,40 +137,49 @@ class Backbone(nn.Module):
     unused: tuple[str, ...] = ()
     preactivated: bool = False
 
+    # forward pass
+
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        """Map images (B, 3, H, W) to the final feature map (B, C, h, w), filling `taps` on the way."""
+        """Map images (B, 3, H, W) to the final feature map (B, C, h, w); every subclass defines it.
+
+        Args:
+            x: Images.
+            taps: To be passed to every `Slot` on the way.
+        """
         raise NotImplementedError
 
     @property
     def running_stages(self) -> tuple[str, ...]:
-        """The stages that a forward pass runs, shallow to deep."""
+        """The stages that a forward pass runs, shallow to deep; not all of them in an evaluation that exits early."""
         if self.training or self.exit_after is None:
             return self.stages
         return self.stages[: self.stages.index(self.exit_after) + 1]
 
     def forward(self, x: Tensor) -> Features:
-        """Same as `features`; it is the forward pass so that `compile()` compiles just this."""
+        """Compute the same as `features`; it is the forward pass, so that `compile()` compiles exactly this."""
         taps: Taps = {}
         final = self.trunk(x, taps)
         return Features(final, taps, self.pool(final))
 
     def pool(self, final: Tensor) -> Tensor | None:
-        """What the classifier reads (B, F) of the final map (B, C, h, w): here its global average.
+        """Return the classifier's input (B, F) for the final map (B, C, h, w): here its global average.
 
-        A backbone with hidden layers before the classifier has them here. It gives None when they are removed, and in
-        an evaluation that ends before them (`exit_after`).
+        A backbone with hidden layers before the classifier applies them here. It returns None once they are removed,
+        and in an evaluation that exits before them (`exit_after`).
         """
         return final.mean((2, 3))
 
     @property
     def pooled_channels(self) -> int:
-        """F, the length of what the classifier reads."""
+        """F, the length of the classifier's input."""
         return self.points[f"{self.stages[-1]}.out"].channels
 
     def features(self, x: Tensor) -> Features:
         """Compute the final feature map and the taps of images `x` (B, C, H, W)."""
         features: Features = self(x)
         return features
+
+    # classifier
 
     def classify(self, features: Features) -> Tensor:
         """Turn features into logits (B, L)."""
@@ -149,71 +188,30 @@ class Backbone(nn.Module):
 
     @property
     def has_classifier(self) -> bool:
-        """False once an attention has replaced the head."""
+        """False once an attention has replaced the classifier."""
         return not isinstance(self.classifier, nn.Identity)
 
     def remove_classifier(self, keep_pooled: bool = False) -> None:
-        """Leave classification to an attention that has a head of its own; no dead parameters stay behind.
+        """Leave classification to an attention with its own head; no unused parameters remain.
 
-        keep_pooled: the attention reads `Features.pooled`, so hidden layers before the classifier stay.
+        Args:
+            keep_pooled: Keep hidden layers before the classifier, because the attention reads `Features.pooled`.
         """
         self.classifier = nn.Identity()
 
-    def make_block(self, stage: str) -> nn.Module:
-        """Build a fresh block of this backbone's kind that maps the stage's output shape to itself.
+    # points and blocks
 
-        Raises `NotImplementedError` where a backbone has no such block; attention built of the backbone's own
-        blocks is then refused.
+    def make_block(self, stage: str) -> nn.Module:
+        """Build a fresh block of this backbone's kind that maps the output shape of `stage` to itself.
+
+        Raises:
+            NotImplementedError: The backbone has no such block; attention built of its blocks is then rejected.
         """
         raise NotImplementedError(f"{type(self).__name__} has no block to build attention of")
 
     def match(self, pattern: str) -> list[str]:
-        """Names of the points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
+        """Return the names of points that match a shell-style pattern, in forward order: `stage*.block*.out`."""
         return [name for name in self.points if fnmatchcase(name, pattern)]
-
-    def own_modules(self, until: str) -> Iterator[nn.Module]:
-        """The modules, none of them inserted, that run up to the end of a stage, or of the `stem`, each once.
-
-        Raises `KeyError` if the backbone has no such part.
-        """
-        parts = self.parts
-        if until not in parts:
-            raise KeyError(until)
-        inserted = {id(m) for path in self.slot_paths for m in self.get_submodule(path).modules()}
-        for part in parts[: parts.index(until) + 1]:
-            yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of what runs one after the other: the stem, where it is a module of its own, and the stages."""
-        return (*(name for name, _ in self.named_children() if name == "stem"), *self.stages)
-
-    # weights from elsewhere
-
-    def expect_weights(self, weights: str | None) -> None:
-        """Be told where weights are to come from: None, a file, or `default`, the library's own.
-
-        Raises `OptionError` if there are none.
-        """
-        if weights == "default":
-            raise OptionError("weights", weights, "there are none that come with this backbone: name a file")
-
-    def default_weights(self) -> str:
-        """The name of the weights that `default` stands for."""
-        raise NotImplementedError(f"{type(self).__name__} comes without weights")
-
-    def fetch_default_weights(self) -> Mapping[str, Tensor]:
-        """The weights that `default` stands for, downloaded if need be."""
-        raise NotImplementedError(f"{type(self).__name__} comes without weights")
-
-    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A state dict of this network, under this backbone's names, as it may be found in files."""
-        return dict(state)
-
-    @property
-    def slot_paths(self) -> set[str]:
-        """Module paths of the backbone's own points; slots inside inserted modules are not among them."""
-        return set(self._slots.values())
 
     def insert(self, point: str, module: nn.Module, name: str) -> None:
         """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
@@ -226,7 +224,11 @@ class Backbone(nn.Module):
         slot.add_module(name, module)
 
     def register_points(self, aliases: dict[str, str] | None = None) -> None:
-        """Collect the slots built so far as points, under their module paths or, where given, an alias."""
+        """Register all slots built so far as points; a constructor calls it at its end.
+
+        Args:
+            aliases: Point name -> module path of a slot, for points that are not called by their path.
+        """
         self.points, self._slots = {}, {}
         names = {path: alias for alias, path in (aliases or {}).items()}
         for path, slot in self.named_modules():
@@ -234,3 +236,48 @@ class Backbone(nn.Module):
                 slot.point = names.get(path, path)
                 self.points[slot.point] = Point(slot.channels, slot.stride)
                 self._slots[slot.point] = path
+
+    @property
+    def slot_paths(self) -> set[str]:
+        """Module paths of the backbone's points; slots inside inserted modules are not among them."""
+        return set(self._slots.values())
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the consecutive parts: the stem, where it is one module, and the stages."""
+        return (*(name for name, _ in self.named_children() if name == "stem"), *self.stages)
+
+    def own_modules(self, until: str) -> Iterator[nn.Module]:
+        """Yield, once each, the modules that run up to the end of a part; inserted modules are left out.
+
+        Args:
+            until: `stem`, where there is one, or the name of a stage. Raises `KeyError` for any other.
+        """
+        parts = self.parts
+        if until not in parts:
+            raise KeyError(until)
+        inserted = {id(m) for path in self.slot_paths for m in self.get_submodule(path).modules()}
+        for part in parts[: parts.index(until) + 1]:
+            yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
+
+    # weights
+
+    def check_weights_source(self, source: str | None) -> None:
+        """Check `backbone.weights`: None, a path, or `default`, the library's own weights.
+
+        Called once, before weights are loaded. Raises `OptionError` if this backbone comes without weights.
+        """
+        if source == "default":
+            raise OptionError("weights", source, "there are none that come with this backbone: name a file")
+
+    def default_weights(self) -> str:
+        """Return the name of the weights that `default` stands for."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def fetch_default_weights(self) -> Mapping[str, Tensor]:
+        """Return the state dict that `default` stands for, downloaded if it is not on disk."""
+        raise NotImplementedError(f"{type(self).__name__} comes without weights")
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a state dict of this network under the backbone's names; files may use a library's."""
+        return dict(state)

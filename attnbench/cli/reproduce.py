@@ -1,14 +1,14 @@
 """attnbench reproduce: run what is missing of a paper's table, and print it beside the paper's numbers."""
 
 import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import REPRODUCE
-from attnbench.cli.table import add_output, form_of, require_place, show
+from attnbench.cli.table import add_output, check_output, show
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
@@ -17,10 +17,12 @@ from attnbench.tables.values import Key
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from attnbench.reproduce.campaign import TableReproduction
 
 STATES = ("done", "partial", "missing", "failed", "running", "damaged")
+STATE_WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,33 +31,31 @@ def main(words: Sequence[str]) -> int:
         print(REPRODUCE)
         return DONE
     arguments = parse(words)
+    from attnbench.cli.sweep import print_mistakes
     from attnbench.console import make_console
     from attnbench.launch.processes import warm_up
     from attnbench.reproduce.campaign import TableReproduction
 
-    campaign = TableReproduction.open(arguments.table, arguments.profile, arguments.overrides, arguments.config_dir)
+    reproduction = TableReproduction.open(arguments.table, arguments.profile, arguments.overrides, arguments.config_dir)
+    if not any(cell.config for cell in reproduction.cells.values()):
+        reason = next(iter(reproduction.cells.values())).reason
+        raise UserError(f"{arguments.table}: nothing in it can be run: {reason}")
     warm_up()
-    seeds = list(range(arguments.seeds))
-    jobs, refusals = campaign.jobs(seeds)
-    if refusals and not (tolerant(campaign) and jobs):
-        for refusal in refusals:
-            print(f"attnbench: {refusal}", file=sys.stderr)
-        if any(cell.config for cell in campaign.cells.values()):
-            print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+    jobs, mistakes = reproduction.jobs(range(arguments.seeds))
+    if mistakes and not (reproduction.skips_invalid and jobs):
+        print_mistakes(mistakes)
         return WRONG_INPUT
-    if not jobs:
-        raise UserError(f"{arguments.table}: nothing in it can be run: {next(iter(campaign.cells.values())).reason}")
     console = make_console()
-    for refusal in refusals:
-        console.print(f"attnbench: left out: {refusal}", soft_wrap=True, markup=False)
-    status = carry_out(campaign, jobs, arguments, console)
+    for mistake in mistakes:
+        console.print(f"attnbench: left out: {mistake}", soft_wrap=True, markup=False)
+    status = run_missing(reproduction, jobs, arguments, console)
     if status == INTERRUPTED or arguments.dry_run:
         return status
-    return report(campaign, jobs, arguments, console, status)
+    return finish(reproduction, jobs, arguments, console, status)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The command line. Raises `UserError`."""
+    """Parse the command line. Raises `UserError`."""
     parser = Parser(prog="attnbench reproduce", add_help=False, allow_abbrev=False)
     parser.add_argument("table", nargs="?")
     parser.add_argument("overrides", nargs="*")
@@ -66,9 +66,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
     if arguments.table is None or "=" in arguments.table:
-        raise UserError("attnbench reproduce: name a table; attnbench list paper tells which there are")
-    form_of(arguments.format, arguments.to)
-    require_place(arguments.to)
+        raise UserError("attnbench reproduce: name a table; attnbench list paper shows all")
+    check_output(arguments)
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
@@ -78,92 +77,107 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def tolerant(campaign: "TableReproduction") -> bool:
-    """Whether cells that cannot be run are to be left out."""
-    return any(cell.config["sweep"]["skip_invalid"] for cell in campaign.cells.values() if cell.config)
-
-
-def carry_out(
-    campaign: "TableReproduction", jobs: Mapping[Key, list[Job]], arguments: argparse.Namespace, console: "Console"
+def run_missing(
+    reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], arguments: argparse.Namespace, console: "Console"
 ) -> int:
-    """Tell the jobs' states and the time that they need, and run what is missing; returns the exit status."""
+    """Print the states of the runs and the time that the missing ones need, then run them; returns the exit status."""
     from attnbench.cli.sweep import run_jobs, slots_for, tally
-    from attnbench.formatting import duration
-    from attnbench.reproduce.estimate import seconds_left
 
-    every = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
-    states = {job.folder: state_of(job) for job in every}
-    says = f"{campaign.table.name}, profile {campaign.profile.name}: {campaign.profile.says}"
-    console.print(says, state_table(campaign, jobs), soft_wrap=True)
-    missing = [job for job in every if states[job.folder] != "done"]
-    counts = ", ".join(f"{n} {name}" for name in STATES if (n := sum(state == name for state in states.values())))
-    console.print(f"{len(every)} runs: {counts}", soft_wrap=True)
+    unique_jobs = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
+    states = {job.folder: state_of(job) for job in unique_jobs}
+    profile = reproduction.profile
+    console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True, markup=False)
+    console.print(state_table(reproduction, jobs))
+    console.print(f"{len(unique_jobs)} runs: {count_states(states.values())}", soft_wrap=True)
+    missing = [job for job in unique_jobs if states[job.folder] != "done"]
     if not missing:
         return DONE
     slots = arguments.jobs or slots_for(missing)
-    with console.status("measuring a few steps of each kind of run"):
-        seconds, failures = seconds_left(missing, slots)
-    for failure in failures:
-        console.print(f"the time leaves runs out whose steps fail: {failure}", soft_wrap=True, markup=False)
-    console.print(f"about {duration(seconds)} for {len(missing)} of them, {slots} at a time", soft_wrap=True)
+    print_estimate(missing, slots, console)
     if arguments.dry_run:
         return DONE
     tasks, status = run_jobs(missing, console, slots)
-    console.print(f"{tally(tasks)}", soft_wrap=True)
+    console.print(tally(tasks), soft_wrap=True)
     return status
 
 
+def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> None:
+    """Print how long the missing runs will take."""
+    from attnbench.formatting import duration
+    from attnbench.reproduce.estimate import seconds_left
+
+    with console.status("measuring a few steps of each kind of run"):
+        seconds, failures = seconds_left(missing, slots)
+    for failure in failures:
+        console.print(f"the estimate leaves out runs whose steps fail: {failure}", soft_wrap=True, markup=False)
+    console.print(f"about {duration(seconds)} for {len(missing)} of them, {slots} at a time", soft_wrap=True)
+
+
 def state_of(job: Job) -> str:
-    """How far a run is."""
+    """Return how far a run is, as one of `STATES`."""
     state = RunFolder(job.folder).state()
-    told = {"finished": "done", "new": "missing", "interrupted": "partial"}
-    return told.get(state, state)
+    return STATE_WORDS.get(state, state)
 
 
-def state_table(campaign: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> object:
-    """The states of a table's runs, a line a row and a column a column of the table."""
+def count_states(states: Iterable[str]) -> str:
+    """Return the number of runs in each state: `2 done, 1 partial`."""
+    counts = Counter(states)
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+
+
+def state_table(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> "Table":
+    """Return a table of the runs' states, with the rows and columns of the paper's table."""
     from attnbench.console import make_table
 
     table = make_table()
     table.add_column("")
-    for column in campaign.table.columns.values():
+    for column in reproduction.table.columns.values():
         table.add_column(column.label)
-    for row in campaign.table.rows.values():
-        cells = [jobs.get((row.key, column)) for column in campaign.table.columns]
-        reasons = (campaign.cells[row.key, column].reason for column in campaign.table.columns)
-        told = [states(found) if found else reason or "left out" for found, reason in zip(cells, reasons, strict=True)]
-        table.add_row(campaign.table.name_of(row.key), *told)
+    for row in reproduction.table.rows.values():
+        cells = [
+            cell_states(jobs[row.key, column])
+            if (row.key, column) in jobs
+            else reproduction.cells[row.key, column].reason or "left out"
+            for column in reproduction.table.columns
+        ]
+        table.add_row(reproduction.table.name_of(row.key), *cells)
     return table
 
 
-def states(jobs: Sequence[Job]) -> str:
-    """The states of a cell's runs: `2 done, 1 partial (3/6)`."""
-    found = [state_of(job) for job in jobs]
-    partial = next((job for job, state in zip(jobs, found, strict=True) if state == "partial"), None)
-    told = [f"{found.count(name)} {name}" for name in STATES if name in found]
-    return ", ".join(told) + (f" ({RunFolder(partial.folder).epochs()} epochs)" if partial else "")
+def cell_states(jobs: Sequence[Job]) -> str:
+    """Return the states of a cell's runs: `2 done, 1 partial (3/6 epochs)`."""
+    states = [state_of(job) for job in jobs]
+    partial = next((job for job, state in zip(jobs, states, strict=True) if state == "partial"), None)
+    return count_states(states) + (f" ({RunFolder(partial.folder).epochs()} epochs)" if partial else "")
 
 
-def report(
-    campaign: "TableReproduction",
+def finish(
+    reproduction: "TableReproduction",
     jobs: Mapping[Key, list[Job]],
     arguments: argparse.Namespace,
     console: "Console",
     status: int,
 ) -> int:
-    """Test what is to be tested under other settings, print the table and keep it; returns the exit status."""
+    """Do the missing evaluations, print the table and archive it; returns the exit status.
+
+    Args:
+        status: of the runs; the exit status is not lower.
+    """
     from attnbench.cli.evaluate import evaluate_all
-    from attnbench.reproduce.archive import keep
+    from attnbench.reproduce.archive import archive_results
     from attnbench.reproduce.evaluations import missing_evaluations
 
-    status = max(status, evaluate_all(missing_evaluations(campaign, jobs))[1])
-    results = campaign.results({key: found[0].identity for key, found in jobs.items()})
-    sheet = campaign.sheet(results)
+    status = max(status, evaluate_all(missing_evaluations(reproduction, jobs))[1])
+    results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
+    report = reproduction.report(results)
+    archive = None
     try:
-        kept = keep(campaign, results, sheet) if any(result.records for result in results.values()) else None
+        if any(result.records for result in results.values()):
+            archive = archive_results(reproduction, results, report)
     except OSError as error:
-        raise UserError(f"{shown(campaign.folder)}: results cannot be kept: {error.strerror or error}") from error
-    show(sheet, arguments.format, arguments.to)
-    if kept:
-        console.print(f"kept in {shown(kept)}", soft_wrap=True)
+        reason = error.strerror or error
+        raise UserError(f"{shown(reproduction.folder)}: results cannot be kept: {reason}") from error
+    show(report, arguments.format, arguments.to)
+    if archive:
+        console.print(f"kept in {shown(archive)}", soft_wrap=True)
     return status

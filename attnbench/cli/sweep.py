@@ -1,4 +1,4 @@
-"""attnbench train -m: plan every run of a sweep, then let the scheduler do them."""
+"""attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
 import sys
@@ -20,42 +20,55 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+ENDINGS = {
+    "finished": "trained",
+    "found": "found finished",
+    "failed": "failed",
+    "interrupted": "interrupted (the same command continues)",
+}
+"""Words for the final states of tasks."""
+
+
 def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():
         print(f"attnbench: {note}")
-    jobs, refusals = plan_all(expanded.configs)
-    if refusals and not expanded.configs[0]["sweep"]["skip_invalid"]:
-        for refusal in refusals:
-            print(f"attnbench: {refusal}", file=sys.stderr)
-        print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+    jobs, mistakes = plan_all(expanded.configs)
+    if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
+        print_mistakes(mistakes)
         return WRONG_INPUT
-    for refusal in refusals:
-        print(f"attnbench: left out: {refusal}")
+    for mistake in mistakes:
+        print(f"attnbench: left out: {mistake}")
     return run_all(jobs) if jobs else WRONG_INPUT
 
 
+def print_mistakes(mistakes: Sequence[str]) -> None:
+    """Print the mistakes that keep a sweep from starting."""
+    for mistake in mistakes:
+        print(f"attnbench: {mistake}", file=sys.stderr)
+    print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+
+
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
-    """Check every configuration; the jobs to be done, and each mistake once."""
+    """Check every configuration; returns the jobs, and the message of every mistake once."""
     from attnbench.training.plan import plan
 
     jobs: dict[str, Job] = {}
-    refusals: list[str] = []
+    mistakes: dict[str, None] = {}
     for config in configs:
         try:
             job = plan(config)
         except UserError as error:
-            if str(error) not in refusals:
-                refusals.append(str(error))
+            mistakes[str(error)] = None
         else:
             jobs.setdefault(str(job.folder), job)
-    return list(jobs.values()), refusals
+    return list(jobs.values()), list(mistakes)
 
 
 def run_all(jobs: Sequence[Job]) -> int:
-    """Run jobs on this machine, showing how they fare; print how they ended and a table; return the exit status."""
+    """Run jobs on this machine, print how they ended and a table, and return the exit status."""
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
@@ -74,7 +87,16 @@ def run_all(jobs: Sequence[Job]) -> int:
 
 
 def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
-    """Run jobs on so many slots, showing how they fare, and say why any failed; how all ended, and the exit status."""
+    """Run jobs on this machine, show their progress, and print why any failed.
+
+    Args:
+        jobs: checked before.
+        console: where the progress is shown.
+        slots: how many run at a time.
+
+    Returns:
+        The tasks with their final states, and the exit status.
+    """
     from attnbench.cli.views.live import LiveView
     from attnbench.launch.processes import LocalEngine
 
@@ -89,30 +111,20 @@ def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Seque
             tasks, status = scheduler.tasks, INTERRUPTED
     for task in tasks:
         if task.state == "failed":
-            tell_failure(task)
+            print_failure(task)
             status = max(status, FAILED)
     return tasks, status
 
 
 def tally(tasks: Sequence[Task]) -> str:
-    """How many runs there were, and how they ended."""
-    counts = {
-        state: sum(task.state == state for task in tasks) for state in ("finished", "found", "failed", "interrupted")
-    }
-    said = ", ".join(f"{count} {TOLD[state]}" for state, count in counts.items() if count)
-    return f"{len(tasks)} runs: {said}"
+    """Return how many runs there were, and how they ended."""
+    counts = {state: sum(task.state == state for task in tasks) for state in ENDINGS}
+    endings = ", ".join(f"{count} {ENDINGS[state]}" for state, count in counts.items() if count)
+    return f"{len(tasks)} runs: {endings}"
 
 
-TOLD = {
-    "finished": "trained",
-    "found": "found finished",
-    "failed": "failed",
-    "interrupted": "interrupted (the same command goes on)",
-}
-
-
-def tell_failure(task: Task) -> None:
-    """Say which run failed and why, with the last lines of its log."""
+def print_failure(task: Task) -> None:
+    """Print which run failed and why, with the last lines of its log."""
     log = RunFolder(task.job.folder).log_file
     print(f"attnbench: failed: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
     for line in last_lines(log, 5):
@@ -121,7 +133,7 @@ def tell_failure(task: Task) -> None:
 
 
 def slots_for(jobs: Sequence[Job]) -> int:
-    """How many jobs run at a time: `sweep.jobs`, or what the machine takes."""
+    """Return how many jobs run at a time: `sweep.jobs`, or as many as the machine can take."""
     wanted = jobs[0].config["sweep"]["jobs"]
     if wanted == "auto":
         return automatic_slots(len(jobs))
@@ -131,14 +143,14 @@ def slots_for(jobs: Sequence[Job]) -> int:
 
 
 def gpu_count() -> int:
-    """GPUs on this machine."""
+    """Return the number of GPUs on this machine."""
     import torch
 
     return torch.cuda.device_count()
 
 
 def jobs_of(override_lists: Sequence[Sequence[str]], config_dir: str | None, config_name: str | None) -> list[Job]:
-    """Plan the jobs that another sweeper asks for. Raises `UserError` for the first mistake."""
+    """Plan the jobs that another sweeper requests. Raises `UserError` for the first mistake."""
     from attnbench.training.plan import plan
 
     composer = Composer(config_dir, config_name)

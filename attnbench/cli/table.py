@@ -1,4 +1,4 @@
-"""attnbench table: a paper's table, or one of your own runs, from records alone."""
+"""attnbench table: a paper's table, or a table of the user's runs, from records alone."""
 
 import argparse
 import os
@@ -30,42 +30,50 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--bootstrap", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
-    form_of(arguments.format, arguments.to)
-    require_place(arguments.to)
-    show(make_sheet(arguments), arguments.format, arguments.to)
+    check_output(arguments)
+    show(make_report(arguments), arguments.format, arguments.to)
     return DONE
 
 
 def add_output(parser: Parser) -> None:
-    """Flags that say in what form a table is wanted, and where."""
+    """Add the flags that choose the table's format and file."""
     parser.add_argument("--format", choices=FORMATS, default=None)
     parser.add_argument("--to", type=Path)
     parser.add_argument("-cd", "--config-dir")
 
 
-def make_sheet(arguments: argparse.Namespace) -> Report:
-    """The table that is meant: a paper's, by its name, or one of runs. Raises `UserError`."""
+def check_output(arguments: argparse.Namespace) -> None:
+    """Check the flags of `add_output` before the work is done. Raises `UserError`."""
+    chosen_format(arguments.format, arguments.to)
+    check_writable(arguments.to)
+
+
+def make_report(arguments: argparse.Namespace) -> Report:
+    """Build the table of a paper or of the user's runs, whichever is named. Raises `UserError`."""
     from attnbench.tables.load import table_files
 
     names = [word for word in arguments.words if "=" not in word or Path(word).exists()]
     overrides = [word for word in arguments.words if word not in names]
     if not names:
         raise UserError("attnbench table: name a table (attnbench list paper), or runs: a folder, a hash, a pattern")
-    tables = table_files(arguments.config_dir)
-    if names[0] not in tables:
-        return _own(arguments, names, overrides)
+    if names[0] not in table_files(arguments.config_dir):
+        return _report_of_runs(arguments, names, overrides)
+    return _report_of_paper(arguments, names, overrides)
+
+
+def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     for flag in ("rows", "columns", "metric"):
         if getattr(arguments, flag):
-            raise UserError(f"--{flag}: {names[0]} has rows and columns of its own; the flag is for tables of runs")
+            raise UserError(f"--{flag}: {names[0]} has its own rows and columns; the flag is for tables of runs")
     if names[1:]:
         raise UserError(f"{names[1]}: one table at a time")
     from attnbench.reproduce.campaign import TableReproduction
 
-    campaign = TableReproduction.open(names[0], arguments.profile or "paper", overrides, arguments.config_dir)
-    return campaign.sheet(campaign.results(), "bootstrap" if arguments.bootstrap else "t")
+    reproduction = TableReproduction.open(names[0], arguments.profile or "paper", overrides, arguments.config_dir)
+    return reproduction.report(reproduction.results(), _method(arguments))
 
 
-def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
+def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
     from attnbench.runs.metric_names import TOP1
@@ -73,47 +81,49 @@ def _own(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequenc
     from attnbench.tables.load import hint, table_files
 
     if arguments.profile:
-        raise UserError(f"--profile: {names[0]} is no table of a paper; attnbench list paper names them")
+        raise UserError(f"--profile: {names[0]} is not a paper's table; attnbench list paper shows all")
     _, rest, output = split_words([*names, *overrides])
     if rest:
-        raise UserError(f"{rest[0]}: a table of runs takes no overrides but output=DIR")
-    runs, refusals = find(names, output)
-    if refusals:
-        meant = hint(names[0], list(table_files(arguments.config_dir)))
-        raise UserError(f"{refusals[0]}{meant}")
-    method = "bootstrap" if arguments.bootstrap else "t"
+        raise UserError(f"{rest[0]}: a table of runs takes no overrides except output=DIR")
+    runs, mistakes = find(names, output)
+    if mistakes:
+        raise UserError(f"{mistakes[0]}{hint(names[0], list(table_files(arguments.config_dir)))}")
     metric = arguments.metric or TOP1
-    return compare_runs(runs, arguments.rows, arguments.columns, metric, method, arguments.config_dir)
+    return compare_runs(runs, arguments.rows, arguments.columns, metric, _method(arguments), arguments.config_dir)
 
 
-def form_of(form: str | None, to: Path | None) -> str:
-    """The form that is meant: the one named, else what the file's ending tells. Raises `UserError`."""
-    found = form or (ENDINGS.get(to.suffix) if to else "terminal")
-    if found is None:
-        raise UserError(f"--to {to}: the ending tells no form ({', '.join(ENDINGS)}); name it with --format")
-    return found
+def _method(arguments: argparse.Namespace) -> str:
+    return "bootstrap" if arguments.bootstrap else "t"
 
 
-def require_place(to: Path | None) -> None:
-    """Raise `UserError` unless a file can be put there: known before the work, not after it."""
+def chosen_format(name: str | None, to: Path | None) -> str:
+    """Return the named format, otherwise the one of the file's ending. Raises `UserError` for an unknown ending."""
+    chosen = name or (ENDINGS.get(to.suffix) if to else "terminal")
+    if chosen is None:
+        raise UserError(f"--to {to}: no format has this ending ({', '.join(ENDINGS)}); name one with --format")
+    return chosen
+
+
+def check_writable(to: Path | None) -> None:
+    """Raise `UserError` unless the file can be written."""
     if to is not None and not to.absolute().parent.is_dir():
         raise UserError(f"--to {to}: cannot be written: {to.parent} is not a folder")
     if to is not None and (to.is_dir() or not os.access(to.absolute().parent, os.W_OK)):
         raise UserError(f"--to {to}: cannot be written: {'it is a folder' if to.is_dir() else 'permission denied'}")
 
 
-def show(sheet: Report, form: str | None, to: Path | None) -> None:
-    """Print a table, or write it to a file, whose ending may tell the form. Raises `UserError`."""
+def show(report: Report, format_name: str | None, to: Path | None) -> None:
+    """Print a table, or write it to a file. Raises `UserError` if the file cannot be written."""
     from attnbench.console import make_console
     from attnbench.runs.files import write_atomically
     from attnbench.tables.render import FORMATS as RENDERERS
     from attnbench.tables.render import terminal
 
-    form = form_of(form, to)
-    if to is None and form == "terminal":
-        terminal.show(make_console(), sheet)
+    chosen = chosen_format(format_name, to)
+    if to is None and chosen == "terminal":
+        terminal.show(make_console(), report)
         return
-    text = RENDERERS[form](sheet)
+    text = RENDERERS[chosen](report)
     if to is None:
         sys.stdout.write(text)
         return

@@ -118,7 +118,7 @@ def _train_in_child(job: Any) -> int:
 
     Ctrl-C reaches the worker directly; this process waits for it.
     """
-    from attnbench.launch.processes import CHILD
+    from attnbench.launch.engine import WORKER_MODULE
     from attnbench.runs.files import make_folder
 
     make_folder(job.folder)
@@ -126,7 +126,7 @@ def _train_in_child(job: Any) -> int:
     job.save(job_file)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        command = [sys.executable, "-m", CHILD, os.fspath(job_file)]
+        command = [sys.executable, "-m", WORKER_MODULE, os.fspath(job_file)]
         return subprocess.run(command, check=False, preexec_fn=_default_interrupt).returncode
     finally:
         signal.signal(signal.SIGINT, handler)

@@ -1,7 +1,7 @@
-"""The one scheduler: takes jobs that are checked, and runs each as a process of its own.
+"""The scheduler: runs jobs that have been checked, each in a separate process of an engine.
 
-It packs jobs on slots, leaves finished runs alone, goes on when a job fails, and says in the end how each one ended.
-A run that another process trains is waited for, and taken up if that process dies.
+It packs jobs on slots, skips finished runs, continues when a job fails, and reports how each one ended. It waits for a
+run that another process trains, and continues that run if the process dies.
 """
 
 import os
@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from attnbench.errors import UserError
-from attnbench.launch.processes import Engine, Process, stop
+from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
+"""`elsewhere`: another process trains the run; `found`: it was finished before."""
 POLL_SECONDS = 0.5
 
 
 @dataclass
 class Task:
-    """A job and how it fares. reason: why it failed, in a line."""
+    """A job and its state; `reason` says in one line why it failed."""
 
     job: Job
     state: State = "waiting"
@@ -35,12 +36,18 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether its state is final."""
         return self.state in ("finished", "found", "failed", "interrupted")
 
 
 class Scheduler:
-    """Runs jobs on slots. `watch` is called several times a second with all tasks, to show them."""
+    """Runs jobs on the slots of an engine.
+
+    Args:
+        jobs: checked before.
+        engine: starts them.
+        watch: called after every look at the tasks, at least every `POLL_SECONDS`, to show them.
+    """
 
     def __init__(
         self, jobs: Sequence[Job], engine: Engine, watch: Callable[[Sequence[Task]], None] | None = None
@@ -50,11 +57,15 @@ class Scheduler:
         self.free = list(range(engine.slots))
 
     def run(self) -> list[Task]:
-        """Do all jobs. On `KeyboardInterrupt`, running ones are asked to stop, and it is raised again."""
+        """Run all jobs and return them with their final states.
+
+        Raises:
+            KeyboardInterrupt: the user interrupted; running jobs have been stopped so that they can be resumed.
+        """
         try:
             while not all(task.done for task in self.tasks):
                 for task in self.tasks:
-                    self._look_after(task)
+                    self._update(task)
                 self.watch(self.tasks)
                 if not all(task.done for task in self.tasks):
                     time.sleep(POLL_SECONDS)
@@ -63,9 +74,9 @@ class Scheduler:
             raise
         return self.tasks
 
-    def _look_after(self, task: Task) -> None:
+    def _update(self, task: Task) -> None:
         if task.state == "running":
-            self._look_at_process(task)
+            self._check_process(task)
         elif task.state in ("waiting", "elsewhere"):
             run = RunFolder(task.job.folder)
             try:
@@ -92,7 +103,7 @@ class Scheduler:
         task.process = self.engine.start(job_file, run.log_file, task.slots)
         task.state, task.started = "running", time.monotonic()
 
-    def _look_at_process(self, task: Task) -> None:
+    def _check_process(self, task: Task) -> None:
         assert task.process is not None
         status = task.process.poll()
         if status is None:
@@ -101,10 +112,10 @@ class Scheduler:
         self.free = sorted(self.free + task.slots)
         if status == 0:
             task.state = "finished"
-        elif owner_of(task.job.folder) is not None:  # another process was quicker to take the run
+        elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
-            task.state, task.reason = "failed", why(task.job, status)
+            task.state, task.reason = "failed", failure_reason(task.job, status)
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
@@ -114,21 +125,21 @@ class Scheduler:
                 task.state = "interrupted"
 
 
-def why(job: Job, status: int) -> str:
-    """Why a process failed: what its record says, else its log's last line."""
+def failure_reason(job: Job, status: int) -> str:
+    """Return why a process failed: the error in its record, otherwise the last line of its log."""
     record = readable(RunFolder(job.folder).record, None)
     ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-    said = record.error if record is not None and record.status == "failed" else ""
-    return f"{ending}: {said or last_line(RunFolder(job.folder).log_file)}"
+    error = record.error if record is not None and record.status == "failed" else ""
+    return f"{ending}: {error or last_line(RunFolder(job.folder).log_file)}"
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that is not empty."""
+    """Return the last line of a log that is not empty."""
     return next(iter(last_lines(path, 1)), "no output")
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a log that are not empty."""
+    """Return the last lines of a log that are not empty."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -137,7 +148,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def automatic_slots(jobs: int) -> int:
-    """How many jobs to run at a time on this machine: one a GPU; without GPUs one a core, as memory allows.
+    """Return how many jobs to run at a time on this machine: one per GPU; without GPUs one per core, as memory allows.
 
     Several jobs of one thread get more done than one job of several threads: on 2 cores, ResNet-20 on cluttered
     digits trained at 618 img/s as two jobs and at 525 as one.

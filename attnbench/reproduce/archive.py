@@ -1,49 +1,71 @@
 """Results worth keeping: `outputs/reproduced/<paper>/<table>/<profile>/`, which git tracks."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from attnbench.reproduce.campaign import TableReproduction, records_in
-from attnbench.runs.files import to_text, write_atomically, write_json
-from attnbench.tables.records import Record
+from attnbench.reproduce.campaign import LOOKS_FILE, TableReproduction, fingerprint_runs, records_in
+from attnbench.runs.files import read_json, to_text, write_atomically, write_json
+from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
 
 FILES = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv", "html": "table.html"}
-PLACES = ("output",)
-"""Parts of a record's configuration that only this machine knows."""
+LOCAL_GROUPS = ("output",)
+"""Parts of a record's configuration that mean nothing on another machine."""
 
 
-def keep(campaign: TableReproduction, results: Mapping[Key, Result], sheet: Report) -> Path:
-    """Write a table in all formats, the records that it was made of, and where they were made; returns the folder."""
+def archive_results(reproduction: TableReproduction, results: Mapping[Key, Result], report: Report) -> Path:
+    """Write a table in all formats, the records that it was made of, and their environments; returns the folder."""
     from attnbench.tables.render import FORMATS
 
-    folder = campaign.folder
+    folder = reproduction.folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in FILES.items():
-        write_atomically(folder / file, FORMATS[name](sheet))
-    records = sorted(records_in(results), key=lambda record: (record.identity, record.seed))
-    write_atomically(folder / "records.jsonl", "".join(to_text(portable(one).to_json()) + "\n" for one in records))
+        write_atomically(folder / file, FORMATS[name](report))
+    records = list(records_in(results))
+    write_records(folder, [portable(record) for record in records])
     write_json(folder / "environment.json", environments(records))
     return folder
 
 
+def write_records(folder: Path, records: Iterable[Record]) -> None:
+    """Write the records of archived results, in the order of their identities and seeds."""
+    ordered = sorted(records, key=lambda record: (record.identity, record.seed))
+    write_atomically(folder / RECORDS_FILE, "".join(to_text(record.to_json()) + "\n" for record in ordered))
+
+
 def portable(record: Record) -> Record:
-    """A record without paths of this machine."""
-    config = {group: node for group, node in record.config.items() if group not in PLACES}
+    """Return a record without paths of this machine."""
+    config = {group: node for group, node in record.config.items() if group not in LOCAL_GROUPS}
     config["data"] = {key: value for key, value in config["data"].items() if key != "root"}
     return replace(record, config=config, environment=replace(record.environment, host=None))
 
 
-def environments(records: list[Record]) -> dict[str, Any]:
-    """The different environments that records were made in, and how many runs in each."""
-    counted: dict[str, int] = {}
-    for record in records:
-        text = json.dumps(
-            {**portable(record).environment.to_json(), "device": record.resolved.device_name}, sort_keys=True
-        )
-        counted[text] = counted.get(text, 0) + 1
-    return {"environments": [{"runs": count, **json.loads(text)} for text, count in counted.items()]}
+def environments(records: Iterable[Record]) -> dict[str, Any]:
+    """Return the different environments that records were made in, with the number of runs in each."""
+    texts = (
+        json.dumps({**portable(record).environment.to_json(), "device": record.resolved.device_name}, sort_keys=True)
+        for record in sorted(records, key=lambda record: (record.identity, record.seed))
+    )
+    return {"environments": [{"runs": count, **json.loads(text)} for text, count in Counter(texts).items()]}
+
+
+def update_identities(reproduction: TableReproduction) -> int:
+    """Give archived records of an earlier scheme the identity of today; returns how many changed.
+
+    A set of runs whose claims were judged stays the same set.
+    """
+    folder = reproduction.folder
+    before = read_archived(folder)
+    after = [with_current_identity(record, reproduction.composer) for record in before]
+    changed = sum(old.identity != new.identity for old, new in zip(before, after, strict=True))
+    if changed:
+        looks = read_json(folder / LOOKS_FILE) or {}
+        if (look := looks.pop(fingerprint_runs(before), None)) is not None:
+            write_json(folder / LOOKS_FILE, {**looks, fingerprint_runs(after): look})
+        write_records(folder, after)
+    return changed

@@ -1,4 +1,4 @@
-"""How long what is missing will take: from finished runs of the same kind, or else a few measured steps."""
+"""An estimate of the time that missing runs will take: from finished runs of the same kind, or a few measured steps."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,14 @@ from attnbench.runs.record import FinishedRecord
 
 
 def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
-    """Seconds that jobs will take on so many slots, and why this leaves any of them out. Those that began are counted
-    by the epochs that are left.
+    """Estimate the time that jobs will take. Of a run that has begun, only the epochs that are left count.
+
+    Args:
+        jobs: runs that are not finished.
+        slots: how many run at a time.
+
+    Returns:
+        Seconds, and for each kind of run that could not be measured the error; such runs are not in the estimate.
     """
     speeds: dict[str, float] = {}
     failures: dict[str, str] = {}
@@ -18,16 +24,16 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
         if job.identity not in {*speeds, *failures}:
             try:
                 speeds[job.identity] = recorded_speed(job) or measured_speed(job, slots)
-            except Exception as error:  # a network of the user's own may do anything; the run itself will tell
+            except Exception as error:  # a user's network may raise anything; the run itself will report it
                 failures[job.identity] = f"{type(error).__name__}: {error}"
         if job.identity in speeds:
-            left = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
-            total += left * images_per_epoch(job) / speeds[job.identity]
+            epochs = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
+            total += epochs * images_per_epoch(job) / speeds[job.identity]
     return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
 
 
 def recorded_speed(job: Job) -> float | None:
-    """Images per second of a finished run that differs in its seed alone."""
+    """Return the images per second of a finished run that differs only in its seed; None if there is none."""
     for folder in sorted(job.folder.parent.glob("seed*")):
         record = readable(RunFolder(folder).record, None)
         if isinstance(record, FinishedRecord):
@@ -36,7 +42,7 @@ def recorded_speed(job: Job) -> float | None:
 
 
 def measured_speed(job: Job, slots: int) -> float:
-    """Images per second of a few steps, on one slot's share of the cores."""
+    """Measure the images per second of a few steps, on one slot's share of the cores."""
     import torch
 
     from attnbench.training.experiment import Experiment
@@ -51,7 +57,7 @@ def measured_speed(job: Job, slots: int) -> float:
 
 
 def images_per_epoch(job: Job) -> int:
-    """Images that an epoch trains on."""
+    """Return the number of images that an epoch trains on."""
     from attnbench.training.experiment import Experiment
 
     data = Experiment(job.config).data

@@ -51,7 +51,8 @@ class JsonObject:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that reading gives this one from."""
-        return {**write_object(self), **self.unknown}
+        known = write_object(self)
+        return {**known, **{key: value for key, value in self.unknown.items() if key not in known}}
 
 
 class _Item(NamedTuple):

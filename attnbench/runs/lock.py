@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from attnbench.errors import UserError
 from attnbench.runs.files import damaged, make_folder, read_json, shown, write_json
-from attnbench.runs.json_objects import JsonObject, read_object
+from attnbench.runs.json_objects import ALWAYS, JsonObject, read_object
 
 LOCK_FILES = ("lock.json", ".lock")
 """The owner, and the guard that lets one process at a time change it."""
@@ -33,7 +33,7 @@ class Owner(JsonObject):
     pid: int
     started: str | None = None
     heartbeat: float
-    progress: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict, metadata=ALWAYS)
 
     @property
     def process(self) -> tuple[str, int, str | None]:

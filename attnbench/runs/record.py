@@ -91,9 +91,9 @@ class FinishedRecord(RunRecord):
     """
 
     status: Literal["finished"] = field(default="finished", metadata=ALWAYS)
-    resolved: HardwareRecord
+    resolved: HardwareRecord = field()  # without `field()` the default of the base class would hold
     costs: CostRecord = field(metadata=flat())
-    data: DataRecord
+    data: DataRecord = field()
     metrics: Metrics = field(metadata=prefixed(*PREFIXES))
     epochs: int
     images: int

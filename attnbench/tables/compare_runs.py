@@ -1,6 +1,6 @@
-"""A table of the user's own runs: rows and columns by what their configurations differ in."""
+"""A table of the user's runs: rows and columns by what their configurations differ in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from attnbench.config.compose import Composer
@@ -11,17 +11,17 @@ from attnbench.config.schema import flatten
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
-from attnbench.tables.build_report import ReportBuilder
+from attnbench.tables.build_report import build_report
 from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.costs import CostComparison
-from attnbench.tables.records import Record, finished
+from attnbench.tables.records import Record, finished, with_current_identity
 from attnbench.tables.report import Report
+from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import COSTS, METRICS, Column, PaperTable, Profile, Row
-from attnbench.tables.values import EPOCHS, Epoch, MissingValue, Result, Values, accuracy
+from attnbench.tables.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy
 
-OWN = Profile("own", (), {}, "")
+NO_PROFILE = Profile("own", (), {}, "")
 ACCURACIES = [name for name in METRICS if name.startswith("top")]
-Placed = tuple[str, str]
 
 
 def compare_runs(
@@ -32,32 +32,50 @@ def compare_runs(
     method: str,
     config_dir: str | None = None,
 ) -> Report:
-    """A table of runs. rows, columns: keys and groups, separated by commas; config_dir: where the user's own choices
-    lie. Raises `UserError`.
+    """Build a table of runs.
+
+    Args:
+        runs: unfinished ones are left out.
+        rows: keys and groups by which the rows differ, separated by commas; None for all in which the runs differ.
+        columns: the same for the columns; None for a single column.
+        metric: one of `ACCURACIES`.
+        method: of the intervals, `t` or `bootstrap`.
+        config_dir: the folder of the user's choices.
+
+    Raises:
+        UserError: a flag is wrong, no run is finished, or runs of one cell differ in more than their seeds.
     """
-    if metric not in ACCURACIES:
-        meant = next((f"; did you mean top1_{metric}?" for name in ACCURACIES if name == f"top1_{metric}"), "")
-        raise UserError(f"--metric {metric}: no such metric{meant or nearest(metric, ACCURACIES)}"
-                        f" ({', '.join(ACCURACIES)})")  # fmt: skip
+    check_metric(metric)
     records = list(finished(runs))
     if not records:
-        raise UserError(f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs tells their state")
+        raise UserError(
+            f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs shows their states"
+        )
     composer = Composer(config_dir)
+    records = [with_current_identity(record, composer) for record in records]
     configs = [recompose(composer, record.choices, record.config, [])[0] for record in records]
-    row_keys, column_keys = keys(rows, "--rows", configs), keys(columns, "--columns", configs)
+    row_keys, column_keys = split_keys(rows, "--rows", configs), split_keys(columns, "--columns", configs)
     if not row_keys:
-        row_keys = left_over(configs, column_keys)
-    placed: dict[Placed, list[int]] = {}
+        row_keys = differing_keys(configs, column_keys)
+    cells: dict[Key, list[int]] = {}
     for number, config in enumerate(configs):
-        placed.setdefault((told(config, row_keys), told(config, column_keys)), []).append(number)
-    for place, numbers in placed.items():
-        require_alike(place, [configs[number] for number in numbers], [records[number] for number in numbers])
+        cells.setdefault((describe_keys(config, row_keys), describe_keys(config, column_keys)), []).append(number)
+    for key, numbers in cells.items():
+        check_same_run(key, [configs[number] for number in numbers], [records[number] for number in numbers])
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
-    return assembled(placed, configs, records, metric, method, len(runs) - len(records), row_label)
+    return build_table(cells, configs, records, metric, method, len(runs) - len(records), row_label)
 
 
-def keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]:
-    """The keys that a flag names. Raises `UserError` for one that no run has."""
+def check_metric(metric: str) -> None:
+    """Raise `UserError` for an unknown metric."""
+    if metric not in ACCURACIES:
+        full_name = f"top1_{metric}"
+        hint = f"; did you mean {full_name}?" if full_name in ACCURACIES else nearest(metric, ACCURACIES)
+        raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(ACCURACIES)})")
+
+
+def split_keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]:
+    """Return the keys that a flag names. Raises `UserError` for one that no run has."""
     names = [name.strip() for name in text.split(",")] if text else []
     known = list(dict.fromkeys(chain.from_iterable([*config.choices, *flatten(config.values)] for config in configs)))
     for name in names:
@@ -66,47 +84,47 @@ def keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]
     return names
 
 
-def left_over(configs: Sequence[RunConfig], columns: Sequence[str]) -> list[str]:
-    """The keys in which runs differ, without those that columns are told by."""
+def differing_keys(configs: Sequence[RunConfig], columns: Sequence[str]) -> list[str]:
+    """Return the keys in which runs differ, without those of the columns."""
     short = {key: key.rpartition(".")[2] for config in configs for key in (*config.choices, *config.identity)}
-    named = {key for difference in differences(configs) for key in difference}
-    wanted = [key for key in short if (key in named or short[key] in named) and key not in columns]
-    return [key for key in wanted if key in named or varies(key, configs)]
+    different = {key for difference in differences(configs) for key in difference}
+    candidates = [key for key in short if (key in different or short[key] in different) and key not in columns]
+    return [key for key in candidates if key in different or varies(key, configs)]
 
 
 def varies(key: str, configs: Sequence[RunConfig]) -> bool:
-    """Whether configurations differ in a key's value: `width` may be the backbone's or the attention's."""
+    """Return whether configurations differ in a key's value: `width` may be the backbone's or the attention's."""
     return len({repr(flatten(config.values).get(key)) for config in configs}) > 1
 
 
-def shortened(names: Sequence[str]) -> dict[str, str]:
-    """The last part of each key, or all of it where others end alike."""
-    last = [name.rpartition(".")[2] for name in names]
-    return {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Return the last part of each key, or the whole key where several end alike."""
+    ends = [name.rpartition(".")[2] for name in names]
+    return {name: end if ends.count(end) == 1 else name for name, end in zip(names, ends, strict=True)}
 
 
-def told(config: RunConfig, names: Sequence[str]) -> str:
-    """What a configuration has for keys, in words; empty for none."""
+def describe_keys(config: RunConfig, names: Sequence[str]) -> str:
+    """Return a configuration's values of keys in words; empty if it has none of them."""
     leaves = flatten(config.values)
-    found = {
+    values = {
         name: short_name(config.choices[name], config[name]) if name in config.choices else str(leaves[name])
         for name in names
         if name in config.choices or name in leaves
     }
-    short = shortened(names)
-    return label({short[name]: found[name] for name in found})
+    short = short_names(names)
+    return label({short[name]: value for name, value in values.items()})
 
 
-def require_alike(place: Placed, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
+def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
     if len({record.identity for record in records}) > 1:
-        named = sorted({key for difference in differences(configs) for key in difference}) or ["their data"]
-        where = " / ".join(part for part in place if part) or "the only cell"
-        raise UserError(f"{where}: holds runs that differ in {', '.join(named)}; name these in --rows or --columns")
+        different = sorted({key for difference in differences(configs) for key in difference}) or ["their data"]
+        where = " / ".join(part for part in key if part) or "the only cell"
+        raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
 
 
-def assembled(
-    placed: dict[Placed, list[int]],
+def build_table(
+    cells: Mapping[Key, Sequence[int]],
     configs: Sequence[RunConfig],
     records: Sequence[Record],
     metric: str,
@@ -114,34 +132,53 @@ def assembled(
     unfinished: int,
     row_label: str,
 ) -> Report:
-    """The sheet of runs that are placed in rows and columns."""
-    rows = {name: Row(name, name or "all runs", {}) for name, _ in placed}
-    columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in placed}
-    results: dict[Placed, Result] = {}
+    """Build the report of runs that are sorted into cells. `cells` holds positions in `configs` and `records`."""
+    rows = {name: Row(name, name or "all runs", {}) for name, _ in cells}
+    columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in cells}
+    results: dict[Key, Result] = {}
     costs: dict[str, dict[str, CostComparison]] = {}
     for row in rows.values():
         for name, column in columns.items():
-            numbers = placed.get((row.key, name), [])
-            found = {records[number].seed: records[number] for number in numbers}
+            numbers = cells.get((row.key, name), [])
+            by_seed = {records[number].seed: records[number] for number in numbers}
             config = configs[numbers[0]] if numbers else None
-            results[row.key, column.key] = result(CellConfig(row, column, config), found)
-            if found:
-                costs.setdefault(
-                    row.key,
-                    {key: CostComparison(getattr(next(iter(found.values())).costs, key), None) for key in COSTS},
-                )
-    baselines = [name for name in rows if name == "none" or name.startswith("none ")]
-    title = f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}"
-    left_out = "1 run that is not finished is" if unfinished == 1 else f"{unfinished} runs that are not finished are"
-    notes = (f"{left_out} left out.",) if unfinished else ()
-    by_key = {column.key: column for column in columns.values()}
-    baseline = baselines[0] if len(baselines) == 1 else ""
-    table = PaperTable("", title, "", by_key, rows, baseline=baseline, notes=notes, row_label=row_label)
-    return ReportBuilder(table, OWN, results, costs, method=method).sheet()
+            results[row.key, column.key] = own_result(CellConfig(row, column, config), by_seed)
+            if by_seed:
+                costs.setdefault(row.key, recorded_costs(next(iter(by_seed.values()))))
+    table = PaperTable(
+        name="",
+        title=f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}",
+        source="",
+        columns={column.key: column for column in columns.values()},
+        rows=rows,
+        baseline=baseline_of(rows),
+        notes=unfinished_note(unfinished),
+        row_label=row_label,
+    )
+    return build_report(ReportInputs(table, NO_PROFILE, results, costs, method=method))
 
 
-def result(cell: CellConfig, records: dict[int, Record]) -> Result:
-    """The values of a cell, as the runs' own tests gave them."""
+def recorded_costs(record: Record) -> dict[str, CostComparison]:
+    """Return the costs that a run recorded."""
+    return {key: CostComparison(getattr(record.costs, key), None) for key in COSTS}
+
+
+def baseline_of(rows: Mapping[str, Row]) -> str:
+    """Return the only row without attention; empty if there are none or several."""
+    candidates = [name for name in rows if name == "none" or name.startswith("none ")]
+    return candidates[0] if len(candidates) == 1 else ""
+
+
+def unfinished_note(count: int) -> tuple[str, ...]:
+    """Return the notes about runs that are left out because they are not finished."""
+    if not count:
+        return ()
+    runs = "1 run that is not finished is" if count == 1 else f"{count} runs that are not finished are"
+    return (f"{runs} left out.",)
+
+
+def own_result(cell: CellConfig, records: Mapping[int, Record]) -> Result:
+    """Return the values of a cell as the runs' own tests gave them."""
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
@@ -149,7 +186,7 @@ def result(cell: CellConfig, records: dict[int, Record]) -> Result:
         for seed, record in sorted(records.items()):
             try:
                 values[epoch][seed] = accuracy(record, cell.column, epoch)
-            except MissingValue as absent:
-                missing.append(str(absent))
+            except MissingValue as reason:
+                missing.append(str(reason))
         reasons[epoch] = next(iter(missing), "" if records else "not run")
     return Result(cell, dict(sorted(records.items())), values, reasons)

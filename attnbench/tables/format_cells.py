@@ -1,80 +1,116 @@
-"""What stands in a cell: a mean, a difference, and which of a column is the best; and what is said of the runs."""
+"""Cells of a table's results: means, differences, printed numbers, and which cell of a column is the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from attnbench.tables.records import Record
-from attnbench.tables.report import Cell, Heading, Line
-from attnbench.tables.spec import Column
-from attnbench.tables.statistics import Difference, Summary
-from attnbench.tables.values import Epoch, Key, Result
+from attnbench.tables.report import NOTHING, Cell, Heading, Line
+from attnbench.tables.report_inputs import Notes, ReportInputs
+from attnbench.tables.spec import Column, Row, parse_number
+from attnbench.tables.statistics import Difference, Summary, compare, summarise
+from attnbench.tables.values import Epoch, Result
 
-NOTHING = "–"
 MINUS = "−"
-CHANGED = " with changes that were not committed"
-TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
-UNITS = {"error_increase": "times", "accuracy_per_million": "points a million", "response": "of stage 1"}
+EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
+UNITS = {
+    "error_increase": "times",
+    "accuracy_per_million": "points per million",
+    "response": "of stage 1",
+}
 
 
-@dataclass
-class Notes:
-    """Numbered notes; the same text has the same number."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def mark(self, text: str) -> tuple[int, ...]:
-        """The number of a note, as a cell's marks; none for no text."""
-        if not text:
-            return ()
-        if text not in self.texts:
-            self.texts.append(text)
-        return (self.texts.index(text) + 1,)
-
-
-def heading_of(column: Column) -> str:
-    """A column's label with its unit."""
+def column_title(column: Column) -> str:
+    """Return a column's label with its unit."""
     return f"{column.label} ({unit_of(column.metric)})"
 
 
 def unit_of(metric: str) -> str:
-    """What a metric is measured in."""
+    """Return the unit of a metric."""
     return UNITS.get(metric, "%")
 
 
-def summary_cell(found: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:
-    """A mean with its deviation."""
-    text = f"{found.mean:.2f}".replace("-", MINUS) + (f" ± {found.std:.2f}" if found.std is not None else "")
-    fields = {"mean": found.mean, "std": found.std, "n": found.n, "low": found.low, "high": found.high}
+def result_cell(inputs: ReportInputs, notes: Notes, row: Row, column: str, part: str) -> Cell:
+    """Build a cell of a column of results. `part` is an epoch (`last`, `best`), `difference` or `printed`."""
+    if part == "printed":
+        return printed_cell(notes, row, column)
+    if part == "difference":
+        return difference_cell(_difference(inputs, row, column))
+    return mean_cell(inputs, notes, inputs.results[row.key, column], "best" if part == "best" else "last")
+
+
+def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch) -> Cell:
+    """Build the cell of a mean over seeds; where there is none, an empty cell with a note that says why."""
+    values, reason = result.values[epoch], result.reasons[epoch]
+    summary = summarise(values.values(), method=inputs.method)
+    if summary is None:
+        reason = result.unfinished if result.unfinished and not result.records else reason
+        note = "" if reason == "not run" else reason
+        return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=notes.mark(note))
+    return summary_cell(summary, values, notes.mark(_missing_seeds(inputs, result, epoch)))
+
+
+def _missing_seeds(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
+    """Return a note for a cell that has fewer seeds than others, or than its runs; empty if none are missing."""
+    values, reason = result.values[epoch], result.reasons[epoch]
+    if reason:
+        seeds = f"{len(values)} of {len(result.records)} seeds: {reason}"
+    else:
+        seeds = format_seed_count(len(values)) if len(values) < inputs.most_seeds else ""
+    return "; ".join(text for text in (seeds, result.unfinished) if text)
+
+
+def format_seed_count(count: int) -> str:
+    """Return a number of seeds in words."""
+    return "1 seed: no spread" if count == 1 else f"{count} seeds"
+
+
+def summary_cell(summary: Summary, values: Mapping[int, float], marks: tuple[int, ...]) -> Cell:
+    """Build the cell of a mean and its standard deviation."""
+    text = f"{summary.mean:.2f}".replace("-", MINUS) + (f" ± {summary.std:.2f}" if summary.std is not None else "")
+    fields = {"mean": summary.mean, "std": summary.std, "n": summary.n, "low": summary.low, "high": summary.high}
     seeds = {f"seed{seed}": value for seed, value in values.items()}
-    return Cell(text, found.mean, {**fields, **seeds}, marks)
+    return Cell(text, summary.mean, {**fields, **seeds}, marks)
 
 
-def difference_cell(found: Difference | None) -> Cell:
-    """A difference with its interval and p value, which are left out where seeds that differ alike say neither."""
-    if found is None:
+def _difference(inputs: ReportInputs, row: Row, column: str) -> Difference | None:
+    baseline = inputs.table.baseline_of(row.key)
+    if not baseline:
+        return None
+    first, second = (inputs.results[key, column].values["last"] for key in (row.key, baseline))
+    return compare(first, second, method=inputs.method)
+
+
+def difference_cell(difference: Difference | None) -> Cell:
+    """Build the cell of a difference with its interval and p value, left out where there is no spread to judge by."""
+    if difference is None:
         return Cell(NOTHING)
-    low, high, p = (None, None, None) if found.alike else (found.low, found.high, found.p)
-    text = signed(found.mean)
+    low, high, p = (None, None, None) if difference.alike else (difference.low, difference.high, difference.p)
+    text = signed(difference.mean)
     if low is not None and high is not None:
         text += f" [{signed(low)}, {signed(high)}]"
-    fields = {"mean": found.mean, "low": low, "high": high, "p": p, "paired": str(found.paired)}
-    return Cell(text, found.mean, fields)
+    fields = {"mean": difference.mean, "low": low, "high": high, "p": p, "paired": str(difference.paired)}
+    return Cell(text, difference.mean, fields)
 
 
 def signed(number: float) -> str:
-    """A difference with its sign, a true minus as everywhere in a table."""
+    """Return a number with two decimals and its sign; the minus is the typographical one."""
     return f"{number:+.2f}".replace("-", MINUS)
 
 
-def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
-    """Lines with the best mean of each column of results marked, if there are several."""
-    best: dict[int, float] = {}
-    for place, heading in enumerate(headings):
-        name, _, what = heading.key.partition(".")
-        means = [line.cells[place].sort for line in lines if line.cells[place].sort is not None]
-        if name in columns and what in TITLES and len(means) > 1 and columns[name].metric != "response":
-            choose = min if columns[name].better == "lower" else max
-            best[place] = choose(mean for mean in means if mean is not None)
+def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
+    """Build the cell of a number that the paper prints, for a column or a cost."""
+    text = row.printed.get(name)
+    if text is None:
+        return Cell(NOTHING)
+    doubt = "nobody could check this number against the paper" if name in row.unverified else ""
+    return Cell(text, parse_number(text), {"": text}, notes.mark(doubt))
+
+
+def mark_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
+    """Yield the lines with the best mean of each column of results marked, in columns that hold several means."""
+    best = {
+        place: value
+        for place, heading in enumerate(headings)
+        if (value := _best_value([line.cells[place].sort for line in lines], heading, columns)) is not None
+    }
     for line in lines:
         cells = [
             Cell(cell.text, cell.sort, cell.fields, cell.marks, best=place in best and cell.sort == best[place])
@@ -83,56 +119,11 @@ def with_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mappi
         yield Line(line.key, tuple(cells), line.section)
 
 
-def told_of(results: Mapping[Key, Result]) -> Iterator[str]:
-    """What has to be said of the records: several versions of the code, parts of data, seeds, dropped settings."""
-    records = [record for result in results.values() for record in result.records.values()]
-    versions = sorted({version_of(record) for record in records})
-    if len(versions) > 1:
-        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
-    elif any(CHANGED in version for version in versions):
-        yield f"The runs come from the code's version {versions[0]}."
-    for data in sorted(of_several_files(results)):
-        yield f"{data}: some runs of a column saw other files than others."
-    if devices := sorted({device_of(record) for record in records}):
-        yield f"Speeds are those of training, on {'; '.join(devices)}; a run that shares its device is slower."
-    parts = {(record.choices["data"], record.data.classes, record.data.all_classes) for record in records}
-    for data, classes, whole in sorted((part for part in parts if part[2]), key=str):
-        yield f"{data}: {classes} of {whole} classes, so these are no results on the whole set."
-    if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
-        yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
-    seeds = sorted({len(result.values["last"]) for result in results.values() if result.values["last"]})
-    if seeds == [1]:
-        yield "One seed: no spread, no interval and no test."
-    elif seeds:
-        few = f"; notes tell the cells of fewer than {seeds[-1]}" if len(seeds) > 1 else ""
-        yield f"Each cell is of {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds{few}."
-
-
-def device_of(record: Record) -> str:
-    """What a run was made on: `AMD EPYC (2 cores), 1 thread, bf16`."""
-    found = record.resolved
-    count = f"{found.devices} x " if found.devices > 1 else ""
-    threads = f", {found.threads} thread{'s' * (found.threads > 1)}" if found.accelerator == "cpu" else ""
-    return f"{count}{found.device_name}{threads}, {found.precision}"
-
-
-def version_of(record: Record) -> str:
-    """The code's version that a run was made with."""
-    git = record.environment.git  # None of an installed package
-    if git is None:
-        return record.environment.attnbench[:7]
-    return git.commit[:7] + (CHANGED if git.dirty else "")
-
-
-def of_several_files(results: Mapping[Key, Result]) -> set[str]:
-    """Choices of data under which the runs of a column did not all read the same files."""
-    prints: dict[tuple[str, str], set[str]] = {}
-    for (_, column), result in results.items():
-        for record in result.records.values():
-            prints.setdefault((column, record.choices["data"]), set()).add(record.data.fingerprint)
-    return {data for (_, data), found in prints.items() if len(found) > 1}
-
-
-def seeds_told(count: int) -> str:
-    """A number of seeds in words."""
-    return "1 seed: no spread" if count == 1 else f"{count} seeds"
+def _best_value(
+    values: Sequence[float | None], heading: Heading, columns: Mapping[str, Column]
+) -> float | None:  # fmt: skip
+    name, _, part = heading.key.partition(".")
+    means = [value for value in values if value is not None]
+    if name not in columns or part not in EPOCH_TITLES or len(means) < 2 or columns[name].metric == "response":
+        return None
+    return min(means) if columns[name].better == "lower" else max(means)

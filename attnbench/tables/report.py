@@ -1,18 +1,26 @@
-"""A table as it is shown, whatever it is shown in: what stands between collecting results and rendering them."""
+"""A table ready to be rendered, in whatever format: what `build_report` makes and `render` reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Field = float | int | str | None
+Outcome = Literal["supported", "contradicted", "inconclusive"]
+
+NOTHING = "–"
+"""Text of a cell without a value."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell.
+    """A cell of the table.
 
-    text: for people, plain, `–` where there is nothing. sort: what sorting goes by. fields: for programs, by name
-    (mean, std, n, low, high, printed, …). mark: the notes that it refers to, by number. best: of its column.
+    Attributes:
+        text: for people; `NOTHING` where there is no value.
+        sort: the number to sort by.
+        fields: for programs, by name (mean, std, n, low, high, printed, …).
+        marks: numbers of the notes that the cell refers to.
+        best: whether it is the best cell of its column.
     """
 
     text: str
@@ -24,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading. group: a common heading of neighbouring columns. align: of its cells."""
+    """A column's heading. Neighbouring columns of one `group` share a heading above their own."""
 
     key: str
     label: str
@@ -34,7 +42,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Line:
-    """A row: a cell for each heading, in their order. section: rows of one section stand together, under its name."""
+    """A row with a cell for each heading, in their order. Rows of one `section` follow each other under its name."""
 
     key: str
     cells: tuple[Cell, ...]
@@ -43,16 +51,16 @@ class Line:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """What became of a claim. outcome: `holds`, `does not hold` or `cannot be told`. told: in a few words."""
+    """A claim of the paper and what the runs say about it; `details` gives the reason in a few words."""
 
-    says: str
-    outcome: str
-    told: str
+    claim: str
+    outcome: Outcome
+    details: str
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A series of a plot; low and high bound a band, or the whiskers of points."""
+    """A series of a plot; `low` and `high` bound a band, or the whiskers of points."""
 
     label: str
     x: tuple[float, ...]
@@ -63,7 +71,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot. kind: `curve` joins the points of a series, `scatter` labels each series at its one point."""
+    """A plot. A `curve` joins the points of a series, a `scatter` labels each series at its single point."""
 
     title: str
     x_label: str
@@ -75,13 +83,18 @@ class Plot:
 
 @dataclass(frozen=True)
 class Report:
-    """A table with what belongs to it. notes: numbered from 1; a cell's marks refer to them. remarks: of the whole."""
+    """A table with all that belongs to it.
+
+    Attributes:
+        notes: numbered from 1; the marks of cells refer to them.
+        remarks: about the whole table.
+    """
 
     title: str
     headings: tuple[Heading, ...]
     lines: tuple[Line, ...]
     source: str = ""
-    verdicts: tuple[ClaimResult, ...] = ()
+    claims: tuple[ClaimResult, ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()

@@ -1,4 +1,4 @@
-"""What a paper's table is: `configs/paper/<paper>/<table>.yaml`, what its file says.
+"""A paper's table as its file `configs/paper/<paper>/<table>.yaml` describes it.
 
     # One line that `attnbench list paper` shows
     title: What the table is about
@@ -6,21 +6,21 @@
     overrides: [backbone=resnet50, data=cifar100, recipe=bam_cifar]     # of every cell
     columns:                       # what is trained or tested in each; without `overrides`, columns share their runs
       error: {label: CIFAR-100, metric: top1_error}
-    baseline: plain                # the row that differences are taken to; `section`: the first row of each section
+    baseline: plain                # the row that differences refer to; `section`: the first row of each section
     rows:
       plain: {label: ResNet-50, overrides: [attention=none], error: "21.49", parameters: 23.71M}
       bam: {label: + BAM, overrides: [attention=bam], error: "20.00", parameters: 24.07M, multiply_adds: 1.25G}
-    claims:                        # what the paper says of it: in each pair, the first is better than the second
+    claims:                        # what the paper says of its table: in each pair, the first is better than the second
       - {says: BAM helps, pairs: [[bam, plain]], column: error}
 
 Beside its overrides a row holds the printed numbers, by column or as `parameters` and `multiply_adds`, always as text,
-as the digits tell the precision. Of these, `unverified` names the ones that nobody could check, and `note` says what is
-odd about the row. `evaluate` (of a row or a column) are overrides under which the trained run is tested. A table or row
-that cannot be run says why in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a curve over the rows.
-`row_label` (of the table) stands over the rows' labels.
+because the digits show the precision. `unverified` names the printed numbers that nobody could check, and `note` says
+what is odd about the row. `evaluate` (of a row or a column) lists overrides under which the trained run is tested. A
+table or row that cannot be run gives the reason in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a
+curve over the rows. `row_label` (of the table) is the heading of the rows' labels.
 
-A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds those of all tables: overrides,
-and what stands in for each backbone; `profiles` in a table adds overrides to them.
+A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
+their overrides, and which smaller network replaces each backbone; `profiles` in a table adds overrides to them.
 """
 
 from collections.abc import Mapping
@@ -36,14 +36,20 @@ METRICS = {
     "accuracy_per_million": "higher",  # top-1 accuracy over the baseline's, a million additional parameters
     "response": "higher",  # mean absolute response of a stage's output over that of the first stage
 }
-"""What a column may hold, in per cent but for the last three, and whether a higher or a lower value is better."""
+"""Metrics of a column, in per cent except for the last three, and whether a lower or a higher value is better."""
 COSTS = ("parameters", "multiply_adds")
 BY_SECTION = "section"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of results. stage: of the metric `response`. relative_to: the column that `error_increase` refers to."""
+    """A column of results.
+
+    Attributes:
+        split: the part of the data that the metric is read from.
+        stage: the stage whose response the metric `response` reads.
+        relative_to: key of the column that the metric `error_increase` refers to.
+    """
 
     key: str
     label: str
@@ -56,13 +62,13 @@ class Column:
 
     @property
     def better(self) -> str:
-        """`lower` or `higher`."""
+        """Which values are better: `lower` or `higher`."""
         return METRICS[self.metric]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row. printed: numbers by column or cost, as they are printed."""
+    """A row. `printed` holds the paper's numbers, by column or cost, as they are printed."""
 
     key: str
     label: str
@@ -78,7 +84,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of its table: in each pair of rows, the first has the better value in the column."""
+    """A statement of the paper: in each pair of rows, the first has the better value in the column."""
 
     says: str
     pairs: tuple[tuple[str, str], ...]
@@ -87,7 +93,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Profile:
-    """How a table is run. siblings: what stands in for a choice of the backbone (`resnet50`), as overrides."""
+    """A way to run a table. `siblings` maps a choice of backbone (`resnet50`) to the overrides that replace it."""
 
     name: str
     overrides: tuple[str, ...]
@@ -97,7 +103,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table. name: `<paper>/<table>`. number: how the paper calls it."""
+    """A table of a paper; `name` is `<paper>/<table>`."""
 
     name: str
     title: str
@@ -115,26 +121,44 @@ class PaperTable:
     not_runnable: str = ""
 
     def baseline_of(self, row: str) -> str:
-        """The row that differences of a row are taken to; empty if there is none, or if it is the row itself."""
-        found = self.baseline
-        if found == BY_SECTION:
-            found = next(key for key, other in self.rows.items() if other.section == self.rows[row].section)
-        return "" if found == row else found
+        """Return the row that a row's difference refers to; empty if there is none, or if it is the row itself."""
+        baseline = self.baseline
+        if baseline == BY_SECTION:
+            baseline = next(key for key, other in self.rows.items() if other.section == self.rows[row].section)
+        return "" if baseline == row else baseline
 
     def name_of(self, row: str) -> str:
-        """A row's label, with its section's before it in a table where labels alone do not tell rows apart."""
+        """Return a row's label, preceded by its section where several rows of the table have the same label."""
         label, section = self.rows[row].label, self.rows[row].section
-        told_apart = len({other.label for other in self.rows.values()}) == len(self.rows)
-        return label if told_apart or label.startswith(section) else f"{section} {label}"
+        labels_differ = len({other.label for other in self.rows.values()}) == len(self.rows)
+        return label if labels_differ or label.startswith(section) else f"{section} {label}"
 
 
-def as_number(text: str) -> float:
-    """A printed number: `20.00`, `24.07M`, `.245G`. Raises `ValueError`."""
-    factor = {"k": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:], 1.0)
-    return float(text[:-1] if factor != 1.0 else text) * factor
+UNIT_PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
-def unit(text: str) -> float:
-    """One of a printed number's last digit."""
-    factor = as_number(f"1{text[-1]}" if text[-1:] in "kMG" else "1")
-    return float(factor * 10.0 ** -len(text.rstrip("kMG").partition(".")[2]))
+def parse_number(text: str) -> float:
+    """Return the value of a printed number: "24.07M" -> 24_070_000.
+
+    Raises:
+        ValueError: the text is not a number.
+    """
+    digits, prefix = split_prefix(text)
+    return float(digits) * UNIT_PREFIXES[prefix]
+
+
+def last_place(text: str) -> float:
+    """Return the value of one unit in a printed number's last place: "24.07M" -> 10_000."""
+    digits, prefix = split_prefix(text)
+    return float(UNIT_PREFIXES[prefix] * 10.0 ** -decimals(digits))
+
+
+def split_prefix(text: str) -> tuple[str, str]:
+    """Split a printed number into its digits and its unit prefix: "24.07M" -> ("24.07", "M")."""
+    prefix = text[-1:] if text[-1:] in UNIT_PREFIXES else ""
+    return text.removesuffix(prefix), prefix
+
+
+def decimals(digits: str) -> int:
+    """Return how many digits follow the decimal point."""
+    return len(digits.partition(".")[2])

@@ -1,14 +1,16 @@
-"""Summaries and tests of a metric's values over seeds: functions on numbers, which know no run and no table.
+"""Summaries and tests of a metric's values over seeds, on plain numbers.
 
-Every float is in the metric's own unit. Values must be finite: whoever collects runs leaves a diverged one out, with
-the reason. Means and deviations are the standard library's, exact before one rounding: equal values deviate by 0.0.
+Every float is in the metric's unit. Values must be finite: diverged runs are left out before. Means and deviations are
+the standard library's, exact before one rounding, so that equal values deviate by 0.0; tests and intervals are SciPy's.
 """
 
 import math
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -20,14 +22,18 @@ Values = Mapping[int, float]
 
 METHODS = ("t", "bootstrap")
 ROUNDING = 4 * sys.float_info.epsilon
-"""What subtracting leaves of two equal numbers that were rounded, relative to the larger: 0.3 - 0.2 is not 0.1."""
+"""Relative error of a difference of rounded numbers: 0.3 - 0.2 is not quite 0.1."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """n values: mean, standard deviation (ddof 1) and the mean's interval, all None where one value has no spread.
+    """Summary of n values.
 
-    method: what the interval is: `t`, `BCa`, or `percentile` where BCa is degenerate.
+    Attributes:
+        std: standard deviation (ddof 1); None, as are the bounds, for a single value.
+        low: lower bound of the mean's interval.
+        high: upper bound of the mean's interval.
+        method: kind of interval: `t`, `BCa`, or `percentile` where BCa is degenerate.
     """
 
     n: int
@@ -40,10 +46,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of a minus b, its interval and two-sided p value, all three None where there are too few values.
+    """Mean of a minus b.
 
-    n: pairs if paired, else seeds of the side that has fewer. std: deviation of the paired differences, else the root
-    mean square of both sides' deviations: what a power calculation takes for each side.
+    Attributes:
+        low: lower bound of the interval; None, as are `high` and `p`, where there are too few values.
+        p: two-sided.
+        n: number of pairs if paired, otherwise seeds of the side that has fewer.
+        std: of the paired differences, otherwise the root mean square of both sides' deviations, which a power
+            calculation takes for each side.
     """
 
     mean: float
@@ -56,16 +66,20 @@ class Difference:
 
     @property
     def alike(self) -> bool:
-        """Whether there is a difference without any spread, whose p value of 0.0 no correction could raise."""
+        """Whether there is a difference without spread, whose p value of 0.0 no correction could raise."""
         return self.std == 0 and self.mean != 0
 
 
 def summarise(values: Iterable[float], method: str = "t", level: float = 0.95) -> Summary | None:
-    """Mean, deviation and interval of a metric's values; None if there are none.
+    """Summarise a metric's values; None if there are none.
 
-    method: `t` (normal values), or `bootstrap` (BCa: Efron, Better bootstrap confidence intervals, 1987). The latter
-    cannot leave the range of the values, so of n values it covers the mean with at most 1 - 2^(1 - n) where they lie
-    evenly about it: 0.75 for three. It takes at least six to cover 95 %.
+    Args:
+        values: one per seed.
+        method: `t` for normal values, or `bootstrap` (BCa: Efron, Better bootstrap confidence intervals, 1987). A
+            bootstrapped interval stays within the range of the values, so with n values that are symmetric about the
+            mean it covers the mean with a chance of at most 1 - 2^(1 - n): 0.75 for three. It takes at least six values
+            to cover 95 %.
+        level: of the interval.
     """
     _check(method, level)
     numbers = _finite(values)
@@ -75,18 +89,23 @@ def summarise(values: Iterable[float], method: str = "t", level: float = 0.95) -
     if method == "bootstrap":
         low, high, name = _bootstrap([numbers], level)
         return Summary(len(numbers), center, std, low, high, name)
-    low, high, _ = _t_test(center, std / math.sqrt(len(numbers)), len(numbers) - 1, level)
+    low, high = _interval(stats.ttest_1samp(numbers, 0), level) if std else (center, center)
     return Summary(len(numbers), center, std, low, high, "t")
 
 
 def compare(a: Values, b: Values, level: float = 0.95, method: str = "t") -> Difference | None:
-    """How much larger a is than b; None if either has no values.
+    """Compare two sides by their values over seeds; None if either has no values.
 
-    Paired by seed if they share at least two seeds and these are all seeds of one side; the other side's further seeds
-    are left out, of the mean as well. Else, with at least two seeds a side, Welch's test (The generalization of
-    'Student's' problem, 1947). Else the difference of the means alone. Without any spread the interval has no width
-    and p is 0.0, or 1.0 if there is no difference either.
-    method: of the interval only, as in `summarise`; p is the t test's.
+    The test is paired by seed if the sides share at least two seeds and these are all seeds of one side; the other
+    side's further seeds are then left out, also of the mean. Otherwise, with at least two seeds per side, it is Welch's
+    (The generalization of 'Student's' problem, 1947). Otherwise there is only the difference of the means. Without any
+    spread the interval has no width, and p is 0.0, or 1.0 if there is no difference either.
+
+    Args:
+        a: values by seed.
+        b: values by seed.
+        level: of the interval.
+        method: of the interval only, as in `summarise`; p is always the t test's.
     """
     _check(method, level)
     first, second = (dict(zip(side, _finite(side.values()), strict=True)) for side in (a, b))
@@ -101,8 +120,10 @@ def compare(a: Values, b: Values, level: float = 0.95, method: str = "t") -> Dif
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Adjusted p values that keep the chance of any wrong rejection below the level (Holm, A simple sequentially
-    rejective multiple test procedure, 1979). None, a test that could not be made, is not counted.
+    """Adjust p values so that the chance of any wrong rejection stays below the level.
+
+    See Holm, A simple sequentially rejective multiple test procedure, 1979. None, a test that could not be made, is not
+    counted.
     """
     counted = sorted((p, position) for position, p in enumerate(ps) if p is not None)
     adjusted: list[float | None] = [None] * len(ps)
@@ -114,44 +135,41 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def _paired(a: list[float], b: list[float], level: float, method: str) -> Difference:
-    differences = [one - other for one, other in zip(a, b, strict=True)]
-    n, center = len(differences), _unless_rounding(mean(differences), a, b)
-    std = _unless_rounding(stdev(differences), a, b)
-    low, high, p = _t_test(center, std / math.sqrt(n), n - 1, level)
-    if method == "bootstrap" and std:
-        low, high, _ = _bootstrap([differences], level)
-    return Difference(center, low, high, p, True, n, std)
+    differences = [first - second for first, second in zip(a, b, strict=True)]
+    n, center = len(differences), _without_rounding(mean(differences), a, b)
+    std = _without_rounding(stdev(differences), a, b)
+    if std == 0:
+        return _constant(center, True, n)
+    test = stats.ttest_1samp(differences, 0)
+    low, high = _bootstrap([differences], level)[:2] if method == "bootstrap" else _interval(test, level)
+    return Difference(center, low, high, float(test.pvalue), True, n, std)
 
 
 def _welch(a: list[float], b: list[float], level: float, method: str) -> Difference:
-    center = _unless_rounding(mean(a) - mean(b), a, b)
-    stds = [_unless_rounding(stdev(side), a, b) for side in (a, b)]
-    errors = [std / math.sqrt(len(side)) for std, side in zip(stds, (a, b), strict=True)]
-    error = math.hypot(*errors)
-    low, high, p = _t_test(center, error, _welch_freedom(errors, error, (len(a), len(b))), level)
-    if method == "bootstrap" and error:
-        low, high, _ = _bootstrap([a, b], level)
-    return Difference(center, low, high, p, False, min(len(a), len(b)), math.hypot(*stds) / math.sqrt(2))
+    center, n = _without_rounding(mean(a) - mean(b), a, b), min(len(a), len(b))
+    std = math.hypot(*(_without_rounding(stdev(side), a, b) for side in (a, b))) / math.sqrt(2)
+    if std == 0:
+        return _constant(center, False, n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a side without spread, for which the result is right
+        test = stats.ttest_ind(a, b, equal_var=False)
+    low, high = _bootstrap([a, b], level)[:2] if method == "bootstrap" else _interval(test, level)
+    return Difference(center, low, high, float(test.pvalue), False, n, std)
 
 
-def _welch_freedom(errors: list[float], error: float, sizes: tuple[int, int]) -> float:
-    """Welch's degrees of freedom, from shares of the squared error: squares of the errors themselves may overflow."""
-    if error == 0:
-        return sum(sizes) - 2
-    shares = [(one / error) * (one / error) for one in errors]
-    return 1 / sum(share * share / (n - 1) for share, n in zip(shares, sizes, strict=True))
+def _constant(center: float, paired: bool, n: int) -> Difference:
+    """Return a difference without spread."""
+    return Difference(center, center, center, 0.0 if center else 1.0, paired, n, 0.0)
 
 
-def _t_test(center: float, error: float, freedom: float, level: float) -> tuple[float, float, float]:
-    """Interval (low, high) and two-sided p value of a mean with this standard error."""
-    if error == 0:
-        return center, center, 0.0 if center else 1.0
-    half = error * float(stats.t.ppf((1 + level) / 2, freedom))
-    return center - half, center + half, 2 * float(stats.t.sf(abs(center) / error, freedom))
+def _interval(test: Any, level: float) -> tuple[float, float]:
+    """Return the bounds of a t test's interval."""
+    interval = test.confidence_interval(level)
+    return float(interval.low), float(interval.high)
 
 
 def _bootstrap(samples: list[list[float]], level: float) -> tuple[float, float, str]:
-    """Interval (low, high) of a sample's mean or of the first's minus the second's, and the method's name."""
+    """Return the interval (low, high) of a sample's mean, or of the difference of two samples' means, and its kind."""
     shifts = [mean(sample) for sample in samples]
     scale = max(stdev(sample) for sample in samples) or 1.0  # the interval scales with the values; cubes would overflow
     scaled = [[(value - shift) / scale for value in sample] for sample, shift in zip(samples, shifts, strict=True)]
@@ -168,18 +186,18 @@ def _mean_or_difference(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.round(first - sum(rest), 9)  # BCa counts draws equal to the estimate; rounding would split such ties
 
 
-def _unless_rounding(value: float, *sides: list[float]) -> float:
-    """The value, or 0.0 if it is no more than what rounding the sides' values leaves."""
+def _without_rounding(value: float, *sides: list[float]) -> float:
+    """Return the value, or 0.0 if it is within the rounding error of the sides' values."""
     return value if abs(value) > ROUNDING * max(abs(number) for side in sides for number in side) else 0.0
 
 
 def _finite(values: Iterable[float]) -> list[float]:
     numbers = [float(value) for value in values]
     for number in numbers:
-        require(math.isfinite(number), "value", number, "must be finite; leave a diverged run out")
+        require(math.isfinite(number), "value", number, "must be finite; leave out diverged runs")
     return numbers
 
 
 def _check(method: str, level: float) -> None:
     require_choice("method", method, METHODS)
-    require(0 < level < 1, "level", level, "must lie between 0 and 1")
+    require(0 < level < 1, "level", level, "must be between 0 and 1")

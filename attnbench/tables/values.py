@@ -1,4 +1,4 @@
-"""From records to the values of a table's cells: by seed, at the last and at the best validation epoch."""
+"""From records to the values of a table's cells: by seed, after the last and after the best validation epoch."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Literal
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.errors import UserError
+from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.evaluations import RESPONSES
 from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
 from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
@@ -20,14 +21,26 @@ from attnbench.tables.spec import Column, PaperTable
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
 Values = dict[int, float]
+"""A metric's value by seed."""
 Key = tuple[str, str]
+"""A cell's row and column."""
 PERCENT = 100.0
+TOP1 = Column("", "", TOP1_ACCURACY)
+
+
+class MissingValue(Exception):
+    """A record does not have a value; the message says why."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a cell. values: by epoch and seed. reasons: by epoch, why some or all are missing. unfinished:
-    states of runs that have no result.
+    """The values of a cell and the records that they were read from.
+
+    Attributes:
+        records: of finished runs, by seed.
+        values: by epoch and seed.
+        reasons: by epoch, why some or all values are missing; empty if none are.
+        unfinished: the states of runs that have no result, in words.
     """
 
     cell: CellConfig
@@ -38,33 +51,35 @@ class Result:
 
 
 class Collector:
-    """Reads the values of a table's cells out of records.
+    """Reads the values of a table's cells from records.
 
-    identities: of the cells' runs, where they are known.
+    Args:
+        identities: of the cells' runs, where they are known.
     """
 
     def __init__(
-        self, table: PaperTable, cells: Mapping[Key, CellConfig], records: Records, composer: Composer,
+        self,
+        table: PaperTable,
+        cells: Mapping[Key, CellConfig],
+        records: Records,
+        composer: Composer,
         identities: Mapping[Key, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.table, self.cells, self.composer = table, cells, composer
-        names = identities or {}
-        self.records = {
-            key: records.of(cell.config, [names[key]] if key in names else []) if cell.config else {}
-            for key, cell in cells.items()
-        }
-        self.unfinished = {
-            key: told(records.states_of(cell.config, [names[key]] if key in names else []).values())
-            for key, cell in cells.items()
-            if cell.config
-        }
+        self.records: dict[Key, dict[int, Record]] = {}
+        self.unfinished: dict[Key, str] = {}
+        for key, cell in cells.items():
+            known = [identities[key]] if identities and key in identities else []
+            self.records[key] = records.find(cell.config, known) if cell.config else {}
+            states = records.unfinished_states(cell.config, known) if cell.config else {}
+            self.unfinished[key] = describe_states(states.values())
 
     def results(self) -> dict[Key, Result]:
-        """The results of all cells."""
-        return {key: self._result(cell) for key, cell in self.cells.items()}
+        """Return the results of all cells."""
+        return {key: self._result(key, cell) for key, cell in self.cells.items()}
 
-    def _result(self, cell: CellConfig) -> Result:
-        records = self.records[cell.row.key, cell.column.key]
+    def _result(self, key: Key, cell: CellConfig) -> Result:
+        records = self.records[key]
         values: dict[Epoch, Values] = {}
         reasons: dict[Epoch, str] = {}
         for epoch in EPOCHS:
@@ -72,104 +87,110 @@ class Collector:
             for seed, record in records.items():
                 try:
                     values[epoch][seed] = self._value(cell, epoch, seed, record)
-                except MissingValue as absent:
-                    missing.append(str(absent))
+                except MissingValue as reason:
+                    missing.append(str(reason))
             reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
-        return Result(cell, records, values, reasons, self.unfinished.get((cell.row.key, cell.column.key), ""))
+        return Result(cell, records, values, reasons, self.unfinished[key])
 
     def _value(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
-        column = cell.column
-        if column.metric == "error_increase":
-            base = self.cells[cell.row.key, column.relative_to]
-            before, after = (self._error(one, epoch, record) for one in (base, cell))
-            if not before:
-                raise MissingValue("no error to compare with")
-            return (after - before) / before
-        if column.metric == "accuracy_per_million":
-            return self._per_million(cell, epoch, seed, record)
-        if column.metric == "response":
-            return self._response(cell, epoch, record)
-        return accuracy(record, column, epoch, self._metrics(cell, epoch, record))
+        match cell.column.metric:
+            case "error_increase":
+                return self._error_increase(cell, epoch, record)
+            case "accuracy_per_million":
+                return self._accuracy_per_million(cell, epoch, seed, record)
+            case "response":
+                return self._response(cell, epoch, record)
+        return accuracy(record, cell.column, epoch, self._metrics(cell, epoch, record))
 
-    def _error(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
-        return PERCENT - accuracy(record, TOP1, epoch, self._metrics(cell, epoch, record))
+    def _error_increase(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
+        """Return the increase of the error over that of the column `relative_to`, as a share of the latter."""
+        base = self.cells[cell.row.key, cell.column.relative_to]
+        before, after = (
+            PERCENT - accuracy(record, TOP1, epoch, self._metrics(other, epoch, record)) for other in (base, cell)
+        )
+        if not before:
+            raise MissingValue("no error to compare with")
+        return (after - before) / before
 
-    def _per_million(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
-        """Accuracy, and parameters in millions, of the baseline; for the others what both are above the baseline's."""
-        mine = accuracy(record, TOP1, epoch), record.costs.parameters / 1e6
-        base = self.table.baseline_of(cell.row.key)
-        if not base:
-            return mine[0] / mine[1]
-        other = self.records[base, cell.column.key].get(seed)
+    def _accuracy_per_million(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
+        """Return the accuracy per million parameters, of both what is above the baseline, except for the baseline."""
+        ours, millions = accuracy(record, TOP1, epoch), record.costs.parameters / 1e6
+        baseline = self.table.baseline_of(cell.row.key)
+        if not baseline:
+            return ours / millions
+        other = self.records[baseline, cell.column.key].get(seed)
         if other is None:
             raise MissingValue("the baseline was not run with this seed")
         if record.costs.parameters == other.costs.parameters:
             raise MissingValue("it has as many parameters as the baseline")
-        return (mine[0] - accuracy(other, TOP1, epoch)) / (mine[1] - other.costs.parameters / 1e6)
+        return (ours - accuracy(other, TOP1, epoch)) / (millions - other.costs.parameters / 1e6)
 
     def _response(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
-        """A stage's mean absolute response over that of the first stage."""
-        key = " ".join([epoch, *settings_of(self.composer, record, cell.evaluate), RESPONSES])
-        entry = record.evaluations.get(key)
-        if entry is None:
-            raise MissingValue(
-                "no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated"
-            )
-        found = {
+        """Return a stage's mean absolute response divided by that of the first stage."""
+        settings = settings_of(self.composer, record, cell.evaluate)
+        entry = _evaluation(record, epoch, [*settings, RESPONSES])
+        by_stage = {
             name.rpartition("/")[2]: value for name, value in entry.metrics.items() if name.startswith(RESPONSE_PREFIX)
         }
-        if cell.column.stage not in found:
+        if cell.column.stage not in by_stage:
             raise MissingValue(f"this network has no {cell.column.stage}")
-        first, response = next(iter(found.values())), found[cell.column.stage]
+        first, response = next(iter(by_stage.values())), by_stage[cell.column.stage]
         if not first or response is None or not math.isfinite(response / first):
             raise MissingValue("responses are 0 or not finite")
         return float(response / first)
 
     def _metrics(self, cell: CellConfig, epoch: Epoch, record: Record) -> Metrics:
-        """The record's metrics, or those of the evaluation that the cell asks for, by a record's names."""
+        """Return the record's metrics, or those of the evaluation under the cell's settings by a record's names."""
         settings = settings_of(self.composer, record, cell.evaluate)
         if not settings:
             return record.metrics
-        entry = record.evaluations.get(" ".join([epoch, *settings]))
-        if entry is None:
-            raise MissingValue(
-                "no best validation epoch" if epoch == "best" and not held_out(record) else "not evaluated"
-            )
+        entry = _evaluation(record, epoch, settings)
         return {
             metric_name(TEST, name.partition("/")[2], epoch == "best"): value for name, value in entry.metrics.items()
         }
 
 
-def told(states: Iterable[str]) -> str:
-    """States of runs in words: `runs without a result: 2 failed, 1 interrupted`; empty for none."""
+def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> EvaluationEntry:
+    """Return a run's evaluation under settings. Raises `MissingValue` if there is none."""
+    entry = record.evaluations.get(" ".join([epoch, *settings]))
+    if entry is None:
+        raise MissingValue(_why_missing(record, epoch, "not evaluated"))
+    return entry
+
+
+def _why_missing(record: Record, epoch: Epoch, otherwise: str) -> str:
+    """Return the reason for a missing value: without validation images there is no best epoch."""
+    return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
+
+
+def describe_states(states: Iterable[str]) -> str:
+    """Return states of runs in words: `runs without a result: 2 failed, 1 interrupted`; empty for none."""
     counts = ", ".join(f"{count} {state}" for state, count in sorted(Counter(states).items()))
     return f"runs without a result: {counts}" if counts else ""
 
 
-class MissingValue(Exception):
-    """A record has no such value; the message says why."""
-
-
-TOP1 = Column("", "", TOP1_ACCURACY)
-
-
 def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | None = None) -> float:
-    """An accuracy or error in per cent. metrics: of an evaluation, by a record's names. Raises `MissingValue`."""
-    name = f"{column.metric.partition('_')[0]}_accuracy"
-    value = (record.metrics if metrics is None else metrics).get(metric_name(column.split, name, epoch == "best"))
+    """Return an accuracy or error in per cent.
+
+    Args:
+        record: of the run.
+        column: says which metric of which split.
+        epoch: the last or the best one.
+        metrics: of an evaluation, by a record's names; None for the record's own.
+
+    Raises:
+        MissingValue: the metric was not measured.
+    """
+    name = metric_name(column.split, f"{column.metric.partition('_')[0]}_accuracy", epoch == "best")
+    value = (record.metrics if metrics is None else metrics).get(name)
     if value is None:
-        raise MissingValue("no best validation epoch" if epoch == "best" and not held_out(record) else "not measured")
+        raise MissingValue(_why_missing(record, epoch, "not measured"))
     percent = PERCENT * float(value)
     return PERCENT - percent if column.metric.endswith("error") else percent
 
 
-def held_out(record: Record) -> bool:
-    """Whether a run had images to choose its best epoch by."""
-    return record.held_out
-
-
 def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) -> list[str]:
-    """Name the settings in which a test under overrides differs from a run's own, as `attnbench evaluate` does.
+    """Return the settings in which a test under overrides differs from the run's own, as `attnbench evaluate` does.
 
     Raises:
         MissingValue: the run cannot be tested under these overrides.
@@ -183,7 +204,7 @@ def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) ->
     return [f"{key}={value}" for key, value in sorted(settings.items())]
 
 
-def measured(records: Sequence[Record], key: str) -> float | None:
-    """The mean of something measured; None where nobody measured it."""
-    found = [float(value) for record in records if (value := getattr(record, key)) is not None]
-    return sum(found) / len(found) if found else None
+def mean_of(records: Sequence[Record], key: str) -> float | None:
+    """Return the mean of a recorded quantity; None if no record has it."""
+    numbers = [float(value) for record in records if (value := getattr(record, key)) is not None]
+    return sum(numbers) / len(numbers) if numbers else None

@@ -1,1 +1,1 @@
-"""Pretrained and released weights: finding, checking and loading them."""
+"""Weights for backbones: reading files, translating released names, checking the fit, loading."""

@@ -80,7 +80,7 @@ SHAPES = {
 }
 """Attentions by where they attach; each other one is a shape for itself, as `none` and `bam` are."""
 
-REFUSED = {
+REJECTED = {
     "cluttered mnist cnn": {
         **dict.fromkeys(AROUND_BLOCKS, "no block to build attention of"),
         **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
@@ -115,16 +115,16 @@ def build(attention: str, backbone: str, *more: str) -> Classifier:
     return Classifier(build_backbone(compose(["data=cifar10", *NARROW[backbone]]), **shape), TOYS[attention]())
 
 
-def refused(attention: str, backbone: str) -> str | None:
+def rejection(attention: str, backbone: str) -> str | None:
     """Return why this pair is rejected, if it is."""
-    reasons = REFUSED.get(backbone, {})
+    reasons = REJECTED.get(backbone, {})
     return reasons.get(attention) or reasons.get(attention.split(maxsplit=1)[0])
 
 
 def fitting() -> list[Pair]:
     """List all pairs that can be built."""
     names = [*SHIPPED, *TOYS, *VARIANTS]
-    return [pair for pair in itertools.product(names, NARROW) if not refused(*pair)]
+    return [pair for pair in itertools.product(names, NARROW) if not rejection(*pair)]
 
 
 def shape_of(attention: str) -> str:

@@ -1,5 +1,7 @@
 """BAM against its equations, its counts and its authors' code, written out independently."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from attnbench.attention.bam import BAM, BAMModule, GateFusion
+from attnbench.attention.bam import BAM, BAMModule, Placement
 from attnbench.backbones.resnet import ResNet
 from attnbench.classifier import Classifier
 from attnbench.cost import count, count_parameters
@@ -20,12 +22,8 @@ COUNTS = {
 }
 
 
-def module(
-    channels: int = 8, reduction: int = 2, dilation: int = 2, variant: str = "paper", combine: str = "sum",
-    branch: str = "both", gate: str = "sigmoid",
-) -> BAMModule:  # fmt: skip
-    join = GateFusion(combine, gate)
-    return BAMModule(channels, channels // reduction, dilation, variant, branch, join)
+def module(channels: int = 8, reduction: int = 2, dilation: int = 2, **options: Any) -> BAMModule:
+    return BAMModule(channels, reduction, dilation, **options)
 
 
 def randomised(found: BAMModule) -> BAMModule:
@@ -40,7 +38,7 @@ def randomised(found: BAMModule) -> BAMModule:
 @pytest.mark.parametrize("variant", COUNTS)
 def test_parameters_of_one_module(variant: str) -> None:
     with torch.device("meta"):
-        found = tuple(count_parameters(module(channels, 16, 4, variant)) for channels in CHANNELS)
+        found = tuple(count_parameters(module(channels, 16, 4, variant=variant)) for channels in CHANNELS)
     assert found == COUNTS[variant]
 
 
@@ -158,15 +156,15 @@ def test_any_map_keeps_its_shape_and_the_gate_its_bounds(
     x = torch.randn(batch, 8, height, width)
     refined = found(x)
     assert refined.features.shape == x.shape
-    gates = found.join(refined.extras)
+    gates = found.fuse(refined.extras)
     assert gates.max() <= 1
     assert gates.min() >= (-1 if gate == "tanh" else 0)
     assert torch.allclose(refined.features, x * (1 + gates))
 
 
 def test_defaults_follow_the_variant() -> None:
-    assert (BAM("paper").join.combine, BAM("official").join.combine) == ("sum", "product")
-    assert BAM("official", combine="sum").join.combine == "sum"
+    assert (BAM("paper").fuse.combine, BAM("official").fuse.combine) == ("sum", "product")
+    assert BAM("official", combine="sum").fuse.combine == "sum"
 
 
 def test_one_branch_leaves_the_other_out() -> None:
@@ -190,7 +188,7 @@ def test_a_batch_of_one_uses_the_running_statistics() -> None:
 
 
 def test_placements() -> None:
-    def places(placement: str) -> list[str]:
+    def places(placement: Placement) -> list[str]:
         net = Classifier(ResNet(20, 10), BAM(placement=placement))
         return [name for name, found in net.backbone.named_modules() if isinstance(found, BAMModule)]
 

@@ -35,7 +35,7 @@ from tests.attention.pairs import (
     build,
     chosen,
     fitting,
-    refused,
+    rejection,
     shape_of,
 )
 from tests.attention.toys import TOYS
@@ -137,7 +137,15 @@ PROPERTIES: tuple[Callable[[Classifier, Pair], None], ...] = (
 )
 
 
-@pytest.mark.parametrize("pair", [*CHOSEN, *(pytest.param(pair, marks=pytest.mark.slow) for pair in OTHERS)], ids=named)
+def marks_of(pair: Pair) -> list[pytest.MarkDecorator]:
+    """Mark what is slow, and one pair of each attention for a first look."""
+    if pair in OTHERS:
+        return [pytest.mark.slow]
+    first = next(chosen for chosen in CHOSEN if chosen[0] == pair[0])
+    return [pytest.mark.smoke] if pair == first and pair[0] not in VARIANTS else []
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, marks=marks_of(pair), id=named(pair)) for pair in fitting()])
 def test_a_pair_keeps_the_contract(pair: Pair) -> None:
     net = build(*pair)
     broken: list[Exception] = []
@@ -162,27 +170,29 @@ def test_chosen_pairs_cover_attentions_and_backbones() -> None:
     for attention in (*SHIPPED, *TOYS):
         backbones = {backbone for name, backbone in CHOSEN if name == attention}
         for kind, members in KINDS.items():
-            assert backbones.intersection(members) or all(refused(attention, member) for member in members), kind
+            assert backbones.intersection(members) or all(rejection(attention, member) for member in members), kind
     assert {attention for attention, _ in CHOSEN} == {*ATTENTIONS, *TOYS}
     for backbone in NARROW:
         shapes = {shape_of(attention) for attention, name in CHOSEN if name == backbone}
-        assert shapes == {shape_of(name) for name in (*SHIPPED, *TOYS) if not refused(name, backbone)}
+        assert shapes == {shape_of(name) for name in (*SHIPPED, *TOYS) if not rejection(name, backbone)}
     assert {backbone for members in KINDS.values() for backbone in members} == {*NARROW}
 
 
-REJECTED = [(attention, backbone) for attention in ATTENTIONS for backbone in NARROW if refused(attention, backbone)]
+REJECTED_PAIRS = [
+    (attention, backbone) for attention in ATTENTIONS for backbone in NARROW if rejection(attention, backbone)
+]
 
 
 @pytest.mark.parametrize(
     "pair",
     [
         pytest.param(pair, marks=[pytest.mark.slow] * (pair[0] in VARIANTS and pair[0] != "bam block"))
-        for pair in REJECTED
+        for pair in REJECTED_PAIRS
     ],
     ids=named,
 )
 def test_pairs_that_make_no_sense_are_rejected(pair: Pair) -> None:
-    with pytest.raises(UserError, match=refused(*pair)):
+    with pytest.raises(UserError, match=rejection(*pair)):
         build(*pair)
 
 

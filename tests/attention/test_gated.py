@@ -14,8 +14,16 @@ from torch import Tensor
 
 from attnbench.attention.base import Attention, Output
 from attnbench.attention.gated import Gated
-from attnbench.attention.gated_heads import REGULARISERS, AttentionModule, scores_from_maps, scores_from_pooled
+from attnbench.attention.gated_heads import (
+    Form,
+    GatedAttentionModule,
+    Kernel,
+    Mask,
+    scores_from_maps,
+    scores_from_pooled,
+)
 from attnbench.attention.gated_mixture import mix_probabilities
+from attnbench.attention.gated_regularisers import REGULARISERS
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.preact_resnet import PreActResNet
@@ -283,10 +291,10 @@ def test_a_term_appears_only_where_it_can_be_minimised() -> None:
     scale=st.floats(0.01, 100),
 )
 def test_masks_and_gates_of_heads(
-    height: int, width: int, batch: int, heads: int, kernel: int, mask: str, gated: bool, scale: float
+    height: int, width: int, batch: int, heads: int, kernel: Kernel, mask: Mask, gated: bool, scale: float
 ) -> None:
     torch.manual_seed(0)
-    module = AttentionModule(6, CLASSES, heads, kernel, mask, gated, norm=False, form="pooled")
+    module = GatedAttentionModule(6, CLASSES, heads, kernel, mask, gated, norm=False, form="pooled")
     opinion = module(scale * torch.randn(batch, 6, height, width))
     assert opinion.masks.shape == (batch, heads, height, width)
     assert opinion.hypotheses.shape == (batch, 1 if gated else heads, CLASSES)
@@ -440,7 +448,7 @@ def test_a_single_head_has_a_gate_of_one() -> None:
         (10, 1, (0.016, 0.029, 0.056)), (100, 1, (0.117, 0.231, 0.460)),
     ],
 )  # fmt: skip
-def test_parameters_on_wide_networks(classes: int, kernel: int, mega: tuple[float, ...]) -> None:
+def test_parameters_on_wide_networks(classes: int, kernel: Kernel, mega: tuple[float, ...]) -> None:
     with torch.device("meta"):
         found = []
         for width in (1, 2, 4):
@@ -495,7 +503,7 @@ def test_parameters_on_the_digits_network(width: int, parameters: int) -> None:
 
 
 @pytest.mark.parametrize(("kernel", "mega"), [(3, 3.9), (1, 0.44)])
-def test_parameters_on_wrn50_for_120_dogs(kernel: int, mega: float) -> None:
+def test_parameters_on_wrn50_for_120_dogs(kernel: Kernel, mega: float) -> None:
     """WRN-50-2 widens inside its blocks: between them it has the channels of ResNet-50."""
     with torch.device("meta"):
         net = Classifier(ResNet(50, 120, image_size=224), Gated("official", width=2, kernel=kernel))
@@ -504,7 +512,7 @@ def test_parameters_on_wrn50_for_120_dogs(kernel: int, mega: float) -> None:
 
 
 @pytest.mark.parametrize(("kernel", "form"), [(1, "pooled"), (3, "pooled"), (1, "direct"), (3, "direct")])
-def test_multiply_adds_of_both_forms(kernel: int, form: str) -> None:
+def test_multiply_adds_of_both_forms(kernel: Kernel, form: Form) -> None:
     """Mask, pooling and L+1 projections run; as written L+1 maps are drawn, and pooling them is not counted."""
     with torch.device("meta"):
         gated, plain = (

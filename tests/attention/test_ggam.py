@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attnbench.attention.base import Output
-from attnbench.attention.ggam import GGAM, MLP, Excitation, quotient, softmax_2d
-from attnbench.attention.ggam_guide import Guide
+from attnbench.attention.ggam import GGAM
+from attnbench.attention.ggam_guide import Divergence, Guide, LossReduction, Squash
+from attnbench.attention.ggam_modules import MLP, Excitation, quotient, softmax_2d
 from attnbench.backbones.base import Features
 from attnbench.backbones.resnet import ResNet
 from attnbench.build import build_model
@@ -233,7 +234,7 @@ def test_weights_and_guide_have_parity_with_complex_steps(options: dict[str, Any
 @pytest.mark.parametrize("squash", ["sigmoid", "softmax"])
 @pytest.mark.parametrize("divergence", ["symmetric", "literal", "one_way"])
 @pytest.mark.parametrize("loss_reduction", ["mean", "sum"])
-def test_parity_of_each_divergence(squash: str, divergence: str, loss_reduction: str) -> None:
+def test_parity_of_each_divergence(squash: Squash, divergence: Divergence, loss_reduction: LossReduction) -> None:
     generator = torch.Generator().manual_seed(7)
     log_s = (2 * torch.randn(4, 6, generator=generator, dtype=torch.float64)).log_softmax(1)
     beta = torch.randn(4, 6, generator=generator, dtype=torch.float64)
@@ -268,13 +269,11 @@ distributions = st.lists(st.floats(-6, 6), min_size=2, max_size=9)
 
 
 @given(distributions, st.integers(0, 2**32 - 1), st.sampled_from(["sigmoid", "softmax"]))
-def test_the_literal_formula_is_a_divergence_plus_an_offset(logits: list[float], seed: int, squash: str) -> None:
+def test_the_literal_formula_is_a_divergence_plus_an_offset(logits: list[float], seed: int, squash: Squash) -> None:
     log_s = torch.tensor([logits], dtype=torch.float64).log_softmax(1)
     beta = torch.randn(log_s.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    found = {
-        name: Guide("truth", squash, name, "mean", "none", False).distance(log_s, beta).item()
-        for name in ("symmetric", "literal", "one_way")
-    }
+    names: tuple[Divergence, ...] = ("symmetric", "literal", "one_way")
+    found = {name: Guide("truth", squash, name, "mean", "none", False).distance(log_s, beta).item() for name in names}
     w = torch.sigmoid(beta) if squash == "sigmoid" else beta.softmax(1)
     mass = w.sum().item()
     log_p = (w / mass).log()
@@ -288,7 +287,7 @@ def test_the_literal_formula_is_a_divergence_plus_an_offset(logits: list[float],
 
 
 @given(st.lists(st.floats(-6, 6), min_size=2, max_size=9), st.sampled_from(["symmetric", "one_way"]))
-def test_a_divergence_is_zero_where_the_importances_are_the_weights(beta: list[float], divergence: str) -> None:
+def test_a_divergence_is_zero_where_the_importances_are_the_weights(beta: list[float], divergence: Divergence) -> None:
     guide = Guide("truth", "sigmoid", divergence, "sum", "none", False)
     weights = torch.tensor([beta], dtype=torch.float64)
     w = torch.sigmoid(weights)

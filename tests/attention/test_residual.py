@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attnbench.attention.residual import ACTIVATIONS, AttentionModule, ResidualAttention
+from attnbench.attention.residual import ResidualAttention
+from attnbench.attention.residual_modules import ACTIVATIONS, ResidualAttentionModule
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.preact_resnet import PreActResNet
@@ -39,15 +40,15 @@ def cifar(width: int = 2, **options: object) -> Classifier:
     return Classifier(PreActResNet(20, 10, width=width, block="bottleneck"), attention(**options))
 
 
-def module(width: int = 2, depth: int = 3, **options: object) -> AttentionModule:
+def module(width: int = 2, depth: int = 3, **options: object) -> ResidualAttentionModule:
     """One module of 4 * width channels."""
     net = cifar(width, mask_depth=[depth], **options)
     found = net.backbone.get_submodule("stage1.out.residual0")
-    assert isinstance(found, AttentionModule)
+    assert isinstance(found, ResidualAttentionModule)
     return found
 
 
-def randomised(found: AttentionModule) -> AttentionModule:
+def randomised(found: ResidualAttentionModule) -> ResidualAttentionModule:
     """The module in double precision with nothing left at its initial value."""
     generator = torch.Generator().manual_seed(1)
     for name, tensor in found.double().state_dict().items():
@@ -203,7 +204,7 @@ def test_a_mask_of_postactivation_blocks_ends_without_their_norm(family: str, ac
     torch.manual_seed(0)
     net = Classifier(POSTACTIVATED[family](), attention(activation=activation))
     found = net.backbone.get_submodule("stage1.out.residual0")
-    assert isinstance(found, AttentionModule)
+    assert isinstance(found, ResidualAttentionModule)
     state = randomised(found).state_dict()
     channels = net.backbone.points["stage1.out"].channels
     x = torch.randn(2, channels, 12, 9, dtype=torch.float64).relu()

@@ -7,7 +7,7 @@ import torch
 
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention
-from attnbench.attention.baselines import SE
+from attnbench.attention.se import SE
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet

@@ -15,6 +15,7 @@ from attnbench.cli.list import list_runs
 from attnbench.cli.main import VERBS, main
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
+from tests.runs.samples import make_finished
 
 Capture = pytest.CaptureFixture[str]
 ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
@@ -193,13 +194,13 @@ def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
 
 def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
     name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
-    record = {"status": "finished", "config": {"recipe": {"epochs": 10}}, "test/top1_accuracy": 0.9595}
+    record = make_finished(**{"test/top1_accuracy": 0.9595})
     RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
     RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
     console = Console(width=72, file=io.StringIO())
     list_runs(console, Path("outputs"))
     told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "0/10", "95.95%"))
+    assert all(part in told for part in ("finished", "0/4", "95.95%"))
     assert "…" not in told
     assert name in "".join(line.split()[0] for line in told.splitlines() if line.strip())
 

@@ -16,12 +16,14 @@ import pytest
 import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
-from attnbench.runs.evaluations import Evaluation
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry
+from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.training import evaluate as evaluation
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
+from tests.runs.samples import written_record
 
 Capture = pytest.CaptureFixture[str]
 Say = Callable[..., tuple[int, str, str]]
@@ -64,9 +66,7 @@ def kept(run: RunFolder) -> dict[str, Any]:
 
 
 def accuracy(run: RunFolder) -> float:
-    record = run.record()
-    assert record is not None
-    return float(record["test/top1_accuracy"])
+    return float(written_record(run.path)["test/top1_accuracy"])
 
 
 def prefix(run: RunFolder) -> str:
@@ -152,7 +152,7 @@ MISTAKES: dict[tuple[str, ...], str] = {
     ("outputs/runs/digits*", "seed=3"): "a trained run keeps its seed",
     ("outputs/runs/digits*", "--checkpoint", "bets"): "invalid choice: 'bets'",
     ("outputs/runs/digits*", "--config-dir", "nowhere"): "--config-dir nowhere: no such folder",
-    ("outputs/runs",): "holds runs and is none",
+    ("outputs/runs",): "contains runs and is not a run",
 }
 
 
@@ -168,7 +168,7 @@ def test_a_mistake_is_one_line_and_nothing_is_evaluated(
 
 
 def test_every_run_that_cannot_be_evaluated_is_reported_first(runs: list[RunFolder], say: Say) -> None:
-    runs[1].write_record({**(runs[1].record() or {}), "status": "failed"})
+    write_json(runs[1].record_file, {**written_record(runs[1].path), "status": "failed"})
     runs[2].last_checkpoint.unlink()
     status, _, err = say("outputs/runs/*")
     assert (status, err.count("\n")) == (2, 2)
@@ -177,12 +177,12 @@ def test_every_run_that_cannot_be_evaluated_is_reported_first(runs: list[RunFold
     assert not runs[0].evaluations_file.exists()
 
 
-def raising(number: int, error: BaseException) -> Callable[[Evaluation], dict[str, Any]]:
+def raising(number: int, error: BaseException) -> Callable[[Evaluation], EvaluationEntry]:
     """An `evaluate` that fails at its call `number`."""
     calls = []
     evaluate = evaluation.evaluate
 
-    def call(one: Evaluation) -> dict[str, Any]:
+    def call(one: Evaluation) -> EvaluationEntry:
         calls.append(one)
         if len(calls) == number:
             raise error

@@ -1,4 +1,4 @@
-"""attnbench reproduce and attnbench table from the outside: what runs, what is kept, what is refused."""
+"""attnbench reproduce and attnbench table as a user calls them: what runs, what is kept, which mistakes are errors."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from attnbench.cli.main import main
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.load import load_table
 from tests.conftest import TINY
+from tests.runs.samples import written_record
 from tests.tables.lab import PROFILES, TABLE, write_table
 
 Say = Callable[..., tuple[int, str, str]]
@@ -36,11 +37,11 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
 
 def seconds_by_run() -> dict[str, float]:
-    """When the records of finished runs were written."""
+    """Return when the records of finished runs were written."""
     return {str(run.path): run.record_file.stat().st_mtime for run in find_runs(Path("outputs")) if run.finished()}
 
 
-def test_a_table_is_reproduced_and_what_is_there_is_not_run_again(say: Say) -> None:
+def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> None:
     status, out, err = say("reproduce", "lab/tiny", "--seeds", "2")
     assert (status, err) == (0, "")
     assert "4 runs: 4 missing" in out
@@ -64,13 +65,13 @@ def test_a_table_is_reproduced_and_what_is_there_is_not_run_again(say: Say) -> N
     assert "looked at 2 times" in third
     assert {path: seconds_by_run()[path] for path in before} == before
 
-    (Path("outputs") / "runs").rename("elsewhere")  # the table is made of what was kept
+    (Path("outputs") / "runs").rename("elsewhere")  # the table is made of the archived records
     status, kept_table, _ = say("table", "lab/tiny")
     assert status == 0
     assert kept_table.strip() in third
 
 
-def test_what_is_kept_says_where_it_comes_from(say: Say) -> None:
+def test_kept_results_have_their_environment_and_records(say: Say) -> None:
     say("reproduce", "lab/tiny", "--seeds", "1")
     (environment,) = json.loads((KEPT / "environment.json").read_text())["environments"]
     assert environment["runs"] == 2
@@ -92,7 +93,7 @@ def test_a_dry_run_starts_nothing(say: Say) -> None:
     assert not Path("outputs").exists()
 
 
-def test_other_settings_are_kept_apart(say: Say) -> None:
+def test_results_under_other_settings_have_their_own_folder(say: Say) -> None:
     status, out, _ = say("reproduce", "lab/tiny", "--profile", "quick", "--seeds", "1", "recipe.lr=0.1", "output=there")
     assert status == 0
     assert "profile quick: smaller still" in out
@@ -128,35 +129,39 @@ MISTAKES = {
     ("reproduce", "lab/tiny", "--jobs", "0"): "--jobs 0: must be at least 1",
     ("reproduce", "lab/tiny", "seed=1"): "seed: attnbench reproduce chooses it",
     ("reproduce", "lab/tiny", "+run.again=true"): "run.again: attnbench reproduce chooses it",
-    ("reproduce", "lab/tiny", "--to", "table.doc"): "--to table.doc: the ending tells no form",
+    ("reproduce", "lab/tiny", "--to", "table.doc"): "--to table.doc: no format has this ending",
     ("reproduce", "lab/tiny", "--to", "nowhere/table.md"): "cannot be written: nowhere is not a folder",
-    ("reproduce", "lab/tiny", "--to", "."): "--to .: the ending tells no form",
+    ("reproduce", "lab/tiny", "--to", "."): "--to .: no format has this ending",
     ("reproduce", "lab/tiny", "attention.reducton=1"): "attention.reducton: no row of lab/tiny has such a key",
     ("reproduce", "lab/tiny", "data=cifar10"): "data.download=true",
-    ("reproduce", "lab/tiny", "attention=none"): "attention=none: lab/tiny tells rows apart by attention; plain and se",
+    (
+        "reproduce",
+        "lab/tiny",
+        "attention=none",
+    ): "the rows of lab/tiny differ in attention; plain and se",
     ("reproduce", "lab"): "lab: no such table; did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/tiny", "--to", "mine", "--format", "csv"): "--to mine: cannot be written: it is a folder",
-    ("reproduce",): "name a table; attnbench list paper tells which",
+    ("reproduce",): "name a table; attnbench list paper shows all",
     ("reproduce", "data.root=DIR"): "name a table",
     ("table", "lab"): "did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/none"): "nothing in it can be run: it is not known how",
     ("table",): "name a table",
-    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has rows and columns of its own",
+    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has its own rows and columns",
     ("table", "lab/tiny", "bam/1b"): "bam/1b: one table at a time",
-    ("table", "lab/tiny", "--to", "table.doc"): "--to table.doc: the ending tells no form",
+    ("table", "lab/tiny", "--to", "table.doc"): "--to table.doc: no format has this ending",
     ("table", "lab/tiny", "--to", "nowhere/table.md"): "--to nowhere/table.md: cannot be written",
     ("table", "outputs/runs/*"): "outputs/runs/*: matches no run",
-    ("table", "outputs/runs/*", "--profile", "quick"): "--profile: outputs/runs/* is no table of a paper",
+    ("table", "outputs/runs/*", "--profile", "quick"): "--profile: outputs/runs/* is not a paper's table",
 }
 
 
-@pytest.mark.parametrize(("words", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
-def test_a_mistake_is_told_and_nothing_is_written(words: tuple[str, ...], told: str, say: Say) -> None:
+@pytest.mark.parametrize(("words", "message"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_a_mistake_is_an_error_and_nothing_is_written(words: tuple[str, ...], message: str, say: Say) -> None:
     whole = TABLE + "not_runnable: it is not known how\n"
     write_table(whole, name="none")
     status, _, err = say(*words)
     assert status == 2
-    assert told in err
+    assert message in err
     assert all(line.startswith("attnbench: ") for line in err.splitlines())
     assert not Path("outputs").exists()
 
@@ -207,31 +212,31 @@ def test_a_table_of_own_runs(swept: Say) -> None:
     assert "epochs=1.last.mean" in header
     assert "epochs=2.difference.p" in header
     cells = dict(zip(header.split(","), rows[1].split(","), strict=True))
-    records = [record for run in find_runs(Path("outputs")) if (record := run.record())]
+    records = [written_record(run.path) for run in find_runs(Path("outputs"))]
     mine = [r["test/top1_accuracy"] for r in records if r["choices"]["attention"] == "se" and r["epochs"] == 2]
     assert float(cells["epochs=2.last.mean"]) == pytest.approx(100 * sum(mine) / 2)
     assert cells["epochs=2.last.n"] == "2"
 
 
-def test_own_runs_are_told_by_what_they_differ_in(swept: Say) -> None:
+def test_own_runs_are_named_by_the_keys_in_which_they_differ(swept: Say) -> None:
     out = swept("table", "outputs/runs/*", "--format", "markdown")[1]
     assert all(name in out for name in ("none epochs=1", "none epochs=2", "se epochs=1", "se epochs=2"))
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
-        (("--rows", "attention"), "none: holds runs that differ in epochs; name these in --rows or --columns"),
+        (("--rows", "attention"), "none: has runs that differ in epochs; name these in --rows or --columns"),
         (("--rows", "atention"), "--rows atention: no run has such a key; did you mean attention?"),
         (("--metric", "top1"), "--metric top1: no such metric"),
         (("--metric", "accuracy"), "did you mean top1_accuracy?"),
-        (("recipe.lr=1",), "recipe.lr=1: a table of runs takes no overrides but output=DIR"),
+        (("recipe.lr=1",), "recipe.lr=1: a table of runs takes no overrides except output=DIR"),
     ],
 )
-def test_runs_are_never_mixed(flags: tuple[str, ...], told: str, swept: Say) -> None:
+def test_runs_that_differ_never_share_a_cell(flags: tuple[str, ...], message: str, swept: Say) -> None:
     status, _, err = swept("table", "outputs/runs/*", *flags)
     assert status == 2
-    assert told in err
+    assert message in err
 
 
 def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
@@ -259,10 +264,10 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     lines = [line for line in out.splitlines() if "," in line]
     header = next(line for line in lines if "far.last.mean" in line).split(",")
     row = dict(zip(header, next(line for line in lines if line.startswith("plain")).split(","), strict=True))
-    record = next(
-        r for run in find_runs(Path("outputs")) if (r := run.record()) and r["choices"]["attention"] == "none"
+    records = [written_record(run.path) for run in find_runs(Path("outputs"))]
+    record, entry = next(
+        pair for pair in zip(records, entries, strict=True) if pair[0]["choices"]["attention"] == "none"
     )
-    entry = next(e for e, run in zip(entries, find_runs(Path("outputs")), strict=True) if run.record() == record)
     before, after = 1 - record["test/top1_accuracy"], 1 - entry["last data.distractors=16"]["test/top1_accuracy"]
     assert float(row["far.last.mean"]) == pytest.approx((after - before) / before)
     assert float(row["one.last.mean"]) == 1.0
@@ -278,7 +283,7 @@ def start(*words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
 
 
-def test_ctrl_c_leaves_what_the_same_command_goes_on_with(say: Say) -> None:
+def test_the_same_command_continues_after_ctrl_c(say: Say) -> None:
     write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=200"))
     process = start("--seeds", "1")
     deadline = time.monotonic() + 120
@@ -291,7 +296,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_with(say: Say) -> None:
 
 
 @pytest.mark.slow
-def test_kills_lose_no_finished_run_and_repeat_none(say: Say) -> None:
+def test_kills_lose_and_repeat_no_finished_run(say: Say) -> None:
     """Twenty times: the command is killed at a random moment, with all that it started, and given again."""
     write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=12"))
     generator, finished = random.Random(0), dict[str, float]()
@@ -329,7 +334,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_profiles_of_ones_own_are_added() -> None:
+def test_the_users_profiles_are_added() -> None:
     folder = str(write_table(profiles=PROFILES + "mine: {says: mine}\n"))
     assert load_table("lab/tiny", folder).name == "lab/tiny"
     assert main(["table", "lab/tiny", "--profile", "mine", "--config-dir", folder]) == 0

@@ -13,39 +13,42 @@ from pathlib import Path
 import pytest
 
 from attnbench.config.validate import RunConfig
-from attnbench.launch import scheduler as schedule
+from attnbench.launch import scheduler
 from attnbench.launch.processes import LocalEngine, LocalProcess
 from attnbench.launch.scheduler import Scheduler, Task
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import process_started
+from tests.runs.samples import make_record, record_json
 
-CHILD = """
+WORKER = f"""
 import sys, time
 from pathlib import Path
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
+from attnbench.runs.record import RunRecord
+finished, interrupted = {record_json()}, {record_json("interrupted")}
 job = Job.load(Path(sys.argv[1])); run = RunFolder(job.folder); seed = job.seed
 try:
     with Lock(run.path):
-        with open(run.path.parent / "log", "a") as log: log.write(f"start {seed} {time.monotonic()}\\n")
+        with open(run.path.parent / "log", "a") as log: log.write(f"start {{seed}} {{time.monotonic()}}\\n")
         if seed == 7: time.sleep(60)
         if seed == 8: print("about to fail"); sys.exit("seed 8 fails")
         if seed == 9: import os; os.kill(os.getpid(), 9)
         time.sleep(0.4)
-        run.write_record({"status": "finished"})
-        with open(run.path.parent / "log", "a") as log: log.write(f"end {seed} {time.monotonic()}\\n")
+        run.write_record(RunRecord.from_json(finished, "finished"))
+        with open(run.path.parent / "log", "a") as log: log.write(f"end {{seed}} {{time.monotonic()}}\\n")
 except KeyboardInterrupt:
-    run.write_record({"status": "interrupted"}); sys.exit(130)
+    run.write_record(RunRecord.from_json(interrupted, "interrupted")); sys.exit(130)
 """
 
 
 class LightEngine(LocalEngine):
-    """The local engine with children that import no torch."""
+    """The local engine with workers that do not import torch."""
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
         with log_file.open("ab") as log:
-            command = [sys.executable, "-c", CHILD, os.fspath(job_file)]
+            command = [sys.executable, "-c", WORKER, os.fspath(job_file)]
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         return LocalProcess(process.pid, process.poll, process.wait)
 
@@ -66,7 +69,7 @@ def states(tasks: Sequence[Task]) -> list[str]:
 
 
 def overlap(folder: Path) -> int:
-    """The most runs that were under way at once."""
+    """Return the most runs that were running at once."""
     lines = [line.split() for line in (folder / "run" / "log").read_text().splitlines()]
     events = sorted((float(when), 1 if kind == "start" else -1) for kind, _, when in lines)
     under_way, most = 0, 0
@@ -94,7 +97,7 @@ def test_a_job_on_more_devices_than_there_are_takes_all(jobs: Callable[..., list
     assert states(Scheduler(jobs(0, devices=5), LightEngine(2)).run()) == ["finished"]
 
 
-def test_finished_runs_are_found_unless_again_is_asked_for(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+def test_finished_runs_are_skipped_unless_run_again_is_set(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
     Scheduler(jobs(0), LightEngine(1)).run()
     assert states(Scheduler(jobs(0, 1), LightEngine(1)).run()) == ["found", "finished"]
     assert states(Scheduler(jobs(0, again=True), LightEngine(1)).run()) == ["finished"]
@@ -102,26 +105,37 @@ def test_finished_runs_are_found_unless_again_is_asked_for(jobs: Callable[..., l
     assert starts == 2
 
 
-def test_it_goes_on_when_jobs_fail_and_says_why(jobs: Callable[..., list[Job]]) -> None:
+def test_other_jobs_run_when_one_fails_and_its_reason_is_reported(jobs: Callable[..., list[Job]]) -> None:
     tasks = Scheduler(jobs(8, 0, 9, 1), LightEngine(1)).run()
     assert states(tasks) == ["failed", "finished", "failed", "finished"]
     assert tasks[0].reason == "exit status 1: seed 8 fails"
     assert tasks[2].reason.startswith("killed by signal 9")
-    assert schedule.last_lines(RunFolder(tasks[0].job.folder).log_file, 5) == ["about to fail", "seed 8 fails"]
+    assert scheduler.last_lines(RunFolder(tasks[0].job.folder).log_file, 5) == ["about to fail", "seed 8 fails"]
 
 
-def test_what_the_record_says_of_a_failure_comes_first(jobs: Callable[..., list[Job]]) -> None:
+def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) -> None:
+    damaged, good, again = (*jobs(0, 1), *jobs(2, again=True))
+    for job in (damaged, again):
+        job.folder.mkdir(parents=True)
+        RunFolder(job.folder).record_file.write_text("{")
+    tasks = Scheduler([damaged, good, again], LightEngine(1)).run()
+    assert states(tasks) == ["failed", "finished", "finished"]
+    assert "seed0/record.json: damaged: it is no JSON" in tasks[0].reason
+    assert RunFolder(damaged.folder).record_file.read_text() == "{"
+
+
+def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)
-    RunFolder(job.folder).write_record({"status": "failed", "error": "ValueError: nothing there"})
-    assert schedule.why(job, 1) == "exit status 1: ValueError: nothing there"
+    RunFolder(job.folder).write_record(make_record("failed", error="ValueError: nothing there"))
+    assert scheduler.failure_reason(job, 1) == "exit status 1: ValueError: nothing there"
 
 
-def test_an_interrupt_stops_what_runs_and_leaves_the_rest(jobs: Callable[..., list[Job]]) -> None:
-    scheduler = Scheduler(jobs(0, 7, 1), LightEngine(1))
+def test_an_interrupt_stops_running_jobs_and_starts_no_others(jobs: Callable[..., list[Job]]) -> None:
+    under_test = Scheduler(jobs(0, 7, 1), LightEngine(1))
 
     def interrupt() -> None:
-        while scheduler.tasks[1].state != "running" or not (scheduler.tasks[1].job.folder / "lock.json").exists():
+        while under_test.tasks[1].state != "running" or not (under_test.tasks[1].job.folder / "lock.json").exists():
             time.sleep(0.05)
         signal.raise_signal(signal.SIGINT)
 
@@ -129,16 +143,16 @@ def test_an_interrupt_stops_what_runs_and_leaves_the_rest(jobs: Callable[..., li
     watcher.start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        scheduler.run()
+        under_test.run()
     watcher.join()
     assert time.monotonic() - started < 25
-    assert states(scheduler.tasks) == ["finished", "interrupted", "interrupted"]
-    record = RunFolder(scheduler.tasks[1].job.folder).record()
-    assert record == {"status": "interrupted"}
-    assert not scheduler.tasks[2].job.folder.exists()
+    assert states(under_test.tasks) == ["finished", "interrupted", "interrupted"]
+    record = RunFolder(under_test.tasks[1].job.folder).record()
+    assert record == make_record("interrupted")
+    assert not under_test.tasks[2].job.folder.exists()
 
 
-def test_a_run_that_trains_elsewhere_is_waited_for(jobs: Callable[..., list[Job]]) -> None:
+def test_the_scheduler_waits_for_a_run_of_another_process(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(0)
     job.folder.mkdir(parents=True)
     mark = {"host": socket.gethostname(), "pid": os.getpid(), "started": process_started(os.getpid())}
@@ -148,7 +162,7 @@ def test_a_run_that_trains_elsewhere_is_waited_for(jobs: Callable[..., list[Job]
     def watch(tasks: Sequence[Task]) -> None:
         seen.append(tasks[0].state)
         if len(seen) == 2:
-            RunFolder(job.folder).write_record({"status": "finished"})
+            RunFolder(job.folder).write_record(make_record())
             (job.folder / "lock.json").unlink()
 
     tasks = Scheduler([job], LightEngine(1), watch).run()
@@ -156,7 +170,7 @@ def test_a_run_that_trains_elsewhere_is_waited_for(jobs: Callable[..., list[Job]
     assert states(tasks) == ["found"]
 
 
-def test_a_run_whose_other_owner_dies_is_taken_up(jobs: Callable[..., list[Job]]) -> None:
+def test_a_run_continues_here_when_its_other_owner_dies(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(0)
     job.folder.mkdir(parents=True)
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -172,7 +186,7 @@ def test_a_run_whose_other_owner_dies_is_taken_up(jobs: Callable[..., list[Job]]
 
 
 @pytest.mark.smoke
-def test_slots_share_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -1,6 +1,7 @@
 """What a record says of the code that it was made with."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,10 @@ def checkout(tmp_path: Path) -> Path:
 def test_kept_results_are_no_changes_of_the_code(checkout: Path, changed: str, dirty: bool) -> None:
     before = git_state(checkout)
     assert before is not None
-    assert len(before["commit"]) == 40
-    assert before["dirty"] is False
+    assert len(before.commit) == 40
+    assert before.dirty is False
     (checkout / changed).write_text("after\n")
-    assert git_state(checkout) == {**before, "dirty": dirty}
+    assert git_state(checkout) == replace(before, dirty=dirty)
 
 
 def test_there_is_none_outside_a_checkout(tmp_path: Path) -> None:

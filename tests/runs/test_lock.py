@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, RunLockedError, alive, owner_of, process_started
+from attnbench.errors import UserError
+from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, Owner, RunLockedError, alive, owner_of, process_started
 
 
 def write_lock(folder: Path, **content: object) -> None:
@@ -47,7 +49,7 @@ def test_a_dead_process_is_no_owner(own_folder: Path) -> None:
     with Lock(own_folder):
         owner = owner_of(own_folder)
         assert owner is not None
-        assert owner["pid"] == os.getpid()
+        assert owner.pid == os.getpid()
 
 
 @pytest.mark.skipif(process_started(os.getpid()) is None, reason="the system does not tell when a process started")
@@ -90,18 +92,26 @@ def test_an_owner_that_was_taken_for_dead_notices(own_folder: Path) -> None:
     assert json.loads((own_folder / "lock.json").read_text())["host"] == "elsewhere"
 
 
-def test_a_damaged_lock_is_no_lock(own_folder: Path) -> None:
-    (own_folder / "lock.json").write_text("{")
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b'{"host": 3}', b"[" * 100_000])
+def test_a_damaged_lock_has_no_owner(content: bytes, own_folder: Path) -> None:
+    (own_folder / "lock.json").write_bytes(content)
+    assert owner_of(own_folder) is None
     with Lock(own_folder):
+        assert owner_of(own_folder) is not None
+
+
+def test_a_folder_in_place_of_the_lock_is_one_line(own_folder: Path) -> None:
+    (own_folder / "lock.json").mkdir()
+    with pytest.raises(UserError, match=r"^lock\.json: damaged: it is a folder, not a file; [^\n]*$"), Lock(own_folder):
         pass
 
 
 def test_only_one_of_many_gets_it(own_folder: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from attnbench.runs.lock import Lock, Owned\n"
+        "import sys, time; from pathlib import Path; from attnbench.runs.lock import Lock, RunLockedError\n"
         "try:\n"
         "    with Lock(Path(sys.argv[1])): print('mine', flush=True); time.sleep(2)\n"
-        "except Owned: print('owned')\n"
+        "except RunLockedError: print('owned')\n"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(own_folder)], stdout=subprocess.PIPE, text=True)
@@ -112,6 +122,8 @@ def test_only_one_of_many_gets_it(own_folder: Path) -> None:
 
 
 def test_this_process_lives() -> None:
-    mark = {"host": socket.gethostname(), "pid": os.getpid(), "started": process_started(os.getpid())}
-    assert alive(mark)
-    assert not alive({**mark, "pid": 2**22 + 1})
+    pid = os.getpid()
+    owner = Owner(host=socket.gethostname(), pid=pid, started=process_started(pid), heartbeat=time.time())
+    assert alive(owner)
+    for number in (2**22 + 1, 2**80, 0, -1):
+        assert not alive(replace(owner, pid=number))

@@ -6,6 +6,7 @@ import pytest
 
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lookup import find
+from tests.runs.samples import make_record
 
 RUNS = Path("outputs/runs")
 A, B, C = "digits-resnet20-none-ce030cedd1", "digits-resnet20-bam-ce99ce99ce", "cifar10-wrn28_10-gated-0123456789"
@@ -17,7 +18,7 @@ def runs(own_folder: Path) -> None:
     """Five runs, one set aside, and files that are none."""
     for folder in (*FOLDERS, f"{A}/aside/seed0-1"):
         (RUNS / folder).mkdir(parents=True)
-        RunFolder(RUNS / folder).write_record({"status": "finished"})
+        RunFolder(RUNS / folder).write_record(make_record())
     (RUNS / "notes.txt").write_text("not a run")
     (RUNS / f"{B}-planned-0f0f0f0f0f").mkdir()
     (own_folder / "elsewhere").symlink_to(RUNS / B)
@@ -59,17 +60,17 @@ def test_runs_lie_where_output_says(own_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("ce", f"ce: 2 runs in outputs/runs start so: {B}, {A}"),
-        ("abc", "abc: no run in outputs/runs has a hash that starts so"),
+        ("ce", f"ce: 2 runs in outputs/runs have a hash with this start: {B}, {A}"),
+        ("abc", "abc: no run in outputs/runs has a hash with this start"),
         ("ce99/seed7", f"ce99: outputs/runs/{B} has no seed7"),
         ("0f0f", "0f0f: no run in outputs/runs"),  # nothing was started there
-        ("nowhere/x", "nowhere/x: no such run, here or in outputs/runs"),
-        ("x*", "x*: matches no run, here or in outputs/runs"),
-        ("outputs/runs", "outputs/runs: holds runs and is none; 'outputs/runs/*' means all of them"),
-        ("outputs", "outputs: no run lies there"),
+        ("nowhere/x", "nowhere/x: no such run here or in outputs/runs"),
+        ("x*", "x*: matches no run here or in outputs/runs"),
+        ("outputs/runs", "outputs/runs: contains runs and is not a run; 'outputs/runs/*' names all of them"),
+        ("outputs", "outputs: there is no run"),
         ("outputs/runs/notes.txt", "outputs/runs/notes.txt: is not a folder"),
-        (f"outputs/runs/{A}/aside", "aside: holds runs and is none"),
-        (f"outputs/runs/{B}-planned-0f0f0f0f0f", "no run lies there"),
+        (f"outputs/runs/{A}/aside", "aside: contains runs and is not a run"),
+        (f"outputs/runs/{B}-planned-0f0f0f0f0f", "there is no run"),
     ],
 )
 def test_what_means_nothing_or_too_much_is_one_line(name: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""What a table says of its runs: seeds, failures, changes, versions and files, so that no number misleads."""
+"""Remarks and notes of a table about its runs: seeds, failures, changes, versions and files."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attnbench.cli.main import main
+from tests.runs.samples import entry_json
 from tests.tables.lab import TABLE, write_table
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
@@ -31,7 +32,7 @@ def keep(records: list[Record]) -> None:
 
 
 def put(record: Record, **changes: object) -> Path:
-    """Put a record where a run would have it."""
+    """Write a record to the folder of its run."""
     folder = Path(f"outputs/runs/x-{record['identity']}/seed{record['seed']}")
     folder.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps({**record, **changes}))
@@ -52,18 +53,18 @@ def row_of(markdown: str, label: str) -> str:
     return next(line for line in markdown.splitlines() if line.startswith(f"| {label}"))
 
 
-def test_the_number_of_seeds_is_told(records: list[Record], show: Show) -> None:
+def test_remarks_give_the_number_of_seeds(records: list[Record], show: Show) -> None:
     keep(records)
-    assert "Each cell is of 3 seeds." in show()
+    assert "Each cell has 3 seeds." in show()
     keep(records[:4])
     out = show()
-    assert "Each cell is of 1 to 3 seeds; notes tell the cells of fewer than 3." in out
+    assert "Cells have 1 to 3 seeds; notes mark those with fewer than 3." in out
     (number,) = re.findall(r"^(\d)\. 1 seed: no spread$", out, re.MULTILINE)
     assert f"<sup>{number}</sup>" in row_of(out, "SE").split("|")[2]
     assert "<sup>" not in row_of(out, "plain").split("|")[2]
 
 
-def test_seeds_that_differ_alike_give_no_interval(records: list[Record], show: Show) -> None:
+def test_equal_differences_of_all_seeds_give_no_interval(records: list[Record], show: Show) -> None:
     for mine, other in zip(records[3:], records, strict=False):
         mine["test/top1_accuracy"] = other["test/top1_accuracy"] - 0.125
     keep(records)
@@ -71,11 +72,11 @@ def test_seeds_that_differ_alike_give_no_interval(records: list[Record], show: S
     header, _, row, _ = (line.split(",") for line in show(form="csv").splitlines())
     cells = dict(zip(header, row, strict=True))
     assert (cells["error.difference.low"], cells["error.difference.p"]) == ("", "")
-    assert "3 seeds that all differ alike have no spread" in show()
+    assert "the 3 seeds differ by equal amounts, so there is no spread" in show()
 
 
 @pytest.mark.parametrize("finished", [0, 2])
-def test_runs_that_failed_are_told(finished: int, records: list[Record], show: Show) -> None:
+def test_failed_runs_are_noted(finished: int, records: list[Record], show: Show) -> None:
     keep(records[: 3 + finished])
     put(records[5], status="failed")
     out = show()
@@ -83,26 +84,26 @@ def test_runs_that_failed_are_told(finished: int, records: list[Record], show: S
     assert row_of(out, "SE").split("|")[2].count("<sup>") == 1
 
 
-def test_a_run_that_another_place_has_finished_is_not_told(records: list[Record], show: Show) -> None:
+def test_a_failed_run_with_an_archived_result_is_not_noted(records: list[Record], show: Show) -> None:
     keep(records)
     put(records[5], status="failed")
     assert "without a result" not in show()
 
 
-def test_what_was_typed_stands_in_the_title(show: Show) -> None:
+def test_typed_overrides_are_in_the_title(show: Show) -> None:
     assert show("recipe.epochs=3", "output=there").startswith(
         "### lab/tiny · Tiny networks on digits · recipe.epochs=3\n"
     )
 
 
-def test_stand_ins_never_stand_beside_the_papers_numbers(show: Show) -> None:
+def test_smaller_networks_are_never_shown_beside_the_papers_numbers(show: Show) -> None:
     out = show("--profile", "quick")
     assert "profile quick" in out.splitlines()[0]
     assert "paper" not in out.split("Claims:")[0]
     assert "≠" not in out
 
 
-def test_claims_of_the_same_words_name_their_columns(show: Show) -> None:
+def test_claims_with_the_same_words_name_their_columns(show: Show) -> None:
     columns = "columns:\n  second: {label: other digits, metric: top1_error}\n"
     more = "claims:\n  - {says: SE helps, pairs: [[se, plain]], column: error}\n"
     out = show(text=TABLE.replace("columns:\n", columns).replace("claims:\n", more))
@@ -110,12 +111,12 @@ def test_claims_of_the_same_words_name_their_columns(show: Show) -> None:
     assert "SE helps (other digits)" in out
 
 
-def test_printed_numbers_of_several_units_are_sorted_as_numbers(show: Show) -> None:
+def test_printed_numbers_with_several_unit_prefixes_sort_as_numbers(show: Show) -> None:
     page = show(form="html")
     assert re.search(r'data-sort="9900\.0"[^>]*><span class="value">9\.9k', page)
 
 
-def test_changed_code_and_other_files_are_told(records: list[Record], show: Show) -> None:
+def test_remarks_report_changed_code_and_different_files(records: list[Record], show: Show) -> None:
     for record in records:
         record["environment"]["git"] = {"commit": "abcdef0123", "dirty": False}
     keep(records)
@@ -129,11 +130,11 @@ def test_changed_code_and_other_files_are_told(records: list[Record], show: Show
     records[5]["data"]["fingerprint"] = "other files"
     keep(records)
     out = show()
-    assert "The runs come from the code's version abcdef0 with changes that were not committed." in out
-    assert "digits: some runs of a column saw other files than others." in out
+    assert "The runs come from the code's version abcdef0 with uncommitted changes." in out
+    assert "digits: some runs of a column were trained on other files than others." in out
 
 
-def test_costs_of_several_columns_say_whose_they_are(records: list[Record], show: Show) -> None:
+def test_a_remark_says_which_column_costs_belong_to(records: list[Record], show: Show) -> None:
     columns = "columns:\n  short: {label: short, metric: top1_error, overrides: [recipe.epochs=1]}\n"
     text = TABLE.replace("columns:\n", columns)
     assert "Costs are those of the networks for the first column, short." in show(text=text)
@@ -149,11 +150,12 @@ RESPONSES = "columns:\n  two: {label: two, metric: response, stage: stage2}\n"
 @pytest.mark.parametrize(
     ("first", "second", "shown"), [(2.0, 1.0, "0.50"), (0.0, 1.0, None), (1.0, float("nan"), None)]
 )
-def test_responses_that_are_no_numbers_are_left_out(
+def test_responses_that_are_not_finite_are_left_out(
     first: float, second: float, shown: str | None, records: list[Record], show: Show
 ) -> None:
     for record in records:
-        record["evaluations"] = {"last responses": {"test/response/stage1": first, "test/response/stage2": second}}
+        responses = {"test/response/stage1": first, "test/response/stage2": second}
+        record["evaluations"] = {"last responses": entry_json(**responses)}
     keep(records)
     out = show(text=TABLE.replace("columns:\n", RESPONSES))
     assert ("responses are 0 or not finite" in out) == (shown is None)
@@ -161,29 +163,43 @@ def test_responses_that_are_no_numbers_are_left_out(
     assert "**0.50" not in out  # no response is the best
 
 
-def test_no_additional_parameters_add_nothing(records: list[Record], show: Show) -> None:
+def test_equal_parameters_leave_accuracy_per_million_empty(records: list[Record], show: Show) -> None:
     text = TABLE.replace("metric: top1_error", "metric: accuracy_per_million")
     keep([{**record, "parameters": 17000} for record in records])
     assert "it has as many parameters as the baseline" in show(text=text)
 
 
-def test_a_damaged_record_is_told(records: list[Record], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_record_is_an_error_in_one_line(records: list[Record], capsys: pytest.CaptureFixture[str]) -> None:
     write_table()
-    path = put({"status": "finished", **{key: records[0][key] for key in ("identity", "seed")}})
-    for words in (["lab/tiny", "--config-dir", "mine"], ["outputs/runs/*"]):
-        assert main(["table", *words]) == 2
-        error = capsys.readouterr().err
-        assert f"{path}/record.json: damaged: a record lacks choices, config" in error
-        assert error.count("\n") == 1
+    path = put({"schema": 1, "status": "finished", **{key: records[0][key] for key in ("identity", "seed")}})
+    assert main(["table", "outputs/runs/*"]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}/record.json: damaged: choices is missing" in error
+    assert error.count("\n") == 1
     KEPT.mkdir(parents=True)
     (KEPT / "records.jsonl").write_text("[1]\n")
     (path / "record.json").unlink()
     assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 2
-    assert "records.jsonl: damaged: a record lacks identity" in capsys.readouterr().err
+    assert "records.jsonl, line 1: damaged: it is no JSON object" in capsys.readouterr().err
+
+
+def test_a_damaged_run_is_left_out_with_a_warning(
+    records: list[Record], show: Show, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(records[:5])
+    path = put(records[5]) / "record.json"
+    path.write_text(path.read_text()[:500])
+    assert "Cells have 2 to 3 seeds" in show()
+    assert f"skipped: {path}: damaged: it is no JSON" in caplog.text
+    caplog.clear()
+    put(records[0])
+    assert main(["table", "outputs/runs/*", "--format", "markdown"]) == 0
+    assert "1 run" in capsys.readouterr().out
+    assert f"skipped: {path}: damaged" in caplog.text
 
 
 def test_a_look_that_cannot_be_counted_does_not_hide_the_table(
-    records: list[Record], capsys: pytest.CaptureFixture[str]
+    records: list[Record], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write_table()
     for record in records:
@@ -191,16 +207,15 @@ def test_a_look_that_cannot_be_counted_does_not_hide_the_table(
     KEPT.parent.mkdir(parents=True)
     KEPT.touch()
     assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 0
-    captured = capsys.readouterr()
-    assert "60.19" in captured.out
-    assert "looks.json: cannot be written, this look is not counted" in captured.err
+    assert "60.19" in capsys.readouterr().out
+    assert "looks.json: cannot be written, this look is not counted" in caplog.text
 
 
-def test_what_is_not_installed_costs_a_row_its_costs_alone(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_empties_only_the_costs_of_its_row(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "timm", None)  # what Python takes for a package that is missing
-    out = show()
+    out = show(text=TABLE.replace("attention=se", "attention=timm/se"))
     (number,) = re.findall(r"^(\d)\. this attention is timm's, .*'attnbench", out, re.MULTILINE)
     assert f"–<sup>{number}</sup>" in row_of(out, "SE")
     assert "4.3k" in row_of(out, "plain")

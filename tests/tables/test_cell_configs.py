@@ -1,10 +1,10 @@
-"""What each cell runs: the order of overrides, stand-ins, and settings that a choice does not have."""
+"""The configuration of each cell: the order of overrides, smaller networks, and dropped settings."""
 
 import pytest
 
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError
-from attnbench.tables.cell_configs import CellConfig, cells_of, with_seed
+from attnbench.tables.cell_configs import CellConfig, compose_cells, with_seed
 from attnbench.tables.load import load_profiles, load_table
 from tests.tables.lab import TABLE, write_table
 
@@ -13,7 +13,7 @@ def cells(profile: str = "paper", *extra: str, table: str = TABLE) -> dict[str, 
     """The cells of the tiny table by row."""
     folder = str(write_table(table))
     loaded = load_table("lab/tiny", folder)
-    made = cells_of(loaded, load_profiles(loaded, folder)[profile], extra, Composer(folder))
+    made = compose_cells(loaded, load_profiles(loaded, folder)[profile], extra, Composer(folder))
     return {row: cell for (row, _), cell in made.items()}
 
 
@@ -29,7 +29,7 @@ def test_a_cell_is_composed_of_table_and_row() -> None:
     assert value(found["se"], "backbone", "width") == 4
 
 
-def test_what_cannot_be_run_says_why() -> None:
+def test_a_row_that_cannot_be_run_has_the_reason() -> None:
     lost = cells()["lost"]
     assert (lost.config, lost.reason) == (None, "nobody knows how")
 
@@ -41,14 +41,14 @@ def test_later_overrides_replace_earlier_ones() -> None:
     assert value(cells("quick", "recipe.epochs=5", table=column)["plain"], "recipe", "epochs") == 5
 
 
-def test_a_sibling_stands_in_and_keeps_settings_that_it_has() -> None:
+def test_a_smaller_network_keeps_the_settings_that_it_has() -> None:
     found = cells("quick")["se"]
     assert value(found, "backbone", "depth") == 8
     assert value(found, "backbone", "width") == 4
     assert found.dropped == ()
 
 
-def test_settings_that_another_choice_lacks_are_left_out() -> None:
+def test_settings_that_another_choice_does_not_have_are_dropped() -> None:
     wide = TABLE.replace("data.validation=200", "data.validation=200, data.label_noise=0.1, backbone.block=basic")
     found = cells("paper", "backbone=wrn10_1", "data=mnist", table=wide)["plain"]
     assert found.config is not None
@@ -58,20 +58,20 @@ def test_settings_that_another_choice_lacks_are_left_out() -> None:
     assert value(found, "data", "validation") == 200
 
 
-def test_another_recipe_comes_whole() -> None:
+def test_another_recipe_drops_all_settings_of_the_first() -> None:
     found = cells("paper", "recipe=adamw")["plain"]
     assert "recipe.epochs" in found.dropped
     assert value(found, "recipe", "optimizer") == "adamw"
 
 
-def test_an_option_of_one_attention_holds_where_it_exists() -> None:
+def test_a_typed_option_applies_to_the_rows_that_have_it() -> None:
     found = cells("paper", "attention.reduction=8")
     assert value(found["se"], "attention", "reduction") == 8
     assert found["plain"].dropped == ("attention.reduction",)
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "message"),
     [
         ("attention.reducton=8", "attention.reducton: no row of lab/tiny has such a key"),
         ("recipe.epoch=8", "did you mean epochs"),
@@ -79,17 +79,17 @@ def test_an_option_of_one_attention_holds_where_it_exists() -> None:
         ("data=digit", "did you mean digits"),
     ],
 )
-def test_a_mistake_is_told(extra: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_mistake_is_an_error_with_a_hint(extra: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         cells("paper", extra)
 
 
-def test_a_backbone_without_a_stand_in_is_told() -> None:
-    with pytest.raises(UserError, match="profile quick: nothing stands in for backbone=resnet56"):
+def test_a_backbone_without_a_smaller_network_is_an_error() -> None:
+    with pytest.raises(UserError, match="profile quick: no smaller network replaces backbone=resnet56"):
         cells("quick", table=TABLE.replace("data=digits", "data=digits, backbone=resnet56"))
 
 
-def test_a_seed_changes_nothing_else() -> None:
+def test_another_seed_changes_nothing_else() -> None:
     config = cells()["plain"].config
     assert config is not None
     other = with_seed(config, 3)

@@ -1,4 +1,4 @@
-"""Verdicts on claims, and how many seeds would tell."""
+"""Judgements of claims, and how many seeds would decide them."""
 
 import math
 import warnings
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from attnbench.errors import OptionError
-from attnbench.tables.claims import Outcome, Verdict, _power, combined, describe, judge, seeds_needed
+from attnbench.tables.claims import Judgement, _power, combine, describe, judge, seeds_needed
+from attnbench.tables.report import Outcome
 from attnbench.tables.statistics import Difference, compare
 
 LOW = {0: 0.10, 1: 0.11, 2: 0.12, 3: 0.13}
@@ -27,54 +28,56 @@ def no_warnings() -> Iterator[None]:
         yield
 
 
-def part(outcome: Outcome, p: float | None = None, seeds: int | None = None) -> Verdict:
+def part(outcome: Outcome, p: float | None = None, seeds: int | None = None) -> Judgement:
     spread = None if p is None else 0.1
-    return Verdict(outcome, Difference(0.1, spread, spread, p, True, 3, spread), p, seeds)
+    return Judgement(outcome, Difference(0.1, spread, spread, p, True, 3, spread), p, seeds)
 
 
-NO_RUNS = Verdict("cannot be told", None, None, None)
+NO_RUNS = Judgement("inconclusive", None, None, None)
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(
     ("first", "second", "better", "expected"),
     [
-        (LOW, HIGH, "lower", "holds"),
-        (HIGH, LOW, "lower", "does not hold"),
-        (LOW, HIGH, "higher", "does not hold"),
-        (HIGH, LOW, "higher", "holds"),
-        (LOW, NEAR, "lower", "cannot be told"),
-        (LOW, NEAR, "higher", "cannot be told"),
-        (LOW, LOW, "lower", "cannot be told"),
-        ({0: 0.1}, {0: 0.3}, "lower", "cannot be told"),
-        ({}, LOW, "lower", "cannot be told"),
+        (LOW, HIGH, "lower", "supported"),
+        (HIGH, LOW, "lower", "contradicted"),
+        (LOW, HIGH, "higher", "contradicted"),
+        (HIGH, LOW, "higher", "supported"),
+        (LOW, NEAR, "lower", "inconclusive"),
+        (LOW, NEAR, "higher", "inconclusive"),
+        (LOW, LOW, "lower", "inconclusive"),
+        ({0: 0.1}, {0: 0.3}, "lower", "inconclusive"),
+        ({}, LOW, "lower", "inconclusive"),
         (
             {0: 1.0, 1: 1.1},
             {0: 2.0, 1: 2.1},
             "lower",
-            "cannot be told",
-        ),  # whole images: chance, and no correction helps
-        ({0: 1.0, 1: 1.0}, {2: 2.0, 3: 2.0}, "lower", "cannot be told"),
+            "inconclusive",
+        ),  # equal differences: chance, and no correction helps
+        ({0: 1.0, 1: 1.0}, {2: 2.0, 3: 2.0}, "lower", "inconclusive"),
     ],
 )
-def test_outcomes(first: dict[int, float], second: dict[int, float], better: str, expected: str) -> None:
+def test_a_claim_is_supported_contradicted_or_inconclusive(
+    first: dict[int, float], second: dict[int, float], better: str, expected: str
+) -> None:
     (found,) = judge([(first, second)], better)  # type: ignore[arg-type]
     assert found.outcome == expected
     assert found.difference == compare(first, second)
 
 
 def test_more_claims_need_more_evidence() -> None:
-    # Differences 0.02, 0.03, 0.05, 0.06: mean 0.04, std 0.01826, t = 4.382, p = 0.022: told alone, and not beside
-    # another that is not told: 2 * 0.022 = 0.044 is still below 0.05, 3 * 0.022 = 0.066 is not.
+    # Differences 0.02, 0.03, 0.05, 0.06: mean 0.04, std 0.01826, t = 4.382, p = 0.022: decided alone, and also
+    # beside one that is not: 2 * 0.022 = 0.044 is still below 0.05, 3 * 0.022 = 0.066 is not.
     more = {seed: value + rise for (seed, value), rise in zip(LOW.items(), (0.02, 0.03, 0.05, 0.06), strict=True)}
     claim, vain, empty = (LOW, more), (LOW, NEAR), ({0: 0.1}, {0: 0.3})
     t = 0.04 / (math.sqrt((0.02**2 + 0.01**2 + 0.01**2 + 0.02**2) / 3) / 2)
     p = 2 * stats.t.sf(t, 3)
     for pairs, adjusted, outcome in (
-        ([claim], p, "holds"),
-        ([claim, vain], 2 * p, "holds"),
-        ([claim, vain, vain], 3 * p, "cannot be told"),
-        ([claim, vain, empty], 2 * p, "holds"),  # what cannot be tested is no test
+        ([claim], p, "supported"),
+        ([claim, vain], 2 * p, "supported"),
+        ([claim, vain, vain], 3 * p, "inconclusive"),
+        ([claim, vain, empty], 2 * p, "supported"),  # without a test it is not counted
     ):
         found = judge(pairs, "lower")
         assert found[0].p == pytest.approx(adjusted)
@@ -82,42 +85,42 @@ def test_more_claims_need_more_evidence() -> None:
     assert found[2].p is None
 
 
-@pytest.mark.parametrize(("level", "outcome"), [(0.95, "holds"), (0.9999, "cannot be told")])
+@pytest.mark.parametrize(("level", "outcome"), [(0.95, "supported"), (0.9999, "inconclusive")])
 def test_the_level_decides(level: float, outcome: str) -> None:
     assert judge([(LOW, {0: 0.20, 1: 0.22, 2: 0.21, 3: 0.27})], "lower", level)[0].outcome == outcome
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
-def test_a_table_is_seldom_wrong_where_nothing_differs(seeds: int) -> None:
-    """Ten claims on accuracies of 2,000 images, none of them true: one in twenty tables may say anything."""
+def test_few_tables_are_wrong_where_nothing_differs(seeds: int) -> None:
+    """Ten claims on accuracies of 2,000 images, none of them true: at most one in twenty tables may decide one."""
     generator = np.random.default_rng(5)
     tables = 10 * generator.binomial(2000, 0.9, (300, 10, 2, seeds)) / 200
     wrong = 0
     for table in tables:
         pairs = [(dict(enumerate(a)), dict(enumerate(b))) for a, b in table.tolist()]
-        wrong += any(found.outcome != "cannot be told" for found in judge(pairs, "lower"))
+        wrong += any(found.outcome != "inconclusive" for found in judge(pairs, "lower"))
     assert wrong / len(tables) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(tables))
 
 
 def test_the_seeds_needed_are_those_at_the_level_where_holm_stopped() -> None:
     mean, std = 0.005, math.sqrt((0.005**2 + 0.015**2 + 0.015**2 + 0.005**2) / 3)
-    untold = (LOW, NEAR)
+    undecided = (LOW, NEAR)
     for pairs, alpha in (
-        ([untold], 0.05),
-        ([untold, untold], 0.05 / 2),
-        ([untold, (LOW, HIGH), untold], 0.05 / 2),
-        ([untold, ({}, LOW)], 0.05),
+        ([undecided], 0.05),
+        ([undecided, undecided], 0.05 / 2),
+        ([undecided, (LOW, HIGH), undecided], 0.05 / 2),
+        ([undecided, ({}, LOW)], 0.05),
     ):
         expected = seeds_needed(mean, std, True, alpha)
         assert expected is not None
         assert judge(pairs, "lower")[0].seeds_needed == expected
-    assert judge([untold], "lower", power=0.5)[0].seeds_needed == seeds_needed(mean, std, True, power=0.5)
+    assert judge([undecided], "lower", power=0.5)[0].seeds_needed == seeds_needed(mean, std, True, power=0.5)
 
 
-def test_who_was_not_told_by_so_many_seeds_is_told_more() -> None:
+def test_an_undecided_claim_needs_more_seeds_than_it_has() -> None:
     # Welch with 1 degree of freedom asks for t = 12.7; equal deviations with 2 would be content with 4.3.
     (found,) = judge([({0: 1.0, 1: 1.0}, {2: 2.0, 3: 2.3})], "lower")
-    assert found.outcome == "cannot be told"
+    assert found.outcome == "inconclusive"
     assert found.difference is not None
     assert seeds_needed(found.difference.mean, found.difference.std, False) == 2
     assert found.seeds_needed == 3
@@ -167,8 +170,8 @@ def scipys_power(effect: float, n: int, paired: bool, alpha: float) -> float:
 
 @pytest.mark.parametrize(("effect", "alpha"), [(1.0, 0.05), (2.5, 0.05), (1.5, 0.01)])
 @pytest.mark.parametrize("paired", [True, False])
-def test_that_many_seeds_find_the_difference_in_simulation(effect: float, alpha: float, paired: bool) -> None:
-    """So many give the power, and one fewer does not."""
+def test_the_seeds_needed_find_the_difference_in_simulation(effect: float, alpha: float, paired: bool) -> None:
+    """This number gives the power, and one fewer does not."""
     n = seeds_needed(effect, 1.0, paired, alpha)
     assert n is not None
     generator = np.random.default_rng(7)
@@ -198,7 +201,7 @@ def test_that_many_seeds_find_the_difference_in_simulation(effect: float, alpha:
         (0.0279, 1.0, None),
     ],
 )
-def test_the_ends_of_seeds_needed(mean: float, std: float | None, expected: int | None) -> None:
+def test_seeds_needed_at_extreme_values(mean: float, std: float | None, expected: int | None) -> None:
     found = seeds_needed(mean, std, paired=True)
     assert found == (expected if expected is None else pytest.approx(expected, abs=3 if expected > 2 else 0))
 
@@ -221,60 +224,60 @@ def test_seeds_needed_is_a_number_of_seeds_for_any_numbers(
     assert found is None or (larger is not None and larger <= found)
 
 
-def test_wrong_options_are_refused() -> None:
+def test_wrong_options_are_rejected() -> None:
     with pytest.raises(OptionError, match="better=smaller: must be one of lower, higher"):
         judge([], "smaller")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="power=80"):
         judge([(LOW, NEAR)], "lower", power=80)
     with pytest.raises(OptionError, match="at least one part"):
-        combined([])
+        combine([])
 
 
-def test_no_claims_no_verdicts() -> None:
+def test_no_claims_give_no_judgements() -> None:
     assert judge([], "lower") == []
 
 
 @pytest.mark.parametrize(
     ("parts", "decides"),
     [
-        ([part("holds", 0.01), part("holds", 0.03), part("holds", 0.02)], 1),
-        ([part("holds", 0.01), part("cannot be told", 0.3, 9), part("cannot be told", 0.2, 14)], 2),
-        ([part("cannot be told", 0.3, 9), part("cannot be told"), part("cannot be told", 0.2, 14)], 1),
-        ([part("cannot be told", 0.3, 9), part("cannot be told", 1.0)], 1),
-        ([part("cannot be told"), NO_RUNS, part("cannot be told", 1.0)], 1),
-        ([NO_RUNS, part("does not hold", 0.02), part("does not hold", 0.01), part("holds", 0.001)], 2),
+        ([part("supported", 0.01), part("supported", 0.03), part("supported", 0.02)], 1),
+        ([part("supported", 0.01), part("inconclusive", 0.3, 9), part("inconclusive", 0.2, 14)], 2),
+        ([part("inconclusive", 0.3, 9), part("inconclusive"), part("inconclusive", 0.2, 14)], 1),
+        ([part("inconclusive", 0.3, 9), part("inconclusive", 1.0)], 1),
+        ([part("inconclusive"), NO_RUNS, part("inconclusive", 1.0)], 1),
+        ([NO_RUNS, part("contradicted", 0.02), part("contradicted", 0.01), part("supported", 0.001)], 2),
     ],
 )
-def test_the_part_that_decides(parts: list[Verdict], decides: int) -> None:
-    assert combined(parts) is parts[decides]
-    assert combined(parts[::-1]) is parts[decides]
+def test_one_part_decides_a_claim_of_several(parts: list[Judgement], decides: int) -> None:
+    assert combine(parts) is parts[decides]
+    assert combine(parts[::-1]) is parts[decides]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "expected"),
+    ("judgement", "expected"),
     [
-        (part("holds", 0.012), "holds (p = 0.012)"),
-        (part("holds", 0.04967), "holds (p = 0.0497)"),
-        (part("holds", 0.0), "holds (p < 0.001)"),
-        (part("does not hold", 0.003), "does not hold (p = 0.003)"),
-        (part("cannot be told", 0.2, 14), "cannot be told (about 14 seeds would tell)"),
-        (part("cannot be told", 0.9, 1234), "cannot be told (about 1,234 seeds would tell)"),
-        (part("cannot be told", 0.9), "cannot be told (more than 10,000 seeds would be needed)"),
-        (judge([({0: 0.1}, {0: 0.3})], "lower")[0], "cannot be told (one seed has no spread)"),
-        (judge([({}, LOW)], "lower")[0], "cannot be told (no runs)"),
-        (judge([(LOW, LOW)], "lower")[0], "cannot be told (no difference seen)"),
+        (part("supported", 0.012), "p = 0.012"),
+        (part("supported", 0.04967), "p = 0.0497"),
+        (part("supported", 0.0), "p < 0.001"),
+        (part("contradicted", 0.003), "p = 0.003"),
+        (part("inconclusive", 0.2, 14), "about 14 seeds would decide"),
+        (part("inconclusive", 0.9, 1234), "about 1,234 seeds would decide"),
+        (part("inconclusive", 0.9), "more than 10,000 seeds would be needed"),
+        (judge([({0: 0.1}, {0: 0.3})], "lower")[0], "one seed has no spread"),
+        (judge([({}, LOW)], "lower")[0], "no runs"),
+        (judge([(LOW, LOW)], "lower")[0], "no difference"),
         (
             judge([({0: 1.0, 1: 3.0}, {0: 2.0, 1: 4.0})], "lower")[0],
-            "cannot be told (2 seeds that all differ alike have no spread)",
+            "the 2 seeds differ by equal amounts, so there is no spread",
         ),
     ],
 )
-def test_descriptions(verdict: Verdict, expected: str) -> None:
-    assert describe(verdict) == expected
+def test_a_judgement_is_described_by_its_reason(judgement: Judgement, expected: str) -> None:
+    assert describe(judgement) == expected
 
 
-def test_a_claim_with_a_difference_seen_is_told_in_the_end() -> None:
-    """With the number of seeds that a first look asks for, most second looks tell."""
+def test_most_claims_are_decided_with_the_seeds_needed() -> None:
+    """With the number of seeds that the first look asks for, most second looks decide."""
     generator = np.random.default_rng(11)
     n = seeds_needed(0.01, 0.01, paired=True)
     assert n is not None
@@ -283,5 +286,5 @@ def test_a_claim_with_a_difference_seen_is_told_in_the_end() -> None:
         shared = generator.normal(0.3, 0.05, n)  # what a seed does to both: pairing takes it out
         draws = shared, shared + generator.normal(0.01, 0.01, n)
         outcomes.append(judge([(dict(enumerate(draws[0])), dict(enumerate(draws[1])))], "lower")[0].outcome)
-    assert outcomes.count("holds") / 300 == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / 300) + 0.03)
-    assert outcomes.count("does not hold") == 0
+    assert outcomes.count("supported") / 300 == pytest.approx(0.8, abs=3 * math.sqrt(0.8 * 0.2 / 300) + 0.03)
+    assert outcomes.count("contradicted") == 0

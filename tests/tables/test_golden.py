@@ -1,4 +1,4 @@
-"""A stored set of records gives a table, byte for byte; `ATTNBENCH_REWRITE_GOLDEN=1 pytest` stores it anew."""
+"""Stored records give a stored table, byte for byte; `ATTNBENCH_REWRITE_GOLDEN=1 pytest` stores the tables again."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def stored() -> None:
 
 
 @pytest.mark.parametrize(("form", "ending"), FORMS.items())
-def test_records_give_a_table(form: str, ending: str) -> None:
+def test_stored_records_give_the_stored_table(form: str, ending: str) -> None:
     made, golden = Path(f"made.{ending}"), GOLDEN / f"table.{ending}"
     assert main(["table", "lab/tiny", "--config-dir", "mine", "--format", form, "--to", str(made)]) == 0
     if os.environ.get("ATTNBENCH_REWRITE_GOLDEN"):
@@ -52,7 +52,7 @@ def test_values_are_those_of_the_records(capsys: pytest.CaptureFixture[str]) -> 
     assert rows["lost"]["error.last.n"] == "0"
 
 
-def test_runs_of_several_versions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_of_several_code_versions_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     lines = (KEPT / "records.jsonl").read_text().splitlines()
     record = json.loads(lines[0])
     record["environment"]["git"]["commit"] = "abcdef0123"
@@ -61,8 +61,8 @@ def test_runs_of_several_versions_are_told(capsys: pytest.CaptureFixture[str]) -
     assert "The runs come from 2 versions of the code: " in capsys.readouterr().out
 
 
-def test_a_damaged_file_of_records_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_of_records_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with (KEPT / "records.jsonl").open("a") as stream:
         stream.write('{"half": ')
     assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 2
-    assert "records.jsonl: damaged" in capsys.readouterr().err
+    assert "records.jsonl, line 7: damaged: it is no JSON" in capsys.readouterr().err

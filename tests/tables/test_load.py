@@ -1,10 +1,10 @@
-"""Tables' files: what they say is read, and each mistake is one line that names the file and the place."""
+"""Files of tables: they are read, and each mistake is one line that names the file and the place."""
 
 import pytest
 
 from attnbench.errors import UserError
 from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.spec import as_number, unit
+from attnbench.tables.spec import last_place, parse_number
 from tests.tables.lab import PROFILES, TABLE, write_table
 
 
@@ -40,30 +40,30 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("change", "told"), MISTAKES.items(), ids=MISTAKES.values())
-def test_a_mistake_in_a_table_is_told(change: tuple[str, str], told: str) -> None:
+@pytest.mark.parametrize(("change", "message"), MISTAKES.items(), ids=MISTAKES.values())
+def test_a_mistake_in_a_table_is_an_error_that_says_where(change: tuple[str, str], message: str) -> None:
     assert change[0] in TABLE
     folder = write_table(TABLE.replace(*change, 1))
     with pytest.raises(UserError) as caught:
         load_table("lab/tiny", str(folder))
     assert str(caught.value).startswith(f"{folder.resolve()}/paper/lab/tiny.yaml: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_that_is_not_there() -> None:
+def test_an_unknown_table_is_an_error_with_a_hint() -> None:
     with pytest.raises(UserError, match=r"bam/1bb: no such table; did you mean bam/1b\?; attnbench list paper"):
         load_table("bam/1bb")
 
 
-def test_a_mistake_in_the_profiles_is_told() -> None:
-    for change, told in (
+def test_a_mistake_in_the_profiles_is_an_error_that_says_where() -> None:
+    for change, message in (
         (("paper: {says: as written}", "mine: {}"), "profiles.yaml: mine: lacks says"),
         (("says: as written", "say: as written"), "profiles.yaml: paper: say: no such key; did you mean says"),
         (("overrides: [recipe.epochs=1]", "overrides: 1"), "profiles.yaml: overrides: must be a list"),
     ):
         folder = str(write_table(profiles=PROFILES.replace(*change)))
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             load_profiles(load_table("lab/tiny", folder), folder)
     folder = str(write_table(TABLE + "profiles: {quik: [seed=1]}\n"))
     with pytest.raises(UserError, match="profiles: quik: no such profile"):
@@ -74,9 +74,9 @@ def test_a_mistake_in_the_profiles_is_told() -> None:
     ("text", "number", "last"),
     [("20.00", 20, 0.01), ("24.07M", 24.07e6, 1e4), (".245G", 0.245e9, 1e6), ("68M", 68e6, 1e6), ("21", 21, 1)],
 )
-def test_printed_numbers_tell_their_precision(text: str, number: float, last: float) -> None:
-    assert as_number(text) == pytest.approx(number)
-    assert unit(text) == pytest.approx(last)
+def test_printed_numbers_have_a_value_and_a_last_place(text: str, number: float, last: float) -> None:
+    assert parse_number(text) == pytest.approx(number)
+    assert last_place(text) == pytest.approx(last)
 
 
 def test_each_section_may_have_its_baseline() -> None:

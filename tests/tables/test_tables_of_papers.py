@@ -1,4 +1,4 @@
-"""The tables of papers, file by file: each cell composes, and costs what the paper prints or says in a note why not."""
+"""The papers' tables, file by file: every cell composes; its costs are the printed ones, or a note says why not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +13,9 @@ from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
 from attnbench.cost import Cost, count, count_parameters
 from attnbench.data.bases.dataset import DataSet
-from attnbench.tables.cell_configs import cells_of
+from attnbench.tables.cell_configs import compose_cells
 from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Profile, Row, as_number, unit
+from attnbench.tables.spec import BY_SECTION, COSTS, PaperTable, Profile, Row, last_place, parse_number
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
@@ -41,7 +41,7 @@ OTHER_COSTS = {
     "residual_attention/7 attentioninception56": ["parameters"],
     "residual_attention/7 attention92": ["parameters", "multiply_adds"],
 }
-"""What of a row differs from what is printed by more than one of its last digit, which rounded sums may."""
+"""Costs that differ from the printed ones by more than one unit of the last place (sums of rounded numbers may)."""
 
 
 @cache
@@ -123,7 +123,7 @@ def cost_of(config: RunConfig) -> Cost:
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", TABLES)
-def test_all_that_is_named_is_there(name: str) -> None:
+def test_names_in_a_table_exist(name: str) -> None:
     own = table(name)
     assert own.source
     assert not own.baseline or own.baseline in {*own.rows, BY_SECTION}
@@ -134,24 +134,24 @@ def test_all_that_is_named_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_what_is_claimed_is_what_is_printed(name: str) -> None:
+def test_claims_agree_with_the_printed_numbers(name: str) -> None:
     for claim in table(name).claims:
         column = table(name).columns[claim.column]
         for first, second in claim.pairs:
             printed = [table(name).rows[key].printed.get(claim.column) for key in (first, second)]
             if None not in printed:
-                better, worse = (as_number(str(text)) for text in printed)
+                better, worse = (parse_number(str(text)) for text in printed)
                 assert better <= worse if column.better == "lower" else better >= worse, (claim.says, first, second)
 
 
 @pytest.mark.parametrize(("name", "key"), [(name, row.key) for name, row in runnable()])
-def test_cells_compose_as_they_stand(name: str, key: str) -> None:
-    """No key is unknown to the choices beside it: nothing needs to be dropped under the paper's own profile."""
+def test_cells_compose_without_dropped_settings(name: str, key: str) -> None:
+    """Every key exists in the choices beside it."""
     row = table(name).rows[key]
     for column in table(name).columns.values():
         config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
         tested = [*row.evaluate, *column.evaluate]
-        if tested:  # and what is changed for the test can be changed of a trained run
+        if tested:  # these settings can be changed after training
             assert recompose(composer(), config.choices, config.values, tested)[1], column.key
 
 
@@ -166,20 +166,21 @@ def test_networks_are_built_and_cost_what_is_printed(name: str, key: str) -> Non
     other = [
         what
         for what, text in printed.items()
-        if abs(getattr(cost, what) - as_number(text)) > 1.01 * unit(text)  # BAM's totals are sums of rounded numbers
+        if abs(getattr(cost, what) - parse_number(text))
+        > 1.01 * last_place(text)  # BAM's totals are sums of rounded numbers
     ]
     assert other == OTHER_COSTS.get(f"{name} {key}", [])
 
 
-def test_costs_that_differ_are_explained() -> None:
+def test_different_costs_are_explained_in_a_note() -> None:
     for place in OTHER_COSTS:
         name, key = place.split()
         assert table(name).rows[key].note
 
 
 @pytest.mark.parametrize(("name", "key"), cases())
-def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
-    cells = cells_of(one_row(name, key), quick(name), (), composer())
+def test_smaller_networks_take_the_settings_of_a_row(name: str, key: str) -> None:
+    cells = compose_cells(one_row(name, key), quick(name), (), composer())
     for cell in cells.values():
         assert cell.config is not None
         assert cell.config["data"]["validation"] > 0
@@ -187,7 +188,7 @@ def test_siblings_take_what_a_row_asks(name: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_siblings_differ_where_networks_do(name: str) -> None:
+def test_smaller_networks_differ_where_the_papers_do(name: str) -> None:
     own = table(name)
     named = {line for row in own.rows.values() for line in row.overrides if line.startswith("backbone=")}
     siblings = quick(name).siblings

@@ -17,6 +17,7 @@ from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.training import distributed
 from tests.conftest import TINY
+from tests.runs.samples import written_record
 
 WORDS = (
     "attention=bam",
@@ -59,8 +60,7 @@ def test_two_processes_are_one_run(run: RunFolder, own_folder: Path) -> None:
     saved = torch.load(run.last_checkpoint, weights_only=True)["state_dict"]
     assert all(torch.equal(saved[f"net.{key}"], value) for key, value in first.items())
     # metrics over all images: the saved network, evaluated by one process, gives the recorded ones
-    record = run.record()
-    assert record is not None
+    record = written_record(run.path)
     assert record["images"] == 2 * 1236
     assert record["resolved"]["devices"] == 2
     for split, prefix in (("validation", "val"), ("test", "test")):
@@ -92,7 +92,7 @@ def evaluate(values: dict[str, Any], state: dict[str, torch.Tensor], split: Any)
         ({"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "2"}, (True, 0, 2, True)),
     ],
 )
-def test_who_is_who(
+def test_rank_and_world_size_are_read_from_what_the_launcher_set(
     environment: dict[str, str], expected: tuple[bool, int, int, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE"):

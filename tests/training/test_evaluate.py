@@ -14,7 +14,8 @@ from attnbench.build import build_model
 from attnbench.config.compose import Composer, compose
 from attnbench.construct import build_data
 from attnbench.errors import UserError
-from attnbench.runs.evaluations import Evaluation, SaveError, difference, keep, settle
+from attnbench.runs.evaluations import Evaluation, SaveError, keep, settle
+from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
 from attnbench.training.evaluate import check, evaluate, misfit
@@ -22,6 +23,7 @@ from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
+from tests.runs.samples import make_entry
 
 CLUTTERED = ("data=cluttered_digits", "data.train_images=1000", "data.validation=200", "data.test_images=300")
 LEARNS = ("recipe.epochs=6", "data.batch_size=32", "recipe.lr=0.2", "backbone.depth=8")
@@ -58,7 +60,7 @@ def evaluation(run: RunFolder, *overrides: str, checkpoint: str = "last") -> Eva
     return settled
 
 
-def refused(run: RunFolder, *overrides: str, checkpoint: str = "last") -> str:
+def rejection(run: RunFolder, *overrides: str, checkpoint: str = "last") -> str:
     with pytest.raises(UserError) as caught:
         evaluation(run, *overrides, checkpoint=checkpoint)
     assert "\n" not in str(caught.value)
@@ -66,25 +68,29 @@ def refused(run: RunFolder, *overrides: str, checkpoint: str = "last") -> str:
 
 
 def record_of(run: RunFolder) -> dict[str, Any]:
-    record = run.record()
-    assert record is not None
+    record: dict[str, Any] = json.loads(run.record_file.read_text())
     return record
+
+
+def result_of(settled: Evaluation) -> dict[str, Any]:
+    """The entry that an evaluation adds to the run's file."""
+    return evaluate(settled).to_json()
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
 def test_the_same_test_gives_the_recorded_number(checkpoint: str, cluttered: RunFolder, gated: RunFolder) -> None:
     for run in (cluttered, gated):
-        record, entry = record_of(run), evaluate(evaluation(run, checkpoint=checkpoint))
+        record, entry = record_of(run), result_of(evaluation(run, checkpoint=checkpoint))
         prefix = "test/best/" if checkpoint == "best" else "test/"
         for name in ("top1_accuracy", "top5_accuracy", "loss"):
             assert entry[f"test/{name}"] == record[f"{prefix}{name}"], name
-        assert difference(entry) == 0
+        assert entry["test/top1_accuracy"] - entry["recorded/top1_accuracy"] == 0
         assert entry["epoch"] == record["best_epoch" if checkpoint == "best" else "epochs"]
         assert record_of(run) == record
 
 
 def test_an_entry_says_what_was_computed_on_what(cluttered: RunFolder) -> None:
-    record, entry = record_of(cluttered), evaluate(evaluation(cluttered))
+    record, entry = record_of(cluttered), result_of(evaluation(cluttered))
     for key in ("parameters", "multiply_adds", "resolved", "environment"):
         assert entry[key] == record[key], key
     assert entry["data"] == {
@@ -97,7 +103,7 @@ def test_an_entry_says_what_was_computed_on_what(cluttered: RunFolder) -> None:
 def test_other_test_images_are_what_is_counted(cluttered: RunFolder) -> None:
     """The accuracy is that of a forward pass of our own over the other images."""
     settled = evaluation(cluttered, "data.distractors=0", "trainer.precision=fp32")
-    entry = evaluate(settled)
+    entry = result_of(settled)
     data = build_data(settled.config)
     net = build_model(settled.config, data).eval()
     state = torch.load(cluttered.last_checkpoint, weights_only=True)["state_dict"]
@@ -113,7 +119,7 @@ def test_other_test_images_are_what_is_counted(cluttered: RunFolder) -> None:
 
 
 def test_another_data_set_with_as_many_classes(cluttered: RunFolder) -> None:
-    entry = evaluate(evaluation(cluttered, "data=digits"))
+    entry = result_of(evaluation(cluttered, "data=digits"))
     assert (entry["data"]["image_size"], entry["data"]["test_images"]) == (8, 360)
     assert entry["multiply_adds"] < record_of(cluttered)["multiply_adds"]
 
@@ -121,7 +127,7 @@ def test_another_data_set_with_as_many_classes(cluttered: RunFolder) -> None:
 @pytest.mark.smoke
 def test_gated_attention_predicts_from_its_modules_alone(gated: RunFolder) -> None:
     """The network leaves before its last stage: less is computed, and the prediction is another one."""
-    entry = evaluate(evaluation(gated, "attention.predict=modules"))
+    entry = result_of(evaluation(gated, "attention.predict=modules"))
     record = record_of(gated)
     assert entry["multiply_adds"] < 0.8 * record["multiply_adds"]
     assert entry["test/loss"] != record["test/loss"]
@@ -131,9 +137,9 @@ def test_choices_of_the_run_are_kept_unless_set_otherwise(own: RunFolder) -> Non
     record = record_of(own)
     other = "fp32" if record["resolved"]["precision"] == "bf16" else "bf16"
     record["resolved"] |= {"precision": other, "channels_last": False}  # as another machine would choose
-    own.write_record(record)
-    assert evaluate(evaluation(own))["resolved"] == record["resolved"]
-    set_otherwise = evaluate(evaluation(own, "trainer.channels_last=true", "trainer.threads=1"))["resolved"]
+    write_json(own.record_file, record)
+    assert result_of(evaluation(own))["resolved"] == record["resolved"]
+    set_otherwise = result_of(evaluation(own, "trainer.channels_last=true", "trainer.threads=1"))["resolved"]
     assert set_otherwise == {**record["resolved"], "channels_last": True}
 
 
@@ -148,7 +154,7 @@ def test_only_the_test_set_is_read(cluttered: RunFolder, monkeypatch: pytest.Mon
         return load(self, split)
 
     monkeypatch.setattr(kind, "load", watched)
-    evaluate(settled)
+    result_of(settled)
     assert read == ["test"]
 
 
@@ -164,9 +170,11 @@ MISFITS = {
 }
 
 
-@pytest.mark.parametrize(("overrides", "told"), MISFITS.items())
-def test_what_does_not_fit_is_one_line(overrides: tuple[str, ...], told: str, gated: RunFolder) -> None:
-    assert told in refused(gated, *overrides)
+@pytest.mark.parametrize(("overrides", "message"), MISFITS.items())
+def test_overrides_that_do_not_fit_are_rejected_in_one_line(
+    overrides: tuple[str, ...], message: str, gated: RunFolder
+) -> None:
+    assert message in rejection(gated, *overrides)
 
 
 @pytest.mark.smoke
@@ -184,25 +192,25 @@ def test_misfits_are_named_and_counted() -> None:
 def test_runs_that_cannot_be_evaluated(own: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     record = record_of(own)
     with Lock(own.path):
-        assert "is being trained" in refused(own)
+        assert "is being trained" in rejection(own)
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert "without torchrun" in refused(own)
+    assert "without torchrun" in rejection(own)
     monkeypatch.delenv("LOCAL_RANK")
-    own.write_record({**record, "best_epoch": None, "test/best/top1_accuracy": None})
-    assert "held out no validation images" in refused(own, checkpoint="best")
-    own.write_record({**record, "epochs": 5})
-    assert "checkpoints/last.ckpt is of epoch 6, the record tells of 5" in refused(own)
+    write_json(own.record_file, {**record, "best_epoch": None, "test/best/top1_accuracy": None})
+    assert "held out no validation images" in rejection(own, checkpoint="best")
+    write_json(own.record_file, {**record, "epochs": 5})
+    assert "checkpoints/last.ckpt is of epoch 6, the record tells of 5" in rejection(own)
     for status in ("interrupted", "failed", "running"):
-        own.write_record({**record, "status": status})
+        write_json(own.record_file, {**record, "status": status})
         state = "interrupted" if status == "running" else status
-        assert f"the run is {state} after 6/6 epochs; finish it first" in refused(own)
+        assert f"the run is {state} after 6/6 epochs; finish it first" in rejection(own)
     own.last_checkpoint.unlink()
-    assert "the run is interrupted and has no checkpoint" in refused(own)
-    own.write_record(record)
-    assert "checkpoints/last.ckpt is not there" in refused(own)
+    assert "the run is interrupted and has no checkpoint" in rejection(own)
+    write_json(own.record_file, record)
+    assert "checkpoints/last.ckpt is not there" in rejection(own)
     for content in (b"", b"torn", RunFolder(own.path).best_checkpoint.read_bytes()[:20_000]):
         own.last_checkpoint.write_bytes(content)
-        assert "checkpoints/last.ckpt cannot be read; it is damaged" in refused(own)
+        assert "checkpoints/last.ckpt cannot be read; it is damaged" in rejection(own)
 
 
 def test_a_run_of_an_older_version_can_be_evaluated(own: RunFolder) -> None:
@@ -210,16 +218,16 @@ def test_a_run_of_an_older_version_can_be_evaluated(own: RunFolder) -> None:
     for group, key in (("data", "flip"), ("trainer", "channels_last"), ("recipe", "warmup")):
         del record["config"][group][key]
     del record["resolved"]["channels_last"]
-    own.write_record(record)
-    assert difference(evaluate(evaluation(own))) == 0
+    write_json(own.record_file, record)
+    assert evaluate(evaluation(own)).difference == 0
 
 
 def test_a_run_on_several_devices_is_evaluated_on_one(own: RunFolder) -> None:
     record = record_of(own)
     record["config"]["trainer"]["devices"] = record["resolved"]["devices"] = 2
-    own.write_record(record)
-    entry = evaluate(evaluation(own))
-    assert (entry["resolved"]["devices"], difference(entry)) == (1, 0)
+    write_json(own.record_file, record)
+    entry = result_of(evaluation(own))
+    assert (entry["resolved"]["devices"], entry["test/top1_accuracy"] - entry["recorded/top1_accuracy"]) == (1, 0)
 
 
 def test_results_are_kept_by_checkpoint_and_settings(own: RunFolder) -> None:
@@ -233,9 +241,9 @@ def test_results_are_kept_by_checkpoint_and_settings(own: RunFolder) -> None:
     for number, ((checkpoint, overrides), key) in enumerate(entries.items()):
         settled = evaluation(own, *overrides, checkpoint=checkpoint)
         assert settled.key == key
-        keep(settled, {"number": number})
+        keep(settled, make_entry(epoch=number))
     kept = json.loads(own.evaluations_file.read_text())
-    assert {key: entry["number"] for key, entry in kept.items()} == {
+    assert {key: entry["epoch"] for key, entry in kept.items()} == {
         "last": 4, "best": 1, "last data.batch_size=50 data.distractors=3": 3,
     }  # fmt: skip
 
@@ -246,7 +254,7 @@ def test_evaluations_at_once_lose_no_entry(own: RunFolder) -> None:
 
     def write(one: Evaluation) -> None:
         start.wait()
-        keep(one, {"settings": one.settings})
+        keep(one, make_entry(settings=one.settings))
 
     threads = [threading.Thread(target=write, args=(one,)) for one in settled]
     for thread in threads:
@@ -258,18 +266,18 @@ def test_evaluations_at_once_lose_no_entry(own: RunFolder) -> None:
 
 def test_a_result_of_a_run_that_changed_meanwhile_is_not_kept(own: RunFolder) -> None:
     settled = evaluation(own)
-    with Lock(own.path), pytest.raises(SaveError, match="trained anew meanwhile"):
-        keep(settled, {})
-    own.write_record({**record_of(own), "started": "later"})
-    with pytest.raises(SaveError, match="trained anew meanwhile"):
-        keep(settled, {})
+    with Lock(own.path), pytest.raises(SaveError, match="trained again meanwhile"):
+        keep(settled, make_entry())
+    write_json(own.record_file, {**record_of(own), "started": "later"})
+    with pytest.raises(SaveError, match="trained again meanwhile"):
+        keep(settled, make_entry())
     assert not own.evaluations_file.exists()
 
 
 def test_a_damaged_file_of_results_is_left_alone(own: RunFolder) -> None:
     own.evaluations_file.write_text('{"last": ')
     with pytest.raises(SaveError, match="damaged"):
-        keep(evaluation(own), {})
+        keep(evaluation(own), make_entry())
     assert own.evaluations_file.read_text() == '{"last": '
 
 
@@ -280,6 +288,6 @@ def test_an_evaluation_can_be_stopped(cluttered: RunFolder, monkeypatch: pytest.
     step: Callable[..., None] = TrainingModule.test_step
     monkeypatch.setattr(TrainingModule, "test_step", stop)
     with pytest.raises(KeyboardInterrupt):  # where Lightning would exit with status 1
-        evaluate(evaluation(cluttered))
+        result_of(evaluation(cluttered))
     monkeypatch.setattr(TrainingModule, "test_step", step)
-    assert difference(evaluate(evaluation(cluttered))) == 0
+    assert evaluate(evaluation(cluttered)).difference == 0

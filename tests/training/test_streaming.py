@@ -20,6 +20,7 @@ from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
 from tests.data.pictures import SMALL, truncate, write_folder
+from tests.runs.samples import written_record
 
 Tiny = Callable[..., RunConfig]
 WORDS = ("data=image_folder", "data.root=set", *SMALL)
@@ -43,7 +44,9 @@ def same(one: Job, other: Job) -> bool:
 
 
 def test_a_run_from_end_to_end(tiny: Tiny) -> None:
-    record = train(plan(tiny(*WORDS, "data.validation=6", "data.workers=1")))
+    job = plan(tiny(*WORDS, "data.validation=6", "data.workers=1"))
+    train(job)
+    record = written_record(job.folder)
     assert record["status"] == "finished"
     assert record["images"] == 2 * 30
     assert record["data"] == {
@@ -92,8 +95,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     train(parts)
     assert same(parts, whole)
     scores = ("val/top1_accuracy", "test/top1_accuracy", "train/loss")
-    assert [(RunFolder(job.folder).record() or {})[key] for job in (whole, parts) for key in scores[:2]]
-    records = [RunFolder(job.folder).record() or {} for job in (whole, parts)]
+    records = [written_record(job.folder) for job in (whole, parts)]
+    assert all(record[key] for record in records for key in scores[:2])
     assert all(records[0][key] == records[1][key] for key in scores)
 
 
@@ -102,7 +105,7 @@ def test_without_a_test_set_nothing_is_tested(root: Path, capsys: pytest.Capture
     assert main(["train", *TINY, *WORDS, "data.validation=6"]) == 0
     assert "there is no test set" in capsys.readouterr().out
     (run,) = find_runs(Path("outputs"))
-    record = run.record() or {}
+    record = written_record(run.path)
     assert record["status"] == "finished"
     assert record["test/top1_accuracy"] is record["test/best/top1_accuracy"] is None
     assert main(["train", *TINY, *WORDS, "data.validation=6"]) == 0
@@ -122,8 +125,8 @@ def test_a_bad_image_ends_a_run_and_skipping_it_resumes_it(root: Path, capsys: p
     assert "epoch" not in captured.out.split("finished")[0].replace("2 epochs", "")  # nothing was trained again
     assert "left out, as they cannot be decoded: 1 images" in captured.out
     (run,) = find_runs(Path("outputs"))
-    assert (run.record() or {})["data"]["skipped_images"] == 1
-    assert (run.record() or {})["data"]["test_images"] == 8
+    assert written_record(run.path)["data"]["skipped_images"] == 1
+    assert written_record(run.path)["data"]["test_images"] == 8
 
 
 def command(*words: str) -> list[str]:
@@ -139,7 +142,7 @@ def test_a_sweep_whose_runs_have_workers() -> None:
     assert "2 runs: 2 trained" in result.stdout
     for run in find_runs(Path("outputs")):
         assert "Traceback" not in run.log_file.read_text()
-        assert (run.record() or {})["config"]["data"]["workers"] == 1
+        assert written_record(run.path)["config"]["data"]["workers"] == 1
 
 
 def test_ctrl_c_ends_run_and_workers_quietly() -> None:

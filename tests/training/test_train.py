@@ -44,7 +44,22 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def rows(job: Job) -> list[dict[str, Any]]:
     """A run's metrics without what the clock decides."""
-    return [{k: v for k, v in row.items() if k not in TIMES} for row in RunFolder(job.folder).rows()]
+    rows = [row.to_json() for row in RunFolder(job.folder).rows()]
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
+
+
+def record_of(job: Job) -> dict[str, Any]:
+    """A run's record as it is in its file."""
+    record: dict[str, Any] = json.loads(RunFolder(job.folder).record_file.read_text())
+    return record
+
+
+def trained(job: Job) -> dict[str, Any]:
+    """The record, in its file, of a job that is done here."""
+    record = train(job)
+    assert record is not None
+    assert record.to_json() == record_of(job)
+    return record_of(job)
 
 
 def events(job: Job) -> dict[str, list[tuple[int, float]]]:
@@ -70,10 +85,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job
 
 
-def test_the_record(finished: Job) -> None:
-    record = RunFolder(finished.folder).record()
-    assert record is not None
-    assert record["schema"] == 1
+def test_the_record_holds_results_costs_and_environment(finished: Job) -> None:
+    record = record_of(finished)
+    assert (record["schema"], record["identity_scheme"]) == (2, 2)
     assert record["status"] == "finished"
     assert record["seed"] == 0
     assert record["choices"]["attention"] == "bam"
@@ -98,8 +112,7 @@ def test_the_record(finished: Job) -> None:
 
 
 def test_the_best_epoch_is_the_first_best_validation_epoch(finished: Job) -> None:
-    record, found = RunFolder(finished.folder).record(), rows(finished)
-    assert record is not None
+    record, found = record_of(finished), rows(finished)
     accuracies = [row["val/top1_accuracy"] for row in found]
     assert record["best_epoch"] == accuracies.index(max(accuracies)) + 1
     assert record["val/best/top1_accuracy"] == max(accuracies)
@@ -146,14 +159,14 @@ def test_a_run_overfits_a_tiny_set(tiny: Tiny) -> None:
         "data=cluttered_digits", "backbone.depth=8", "backbone.width=8", "data.train_images=160", "data.validation=0",
         "data.test_images=200", "data.batch_size=16", "data.distractors=2", "recipe.epochs=20", "recipe.lr=0.1",
     )  # fmt: skip
-    record = train(plan(config))
+    record = trained(plan(config))
     assert record["train/top1_accuracy"] > 0.95
     assert record["test/top1_accuracy"] > 0.5
 
 
 def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
     job = plan(tiny("data.validation=0", "recipe.epochs=1"))
-    record = train(job)
+    record = trained(job)
     assert record["best_epoch"] is None
     assert record["test/best/top1_accuracy"] is None
     assert record["data"]["train_images"] == 1437
@@ -219,12 +232,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     stop_after(monkeypatch, epochs, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         train(parts)
-    record = RunFolder(parts.folder).record()
-    assert record is not None
-    assert record["status"] == "interrupted"
+    assert record_of(parts)["status"] == "interrupted"
     assert len(RunFolder(parts.folder).rows()) == epochs
-    record = train(parts)
-    assert record["status"] == "finished"
+    assert trained(parts)["status"] == "finished"
     assert same(weights(parts), weights(whole))
     assert rows(parts) == rows(whole)
     shown, again = events(whole), events(parts)
@@ -238,10 +248,9 @@ def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytes
     stop_after(monkeypatch, 1, RuntimeError("the disk is on fire"))
     with pytest.raises(RuntimeError, match="fire"):
         train(job)
-    record = RunFolder(job.folder).record()
-    assert record is not None
+    record = record_of(job)
     assert (record["status"], record["error"]) == ("failed", "RuntimeError: the disk is on fire")
-    resumed = train(job)
+    resumed = trained(job)
     assert resumed["status"] == "finished"
     assert "error" not in resumed
 
@@ -261,16 +270,16 @@ def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         train(job)
     torch.set_num_threads(1)
-    record = train(job)
+    record = trained(job)
     assert record["resolved"]["threads"] == 2
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 
 
-def test_again_sets_the_old_run_aside(tiny: Tiny) -> None:
-    first = train(plan(tiny(*FEW_IMAGES, "recipe.epochs=1")))
+def test_run_again_archives_the_old_run(tiny: Tiny) -> None:
+    first = trained(plan(tiny(*FEW_IMAGES, "recipe.epochs=1")))
     job = plan(tiny(*FEW_IMAGES, "recipe.epochs=1", "run.again=true"))
-    second = train(job)
+    second = trained(job)
     assert second["test/top1_accuracy"] == first["test/top1_accuracy"]
     (aside,) = (job.folder.parent / "aside").iterdir()
     assert json.loads((aside / "record.json").read_text())["started"] == first["started"]
@@ -286,18 +295,18 @@ def test_a_damaged_checkpoint_is_reported_and_can_be_set_aside(tiny: Tiny) -> No
     run.record_file.unlink()
     for content in (b"", b"torn", whole[: len(whole) // 2]):
         run.last_checkpoint.write_bytes(content)
-        with pytest.raises(UserError, match=r"last\.ckpt cannot be read; it is damaged .*; run\.again=true sets"):
+        with pytest.raises(UserError, match=r"last\.ckpt cannot be read; it is damaged .*; run\.again=true archives"):
             train(job)
     for number, recorded in enumerate((True, False), 1):
         run.last_checkpoint.write_bytes(b"torn")
         if not recorded:
             run.record_file.unlink(missing_ok=True)
-        assert train(plan(tiny(*config, "run.again=true")))["status"] == "finished"
+        assert trained(plan(tiny(*config, "run.again=true")))["status"] == "finished"
         assert (run.path.parent / "aside" / f"seed0-{number}" / "checkpoints" / "last.ckpt").is_file()
 
 
 @pytest.mark.smoke
-def test_a_run_has_one_owner(tiny: Tiny) -> None:
+def test_a_run_that_another_process_trains_is_not_trained_twice(tiny: Tiny) -> None:
     job = plan(tiny())
     with Lock(job.folder), pytest.raises(RunLockedError, match="is being trained by process"):
         train(job)
@@ -366,13 +375,13 @@ def test_validation_does_not_shift_training(tiny: Tiny, monkeypatch: pytest.Monk
 
 def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
     options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
-    record = train(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5")))
+    record = trained(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5")))
     assert record["epochs"] == 2
 
 
 def test_options_of_speed_and_display_train(tiny: Tiny) -> None:
     options = ("trainer.channels_last=false", "trainer.precision=bf16", "logger=none")
-    assert train(plan(tiny(*FEW_IMAGES, *options, "recipe.epochs=1")))["status"] == "finished"
+    assert trained(plan(tiny(*FEW_IMAGES, *options, "recipe.epochs=1")))["status"] == "finished"
 
 
 def test_the_logged_rate_is_the_recipes(tiny: Tiny) -> None:
@@ -395,5 +404,5 @@ def test_every_other_option_trains_and_changes_the_weights(tiny: Tiny) -> None:
     ):  # fmt: skip
         job = plan(tiny(*small, override))
         assert job.identity != plain.identity, override
-        assert train(job)["status"] == "finished", override
+        assert trained(job)["status"] == "finished", override
         assert not same(weights(job), weights(plain)), override

@@ -35,7 +35,7 @@ def test_it_predicts_what_the_record_says(trained: Any) -> None:
     assert torch.allclose(probabilities.sum(1), torch.ones(len(probabilities)), atol=1e-5)
     accuracy = (probabilities.argmax(1) == run.test_labels).double().mean().item()
     # the run may have been tested in bf16, which moves a few borderline images
-    assert accuracy == pytest.approx(run.record["test/top1_accuracy"], abs=0.02)
+    assert accuracy == pytest.approx(run.record.metrics["test/top1_accuracy"], abs=0.02)
 
 
 def test_images_are_the_whole_test_set_in_order(trained: Any) -> None:

@@ -1,4 +1,4 @@
-"""The released BAM, built anew from its layers under its names, gives the same numbers with the same weights."""
+"""A file with the names of the released BAM, made here from its layers, loads and gives the same numbers."""
 
 from collections import OrderedDict
 from typing import cast
@@ -11,9 +11,12 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention
+from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
 from attnbench.backbones.resnet import ResNet
 from attnbench.classifier import Classifier
-from attnbench.weights.bam_official import load_released
+from attnbench.config.compose import compose
+from attnbench.weights.bam_official import from_released, has_released_names
+from attnbench.weights.load import load
 
 CHANNELS = {1: 64, 2: 128, 3: 256}
 
@@ -70,30 +73,41 @@ def stir(net: nn.Module) -> None:
     net.eval()
 
 
+def loaded(words: str, net: Classifier) -> list[str]:
+    """Load `weights.pt` as a run does; returns what is left out."""
+    return load(compose([*words.split(), "backbone.weights=weights.pt"]), net.backbone)
+
+
 @pytest.mark.parametrize(("depth", "block", "layers"), [(18, BasicBlock, [2] * 4), (50, Bottleneck, [3, 4, 6, 3])])
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_the_released_names_load(depth: int, block: type[BasicBlock], layers: list[int], prefix: str) -> None:
+@pytest.mark.parametrize("written", ["bare", "released checkpoint"])
+@pytest.mark.parametrize("library", ["", "torchvision/"])
+def test_a_released_file_loads_and_gives_the_same_logits(
+    depth: int, block: type[BasicBlock], layers: list[int], written: str, library: str
+) -> None:
     torch.manual_seed(0)
     theirs = Released(block, layers).double()
     stir(theirs)
-    ours = Classifier(ResNet(depth, 1000, image_size=224), BAM("official")).double().eval()
-    load_released(ours, {f"{prefix}{name}": tensor for name, tensor in theirs.state_dict().items()})
+    state = theirs.state_dict()
+    checkpoint = {"epoch": 90, "state_dict": {f"module.{name}": value for name, value in state.items()}}
+    torch.save(checkpoint if written == "released checkpoint" else state, "weights.pt")
+    backbone = TorchvisionBackbone(f"resnet{depth}", 1000) if library else ResNet(depth, 1000, image_size=224)
+    ours = Classifier(backbone, BAM("official")).double().eval()
+    assert loaded(f"backbone={library}resnet{depth}", ours) == []
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     expected = theirs(images)
     assert torch.allclose(ours(images), expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item())
 
 
-def test_torchvisions_names_load_into_the_plain_network() -> None:
-    torch.manual_seed(0)
-    theirs = resnet.resnet18()
-    stir(theirs)
-    ours = Classifier(ResNet(18, 1000, image_size=224), Attention()).eval()
-    load_released(ours, theirs.state_dict())
-    images = torch.randn(2, 3, 64, 64)
-    assert torch.allclose(ours(images), theirs(images), atol=1e-5)
-
-
-def test_what_does_not_fit_is_named() -> None:
+def test_without_bam_its_modules_are_left_out() -> None:
+    theirs = Released(BasicBlock, [2] * 4)
+    torch.save(theirs.state_dict(), "weights.pt")
     ours = Classifier(ResNet(18, 1000, image_size=224), Attention())
-    with pytest.raises(RuntimeError, match=r"stage1\.out\.bam\.channel\.reduce\.weight"):
-        load_released(ours, Released(BasicBlock, [2] * 4).state_dict())
+    assert loaded("backbone=resnet18", ours) == ["what an attention inserted"]
+    assert torch.equal(ours.backbone.state_dict()["stage4.block1.conv2.weight"], theirs.layer4[1].conv2.weight)
+
+
+def test_every_released_name_of_bam_is_translated() -> None:
+    theirs = Released(BasicBlock, [2] * 4).state_dict()
+    assert has_released_names(theirs)
+    assert not any(name.startswith("bam") for name in from_released(theirs))
+    assert not has_released_names(resnet.resnet18().state_dict())

@@ -28,12 +28,14 @@ from attnbench.config.compose import compose
 from attnbench.config.search_path import choices, search_path
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
+from attnbench.runs.files import write_json
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.training.evaluate import misfit
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.weights import load as weights
 from tests.conftest import TINY
+from tests.runs.samples import written_record
 
 Tiny = Callable[..., RunConfig]
 State = Mapping[str, Tensor]
@@ -273,7 +275,7 @@ def test_a_folder_is_no_file() -> None:
 
 def trained(config: RunConfig) -> Job:
     job = plan(config)
-    assert train(job)["status"] == "finished"
+    assert train(job) is not None
     return job
 
 
@@ -311,10 +313,10 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_and_not_from_the_file(ti
     whole = trained(tiny("backbone.weights=weights.pt"))
     expected = torch.load(RunFolder(whole.folder).last_checkpoint, weights_only=True)["state_dict"]
     torch.save({}, "weights.pt")  # what is read when a run starts is in its checkpoint
-    record = RunFolder(whole.folder).record()
-    assert record is not None
-    RunFolder(whole.folder).write_record({**record, "status": "interrupted"})
-    assert train(whole)["status"] == "finished"
+    run = RunFolder(whole.folder)
+    write_json(run.record_file, {**written_record(run.path), "status": "interrupted"})
+    train(whole)
+    assert run.state() == "finished"
     again = torch.load(RunFolder(whole.folder).last_checkpoint, weights_only=True)["state_dict"]
     assert same(expected, again)
 

@@ -1,1 +1,1 @@
-"""Networks of torchvision and timm as backbones: their stages are found, and slots put into them."""
+"""Networks of torchvision and timm as backbones: their stages are found, and insertion points placed in them."""

@@ -1,9 +1,9 @@
-"""What backbones of torchvision and timm have in common: the library's own network, with insertion points in it.
+"""Base of the backbones of torchvision and timm: the library's own network, with insertion points in it.
 
-The network stays as the library builds it, names in its state dict included; `follow` puts slots behind its modules.
-A stage is what `survey` says. Points inside blocks are there for residual blocks whose sum is known (each library's
-`BLOCKS`); attention that needs points which a network lacks is refused, and so is attention built of the backbone's own
-blocks. The network runs as a whole, so a prediction cannot leave before its last stage.
+The network stays as the library builds it, including the names in its state dict; `append_slot` puts slots behind its
+modules. Its stages are found by `find_stages`. Points inside blocks exist for residual blocks whose sum is known
+(`block_classes`). Rejected are attention that needs points which a network lacks, and attention built of the backbone's
+own blocks. The network runs as a whole, so a prediction cannot exit before its last stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +13,32 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnbench.backbones.adapters.find_stages import FIRST_STRIDE, STEM, Place, Survey, paths_of, survey
-from attnbench.backbones.adapters.slots import Board, Passage, follow, to_first, to_last
+from attnbench.backbones.adapters.find_stages import FIRST_STRIDE, STEM, NetworkLayout, Place, find_stages, paths_of
+from attnbench.backbones.adapters.slots import CurrentTaps, SlotCall, append_slot, to_first, to_last
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
 from attnbench.errors import OptionError
 
-SIDE = 256
-"""Side in pixels of the image that a network is surveyed with: every usual stride divides it."""
+PROBE_SIZE = 256
+"""Side in pixels of the image with which stages are found: every usual stride divides it."""
 
 
 class LibraryBackbone(Backbone):
     """A network of another library, by its name there.
 
-    net: the library's network. head_paths: its children that make logits of the final map.
+    Attributes:
+        library: Name of the library.
+        net: The library's network.
+        channels_last: Its maps are (B, H, W, C).
+        head_paths: Its children that compute logits from the final map.
+
+    Args:
+        name: The library's name of the network.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+
+    Raises:
+        OptionError: Unknown name, or a network that cannot be a backbone or takes no images of this size.
     """
 
     library: ClassVar[str]
@@ -34,84 +47,85 @@ class LibraryBackbone(Backbone):
     def __init__(self, name: str, num_classes: int, in_channels: int = 3, image_size: int = 224) -> None:
         super().__init__()
         self.name, self.num_classes, self.in_channels, self.image_size = name, num_classes, in_channels, image_size
-        self.board = Board()
+        self.current = CurrentTaps()
         self.net = on_meta(self.build) if torch.get_default_device().type == "meta" else self.build()
-        found = self._survey()
-        self.stages = tuple(found.stages)
+        layout = self._find_stages()
+        self.stages = tuple(layout.stages)
         self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
-        self.head_paths = tuple(f"net.{name}" for name in found.head)
-        self.holders = {STEM: found.stem, **{stage: end.holders for stage, end in found.stages.items()}}
-        self._place_slots(found)
+        self.head_paths = tuple(f"net.{name}" for name in layout.head)
+        self.layers = {STEM: layout.stem, **{name: stage.layers for name, stage in layout.stages.items()}}
+        self._place_slots(layout)
         self.register_points()
 
-    # what a library defines
+    # defined by each library
 
     def build(self) -> nn.Module:
-        """The library's network with fresh weights. Raises `OptionError` for an unknown name."""
+        """Build the library's network with fresh weights. Raises `OptionError` for an unknown name."""
         raise NotImplementedError
 
     def trunk_of(self, net: nn.Module, x: Tensor) -> Tensor:
-        """The final map of images (B, C, H, W), in the library's own layout."""
+        """Return the final map of images (B, C, H, W), in the library's layout."""
         raise NotImplementedError
 
     def head_of(self, net: nn.Module, x: Tensor) -> Tensor:
-        """Logits (B, L) of the final map, in the library's own layout."""
+        """Return logits (B, L) of the final map, which is in the library's layout."""
         raise NotImplementedError
 
-    def steps(self, net: nn.Module) -> list[str]:
-        """Paths of the modules after which a stage may end."""
+    def stage_ends(self, net: nn.Module) -> list[str]:
+        """Return the paths of the modules after which a stage may end."""
         raise NotImplementedError
 
-    def kinds_of_blocks(self) -> Mapping[type[nn.Module], Any]:
-        """The classes of residual blocks that have points."""
+    def block_classes(self) -> Mapping[type[nn.Module], Any]:
+        """Return the classes of residual blocks that have points, as keys."""
         raise NotImplementedError
 
     def residual_of(self, block: nn.Module) -> nn.Module | None:
-        """The module of a block that puts out what is added to the shortcut; None if there is no shortcut."""
+        """Return the module of a block whose output is added to the shortcut; None if there is no shortcut."""
         raise NotImplementedError
 
     def first_stride(self) -> int:
-        """The stride from which on a run of layers is a stage."""
+        """Return the stride from which on a run of layers is a stage."""
         return 1 if type(self.net).__name__ == "VGG" else FIRST_STRIDE
+
+    @property
+    def probe_size(self) -> int:
+        """Side in pixels of the image with which stages are found."""
+        return PROBE_SIZE
 
     # insertion points
 
-    def _survey(self) -> Survey:
+    def _find_stages(self) -> NetworkLayout:
         blueprint = on_meta(self.build)
-        image, own = (
+        probe, image = (
             torch.empty(1, self.in_channels, side, side, device="meta")
-            for side in (self.survey_side, self.image_size or SIDE)
+            for side in (self.probe_size, self.image_size or PROBE_SIZE)
         )
-        options = (self.steps(blueprint), paths_of(blueprint, self.kinds_of_blocks()), self.trunk_of, self.head_of)
-        layout = (self.channels_last, self.first_stride())
-        with self._refused("cannot be a backbone"):
-            found = survey(blueprint, *options, image, *layout)
-        with torch.no_grad(), self._refused(f"takes no images of {self.image_size}x{self.image_size}"):
-            self.head_of(blueprint, self.trunk_of(blueprint, own))
-        return found
+        paths = (self.stage_ends(blueprint), paths_of(blueprint, self.block_classes()))
+        layout_options = (self.channels_last, self.first_stride())
+        with self._rejecting("cannot be a backbone"):
+            layout = find_stages(blueprint, *paths, self.trunk_of, self.head_of, probe, *layout_options)
+        with torch.no_grad(), self._rejecting(f"takes no images of {self.image_size}x{self.image_size}"):
+            self.head_of(blueprint, self.trunk_of(blueprint, image))
+        return layout
 
     @contextmanager
-    def _refused(self, what: str) -> Iterator[None]:
+    def _rejecting(self, what: str) -> Iterator[None]:
+        """Turn errors of the library's forward pass into an `OptionError` for the name."""
         try:
             yield
-        except (RuntimeError, AssertionError, ValueError) as error:  # NotImplementedError is among them
-            said = str(error).partition("\n")[0]
-            raise OptionError("name", self.name, f"{what}: {said}") from error
+        except (RuntimeError, AssertionError, ValueError) as error:  # NotImplementedError is a RuntimeError
+            reason = str(error).partition("\n")[0]
+            raise OptionError("name", self.name, f"{what}: {reason}") from error
 
-    @property
-    def survey_side(self) -> int:
-        """Side in pixels of the image to survey the network with."""
-        return SIDE
-
-    def _place_slots(self, found: Survey) -> None:
-        for name, stage in found.stages.items():
-            places = nn.Module()
+    def _place_slots(self, layout: NetworkLayout) -> None:
+        for name, stage in layout.stages.items():
+            slots = nn.Module()
             for number, block in enumerate(stage.blocks):
-                places.add_module(f"block{number}", self._slots_of_block(block))
-            places.add_module("out", Slot(*stage.end.point))
-            self.add_module(name, places)
+                slots.add_module(f"block{number}", self._slots_of_block(block))
+            slots.add_module("out", Slot(*stage.end.point))
+            self.add_module(name, slots)
             if stage.end.path is not None:
-                self._follow(self.net.get_submodule(stage.end.path), places.get_submodule("out"))
+                self._append(self.net.get_submodule(stage.end.path), slots.get_submodule("out"))
 
     def _slots_of_block(self, place: Place) -> nn.Module:
         assert place.path is not None
@@ -119,42 +133,45 @@ class LibraryBackbone(Backbone):
         residual = self.residual_of(block)
         if residual is not None:
             slots.add_module("residual", Slot(*place.point))
-            self._follow(residual, slots.get_submodule("residual"))
+            self._append(residual, slots.get_submodule("residual"))
         slots.add_module("out", Slot(*place.point))
-        self._follow(block, slots.get_submodule("out"))
+        self._append(block, slots.get_submodule("out"))
         return slots
 
-    def _follow(self, module: nn.Module, slot: nn.Module) -> None:
+    def _append(self, module: nn.Module, slot: nn.Module) -> None:
         assert isinstance(slot, Slot)
-        follow(module, Passage(slot, self.board, self.channels_last))
+        append_slot(module, SlotCall(slot, self.current, self.channels_last))
 
     @property
     def parts(self) -> tuple[str, ...]:
-        return tuple(name for name, holders in self.holders.items() if holders)
+        return tuple(name for name, layers in self.layers.items() if layers)
 
     def own_modules(self, until: str) -> Iterator[nn.Module]:
         if until not in self.parts:
             raise KeyError(until)
         for name in self.parts[: self.parts.index(until) + 1]:
-            yield from (self.net.get_submodule(path) for path in self.holders[name])
+            yield from (self.net.get_submodule(path) for path in self.layers[name])
 
     # weights
 
-    def expect_weights(self, weights: str | None) -> None:
-        del weights
+    def check_weights_source(self, source: str | None) -> None:
+        del source  # a file or the library's own
 
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        ours = any(name.startswith("net.") for name in state)
-        return dict(state) if ours else {f"net.{name}": tensor for name, tensor in state.items()}
+        """Return a state dict under this backbone's names: the library's get the prefix `net.`."""
+        if any(name.startswith("net.") for name in state):
+            return dict(state)
+        inserted = tuple(f"{path}." for path in self.slot_paths)
+        return {name if name.startswith(inserted) else f"net.{name}": tensor for name, tensor in state.items()}
 
     # forward pass
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        self.board.taps = taps
+        self.current.taps = taps
         try:
             x = self.trunk_of(self.net, x)
         finally:
-            self.board.taps = None
+            self.current.taps = None
         x = to_first(x) if self.channels_last else x
         return self.get_submodule(f"{self.stages[-1]}.out")(x, taps)
 
@@ -176,7 +193,7 @@ class LibraryBackbone(Backbone):
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a network without memory; one whose constructor computes with tensors first with memory."""
+    """Build a network on the meta device; if its constructor computes with tensors, build it on the CPU and move it."""
     try:
         with torch.device("meta"):
             return build()
@@ -186,7 +203,7 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def replace_first_convolution(net: nn.Module, in_channels: int) -> None:
-    """Let a network take images of `in_channels` channels: its first convolution, of three, is built anew."""
+    """Let a network take images of `in_channels` channels: replace its first convolution, which takes three."""
     path, old = next((path, layer) for path, layer in net.named_modules() if isinstance(layer, nn.Conv2d))
     new = nn.Conv2d(
         in_channels,

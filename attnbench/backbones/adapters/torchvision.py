@@ -1,7 +1,7 @@
 """Classifiers of torchvision, by torchvision's names.
 
-Their forward passes are chains of modules, which the table below repeats by class: up to the final map, and from there
-to logits. Auxiliary heads (googlenet, inception_v3) are switched off: a backbone has one prediction.
+Their forward passes are chains of modules; the table `FAMILIES` repeats them by class, up to the final map, and from
+there to logits. Auxiliary heads (googlenet, inception_v3) are switched off: a backbone has one prediction.
 """
 
 import re
@@ -22,22 +22,22 @@ Step = str | Callable[[Tensor], Tensor]
 
 
 def flatten(x: Tensor) -> Tensor:
-    """(B, C, 1, 1) to (B, C)."""
+    """Reshape (B, C, 1, 1) to (B, C)."""
     return torch.flatten(x, 1)
 
 
 def average(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C)."""
+    """Average (B, C, H, W) over positions to (B, C)."""
     return x.mean((2, 3))
 
 
 def pool(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C), as `average`, in the function that some networks call."""
+    """Average as `average` does, by the function that some networks call."""
     return flatten(F.adaptive_avg_pool2d(x, (1, 1)))
 
 
 class Family(NamedTuple):
-    """The steps of a class's forward pass: names of its children and methods, or functions."""
+    """The forward pass of a class of networks: names of its children and methods, or functions."""
 
     trunk: tuple[Step, ...]
     head: tuple[Step, ...]
@@ -81,13 +81,13 @@ BLOCKS: Mapping[type[nn.Module], str] = {
     efficientnet.FusedMBConv: "stochastic_depth",
     convnext.CNBlock: "stochastic_depth",
 }
-"""Residual blocks, and their child that puts out what is added to the shortcut."""
+"""Classes of residual blocks, and the child of each whose output is added to the shortcut."""
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
-"""Names in torchvision's files for DenseNet, which it renames as well."""
+"""Names in torchvision's files for DenseNet, which torchvision renames too when it loads them."""
 
 
 class TorchvisionBackbone(LibraryBackbone):
-    """A classifier of torchvision's, such as `resnet50`, `vgg16_bn`, `convnext_tiny`."""
+    """A classifier of torchvision, such as `resnet50`, `vgg16_bn`, `convnext_tiny`."""
 
     library = "torchvision"
     unused = ("net.aux1.", "net.aux2.", "net.AuxLogits.")
@@ -112,12 +112,12 @@ class TorchvisionBackbone(LibraryBackbone):
     def head_of(self, net: nn.Module, x: Tensor) -> Tensor:
         return run(net, FAMILIES[_kind(net)].head, x)
 
-    def steps(self, net: nn.Module) -> list[str]:
+    def stage_ends(self, net: nn.Module) -> list[str]:
         names = [step for step in FAMILIES[_kind(net)].trunk if isinstance(step, str) and step[0] != "_"]
         chains = {name: [f"{name}.{child}" for child, _ in net.get_submodule(name).named_children()] for name in names}
         return [path for name in names for path in (chains[name] if name in CHAINS else [name])]
 
-    def kinds_of_blocks(self) -> Mapping[type[nn.Module], Any]:
+    def block_classes(self) -> Mapping[type[nn.Module], Any]:
         return BLOCKS
 
     def residual_of(self, block: nn.Module) -> nn.Module | None:
@@ -125,11 +125,10 @@ class TorchvisionBackbone(LibraryBackbone):
             return None
         return block.get_submodule(BLOCKS[type(block)])
 
-    def expect_weights(self, weights: str | None) -> None:
-        if weights == "default" and hasattr(self.net, "transform_input"):
-            cast(
-                Any, self.net
-            ).transform_input = True  # as torchvision does: these weights were trained on images in [-1, 1]
+    def check_weights_source(self, source: str | None) -> None:
+        if source == "default" and hasattr(self.net, "transform_input"):
+            # as torchvision does: these weights were trained on images in [-1, 1]
+            cast(Any, self.net).transform_input = True
 
     def default_weights(self) -> str:
         return str(torchvision.models.get_model_weights(self.name).DEFAULT)

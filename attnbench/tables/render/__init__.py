@@ -1,4 +1,4 @@
-"""Rendering: one format a file, each from the same sheet."""
+"""Renderers of a report, one format per file."""
 
 from collections.abc import Callable
 
@@ -12,4 +12,4 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "csv": csv.render,
     "html": html.render,
 }
-"""What a sheet can be rendered as. `terminal.show` prints to a console, in its width and colours."""
+"""The formats of a report. `terminal.show` prints to a console, in its width and colours."""

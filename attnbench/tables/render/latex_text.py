@@ -1,106 +1,50 @@
-r"""Any text as LaTeX that pdflatex sets with the T1 encoding and no further package."""
+"""Text as LaTeX. pylatexenc knows the commands; what begins an option, a starred form or a ligature is added here."""
 
 import re
-import unicodedata
+
+from pylatexenc.latexencode import (
+    RULE_DICT,
+    RULE_REGEX,
+    UnicodeToLatexConversionRule,
+    UnicodeToLatexEncoder,
+    get_builtin_uni2latex_dict,
+)
 
 from attnbench.tables.render.layout import one_line
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "`": r"\textasciigrave{}",
-    "[": "{[}",  # after the end of a row it would begin an option
-    "]": "{]}",
-    "*": "{*}",  # as above: it would be the starred form
-    "–": "--",
-    "—": "---",
-    "‘": "`",
-    "’": "'",
-    "“": "``",
-    "”": "''",
-    "…": r"\dots{}",
-    "\u00a0": "~",
-    "\u202f": r"\,",
+PACKAGES = ("booktabs", "amssymb", "textcomp")
+"""Packages that a document needs to set the text, besides `[T1]{fontenc}`."""
+SET_BY_PACKAGES = re.compile("[ -~\u00a0-\u0148\u014a-\u017f\u0391-\u03f5\u2002-\u203a\u2190-\u2199\u21d0-\u21d4"
+                              "\u2200-\u220b\u220f-\u2213\u221a-\u221e\u2227-\u222b\u223c\u2243-\u2248\u2260-\u226b"
+                              "\u2282-\u228b\u2295-\u2299\u22c5]")  # fmt: skip
+"""Characters whose commands `PACKAGES` define; others are named by their code point."""
+_COMMANDS = {
+    code: command for code, command in get_builtin_uni2latex_dict().items() if SET_BY_PACKAGES.fullmatch(chr(code))
 }
-_MATHS = {
-    "±": r"\pm",
-    "×": r"\times",
-    "÷": r"\div",
-    "·": r"\cdot",
-    "−": "-",
-    "≤": r"\leq",
-    "≥": r"\geq",
-    "≈": r"\approx",
-    "≠": r"\neq",
-    "∼": r"\sim",
-    "∞": r"\infty",
-    "→": r"\rightarrow",
-    "←": r"\leftarrow",
-    "↑": r"\uparrow",
-    "↓": r"\downarrow",
-    "°": r"{}^\circ",
-    "µ": r"\mu",
-    "∆": r"\Delta",
-    "√": r"\surd",
-    "⊕": r"\oplus",
-    "⊗": r"\otimes",
-    "¹": "{}^1",
-    "²": "{}^2",
-    "³": "{}^3",
-    "†": r"\dagger",
-    "‡": r"\ddagger",
+_OWN_COMMANDS = {
+    ord("["): "{[}",  # after the end of a row it would begin an option
+    ord("]"): "{]}",
+    ord("*"): "{*}",  # as above: it would be the starred form
+    ord("`"): r"\textasciigrave",
+    ord('"'): r"\textquotedbl",
+    ord("-"): "-",
+    0x202F: r"\,",
 }
-_GREEK = {
-    "αβγδεζηθικλμ": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu",
-    "νξπρστυφχψω": "nu xi pi rho sigma tau upsilon phi chi psi omega",
-    "ΓΔΘΛΞΠΣΦΨΩ": "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega",
-}
-for _letters, _names in _GREEK.items():
-    _MATHS |= {letter: rf"\{name}" for letter, name in zip(_letters, _names.split(), strict=True)}
-TRANSLATED = (*_SPECIAL, *_MATHS)
-"""Characters that are written as something else."""
-_COMBINING = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328"
-_ACCENTS = dict(zip(_COMBINING, "`'^~=u.\"rHvck", strict=True))
-_LETTERS = (
-    "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿŁłŒœŠšŽž"  # in T1 and in UTF-8 as LaTeX reads it
+_PATTERNS = [
+    (re.compile(r"(?<![\w.)-])-(?=\.?\d)"), r"\\ensuremath{-}"),  # a minus before a number, no hyphen as in CIFAR-10
+    (re.compile(r"([-,'])(?=\1)"), r"\1{}"),  # `--` is two hyphens, not a dash
+]
+_ENCODER = UnicodeToLatexEncoder(
+    conversion_rules=[
+        UnicodeToLatexConversionRule(RULE_REGEX, _PATTERNS),
+        UnicodeToLatexConversionRule(RULE_DICT, _OWN_COMMANDS),
+        UnicodeToLatexConversionRule(RULE_DICT, _COMMANDS),
+    ],
+    unknown_char_policy="unihex",
+    unknown_char_warning=False,
 )
-_MINUS = re.compile(r"(?<![\w.)-])-(?=\.?\d)")  # before a number, and no hyphen as in CIFAR-10
-_LIGATURE = re.compile(r"([-<>,'])(?=[-<>,'])")
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX, on one line. What T1 lacks is decomposed (`ō`), or named by its code point (`U+4E2D`)."""
-    signed = _MINUS.sub("−", one_line(text))
-    apart = _LIGATURE.sub("\\1\u200b", signed)  # `--` is two hyphens, not a dash
-    return "".join(map(_letter, apart))
-
-
-def _letter(letter: str) -> str:
-    """A character."""
-    if letter == "\u200b":
-        return "{}"
-    if letter in _SPECIAL:
-        return _SPECIAL[letter]
-    if letter in _MATHS:
-        return f"${_MATHS[letter]}$"
-    if (letter.isascii() and letter.isprintable()) or letter in _LETTERS:
-        return letter
-    return _accented(letter)
-
-
-def _accented(letter: str) -> str:
-    """A character as an accent over a letter where it can be taken apart, else its code point."""
-    base, *accents = list(unicodedata.normalize("NFD", letter))
-    if base.isascii() and base.isalpha() and accents and set(accents) <= set(_ACCENTS):
-        for accent in accents:
-            base = rf"\{_ACCENTS[accent]}{{{base}}}"
-        return base
-    return f"U+{ord(letter):04X}"
+    """Return text as LaTeX on one line; characters without a command are named by their code point (`U+4E2D`)."""
+    return str(_ENCODER.unicode_to_latex(one_line(text)))

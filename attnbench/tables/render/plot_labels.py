@@ -1,4 +1,4 @@
-"""Labels in a plot, beside what they belong to and not over each other."""
+"""Labels in a plot, beside their curves and points without covering each other."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -17,12 +17,12 @@ GAP = 8.0  # points between a label and its end of a curve
 
 
 def label_lines(curve: Curve) -> int:
-    """Lines of a curve's label."""
+    """Return the number of lines of a curve's label."""
     return _wrapped(curve).count("\n") + 1
 
 
 def label_ends(axes: "Axes", labelled: Sequence[tuple[Curve, str]]) -> None:
-    """Name curves at their last points, spread so that labels stand below each other, in room made on the right."""
+    """Label curves to the right of their last points, below each other."""
     axes.autoscale_view()  # else the limits are found when it is drawn
     labels = [_label(axes, curve, len(curve.x) - 1, (GAP, 0.0), color) for curve, color in labelled]
     boxes = [label.get_window_extent() for label in labels]
@@ -38,7 +38,17 @@ def label_ends(axes: "Axes", labelled: Sequence[tuple[Curve, str]]) -> None:
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
-    """Middles of labels from low to high, near to where they are wanted, in that order, without overlap if they fit."""
+    """Spread labels along an axis without overlap, if they fit.
+
+    Args:
+        wanted: the middle that each label should have.
+        heights: of the labels.
+        low: lower end of the axis.
+        high: upper end of the axis.
+
+    Returns:
+        The middle of each label, in the order of the wanted ones and close to them.
+    """
     order = sorted(range(len(wanted)), key=lambda n: wanted[n])
     found = list(wanted)
     floor = low
@@ -53,14 +63,14 @@ def spread(wanted: Sequence[float], heights: Sequence[float], low: float, high: 
 
 
 def _make_room(axes: "Axes", width: float) -> None:
-    """Narrow the axes so that labels of a width, in points, stand on their right."""
+    """Narrow the axes so that labels of this width, in points, fit on their right."""
     box = axes.get_position()
     room = (width + 2.5 * GAP) / (axes.get_figure().get_figwidth() * 72)  # type: ignore[union-attr]
     axes.set_position((box.x0, box.y0, max(0.3, 0.99 - room - box.x0), box.height))
 
 
 def label_points(axes: "Axes", labelled: Sequence[tuple[Curve, str]]) -> None:
-    """Name points, each in the first place around it that is free; far from it, a line leads to the label."""
+    """Label points, each at the first free place around it; a line leads to a label that is far away."""
     axes.autoscale_view()
     area = axes.get_window_extent()
     taken = [_around(axes, curve) for curve, _ in labelled]
@@ -74,7 +84,7 @@ def label_points(axes: "Axes", labelled: Sequence[tuple[Curve, str]]) -> None:
 
 
 def _around(axes: "Axes", curve: Curve) -> "Bbox":
-    """What a point and its whiskers cover."""
+    """Return the box that a point and its whiskers cover."""
     from matplotlib.transforms import Bbox
 
     ends = (*curve.low[:1], *curve.high[:1], curve.y[0])
@@ -83,7 +93,7 @@ def _around(axes: "Axes", curve: Curve) -> "Bbox":
 
 
 def _places() -> list[tuple[float, float, str, str]]:
-    """Offsets in points, and which edge of the label is there: right, left, above, below, and further away."""
+    """Return offsets in points with the alignment of the label: right, left, above, below, and further away."""
     near = [(GAP, 0.0, "left", "center"), (-GAP, 0.0, "right", "center")]
     near += [(0.0, GAP, "center", "bottom"), (0.0, -GAP, "center", "top")]
     far = [
@@ -96,12 +106,12 @@ def _places() -> list[tuple[float, float, str, str]]:
 
 
 def _far(place: tuple[float, float, str, str]) -> float:
-    """How far a label is from its point."""
+    """Return how far a label is from its point."""
     return abs(place[0]) + abs(place[1])
 
 
 def _cost(label: "Annotation", place: tuple[float, float, str, str], taken: Sequence["Bbox"], area: "Bbox") -> float:
-    """How much of what a label would cover is taken, or outside the axes, in square points."""
+    """Return the area in square points that a label would cover of other labels, or outside the axes."""
     from matplotlib.transforms import Bbox
 
     _put(label, place)
@@ -127,7 +137,7 @@ def _lead(axes: "Axes", label: "Annotation", offset: tuple[float, float]) -> Non
 
 
 def _label(axes: "Axes", curve: Curve, point: int, offset: tuple[float, float], color: str) -> "Annotation":
-    """A label at a point of a curve."""
+    """Add a label at a point of a curve."""
     where = (curve.x[point], curve.y[point])
     return axes.annotate(
         _wrapped(curve), where, offset, textcoords="offset points", va="center", color=color, annotation_clip=False
@@ -135,5 +145,5 @@ def _label(axes: "Axes", curve: Curve, point: int, offset: tuple[float, float], 
 
 
 def _wrapped(curve: Curve) -> str:
-    """A curve's label in short lines."""
+    """Return a curve's label in short lines."""
     return fill(one_line(curve.label), WRAPPED)

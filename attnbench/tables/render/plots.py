@@ -1,4 +1,4 @@
-"""Plots as SVG for an HTML page: the same bytes each time, in the colours that the page sets for light and dark."""
+"""Plots as SVG for an HTML page, byte for byte reproducible, in the colours that the page sets for light and dark."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
-INK, FAINT = "#010101", "#020202"  # stand for the page's own colours
+INK, FAINT = "#010101", "#020202"  # placeholders of the page's colours
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
 WIDTH, HEIGHT = 5.8, 3.7  # inches of 72 points
-LARGE = 1e5  # such values of x are written with a unit prefix: 25M
-FEW = 8  # so many values of x are all named on a logarithmic axis
+LARGE = 1e5  # from here on, values of x have a unit prefix: 25M
+FEW = 8  # up to this number, all values of x are ticks of a logarithmic axis
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "attnbench",
@@ -47,22 +47,27 @@ VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)"} | {
 
 
 def svg(plot: Plot, name: str) -> str:
-    """A plot as an SVG element. name: begins its ids, so that several plots share a page. Imports matplotlib."""
+    """Render a plot as an SVG element.
+
+    Args:
+        plot: not empty.
+        name: prefix of the element's ids, different for each plot of a page.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's own settings are
+        mpl.rcdefaults()  # the user's settings have no effect
         mpl.rcParams.update(SETTINGS)
         return _inline(_draw(plot), name, plot)
 
 
 def is_empty(plot: Plot) -> bool:
-    """Whether there is nothing to draw."""
+    """Return whether there is nothing to draw."""
     return not any(curve.x for curve in plot.curves)
 
 
 def _draw(plot: Plot) -> str:
-    """A plot as an SVG file."""
+    """Draw a plot and return its SVG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -93,12 +98,12 @@ def _draw(plot: Plot) -> str:
 
 
 def _height(plot: Plot) -> float:
-    """Inches: enough for the lines of all labels below each other."""
+    """Return a height in inches that has room for the lines of all labels below each other."""
     return max(HEIGHT, 1.0 + sum(0.2 * label_lines(curve) for curve in plot.curves))
 
 
 def _logarithmic(axes: "Axes", values: Sequence[float]) -> None:
-    """Scale x; with a 0 among its values (of λ, say) the scale is linear below the smallest other one."""
+    """Scale x logarithmically; if a value is 0 (of λ, say), linearly below the smallest other value."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     if values[0] > 0:
@@ -110,7 +115,7 @@ def _logarithmic(axes: "Axes", values: Sequence[float]) -> None:
 
 
 def _looks(curves: Sequence[Curve]) -> Iterator[tuple[Curve, str, str, str]]:
-    """Curves with a colour, a marker and a dash pattern, which together tell more series than there are colours."""
+    """Yield curves with a colour, a marker and a dash pattern, which together distinguish more series."""
     for n, curve in enumerate(curves):
         yield curve, SERIES[n % len(SERIES)], MARKERS[n % len(MARKERS)], DASHES[n // len(SERIES) % len(DASHES)]
 
@@ -136,7 +141,7 @@ def _scatter(axes: "Axes", curves: Sequence[Curve]) -> None:
 
 
 def _inline(text: str, name: str, plot: Plot) -> str:
-    """The SVG element of a file, with ids of its own, the page's colours, and a label for those who cannot see it."""
+    """Return the SVG element of a file, with unique ids, the page's colours, and a label for screen readers."""
     from html import escape
 
     text = text[text.index("<svg") :].strip()

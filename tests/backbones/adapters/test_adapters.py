@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention, Tap
-from attnbench.attention.baselines import SE
 from attnbench.attention.ggam import GGAM
+from attnbench.attention.se import SE
 from attnbench.backbones.adapters.base import LibraryBackbone
 from attnbench.backbones.adapters.timm import TimmBackbone
 from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
@@ -82,7 +82,7 @@ def test_it_is_the_librarys_own_network(name: str) -> None:
     with torch.no_grad():
         expected = own(images)
         torch.testing.assert_close(net.classify(net.features(images)), expected, rtol=1e-6, atol=1e-6)
-    assert net.board.taps is None
+    assert net.current.taps is None
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -229,7 +229,7 @@ def test_attentions_that_fit_train(attention: str, library: str) -> None:
     assert net.maps(output)
 
 
-def test_the_backbones_own_layers_are_told_from_head_and_attention() -> None:
+def test_the_backbones_own_layers_are_distinguished_from_head_and_attention() -> None:
     plain = theirs("torchvision/resnet18")
     net = Classifier(ours("torchvision/resnet18"), BAM())
     own = sum(parameter.numel() for parameter in net.backbone_parameters())
@@ -275,7 +275,7 @@ def test_weights_are_the_seeds_however_the_network_is_looked_at(library: str) ->
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def refused(*overrides: str) -> str:
+def rejection(*overrides: str) -> str:
     with pytest.raises(UserError) as caught:
         build_model_on_meta(compose(["data=cifar10", *overrides]))
     assert "\n" not in str(caught.value)
@@ -302,14 +302,14 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("overrides", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
-def test_what_makes_no_sense_is_refused(overrides: tuple[str, ...], told: str) -> None:
-    assert told in refused(*overrides)
+@pytest.mark.parametrize(("overrides", "message"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_pairs_and_names_that_make_no_sense_are_rejected(overrides: tuple[str, ...], message: str) -> None:
+    assert message in rejection(*overrides)
 
 
-def test_a_missing_timm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_timm_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    assert "pip install 'attnbench[timm]'" in refused("backbone=timm/resnet18")
+    assert "pip install 'attnbench[timm]'" in rejection("backbone=timm/resnet18")
 
 
 def test_slots_stand_where_the_librarys_names_do_not() -> None:

@@ -12,7 +12,9 @@ from attnbench.config.diff import differences, label
 from attnbench.config.sweep import expand
 from attnbench.formatting import big, duration, spread
 from attnbench.runs.folder import Job
-from attnbench.runs.record import training_summary
+from attnbench.runs.record import FinishedRecord
+from attnbench.runs.record_writer import training_summary
+from tests.runs.samples import make_finished, make_row
 
 
 def told(*overrides: str) -> list[dict[str, str]]:
@@ -60,17 +62,8 @@ def test_words_for_numbers() -> None:
     assert [big(number) for number in (950, 67_906, 22_644_352, 1_324_953_600)] == ["950", "67.9 k", "22.6 M", "1.32 G"]
 
 
-def record(accuracy: float, best: float | None = None) -> dict[str, object]:
-    return {
-        "test/top1_accuracy": accuracy,
-        "test/best/top1_accuracy": best,
-        "best_epoch": 3,
-        "epochs": 4,
-        "parameters": 269_434,
-        "multiply_adds": 22_644_352,
-        "images_per_second": 512.3,
-        "wall_seconds": 100.0,
-    }
+def record(accuracy: float, best: float | None = None) -> FinishedRecord:
+    return make_finished(**{"test/top1_accuracy": accuracy, "test/best/top1_accuracy": best})
 
 
 def render(item: object) -> str:
@@ -101,16 +94,12 @@ def test_one_runs_result(own_folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "run.again=true" in capsys.readouterr().out
 
 
-def row(epoch: int, accuracy: float | None, seconds: float = 2.0) -> dict[str, object]:
-    return {"epoch": epoch, "images": 100 * epoch, "train/seconds": seconds, "val/top1_accuracy": accuracy}
-
-
 def test_the_first_of_equal_epochs_is_best_and_the_first_epoch_warms_up() -> None:
-    found = training_summary([row(1, 0.5, 50.0), row(2, 0.7), row(3, 0.7), row(4, 0.6)])
-    assert (found["best_epoch"], found["val/best/top1_accuracy"], found["epochs"]) == (2, 0.7, 4)
-    assert found["images_per_second"] == 50.0
-    assert training_summary([row(1, 0.5)])["images_per_second"] == 50.0
-    assert training_summary([row(1, None)])["best_epoch"] is None
+    found = training_summary([make_row(1, 0.5, 50.0), make_row(2, 0.7), make_row(3, 0.7), make_row(4, 0.6)])
+    assert (found.best_epoch, found.metrics["val/best/top1_accuracy"], found.epochs) == (2, 0.7, 4)
+    assert found.images_per_second == 50.0
+    assert training_summary([make_row(1, 0.5)]).images_per_second == 50.0
+    assert training_summary([make_row(1)]).best_epoch is None
 
 
 def test_a_configuration_alone_differs_in_nothing(own_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The device-resident pipeline against a plain one, image by image."""
+"""The device-resident loader against a plain one, image by image."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def normalised(image: np.ndarray) -> torch.Tensor:
 
 def test_evaluation_gives_images_in_order_and_as_they_are() -> None:
     split = arrays()
-    pipeline = InMemoryLoader(split, MEAN, STD, 4, CPU)
-    batches = list(pipeline.epoch())
+    loader = InMemoryLoader(split, MEAN, STD, 4, CPU)
+    batches = list(loader.epoch())
     assert [len(labels) for _, labels in batches] == [4, 4, 3]
     images = torch.cat([images for images, _ in batches])
     assert torch.allclose(images, torch.stack([normalised(image) for image in split.images]), atol=1e-5)
@@ -44,10 +44,10 @@ def test_evaluation_gives_images_in_order_and_as_they_are() -> None:
 )
 def test_every_training_image_is_some_crop_of_its_own(padding: int, mode: str, flip: bool, seed: int) -> None:
     split = arrays(5)
-    pipeline = InMemoryLoader(split, MEAN, STD, 3, CPU, Augmentation(padding, mode, flip), seed)
+    loader = InMemoryLoader(split, MEAN, STD, 3, CPU, Augmentation(padding, mode, flip), seed)
     border = ((padding, padding), (padding, padding), (0, 0))
     numpy_mode = {"zeros": "constant", "reflect": "reflect"}[mode]
-    for images, labels in pipeline.epoch(1):
+    for images, labels in loader.epoch(1):
         for image, label in zip(images, labels.tolist(), strict=True):
             padded = np.pad(split.images[label], border, mode=numpy_mode)  # type: ignore[call-overload]
             crops = [
@@ -61,14 +61,14 @@ def test_every_training_image_is_some_crop_of_its_own(padding: int, mode: str, f
 
 def test_each_image_draws_its_own_crop_and_flip() -> None:
     split = Arrays(np.repeat(arrays(1).images, 200, axis=0), np.zeros(200, np.int64))
-    pipeline = InMemoryLoader(split, MEAN, STD, 200, CPU, Augmentation(2, "zeros", True), 0)
-    images, _ = pipeline.epoch().batch(0)
+    loader = InMemoryLoader(split, MEAN, STD, 200, CPU, Augmentation(2, "zeros", True), 0)
+    images, _ = loader.epoch().batch(0)
     assert len({image.numpy().tobytes() for image in images}) == 50  # 5 x 5 positions, flipped or not
 
 
 def test_an_epoch_is_a_permutation_of_its_own() -> None:
-    pipeline = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, seed=3)
-    orders = [torch.cat([labels for _, labels in pipeline.epoch(number)]).tolist() for number in (0, 1, 0)]
+    loader = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, seed=3)
+    orders = [torch.cat([labels for _, labels in loader.epoch(number)]).tolist() for number in (0, 1, 0)]
     assert sorted(orders[0]) == list(range(11))
     assert orders[0] != orders[1]
     assert orders[0] == orders[2]
@@ -79,8 +79,8 @@ def test_an_epoch_is_a_permutation_of_its_own() -> None:
 
 
 def test_batches_can_be_made_in_any_order() -> None:
-    pipeline = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, Augmentation(2, "zeros", True), 0)
-    epoch = pipeline.epoch(2)
+    loader = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, Augmentation(2, "zeros", True), 0)
+    epoch = loader.epoch(2)
     forward = [epoch.batch(number)[0] for number in range(3)]
     backward = [epoch.batch(number)[0] for number in (2, 1, 0)]
     assert all(torch.equal(a, b) for a, b in zip(forward, reversed(backward), strict=True))
@@ -109,8 +109,8 @@ def test_a_last_batch_too_small_to_train_on_is_left_out() -> None:
     assert (batches(9, 0), batches(10, 0), batches(9, None)) == (2, 3, 3)
     assert (batches(11, 0, 2), batches(12, 0, 2)) == (2, 3)
     assert batches(1, 0) == 1
-    pipeline = InMemoryLoader(arrays(9), MEAN, STD, 4, CPU, seed=0)
-    assert pipeline.images == 8
+    loader = InMemoryLoader(arrays(9), MEAN, STD, 4, CPU, seed=0)
+    assert loader.images == 8
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
@@ -129,6 +129,6 @@ def test_one_channel_images_do_not_pass_for_channels_last() -> None:
 
 
 def test_images_stay_small_on_the_device() -> None:
-    pipeline = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, Augmentation(1), 0)
-    assert pipeline.pixels.dtype == torch.uint8
-    assert pipeline.pixels.numel() == 11 * 8 * 10 * 3
+    loader = InMemoryLoader(arrays(), MEAN, STD, 4, CPU, Augmentation(1), 0)
+    assert loader.pixels.dtype == torch.uint8
+    assert loader.pixels.numel() == 11 * 8 * 10 * 3

@@ -8,8 +8,8 @@ import pytest
 
 from attnbench.cli.main import main
 from attnbench.data.sets.adience import CLASSES, NONE, age_group, warn_once
-from tests.data.bases.test_published import paths, released
 from tests.data.layouts import HEAD, write_adience, write_images, write_text
+from tests.data.published_sets import paths, released
 
 PEOPLE = 3
 

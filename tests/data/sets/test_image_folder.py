@@ -224,7 +224,7 @@ def test_imagenets_test_images_may_lie_unsorted(kind: str, own_folder: Path, ima
 
 
 UNSORTED: dict[str, Callable[[Path], Any]] = {
-    "neither ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt nor LOC_val_solution.csv is there": (
+    "neither ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt nor LOC_val_solution.csv was found": (
         lambda root: shutil.rmtree(root / "ILSVRC2012_devkit_t12")
     ),
     "lacks ILSVRC2012_val_00000012.JPEG, which ILSVRC2012_validation_ground_truth.txt has": (
@@ -279,7 +279,7 @@ def test_a_part_of_imagenet_is_not_imagenet(own_folder: Path, imagenet: Path) ->
         data.check_available()
     shutil.copytree(imagenet, own_folder / "part")
     shutil.rmtree(own_folder / "part" / "val" / "n00000500")
-    with pytest.raises(UserError, match="val holds 999 folders of classes, not 1000; a part of it is data=image"):
+    with pytest.raises(UserError, match="val holds 999 class folders, not 1000; use data=image"):
         data.check_available()
 
 

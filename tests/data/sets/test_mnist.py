@@ -61,7 +61,7 @@ def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> N
 
 def test_a_missing_file_is_named(miniature_mnist: Path) -> None:
     (miniature_mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    for action in (build(miniature_mnist).find, lambda: build(miniature_mnist).load("train")):
+    for action in (build(miniature_mnist).check_available, lambda: build(miniature_mnist).load("train")):
         with pytest.raises(UserError, match="no MNIST/raw/t10k-labels-idx1-ubyte in"):
             action()
 

@@ -11,9 +11,9 @@ from PIL import Image
 from torchvision.transforms import functional as F
 
 from attnbench.errors import UserError
-from tests.data.bases.test_published import paths, released
 from tests.data.layouts import write_text, write_uecfood100
 from tests.data.pictures import make_loader
+from tests.data.published_sets import paths, released
 
 
 @pytest.fixture

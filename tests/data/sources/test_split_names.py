@@ -38,7 +38,7 @@ def test_files_that_name_no_split_or_two_are_of_none(own_folder: Path) -> None:
 def test_all_parts_that_names_count_must_be_there(own_folder: Path) -> None:
     for number in (0, 1, 3):
         (own_folder / f"train-{number:05d}-of-00006.tar").write_bytes(b"")
-    with pytest.raises(UserError, match=r"train-\*: 00006 parts are named and 2, 4, 5 of them"):
+    with pytest.raises(UserError, match=r"train-\*: of 00006 parts, counted from 0, these are missing: 2, 4, 5"):
         split_files(own_folder, ".tar", "shards")
     for number in (2, 4, 5):
         (own_folder / f"train-{number:05d}-of-00006.tar").write_bytes(b"")

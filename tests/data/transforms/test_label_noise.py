@@ -92,7 +92,7 @@ def test_without_noise_labels_are_the_true_ones() -> None:
     assert mislabel(labels, 3, LabelNoise(), 10, 0) is labels
 
 
-def pipeline(noise: LabelNoise, rank: int = 0, world: int = 1) -> InMemoryLoader:
+def loader(noise: LabelNoise, rank: int = 0, world: int = 1) -> InMemoryLoader:
     """Images that tell which they are, in random crops and mirrored."""
     images = np.random.default_rng(0).integers(0, 256, (103, 6, 6, 1)).astype(np.uint8)
     placement = Placement(torch.device("cpu"), rank=rank, world=world)
@@ -103,7 +103,7 @@ def pipeline(noise: LabelNoise, rank: int = 0, world: int = 1) -> InMemoryLoader
 
 @pytest.mark.parametrize("noise", [LabelNoise(0.4), LabelNoise(0.4, resampled=True)])
 def test_noise_changes_labels_and_nothing_else(noise: LabelNoise) -> None:
-    clean, noisy = pipeline(LabelNoise()), pipeline(noise)
+    clean, noisy = loader(LabelNoise()), loader(noise)
     for number in (0, 1, 4):
         expected = mislabel(clean.labels, number, noise, 10, 5)
         assert not torch.equal(expected, clean.labels)
@@ -118,7 +118,7 @@ def test_noise_changes_labels_and_nothing_else(noise: LabelNoise) -> None:
 
 def test_processes_see_the_same_noise() -> None:
     noise = LabelNoise(0.4, resampled=True)
-    whole, parts = pipeline(noise), [pipeline(noise, rank, 2) for rank in (0, 1)]
+    whole, parts = loader(noise), [loader(noise, rank, 2) for rank in (0, 1)]
     for number in range(len(parts[0])):
         together = [part.epoch(3).batch(number)[1] for part in parts]
         expected = whole.epoch(3).batch(number)[1]
@@ -131,8 +131,8 @@ def test_only_training_labels_are_wrong(data: str, own_folder: Path) -> None:
     config = compose([f"data={data}", "data.label_noise=0.5", "trainer.accelerator=cpu", "trainer.precision=fp32"])
     experiment = Experiment(config)
     found = experiment.data
-    pipelines = RunData(found, resolve(experiment.options, torch.nn.Conv2d(1, 1, 1)), seed=0).loaders
-    for split, made in pipelines.items():
+    loaders = RunData(found, resolve(experiment.options, torch.nn.Conv2d(1, 1, 1)), seed=0).loaders
+    for split, made in loaders.items():
         epoch = made.epoch(0)
         shown = torch.cat([labels for _, labels in epoch])
         true = torch.from_numpy(found.load(split).labels)[epoch.order[: len(shown)]]  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def test_images_from_files_take_it(own_folder: Path) -> None:
     root = write_folder(own_folder / "set")
     noisy, plain = folder_set(root, "data.label_noise=0.5", "data.workers=0"), folder_set(root, "data.workers=0")
     made = [make_loader(found, "train", 3) for found in (noisy, plain)]
-    (images, labels), (same, true) = (next(iter(pipeline.epoch(1))) for pipeline in made)
+    (images, labels), (same, true) = (next(iter(loader.epoch(1))) for loader in made)
     order = made[0].epoch(1).order[: len(labels)]
     everything = torch.from_numpy(plain.listed("train").labels)
     assert torch.equal(images, same)

@@ -1,4 +1,4 @@
-"""The HTML page: what it says, that it needs nothing else, and that Chromium sorts its table."""
+"""The HTML page: its content, that it is self-contained, and that Chromium sorts its table."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from attnbench.tables.render import html
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
-from tests.tables.render.sheets import LINES, PLAIN, SHEET
+from tests.tables.render.reports import LINES, PLAIN, REPORT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "input", "br"}
 
 
-class DecodeWorkers(HTMLParser):
-    """What a page holds: its elements, the text in each value of the table and in each of some other elements."""
+class PageReader(HTMLParser):
+    """Reads a page: its elements, and the text in each value of the table and in some other elements."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -57,34 +57,34 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 @example('"><script>alert(1)</script>', "</script><!-- $title ${x} $ & &amp; '\"")
 def test_text_is_read_back_as_it_was(label: str, text: str) -> None:
     cells = (Cell(text), Cell(text, 1.0, {label or "n": text}, best=True, marks=(1,)))
-    sheet = Report(label, (Heading(label, label), Heading("b", text, label)), (Line(text, cells, text),), label)
-    page = DecodeWorkers(
-        html.render(replace(sheet, notes=(text,), remarks=(label,), verdicts=(ClaimResult(text, "holds", label),)))
+    report = Report(label, (Heading(label, label), Heading("b", text, label)), (Line(text, cells, text),), label)
+    page = PageReader(
+        html.render(replace(report, notes=(text,), remarks=(label,), claims=(ClaimResult(text, "supported", label),)))
     )
     assert page.open == []
     assert page.all("title") == [label]
     assert page.all("h1") == [label]
     assert page.all("value") == [text, text]
     assert page.all("button") == [label, text]
-    assert page.all("script") == DecodeWorkers(html.render(PLAIN)).all("script")
+    assert page.all("script") == PageReader(html.render(PLAIN)).all("script")
     assert [a["data-key"] for tag, a in page.attributes if tag == "tr" and "data-key" in a] == [text]
 
 
-def test_it_needs_nothing_else_and_names_no_id_twice() -> None:
-    page = DecodeWorkers(html.render(SHEET))
+def test_the_page_is_self_contained_and_ids_are_unique() -> None:
+    page = PageReader(html.render(REPORT))
     assert not {"link", "img", "iframe", "base"} & {tag for tag, _ in page.attributes}
     addresses = [
         a[key] or "" for _, a in page.attributes for key in ("src", "href", "xlink:href", "action") if key in a
     ]
     assert addresses
     assert all(address.startswith("#") for address in addresses)
-    assert not re.search(r"@import|url\((?!#)", html.render(SHEET))
+    assert not re.search(r"@import|url\((?!#)", html.render(REPORT))
     ids = [a["id"] for _, a in page.attributes if "id" in a]
     assert len(ids) == len(set(ids))
     assert {address.removeprefix("#") for address in addresses} <= set(ids)
 
 
-def test_what_is_not_there_leaves_no_trace() -> None:
+def test_parts_that_a_report_does_not_have_are_not_in_the_page() -> None:
     page = html.render(replace(PLAIN, lines=(Line("a", (Cell("a"), Cell("b"))),)))
     for part in ("<svg", 'class="notes"', 'class="claims"', "show-details", 'keep-sections" ', "Source", "tr class"):
         assert part not in page.split("<script>")[0].split("</style>")[1]
@@ -103,7 +103,7 @@ SORTABLE = replace(
 
 
 def after(page: str, script: str) -> str:
-    """A page as it is after a script, told by headless Chromium."""
+    """Return a page as headless Chromium dumps it after a script."""
     path = Path("page.html").absolute()
     path.write_text(page.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
     command = [os.fspath(CHROMIUM or ""), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", path.as_uri()]
@@ -122,7 +122,7 @@ STEPS: list[tuple[str, list[str], list[str]]] = [
     ("#keep-sections", ["(one)", "ten", "nine", "none", "(two)", "most", "least"], ["descending", "none"]),
     ("[data-key=c10] button", ["(one)", "nine", "ten", "none", "(two)", "least", "most"], ["none", "ascending"]),
 ]
-"""What is pressed, the rows and sections from top to bottom after that, and what the headings say of their order."""
+"""The pressed element, then the rows and sections from top to bottom, and the order that the headings show."""
 PRESS = """
 const told = STEPS.map((step) => {
   if (step) document.querySelector(step).click();
@@ -136,7 +136,7 @@ document.body.dataset.told = JSON.stringify(told);
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 def test_chromium_sorts(own_folder: Path) -> None:
     steps = json.dumps([step for step, _, _ in STEPS])
-    page = DecodeWorkers(after(html.render(SORTABLE), PRESS.replace("STEPS", steps)))
+    page = PageReader(after(html.render(SORTABLE), PRESS.replace("STEPS", steps)))
     (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
     for (step, rows, sorts), found in zip(STEPS, json.loads(told or ""), strict=True):
         assert found == [rows, sorts], step
@@ -146,7 +146,7 @@ def test_chromium_sorts(own_folder: Path) -> None:
 def test_chromium_shows_the_whole_page_without_an_error(own_folder: Path) -> None:
     tell = "document.body.dataset.height = document.querySelector('svg').getBoundingClientRect().height;"
     wide = "document.body.dataset.wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;"
-    page = after(html.render(SHEET), tell + wide + "document.getElementById('show-details').click();")
+    page = after(html.render(REPORT), tell + wide + "document.getElementById('show-details').click();")
     assert len(re.findall(r"<tr data-key", page)) == len(LINES)
     assert 'class="detailed"' in page
     assert float(re.findall(r'data-height="([\d.]+)"', page)[0]) > 100

@@ -20,7 +20,7 @@ from attnbench.tables.render import html
 from attnbench.tables.render.plot_labels import label_ends, label_points, spread
 from attnbench.tables.render.plots import is_empty, svg
 from attnbench.tables.report import Curve, Plot
-from tests.tables.render.sheets import LAMBDAS, PLAIN, PLOTS
+from tests.tables.render.reports import LAMBDAS, PLAIN, PLOTS
 
 ROOT = Path(__file__).parents[3]
 TEXT = "{http://www.w3.org/2000/svg}text"
@@ -32,7 +32,7 @@ def texts(drawing: str) -> list[str]:
 
 def test_it_is_the_same_in_another_process_whatever_its_settings(own_folder: Path) -> None:
     Path("matplotlibrc").write_text("lines.linewidth: 9\nsvg.fonttype: path\nfont.size: 30\n")
-    code = "import sys; from tests.tables.render.sheets import PLOTS; from attnbench.tables.render.plots import svg\n"
+    code = "import sys; from tests.tables.render.reports import PLOTS; from attnbench.tables.render.plots import svg\n"
     code += "sys.stdout.reconfigure(encoding='utf-8'); print(svg(PLOTS[1], 'p'))"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.fspath(ROOT)}
     command = [sys.executable, "-c", code]
@@ -132,7 +132,7 @@ def test_curves_that_end_together_are_labelled_apart_and_inside() -> None:
 
 
 def test_matplotlib_is_imported_for_plots_alone() -> None:
-    code = "import sys; from attnbench.tables.render import FORMATS; from tests.tables.render.sheets import PLAIN\n"
+    code = "import sys; from attnbench.tables.render import FORMATS; from tests.tables.render.reports import PLAIN\n"
     code += "[render(PLAIN) for render in FORMATS.values()]; print('matplotlib' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)

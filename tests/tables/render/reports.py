@@ -1,4 +1,4 @@
-"""A sheet with everything that a sheet can hold, made of plain numbers."""
+"""A report with everything that a report can hold, made of plain numbers."""
 
 from dataclasses import replace
 
@@ -102,7 +102,7 @@ PLOTS = (
         kind="scatter",
     ),
 )
-SHEET = Report(
+REPORT = Report(
     "Error of <networks> with & without attention, in % (Table 1b)",
     HEADINGS,
     LINES,
@@ -110,11 +110,11 @@ SHEET = Report(
     (
         ClaimResult(
             "BAM is better than the plain network",
-            "holds",
+            "supported",
             "difference −1.49 points, 95 % interval −2.10 to −0.88, n = 5",
         ),
-        ClaimResult("GGAM is better than gated attention", "cannot be told", "12 more seeds would tell"),
-        ClaimResult("r < 16 is worse & slower", "does not hold", ""),
+        ClaimResult("GGAM is better than gated attention", "inconclusive", "12 more seeds would tell"),
+        ClaimResult("r < 16 is worse & slower", "contradicted", ""),
     ),
     (
         "4 of 5 seeds finished.",
@@ -125,9 +125,9 @@ SHEET = Report(
     PLOTS,
 )
 PLAIN = replace(
-    SHEET,
+    REPORT,
     headings=(HEADINGS[0], replace(HEADINGS[1], group="")),
     lines=tuple(replace(line, cells=line.cells[:2], section="") for line in LINES),
-    source="", verdicts=(), notes=(), remarks=(), plots=(),
+    source="", claims=(), notes=(), remarks=(), plots=(),
 )  # fmt: skip
-"""A sheet with nothing but its table."""
+"""A report with nothing but its table."""

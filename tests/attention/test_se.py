@@ -1,17 +1,14 @@
-"""timm's attentions: where they are put, what they cost, and what they do to a block."""
-
-import sys
+"""SE against its equations, BAM's counts and timm."""
 
 import pytest
 import torch
-from timm.layers.create_attn import create_attn
 
-from attnbench.attention.baselines import REFINING
+from attnbench.attention.se import SE, SEModule
 from attnbench.build import build_model, build_model_on_meta
-from attnbench.cli.train import headline
 from attnbench.config.compose import compose
 from attnbench.cost import count
-from attnbench.errors import UserError
+from attnbench.errors import OptionError, UserError
+from tests.attention.timm_parity import assert_same_as_timm, make_timm
 
 # BAM, table 5, in millions; derived exactly, as printed to two decimals
 TABLE_5 = [
@@ -19,6 +16,7 @@ TABLE_5 = [
     ("backbone=preact_resnet164", 1.928, 1.93),
     ("backbone=wrn28_8", 23.577, 23.58),
 ]
+PLACES = [(stage, block) for stage in (1, 2, 3) for block in range(3)]
 
 
 @pytest.mark.parametrize(("backbone", "derived", "printed"), TABLE_5)
@@ -29,7 +27,7 @@ def test_parameters_with_se_are_those_of_bams_table(backbone: str, derived: floa
     assert millions == pytest.approx(printed, abs=6e-3)
 
 
-def test_se_is_two_layers_with_biases_in_every_block() -> None:
+def test_every_residual_block_has_two_layers_with_biases() -> None:
     net = build_model(compose(["attention=se", "data=cifar10"]))
     inserted = [net.backbone.get_submodule(f"stage{stage}.block{block}.residual.se") for stage, block in PLACES]
     for module, channels in zip(inserted, [16] * 3 + [32] * 3 + [64] * 3, strict=True):
@@ -38,14 +36,8 @@ def test_se_is_two_layers_with_biases_in_every_block() -> None:
         assert {tuple(parameter.shape) for parameter in module.parameters()} == expected
 
 
-PLACES = [(stage, block) for stage in (1, 2, 3) for block in range(3)]
-
-
-def test_se_scales_channels_by_a_gate_of_their_means() -> None:
-    torch.manual_seed(0)
-    net = build_model(compose(["attention=se", "attention.reduction=4", "data=cifar10"]))
-    module = net.backbone.get_submodule("stage1.block0.residual.se")
-    x = torch.randn(2, 16, 5, 7)
+def test_channels_are_scaled_by_a_gate_of_their_means() -> None:
+    module, x = SEModule(16, reduction=4), torch.randn(2, 16, 5, 7)
     weights, biases = ([p for p in module.parameters() if p.ndim == ndim] for ndim in (4, 1))
     for image, refined in zip(x, module(x), strict=True):
         mean = torch.stack([channel.mean() for channel in image])
@@ -54,39 +46,27 @@ def test_se_scales_channels_by_a_gate_of_their_means() -> None:
         torch.testing.assert_close(refined, torch.stack([g * c for g, c in zip(gate, image, strict=True)]))
 
 
-@pytest.mark.parametrize("name", REFINING)
-def test_every_name_builds_and_keeps_the_shape(name: str) -> None:
-    config = compose([f"attention=timm/{name}", "data=cifar10", "backbone.width=32"])
-    assert f"attention timm/{name}" in headline(config)
-    net = build_model(config)
-    module = net.backbone.get_submodule(f"stage2.block0.residual.{name}")
-    assert type(module) is type(create_attn(name, 64))
-    x = torch.randn(2, 64, 8, 8)
-    assert module(x).shape == x.shape
-    net(torch.randn(2, 3, 32, 32)).sum().backward()
-    assert all(parameter.grad is not None for parameter in module.parameters())
+@pytest.mark.parametrize(("channels", "reduction"), [(16, 16), (24, 16), (64, 4), (100, 7)])
+def test_parity_with_timm(channels: int, reduction: int) -> None:
+    torch.manual_seed(1)
+    ours = SEModule(channels, reduction)
+    torch.manual_seed(1)
+    assert_same_as_timm(ours, make_timm("se", channels, reduction), channels)
 
 
-def test_eca_adds_a_few_numbers_a_block() -> None:
-    cost = count(build_model_on_meta(compose(["attention=eca", "data=cifar10"])), 3, 32)
-    assert cost.attention_parameters == 9 * 3
+def test_the_module_works_with_the_papers_defaults() -> None:
+    assert SEModule(256)(torch.randn(2, 256, 14, 14)).shape == (2, 256, 14, 14)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        (("attention=timm/halo",), "attention.name=halo"),
         (("attention=se", "attention.reduction=0"), "attention.reduction=0: must be at least 1"),
         (("attention=se", "attention.reduction=32"), "leaves none of the 16 channels"),
-        (("attention=timm/eca", "attention.reduction=4"), "has no hidden channels"),
     ],
 )
-def test_mistakes(words: tuple[str, ...], told: str) -> None:
-    with pytest.raises(UserError, match=told.replace(".", r"\.")):
+def test_invalid_reductions_are_rejected(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message.replace(".", r"\.")):
         build_model_on_meta(compose(words))
-
-
-def test_without_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm.layers.create_attn", None)
-    with pytest.raises(UserError, match=r"pip install 'attnbench\[timm\]'"):
-        build_model_on_meta(compose(["attention=cbam"]))
+    with pytest.raises(OptionError, match="must be at least 1"):
+        SE(reduction=0)

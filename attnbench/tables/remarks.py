@@ -1,0 +1,119 @@
+"""Remarks below a table: how it was run and judged, and what its records have in common or not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attnbench.tables.cost_cells import cost_remark
+from attnbench.tables.records import Record
+from attnbench.tables.report_inputs import ReportInputs
+from attnbench.tables.values import Key, Result
+
+METHOD = (
+    "Mean ± standard deviation over seeds (n-1). Δ is the difference to the baseline row with its 95 % interval, "
+    "paired by seed where seeds match, otherwise Welch's."
+)
+CLAIMS = "Claims are judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
+SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
+CHANGED = " with uncommitted changes"
+
+
+def remarks(inputs: ReportInputs) -> Iterator[str]:
+    """Yield all remarks of a table."""
+    if inputs.has_runs:
+        yield from _method_remarks(inputs)
+        yield from record_remarks(inputs.results)
+        if labels := _columns_with_the_same_runs(inputs):
+            yield f"These columns show the same runs in this profile: {', '.join(labels)}."
+    if remark := cost_remark(inputs):
+        yield remark
+    yield from inputs.table.notes
+    if inputs.table.selection and inputs.shows_printed:
+        yield f"The paper's numbers: {inputs.table.selection}."
+
+
+def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
+    if inputs.profile.says:
+        yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
+    yield METHOD
+    if inputs.table.claims:
+        yield CLAIMS
+    if inputs.profile.siblings:
+        yield SIBLINGS
+
+
+def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
+    """Return the labels of columns that show equal values, because a profile trains all of them on the same data."""
+    labels: dict[str, list[str]] = {}
+    for column in inputs.table.columns.values():
+        results = [inputs.results[row, column.key] for row in inputs.table.rows]
+        runs = [sorted(record.identity for record in result.records.values()) for result in results]
+        tests = [result.cell.evaluate for result in results]
+        if any(runs):
+            content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
+            labels.setdefault(content, []).append(column.label)
+    return [label for same in labels.values() if len(same) > 1 for label in same]
+
+
+def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
+    """Yield what readers must know of the records: code versions, data, devices, dropped settings, seeds."""
+    records = [record for result in results.values() for record in result.records.values()]
+    yield from _version_remarks(records)
+    for data in sorted(_data_with_several_files(results)):
+        yield f"{data}: some runs of a column were trained on other files than others."
+    if devices := sorted({describe_device(record) for record in records}):
+        yield f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
+    yield from _class_remarks(records)
+    if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
+        yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
+    yield from _seed_remarks(results)
+
+
+def _version_remarks(records: Sequence[Record]) -> Iterator[str]:
+    versions = sorted({code_version(record) for record in records})
+    if len(versions) > 1:
+        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+    elif any(CHANGED in version for version in versions):
+        yield f"The runs come from the code's version {versions[0]}."
+
+
+def _class_remarks(records: Sequence[Record]) -> Iterator[str]:
+    subsets = {(record.choices["data"], record.data.classes, record.data.all_classes) for record in records}
+    for data, classes, all_classes in sorted((subset for subset in subsets if subset[2]), key=str):
+        yield f"{data}: {classes} of {all_classes} classes, so these are not results on the whole data set."
+
+
+def _seed_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
+    seeds = sorted({len(result.values["last"]) for result in results.values() if result.values["last"]})
+    if seeds == [1]:
+        yield "One seed: no spread, no interval and no test."
+    elif len(seeds) > 1:
+        yield f"Cells have {seeds[0]} to {seeds[-1]} seeds; notes mark those with fewer than {seeds[-1]}."
+    elif seeds:
+        yield f"Each cell has {seeds[0]} seeds."
+
+
+def describe_device(record: Record) -> str:
+    """Return what a run was trained on: `AMD EPYC (2 cores), 1 thread, bf16`."""
+    hardware = record.resolved
+    count = f"{hardware.devices} x " if hardware.devices > 1 else ""
+    threads = ""
+    if hardware.accelerator == "cpu":
+        threads = f", {hardware.threads} thread{'s' * (hardware.threads > 1)}"
+    return f"{count}{hardware.device_name}{threads}, {hardware.precision}"
+
+
+def code_version(record: Record) -> str:
+    """Return the version of the code that a run was made with."""
+    git = record.environment.git
+    if git is None:  # the package was installed
+        return record.environment.attnbench[:7]
+    return git.commit[:7] + (CHANGED if git.dirty else "")
+
+
+def _data_with_several_files(results: Mapping[Key, Result]) -> set[str]:
+    """Return the choices of data for which the runs of a column did not all read the same files."""
+    fingerprints: dict[tuple[str, str], set[str]] = {}
+    for (_, column), result in results.items():
+        for record in result.records.values():
+            key = (column, record.choices["data"])
+            fingerprints.setdefault(key, set()).add(record.data.fingerprint)
+    return {data for (_, data), different in fingerprints.items() if len(different) > 1}

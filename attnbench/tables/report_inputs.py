@@ -1,0 +1,66 @@
+"""What a report is built from, and the notes that are collected while it is built."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from attnbench.tables.costs import CostComparison
+from attnbench.tables.records import Record
+from attnbench.tables.spec import PaperTable, Profile
+from attnbench.tables.values import Key, Result
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """A table, how it was run, and what came out.
+
+    Attributes:
+        results: by row and column.
+        costs: by row and cost.
+        looks: on how many different sets of runs the claims have been judged.
+        method: of the intervals, `t` or `bootstrap`.
+        changes: overrides typed by the user that make the table a different one.
+    """
+
+    table: PaperTable
+    profile: Profile
+    results: Mapping[Key, Result]
+    costs: Mapping[str, Mapping[str, CostComparison]]
+    looks: int = 1
+    method: str = "t"
+    changes: Sequence[str] = ()
+
+    @cached_property
+    def has_runs(self) -> bool:
+        """Whether any cell has a finished run."""
+        return any(result.records for result in self.results.values())
+
+    @cached_property
+    def shows_printed(self) -> bool:
+        """Whether the paper's numbers are shown; never beside smaller networks that replace the paper's."""
+        return self.profile.name == "paper" or not (self.has_runs or self.profile.siblings)
+
+    @cached_property
+    def most_seeds(self) -> int:
+        """Seeds of the cell that has most of them."""
+        return max((len(result.values["last"]) for result in self.results.values()), default=0)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of all cells."""
+        for result in self.results.values():
+            yield from result.records.values()
+
+
+@dataclass
+class Notes:
+    """Numbered notes; equal texts share a number."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, text: str) -> tuple[int, ...]:
+        """Add a note and return its number as the marks of a cell; no marks for an empty text."""
+        if not text:
+            return ()
+        if text not in self.texts:
+            self.texts.append(text)
+        return (self.texts.index(text) + 1,)
