@@ -8,11 +8,12 @@ import pytest
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.record_parts import Metrics
 from attnbench.runs.record_writer import RecordWriter, training_summary
 from tests.conftest import TINY
 from tests.runs.samples import make_finished, make_row
 
-METRICS = {"test/top1_accuracy": 0.8, "test/loss": float("nan")}
+METRICS: Metrics = {"test/top1_accuracy": 0.8, "test/loss": float("nan")}
 
 
 @pytest.fixture
