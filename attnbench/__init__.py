@@ -12,12 +12,13 @@ The package itself is light; what needs torch is loaded when it is first used:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from attnbench.version import __version__
+
 if TYPE_CHECKING:
     from attnbench.build import build_model
     from attnbench.config.compose import compose
     from attnbench.training.trained_run import load_run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "build_model", "compose", "load_run"]
 
 

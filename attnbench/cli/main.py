@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from attnbench import __version__
 from attnbench.cli.output import print_message, set_up_output
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
+from attnbench.version import __version__
 
 VERBS = {
     "train": "train a network, or with -m a sweep of them",

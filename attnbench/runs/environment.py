@@ -6,8 +6,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import attnbench
 from attnbench.runs.record_parts import Environment, GitState
+from attnbench.version import __version__
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn", "timm")
 
@@ -15,8 +15,8 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-
 def environment() -> Environment:
     """Return versions, git commit and host of this process."""
     return Environment(
-        attnbench=attnbench.__version__,
-        git=git_state(Path(attnbench.__file__).resolve().parent.parent),
+        attnbench=__version__,
+        git=git_state(Path(__file__).resolve().parents[2]),
         packages=package_versions(),
         python=platform.python_version(),
         platform=platform.platform(),

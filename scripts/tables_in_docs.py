@@ -1,6 +1,6 @@
 """Update the table of tables in docs/reproducing.md: printed costs that match, and results in `outputs/reproduced`.
 
-python scripts/tables_in_readme.py          # counts every network of every table: takes minutes
+python scripts/tables_in_docs.py          # counts every network of every table: takes minutes
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from attnbench.tables.records import RECORDS_FILE
 from attnbench.tables.values import Result
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproducing.md"
-START, END = "<!-- tables: scripts/tables_in_readme.py -->", "<!-- /tables -->"
+START, END = "<!-- tables: scripts/tables_in_docs.py -->", "<!-- /tables -->"
 COLUMNS = ("table", "printed costs that ours match", "kept results", "measured there", "claims there")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
