@@ -1,7 +1,6 @@
 """The parts of attnbench train that Hydra does itself: completion, its own help, and other sweepers than ours."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from attnbench.cli.output import print_message
 from attnbench.config.compose import compose
 from attnbench.config.hydra_compat import run_hydra_command
 from attnbench.config.search_path import PRIMARY, installed, search_path, shipped
@@ -92,7 +92,7 @@ def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[J
     try:
         jobs = jobs_of(override_lists, given_config_dir(hydra), hydra.job.config_name)
     except UserError as error:
-        print(f"attnbench: {error}", file=sys.stderr)
+        print_message(str(error))
         raise SystemExit(WRONG_INPUT) from error
     status = run_all(jobs)
     if status not in (DONE, FAILED):

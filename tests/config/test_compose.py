@@ -1,4 +1,4 @@
-"""Names and types: every mistake is found where it was made, and told in one line with what would be right."""
+"""Names and types: every mistake is found where it was made, and reported in one line with what would be right."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.config import search_path as folders
+from attnbench.config import search_path
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
 
@@ -55,28 +55,30 @@ MISTAKES = {
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize(("overrides", "told"), MISTAKES.items(), ids=lambda value: " ".join(value))
-def test_mistakes_are_told_in_one_line(overrides: tuple[str, ...], told: list[str], refusal: Refusal) -> None:
+@pytest.mark.parametrize(("overrides", "parts"), MISTAKES.items(), ids=lambda value: " ".join(value))
+def test_a_mistake_is_one_line_that_says_what_would_be_right(
+    overrides: tuple[str, ...], parts: list[str], refusal: Refusal
+) -> None:
     message = refusal(*overrides)
-    for part in told:
+    for part in parts:
         assert part in message
 
 
-FOR_FILES = ("recipe=gated_fine_grained", "recipe=ggam_fine_grained")
-"""Recipes that set the size of images, which are for sets of image files."""
+RECIPES_FOR_FILES = ("recipe=gated_fine_grained", "recipe=ggam_fine_grained")
+"""Recipes that set the size of images, which only sets of image files have."""
 
 
 def test_every_choice_of_every_group_composes() -> None:
-    paths = folders.search_path()
-    for group in folders.groups(paths):
-        for choice in folders.choices(group, paths):
+    folders = search_path.search_path()
+    for group in search_path.groups(folders):
+        for choice in search_path.choices(group, folders):
             override = f"{group}={choice}"
-            config = compose([override, "data=cub200"] if override in FOR_FILES else [override])
+            config = compose([override, "data=cub200"] if override in RECIPES_FOR_FILES else [override])
             assert config.choices[group] == choice
 
 
 @pytest.mark.smoke
-def test_numbers_are_one_number_however_they_are_written() -> None:
+def test_1_and_1_0_are_the_same_number() -> None:
     written = [
         compose([f"recipe.lr={text}", f"recipe.epochs={epochs}"]) for text, epochs in (("1", "3"), ("1.0", "3.0"))
     ]
@@ -85,12 +87,12 @@ def test_numbers_are_one_number_however_they_are_written() -> None:
     assert isinstance(written[1]["recipe"]["epochs"], int)
 
 
-def test_zero_is_a_seed() -> None:
+def test_zero_is_a_valid_seed() -> None:
     assert compose(["seed=0"])["seed"] == 0
 
 
 @pytest.mark.smoke
-def test_names_that_hold_values_are_spelled_out() -> None:
+def test_a_name_that_holds_values_means_its_choice_with_these_values() -> None:
     short, long = compose(["backbone=wrn16_4"]), compose(["backbone=wrn", "backbone.depth=16", "backbone.width=4"])
     assert short.values == long.values
     assert short.identity == long.identity
@@ -104,15 +106,15 @@ def test_the_last_of_two_choices_counts() -> None:
     assert compose(["attention=bam", "attention=none"]).choices["attention"] == "none"
 
 
-def test_declarations_do_not_reach_the_configuration() -> None:
+def test_declarations_are_not_in_the_configuration() -> None:
     assert "_keys_" not in repr(compose(["attention=bam", "data=cifar10"]).values)
 
 
-def test_what_does_not_count_is_not_in_the_identity() -> None:
+def test_keys_that_do_not_change_results_are_not_in_the_identity() -> None:
     plain = compose(["data=cifar10"])
-    where = ["seed=3", "output=x", "data.root=y", "logger=none", "run.again=true", "sweep.jobs=2"]
-    how = ["trainer.threads=1", "trainer.block_length=4", "trainer.compile=true", "trainer.progress=false"]
-    other = compose(["data=cifar10", *where, *how])
+    locations = ["seed=3", "output=x", "data.root=y", "logger=none", "run.again=true", "sweep.jobs=2"]
+    speed = ["trainer.threads=1", "trainer.block_length=4", "trainer.compile=true", "trainer.progress=false"]
+    other = compose(["data=cifar10", *locations, *speed])
     assert plain.identity == other.identity
     assert plain.identity != compose(["data=cifar10", "trainer.precision=fp32"]).identity
 
@@ -143,19 +145,19 @@ OWN_MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("override", "text", "told"), OWN_MISTAKES.values(), ids=OWN_MISTAKES.keys())
-def test_the_users_own_files_are_checked_alike(
-    override: str, text: str, told: str, own_folder: Path, refusal: Refusal
+@pytest.mark.parametrize(("override", "text", "message"), OWN_MISTAKES.values(), ids=OWN_MISTAKES.keys())
+def test_a_users_own_file_is_checked_like_the_command_line(
+    override: str, text: str, message: str, own_folder: Path, refusal: Refusal
 ) -> None:
     write(own_folder / "mine", f"{override.partition('=')[0]}/own.yaml", text)
-    assert told in refusal(override, config_dir="mine")
+    assert message in refusal(override, config_dir="mine")
 
 
-def test_a_folder_of_configs_that_is_not_there(refusal: Refusal) -> None:
+def test_a_config_dir_that_does_not_exist_is_named(refusal: Refusal) -> None:
     assert "--config-dir nowhere: no such folder" in refusal(config_dir="nowhere")
 
 
-def test_a_primary_config_of_the_users_own(own_folder: Path) -> None:
+def test_a_users_own_primary_config_is_composed_and_checked(own_folder: Path) -> None:
     write(own_folder / "mine", "mine.yaml", "defaults: [train, _self_]\nrecipe: {epochs: 7}\n")
     assert compose([], "mine", "mine")["recipe"]["epochs"] == 7
     write(own_folder / "mine", "mine.yaml", "defaults: [train, _self_]\nrecipe: {epoch: 7}\n")
@@ -164,7 +166,7 @@ def test_a_primary_config_of_the_users_own(own_folder: Path) -> None:
 
 
 @pytest.mark.smoke
-def test_composing_imports_no_torch() -> None:
+def test_composing_does_not_import_torch() -> None:
     code = (
         "import sys; from attnbench.config.compose import compose; from attnbench.config.sweep import expand; "
         "expand(['attention=none,bam', 'attention.reduction=8,16']); assert 'torch' not in sys.modules"

@@ -12,10 +12,13 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra
+from omegaconf import OmegaConf
 
 from attnbench.config import hydra_compat, search_path
+from attnbench.config.compose import apply
 from attnbench.config.file_state import FileStates
 from attnbench.config.hydra_compat import ConfigFolders, compose_by_hydra, config_folders
+from attnbench.config.overrides import parse_one
 
 
 def private_imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -85,6 +88,30 @@ def test_a_users_file_is_composed_as_hydra_composes_it(text: str, own_folder: Pa
     assert repr(ConfigFolders(folders).compose("train", ["experiment=own"])[0]) == repr(
         compose_by_hydra(folders, "train", ["experiment=own"])[0]
     )
+
+
+VALUES = [
+    "seed=3",
+    "seed=null",
+    "output='a b'",
+    "recipe.lr=1e-3",
+    "recipe={epochs: 3, more: [1, {a: 2}]}",
+    "recipe.lr={a: 1}",
+    "recipe=3",
+    "data.mean=[0.1,0.2]",
+    "callbacks={stop: {_target_: x.Y}}",
+    "run.again=${seed}",
+    "seed=???",
+]
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_values_are_applied_as_omegaconf_applies_them(text: str) -> None:
+    tree, _ = config_folders(SHIPPED).compose("train", [])
+    override = parse_one(text)
+    config = OmegaConf.create(tree)
+    OmegaConf.update(config, str(override.key_or_group), override.value(), merge=True, force_add=True)
+    assert repr(apply(tree, [override])) == repr(OmegaConf.to_container(config, resolve=True))
 
 
 def test_a_folder_that_a_primary_config_names_is_searched(own_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A trained run's configuration under other settings: its own values, checked like any composition."""
+"""A trained run's configuration under other settings: its own values, checked like any other configuration."""
 
 import copy
 from typing import Any
@@ -37,7 +37,7 @@ def refusal(trained: RunConfig, *overrides: str, **more: Any) -> str:
     return str(caught.value)
 
 
-def test_without_overrides_it_is_the_runs_own(trained: RunConfig) -> None:
+def test_without_overrides_the_configuration_is_the_runs_own(trained: RunConfig) -> None:
     config, settings = again(trained)
     for group in ("backbone", "attention", "data", "recipe", "trainer", "seed"):
         assert config[group] == trained[group]
@@ -45,14 +45,14 @@ def test_without_overrides_it_is_the_runs_own(trained: RunConfig) -> None:
     assert {config.choices[group] for group in ("backbone", "attention", "recipe")} == {"wrn", "gated", "adamw"}
 
 
-def test_overrides_apply_on_top_and_are_told(trained: RunConfig) -> None:
+def test_overrides_apply_on_top_and_are_returned_as_settings(trained: RunConfig) -> None:
     config, settings = again(trained, "data.distractors=16.0", "attention.predict=modules", "trainer.block_length=3")
     assert settings == {"data.distractors": 16, "attention.predict": "modules"}  # a block's length changes no result
     assert config["data"] == {**trained["data"], "distractors": 16}
     assert config["trainer"]["block_length"] == 3
 
 
-def test_what_the_run_has_already_is_no_setting(trained: RunConfig) -> None:
+def test_a_value_that_the_run_has_already_is_no_setting(trained: RunConfig) -> None:
     assert again(trained, "data.distractors=4", "data=cluttered_digits")[1] == {}
 
 
@@ -69,7 +69,7 @@ def test_a_key_that_was_added_later_is_neutral(trained: RunConfig) -> None:
     assert settings == {}
 
 
-def test_a_neutral_value_goes_before_the_default() -> None:
+def test_a_key_the_run_lacks_becomes_neutral_rather_than_the_default() -> None:
     from attnbench.config import schema
     from attnbench.config.recompose import lay_over
 
@@ -82,7 +82,7 @@ def test_a_neutral_value_goes_before_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("data.distracters=1", "data=cluttered_digits has no such key; did you mean distractors?"),
         ("attention.reduction=8", "attention=gated has no such key; did you mean predict? (it has variant"),
@@ -105,15 +105,15 @@ def test_a_neutral_value_goes_before_the_default() -> None:
         ("data={flip: true}", "data.flip=True: affects only the training images"),
     ],
 )
-def test_mistakes_are_one_line(override: str, told: str, trained: RunConfig) -> None:
-    assert told in refusal(trained, override)
+def test_a_mistake_is_one_line(override: str, message: str, trained: RunConfig) -> None:
+    assert message in refusal(trained, override)
 
 
-def test_what_this_version_does_not_have_is_told(trained: RunConfig) -> None:
+def test_a_recorded_key_that_this_version_lacks_is_named(trained: RunConfig) -> None:
     assert "attention.glow: the run was trained with attention.glow=3" in refusal(trained, glow=3)
 
 
-def test_a_choice_of_the_users_own_must_be_at_hand(trained: RunConfig) -> None:
+def test_a_users_own_choice_must_be_in_the_config_folders(trained: RunConfig) -> None:
     with pytest.raises(UserError, match="attention=mine: the run's choice does not exist here; name its folder"):
         recompose(Composer(), {**trained.choices, "attention": "mine"}, trained.values, [])
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnbench.config import schema
-from attnbench.config import search_path as folders
+from attnbench.config import schema, search_path
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse
 
@@ -18,7 +17,7 @@ WORDS = st.lists(
 
 
 @given(value=st.one_of(PLAIN, st.lists(PLAIN, max_size=3)), words=WORDS)
-def test_a_converted_value_stays_as_it_is(value: Any, words: list[str]) -> None:
+def test_converting_twice_changes_nothing(value: Any, words: list[str]) -> None:
     accepts = tuple(words)
     try:
         once = schema.convert(value, accepts)
@@ -44,7 +43,7 @@ def test_a_converted_value_stays_as_it_is(value: Any, words: list[str]) -> None:
         ("3x3", ("3x3", "1x1"), "3x3"),
     ],
 )
-def test_conversions(value: Any, accepts: tuple[str, ...], result: Any) -> None:
+def test_values_are_converted_to_accepted_types(value: Any, accepts: tuple[str, ...], result: Any) -> None:
     converted = schema.convert(value, accepts)
     assert converted == result
     assert type(converted) is type(result)
@@ -54,15 +53,15 @@ def test_conversions(value: Any, accepts: tuple[str, ...], result: Any) -> None:
     ("value", "accepts"),
     [(True, ("int",)), (1, ("bool",)), (1.5, ("int",)), ("1", ("int",)), (1.5, ("str",)), (float("nan"), ("int",))],
 )
-def test_refusals(value: Any, accepts: tuple[str, ...]) -> None:
+def test_values_of_other_types_are_rejected(value: Any, accepts: tuple[str, ...]) -> None:
     with pytest.raises(schema.ConfigTypeError):
         schema.convert(value, accepts)
 
 
-def test_every_default_that_tells_no_type_is_declared() -> None:
+def test_every_default_without_a_type_is_declared() -> None:
     composer = Composer()
-    for group in folders.groups(composer.folders):
-        for choice in folders.choices(group, composer.folders):
+    for group in search_path.groups(composer.folders):
+        for choice in search_path.choices(group, composer.folders):
             tree, _ = composer.chosen(parse([f"{group}={choice}"], composer.folders))
             declared = schema.declarations(tree)
             for key, default in schema.flatten(tree).items():
@@ -71,8 +70,8 @@ def test_every_default_that_tells_no_type_is_declared() -> None:
 
 def test_every_declared_key_exists() -> None:
     composer = Composer()
-    for group in folders.groups(composer.folders):
-        for choice in folders.choices(group, composer.folders):
+    for group in search_path.groups(composer.folders):
+        for choice in search_path.choices(group, composer.folders):
             tree, _ = composer.chosen(parse([f"{group}={choice}"], composer.folders))
             leaves = schema.flatten(tree)
             for key in schema.declarations(tree):

@@ -1,4 +1,4 @@
-"""Sweeps mean what their author means."""
+"""Sweeps expand to the runs that their author means."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def pairs(*overrides: str) -> list[tuple[str, object, int]]:
     return [(c.choices["attention"], c["attention"].get("reduction"), c["seed"]) for c in configs]
 
 
-def test_a_key_that_a_choice_lacks_is_left_out_for_it() -> None:
+def test_a_key_that_a_choice_lacks_is_dropped_for_that_choice() -> None:
     found = pairs("attention=none,bam", "attention.reduction=8,16", "seed=0,1")
     assert found == [
         ("none", None, 0),
@@ -23,7 +23,7 @@ def test_a_key_that_a_choice_lacks_is_left_out_for_it() -> None:
     ]
 
 
-def test_that_is_said_in_one_line() -> None:
+def test_one_line_says_which_keys_were_dropped() -> None:
     sweep = expand(["attention=none,bam", "attention.reduction=8,16", "seed=0,1"])
     assert sweep.note() == ("8 combinations are 6 different runs: attention.reduction does not apply to attention=none")
     assert expand(["seed=0,1"]).note() is None
@@ -39,7 +39,7 @@ def test_equal_runs_are_done_once() -> None:
     assert (same.combinations, len(same.configs)) == (2, 1)
 
 
-def test_ranges_globs_and_names_that_hold_values() -> None:
+def test_ranges_globs_and_names_that_hold_values_are_expanded() -> None:
     assert [seed for *_, seed in pairs("seed=range(3)")] == [0, 1, 2]
     every = {"bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm"}
     assert {name for name, *_ in pairs("attention=glob(*)")} == every
@@ -48,7 +48,7 @@ def test_ranges_globs_and_names_that_hold_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["attention=none,bam", "attention.reductoin=8,16"], "attention=bam has no such key; did you mean reduction?"),
         (["recipe.lrr=0.1,1"], "did you mean lr?"),
@@ -59,7 +59,7 @@ def test_ranges_globs_and_names_that_hold_values() -> None:
         (["attention=none,bam", "attention.reduction=8", "sweep.strict=true"], "sweep.strict=true"),
     ],
 )
-def test_what_stops_a_sweep_before_it_starts(overrides: list[str], told: str) -> None:
+def test_a_mistake_stops_a_sweep_before_it_starts(overrides: list[str], message: str) -> None:
     with pytest.raises(UserError) as caught:
         expand(overrides)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
