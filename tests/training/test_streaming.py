@@ -123,7 +123,7 @@ def test_a_bad_image_ends_a_run_and_skipping_it_resumes_it(root: Path, capsys: p
     assert main([*words, "data.on_bad_image=skip"]) == 0
     captured = capsys.readouterr()
     assert "epoch" not in captured.out.split("finished")[0].replace("2 epochs", "")  # nothing was trained again
-    assert "left out, as they cannot be decoded: 1 images" in captured.out
+    assert "left out because they cannot be decoded: 1 images" in captured.out
     (run,) = find_runs(Path("outputs"))
     assert written_record(run.path)["data"]["skipped_images"] == 1
     assert written_record(run.path)["data"]["test_images"] == 8
@@ -133,13 +133,9 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "attnbench", "train", *words, *TINY, *WORDS]
 
 
-def test_a_sweep_whose_runs_have_workers() -> None:
-    words = command("-m", "seed=0,1", "data.workers=1", "recipe.epochs=1")
-    words.remove("data.workers=0")
-    words.remove("recipe.epochs=2")
-    result = subprocess.run(words, check=False, capture_output=True, text=True, timeout=200)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "2 runs: 2 trained" in result.stdout
+def test_a_sweep_whose_runs_have_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-m", *TINY, *WORDS, "seed=0,1", "data.workers=1", "recipe.epochs=1"]) == 0
+    assert "2 runs: 2 trained" in capsys.readouterr().out
     for run in find_runs(Path("outputs")):
         assert "Traceback" not in run.log_file.read_text()
         assert written_record(run.path)["config"]["data"]["workers"] == 1

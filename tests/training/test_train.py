@@ -156,12 +156,12 @@ def test_the_same_again_does_not_train(finished: Job, monkeypatch: pytest.Monkey
 
 def test_a_run_overfits_a_tiny_set(tiny: Tiny) -> None:
     config = tiny(
-        "data=cluttered_digits", "backbone.depth=8", "backbone.width=8", "data.train_images=160", "data.validation=0",
+        "data=cluttered_digits", "backbone.depth=8", "backbone.width=8", "data.train_images=240", "data.validation=0",
         "data.test_images=200", "data.batch_size=16", "data.distractors=2", "recipe.epochs=20", "recipe.lr=0.1",
     )  # fmt: skip
     record = trained(plan(config))
     assert record["train/top1_accuracy"] > 0.95
-    assert record["test/top1_accuracy"] > 0.5
+    assert record["test/top1_accuracy"] > 0.5  # 0.76 to 0.79 over three seeds
 
 
 def test_without_validation_there_is_no_best_epoch(tiny: Tiny) -> None:
