@@ -68,8 +68,9 @@ def draw_arrow(
 ) -> None:
     """Draw an arrow; `bend` curves it to the side (positive: to the right of its way)."""
     style = f"arc3,rad={bend}"
-    shape = {"arrowstyle": "-|>", "mutation_scale": 9, "shrinkA": 0, "shrinkB": 1}
-    axes.add_patch(FancyArrowPatch(start, end, color=color, lw=width, connectionstyle=style, zorder=0.5, **shape))
+    arrow = FancyArrowPatch(start, end, arrowstyle="-|>", connectionstyle=style, mutation_scale=9, shrinkA=0, shrinkB=1)
+    arrow.set(color=color, linewidth=width, zorder=0.5)  # below the boxes
+    axes.add_patch(arrow)
 
 
 def save(figure: Figure, path: Path) -> None:

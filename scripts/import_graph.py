@@ -2,12 +2,14 @@
 
     python scripts/import_graph.py FILE.svg
 
-Rooms stand in the layers of the architecture; imports may only go down. An arrow that goes up is drawn in red. Imports
-that follow from others are left out: where cli imports training and training imports runs, there is no arrow from cli
-to runs. The documentation draws this picture while it is built.
+Rooms are in the layers of the contract in `pyproject.toml`; imports may only go down. An arrow that goes up is drawn in
+red. Imports that follow from others are left out: where cli imports training and training imports runs, there is no
+arrow from cli to runs. The documentation draws this picture while it is built.
 """
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -15,21 +17,21 @@ from drawing import BLUE, GREEN, GREY, ORANGE, PLAIN, VIOLET, Box, canvas, draw_
 from matplotlib.figure import Figure
 
 PACKAGE = "attnbench"
-GROUND = ("errors", "exit_codes", "console", "formatting", "seeding")
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli",),
-    ("reproduce", "explain", "detection"),
-    ("launch",),
-    ("training", "tables"),
-    ("runs",),
-    ("weights",),
-    ("build", "cost"),
-    ("construct", "classifier"),
-    ("attention",),
-    ("backbones", "data"),
-    ("config",),
-    ("ground",),
-)
+PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+
+
+def contract() -> tuple[tuple[str, ...], ...]:
+    """Return the package's layers from top to bottom, as the contract `spine` of import-linter names them."""
+    contracts = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    (spine,) = (item for item in contracts if item["id"] == "spine")
+    return tuple(tuple(re.findall(r"\w+", layer)) for layer in spine["layers"])
+
+
+CONTRACT = contract()
+LOWEST = CONTRACT.index(("config",)) + 1
+GROUND = tuple(room for layer in CONTRACT[LOWEST:] for room in layer)
+"""What everything may import, drawn as one box."""
+LAYERS = (*CONTRACT[:LOWEST], ("ground",))
 """The rooms from top to bottom; a room may import from lower layers only."""
 COLUMNS = {
     **{"cli": 5.0, "reproduce": 4.6, "explain": 2.4, "detection": 0.9, "launch": 6.8, "training": 2.6, "tables": 4.9},
@@ -88,7 +90,7 @@ def rank(room: str) -> int:
     for index, rooms in enumerate(LAYERS):
         if room in rooms:
             return index
-    raise KeyError(f"{room}: name it in LAYERS of scripts/import_graph.py")
+    raise KeyError(f"{room}: name its layer in the contract `spine` in pyproject.toml")
 
 
 def draw(edges: Edges) -> Figure:

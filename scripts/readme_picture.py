@@ -91,7 +91,7 @@ def draw_maps(rows: list[list[Axes]], output: Path) -> None:
 def picture(output: Path) -> Figure:
     """Return the whole picture, on white so that dark pages show it too."""
     figure = Figure((9.4, 3.9), facecolor="white", layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.1))[0]
     draw_accuracies(left.subplots(), finished(output))
     grid = right.subplots(len(MAPS) + 1, DIGITS, gridspec_kw={"hspace": 0.05, "wspace": 0.05})
     draw_maps([list(row) for row in grid], output)

@@ -1,1 +1,1 @@
-"""Backbones: one family per file, each presenting points, features and a classifier (see `base`)."""
+"""Backbones, one family a file; networks of torchvision and timm in `adapters`."""

@@ -15,7 +15,7 @@ images of 40x40; convolutions have no padding, but for the fourth, and no bias:
 That is 916,460 parameters. The paper's text differs from the code: five 3x3 convolutions, three poolings. Weights are
 drawn after He et al. (2015) by fan-in, as the authors say without saying more; biases begin at zero.
 
-It does not pool globally, so it takes images of one size alone, that which it is built for. Without padding its maps
+It does not pool globally, so it takes images of one size only, the size it is built for. Without padding its maps
 cover less than the image: pixel p of stage 5 is centred at 4p + 13.5 of the image, not at 10p + 4.5.
 """
 
@@ -35,7 +35,7 @@ STAGES = (
     (3, 0, 4, False),
 )
 SMALLEST = 28
-"""Images a side that leave one pixel of the last map."""
+"""Side in pixels of the images whose last map has one pixel."""
 
 
 class Layer(nn.Module):
@@ -59,8 +59,12 @@ class Layer(nn.Module):
 class ClutteredMNISTCNN(Backbone):
     """Five convolutions and two linear layers.
 
-    image_size: side in pixels, from 28 on; the linear layer's inputs follow. width: channels of the first stage;
-    further ones have 2, 4, 4 and 4 times as many. hidden: units that the classifier reads.
+    Args:
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side in pixels, at least 28; the linear layer's inputs follow from it.
+        width: Channels of the first stage; further ones have 2, 4, 4 and 4 times as many.
+        hidden: Units of the hidden layer, the classifier's input.
     """
 
     image_size: int
@@ -110,7 +114,7 @@ class ClutteredMNISTCNN(Backbone):
         return self.hidden_units
 
     def pool(self, final: Tensor) -> Tensor | None:
-        """The hidden units (B, hidden); None once they are removed, and where evaluation ends before them."""
+        """Return the hidden units (B, hidden); None once they are removed, and where evaluation exits before them."""
         leaves = not self.training and self.exit_after is not None
         return None if self.hidden is None or leaves else self.hidden(final)
 

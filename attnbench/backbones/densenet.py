@@ -7,31 +7,29 @@ the growth; between stages a transition, BN-ReLU-1x1 and 2x2 average pooling, ke
 Two layouts. Depths 121, 169, 201 and 161 have four stages (table 1; k = 32, of DenseNet-161 48). Every other depth is a
 CIFAR network of three equal stages, 6n+4 layers (section 4.2). The stem has 2k channels.
 
-Stages put out raw maps, which the next layer normalises: the network is one of pre-activation. A transition's BN-ReLU
+Stages return raw maps, which the next layer normalises: the network is pre-activated. A transition's BN-ReLU
 is the point `stageN.pre` of the stage that follows. BAM stands before and after each transition (caption of its table
 3), at `transitionN.in` and `transitionN.out`. No layer maps a stage's shape to itself: `make_block` has none to build.
 
-There is no dropout: the paper has none where images are augmented.
+There is no dropout: the paper uses none where images are augmented.
 """
-
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Slot, Taps
-from attnbench.backbones.layers import Stage, choose_stem, conv1x1, conv3x3, initialise, make_stem
+from attnbench.backbones.layers import Blocks, Stage, StemOption, choose_stem, conv1x1, conv3x3, initialise, make_stem
 from attnbench.errors import require, require_choice
 
 FOUR_STAGES = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
 """Depth -> layers in each dense stage (table 1)."""
 BOTTLENECK = 4
-"""Channels of a layer's 1x1 convolution, by the growth."""
+"""Channels of a layer's 1x1 convolution, as a multiple of the growth."""
 
 
-def layers_per_stage(depth: int, blocks: Sequence[int] | str) -> tuple[int, ...]:
-    """Dense layers in each stage: as given, as table 1 has them, or three equal stages.
+def layers_per_stage(depth: int, blocks: Blocks) -> tuple[int, ...]:
+    """Return the number of dense layers in each stage: as given, as in table 1, or three equal stages.
 
     Raises `OptionError` for a depth that does not fit.
     """
@@ -77,7 +75,7 @@ class Transition(nn.Module):
         self.conv, self.out = conv1x1(in_channels, out_channels), Slot(out_channels, 2 * at)
 
     def preactivate(self, x: Tensor, taps: Taps | None) -> Tensor:
-        """The BN-ReLU of (B, C, H, W)."""
+        """Return the BN-ReLU of (B, C, H, W)."""
         x = self.bn(self.before(x, taps))
         pre: Tensor = self.pre(F.relu(x, inplace=True), taps)
         return pre
@@ -91,9 +89,15 @@ class Transition(nn.Module):
 class DenseNet(Backbone):
     """DenseNet-BC-depth with compression 0.5.
 
-    depth: layers, 121, 161, 169, 201 or 6n+4. growth: k. stem: `cifar`, `imagenet`, or `auto` by `image_size`.
-    blocks: `auto`, or dense layers in each stage, which `depth` must count: two convolutions each, one a transition,
-    the stem and the classifier.
+    Args:
+        depth: Layers: 121, 161, 169, 201 or 6n+4.
+        growth: k, the maps that a layer appends.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        blocks: `auto`, or dense layers in each stage, with which `depth` must agree: two convolutions each, one
+            a transition, the stem and the classifier.
     """
 
     preactivated = True
@@ -105,8 +109,8 @@ class DenseNet(Backbone):
         num_classes: int,
         in_channels: int = 3,
         image_size: int = 32,
-        stem: str = "auto",
-        blocks: Sequence[int] | str = "auto",
+        stem: StemOption = "auto",
+        blocks: Blocks = "auto",
     ) -> None:
         super().__init__()
         require(growth >= 1, "growth", growth, "must be at least 1")

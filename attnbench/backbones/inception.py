@@ -1,4 +1,4 @@
-"""A residual network of Inception units: what AttentionInception-56 stands on (Wang et al., CVPR 2017, section 4.2).
+"""A residual network of Inception units, the backbone of AttentionInception-56 (Wang et al., CVPR 2017, section 4.2).
 
 The paper says that its attention modules also work with Inception, "simplified" such that parameters and FLOPs stay
 "in the same scale" as those of AttentionNeXt-56: table 7 prints 31.9 M and 6.3 G for both. It gives no layers, and the
@@ -26,14 +26,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
-from attnbench.backbones.layers import conv1x1, conv3x3
+from attnbench.backbones.layers import StemOption, conv1x1, conv3x3
 from attnbench.backbones.residual_stages import EXPANSION, StagedNet
 from attnbench.backbones.resnet import make_shortcut
 from attnbench.errors import require
 
 
 def branch(*convolutions: nn.Conv2d) -> nn.Sequential:
-    """Convolutions, each followed by BN-ReLU."""
+    """Build a run of convolutions, each followed by BN-ReLU."""
     layers: list[nn.Module] = []
     for convolution in convolutions:
         layers += [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True)]
@@ -63,8 +63,13 @@ class InceptionUnit(nn.Module):
 class InceptionResNet(StagedNet):
     """Post-activation residual network of Inception units.
 
-    blocks: units in each stage; every stage but the first halves the resolution and doubles the width. width: w of the
-    first stage, a multiple of 4, and the channels of the stem. stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+    Args:
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        width: w of the first stage, a multiple of 4, and the channels of the stem.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        blocks: Units in each stage; every stage but the first halves the resolution and doubles the width.
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class InceptionResNet(StagedNet):
         in_channels: int = 3,
         image_size: int = 32,
         width: int = 64,
-        stem: str = "auto",
+        stem: StemOption = "auto",
         blocks: Sequence[int] = (1, 1, 1, 3),
     ) -> None:
         require(width >= 4 and width % 4 == 0, "width", width, "must be a positive multiple of 4")

@@ -1,4 +1,4 @@
-"""Parts that several families of convolutional backbones share."""
+"""Layers that several families of backbones share: convolutions, stems, stages, initialisation, normalisation."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
@@ -7,36 +7,45 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
-from attnbench.errors import require_choice
+from attnbench.errors import require_literal
 
-StemName = Literal["cifar", "imagenet"]
+Stem = Literal["cifar", "imagenet"]
+StemOption = Literal["auto", Stem]
+StrideIn = Literal["3x3", "1x1"]
+"""Convolution in which a bottleneck block halves the resolution."""
+Blocks = Sequence[int] | Literal["auto"]
+"""Number of blocks in each stage, or `auto` by the depth."""
 IMAGENET_STEM_FROM = 128
 """Image side in pixels from which `stem=auto` means the ImageNet stem."""
 
 
 def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    """1x1 convolution without bias."""
+    """Build a 1x1 convolution without bias."""
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """3x3 convolution without bias that keeps the size at stride 1."""
+    """Build a 3x3 convolution without bias that keeps the size at stride 1."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, groups=groups, bias=False)
 
 
-def choose_stem(stem: str, image_size: int) -> StemName:
+def choose_stem(stem: StemOption, image_size: int) -> Stem:
     """Resolve `stem=auto` by the image's side in pixels. Raises `OptionError` for an unknown stem."""
-    require_choice("stem", stem, ("auto", "cifar", "imagenet"))
+    require_literal("stem", stem, StemOption)
     if stem == "auto":
         return "imagenet" if image_size >= IMAGENET_STEM_FROM else "cifar"
-    return "cifar" if stem == "cifar" else "imagenet"
+    return stem
 
 
-def make_stem(stem: StemName, in_channels: int, channels: int, activate: bool) -> tuple[nn.Sequential, int]:
-    """Build the first layers and tell their stride in pixels.
+def make_stem(stem: Stem, in_channels: int, channels: int, activate: bool) -> tuple[nn.Sequential, int]:
+    """Build the first layers; return them and their stride in pixels.
 
-    cifar: 3x3 convolution, followed by BN-ReLU if `activate` (post-activation networks).
-    imagenet: 7x7 convolution with stride 2, BN-ReLU, 3x3 max pooling with stride 2 (He et al., CVPR 2016, table 1).
+    Args:
+        stem: `cifar`: 3x3 convolution, and BN-ReLU if `activate`. `imagenet`: 7x7 convolution with stride 2,
+            BN-ReLU, 3x3 max pooling with stride 2 (He et al., CVPR 2016, table 1).
+        in_channels: Channels of the images.
+        channels: Channels of the stem.
+        activate: Whether BN-ReLU follows a `cifar` stem, as in post-activation networks.
     """
     if stem == "imagenet":
         convolution = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
@@ -70,7 +79,16 @@ MakeBlock = Callable[[int, int, int, int], nn.Module]
 def make_stages(
     make_block: MakeBlock, widths: Sequence[int], counts: Sequence[int], expansion: int, in_channels: int, at: int
 ) -> dict[str, Stage]:
-    """Build `stage1`, `stage2`, … of `counts` blocks each; every stage but the first halves the resolution."""
+    """Build `stage1`, `stage2`, ...; every stage but the first halves the resolution.
+
+    Args:
+        make_block: Builds one block.
+        widths: Width of each stage's blocks.
+        counts: Number of each stage's blocks.
+        expansion: Output channels of a block, as a multiple of its width.
+        in_channels: Channels of the first stage's input.
+        at: Stride of the first stage's input in image pixels.
+    """
     stages: dict[str, Stage] = {}
     for index, (width, count) in enumerate(zip(widths, counts, strict=True)):
         stride = 1 if index == 0 else 2
@@ -84,7 +102,7 @@ def make_stages(
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation by fan-out for convolutions, ones and zeros for batch normalisation (He et al., 2015)."""
+    """Initialise convolutions after He et al. (2015) by fan-out, with zero biases; batch normalisation with 1 and 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -96,9 +114,9 @@ def initialise(module: nn.Module) -> None:
 
 
 class LenientBatchNorm(nn.Module):
-    """Batch normalisation that, given one value per channel in training, uses the running statistics.
+    """Mixin: batch normalisation that uses the running statistics for one value per channel in training.
 
-    A batch of one has no variance; the released code raises there (its issue 5).
+    A batch of one has no variance, and PyTorch raises an error there.
     """
 
     def forward(self, x: Tensor) -> Tensor:

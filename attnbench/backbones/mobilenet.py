@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Slot, Taps
-from attnbench.backbones.layers import Stage, choose_stem, conv1x1, conv3x3, initialise
+from attnbench.backbones.layers import Stage, StemOption, choose_stem, conv1x1, conv3x3, initialise
 from attnbench.errors import require
 
 STEM = (32, 64)
@@ -46,7 +46,7 @@ class SeparableBlock(nn.Module):
 
 
 def initialise_separable(module: nn.Module) -> None:
-    """He initialisation; the fan-out of a depthwise convolution is that of one channel, 9."""
+    """Initialise after He et al.; the fan-out of a depthwise convolution is that of one channel, 9."""
     initialise(module)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:
@@ -56,7 +56,12 @@ def initialise_separable(module: nn.Module) -> None:
 class MobileNet(Backbone):
     """MobileNet v1.
 
-    alpha: width multiplier. stem: `imagenet` (stride 2), `cifar` (stride 1), or `auto` by `image_size`.
+    Args:
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        alpha: Width multiplier.
+        stem: `imagenet` (stride 2), `cifar` (stride 1), or `auto` by `image_size`.
     """
 
     def __init__(
@@ -65,10 +70,10 @@ class MobileNet(Backbone):
         in_channels: int = 3,
         image_size: int = 224,
         alpha: float = 1.0,
-        stem: str = "auto",
+        stem: StemOption = "auto",
     ) -> None:
         super().__init__()
-        require(1 / STEM[0] <= alpha < 64, "alpha", alpha, f"must lie in [1/{STEM[0]}, 64)")
+        require(1 / STEM[0] <= alpha < 64, "alpha", alpha, f"must be in [1/{STEM[0]}, 64)")
         self.num_classes, self.image_size = num_classes, image_size
         first, channels = (int(alpha * width) for width in STEM)
         at = 2 if choose_stem(stem, image_size) == "imagenet" else 1

@@ -10,14 +10,25 @@ that BAM's authors evidently used; the counts are the same).
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
-from attnbench.backbones.layers import conv1x1, conv3x3
-from attnbench.backbones.residual_stages import EXPANSION, StagedNet, blocks_per_stage, require_stride_in
-from attnbench.errors import require, require_choice
+from attnbench.backbones.layers import Blocks, StemOption, StrideIn, conv1x1, conv3x3
+from attnbench.backbones.residual_stages import (
+    EXPANSION,
+    Block,
+    BlockOption,
+    StagedNet,
+    blocks_per_stage,
+    require_stride_in,
+)
+from attnbench.errors import require, require_literal
+
+ShortcutInput = Literal["preactivation", "raw"]
+"""Input of a projection shortcut: the shared pre-activation, or the unnormalised map before it."""
 
 
 class PreActBlock(nn.Module):
@@ -32,9 +43,9 @@ class PreActBlock(nn.Module):
         width: int,
         stride: int,
         at: int,
-        block: str,
-        stride_in: str = "3x3",
-        shortcut_input: str = "preactivation",
+        block: Block,
+        stride_in: StrideIn = "3x3",
+        shortcut_input: ShortcutInput = "preactivation",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -57,7 +68,7 @@ class PreActBlock(nn.Module):
         self.residual, self.out = Slot(channels, at), Slot(channels, at)
 
     def preactivate(self, x: Tensor, taps: Taps | None) -> Tensor:
-        """The first BN-ReLU of (B, C, H, W), which both branches may read."""
+        """Return the first BN-ReLU of (B, C, H, W), which both branches may read."""
         pre: Tensor = self.pre(F.relu(self.bn1(x), inplace=True), taps)
         return pre
 
@@ -76,7 +87,10 @@ class PreActBlock(nn.Module):
 
 
 class PreActNet(StagedNet):
-    """Pre-activation network of `counts` blocks a stage (Attend and Rectify taps its points `stageN.pre`)."""
+    """Pre-activation network; arguments as in `StagedNet` and `PreActBlock`.
+
+    Attend and Rectify reads its points `stageN.pre`.
+    """
 
     preactivated = True
 
@@ -84,14 +98,14 @@ class PreActNet(StagedNet):
         self,
         widths: Sequence[int],
         counts: Sequence[int],
-        block: str,
+        block: Block,
         num_classes: int,
         in_channels: int,
         image_size: int,
-        stem: str,
+        stem: StemOption,
         stem_width: int,
-        stride_in: str = "3x3",
-        shortcut_input: str = "preactivation",
+        stride_in: StrideIn = "3x3",
+        shortcut_input: ShortcutInput = "preactivation",
         dropout: float = 0.0,
     ) -> None:
         make = partial(PreActBlock, block=block, stride_in=stride_in, shortcut_input=shortcut_input, dropout=dropout)
@@ -109,11 +123,18 @@ class PreActNet(StagedNet):
 class PreActResNet(PreActNet):
     """Pre-activation ResNet.
 
-    depth: layers, 6n+2 (basic) or 9n+2 (bottleneck). block: `basic`, `bottleneck`, or `auto` (bottleneck from depth
-    164 on, as in the paper). width: channels of the stem and of the first stage's 3x3 convolutions; it doubles from
-    stage to stage. stride_in: `3x3` or `1x1` (bottlenecks only). shortcut_input: `preactivation` or `raw`.
-    blocks: `auto` for three equal stages, or blocks in each stage, of which `depth` must be the sum (in layers, plus
-    2): Residual Attention's ImageNet networks stand on depth 20 with 1, 1, 1, 3.
+    Args:
+        depth: Layers, 6n+2 (basic) or 9n+2 (bottleneck).
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        width: Channels of the stem and of the first stage's 3x3 convolutions; it doubles from stage to stage.
+        block: `basic`, `bottleneck`, or `auto`: bottleneck from depth 164 on, as in the paper.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        stride_in: `3x3` or `1x1` (bottlenecks only).
+        shortcut_input: `preactivation` or `raw`.
+        blocks: `auto` for three equal stages, or the number in each stage, with which `depth` must agree:
+            Residual Attention's ImageNet networks have depth 20 with 1, 1, 1, 3.
     """
 
     def __init__(
@@ -123,14 +144,14 @@ class PreActResNet(PreActNet):
         in_channels: int = 3,
         image_size: int = 32,
         width: int = 16,
-        block: str = "auto",
-        stem: str = "auto",
-        stride_in: str = "3x3",
-        shortcut_input: str = "preactivation",
-        blocks: Sequence[int] | str = "auto",
+        block: BlockOption = "auto",
+        stem: StemOption = "auto",
+        stride_in: StrideIn = "3x3",
+        shortcut_input: ShortcutInput = "preactivation",
+        blocks: Blocks = "auto",
     ) -> None:
-        require_choice("block", block, ("auto", "basic", "bottleneck"))
-        require_choice("shortcut_input", shortcut_input, ("preactivation", "raw"))
+        require_literal("block", block, BlockOption)
+        require_literal("shortcut_input", shortcut_input, ShortcutInput)
         require(width >= 1, "width", width, "must be a positive number")
         if block == "auto":
             block = "bottleneck" if depth >= 164 else "basic"

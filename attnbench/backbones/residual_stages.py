@@ -1,17 +1,30 @@
-"""What ResNet and its kin have in common: a stem, stages of blocks at ever lower resolution, a classifier."""
+"""Base of ResNet and related families: a stem, stages of blocks at decreasing resolution, a classifier."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Taps
-from attnbench.backbones.layers import MakeBlock, choose_stem, initialise, make_stages, make_stem
-from attnbench.errors import require, require_choice
+from attnbench.backbones.layers import (
+    Blocks,
+    MakeBlock,
+    StemOption,
+    StrideIn,
+    choose_stem,
+    initialise,
+    make_stages,
+    make_stem,
+)
+from attnbench.errors import require, require_choice, require_literal
 
-LAYERS = {"basic": 2, "bottleneck": 3}
+Block = Literal["basic", "bottleneck"]
+BlockOption = Literal["auto", Block]
+
+LAYERS: dict[Block, int] = {"basic": 2, "bottleneck": 3}
 """Weighted layers of a block."""
-EXPANSION = {"basic": 1, "bottleneck": 4}
-"""Channels that a block puts out, by its width."""
+EXPANSION: dict[Block, int] = {"basic": 1, "bottleneck": 4}
+"""Output channels of a block, as a multiple of its width."""
 FOUR_STAGES = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -24,11 +37,19 @@ FOUR_STAGES = {
 
 
 def blocks_per_stage(
-    depth: int, block: str, blocks: Sequence[int] | str, four_stages: Mapping[int, tuple[int, ...]] | None = None
+    depth: int, block: Block, blocks: Blocks, four_stages: Mapping[int, tuple[int, ...]] | None = None
 ) -> tuple[int, ...]:
-    """Blocks in each stage: as given, as `four_stages` has them for this depth, or three equal stages.
+    """Return the number of blocks in each stage.
 
-    Raises `OptionError` for a depth that does not fit.
+    Args:
+        depth: Weighted layers of the network: those of all blocks, the stem and the classifier.
+        block: Kind of the blocks.
+        blocks: The numbers themselves, or `auto`: those of `four_stages` for this depth, else three equal
+            stages.
+        four_stages: Numbers of blocks by depth.
+
+    Raises:
+        OptionError: The depth does not fit.
     """
     layers, named = LAYERS[block], four_stages or {}
     if not isinstance(blocks, str):
@@ -46,21 +67,29 @@ def blocks_per_stage(
     return ((depth - 2) // (3 * layers),) * 3
 
 
-def require_stride_in(stride_in: str, block: str) -> None:
+def require_stride_in(stride_in: StrideIn, block: Block) -> None:
     """Raise `OptionError` unless blocks of this kind can halve the resolution in that convolution."""
-    require_choice("stride_in", stride_in, ("3x3", "1x1"))
+    require_literal("stride_in", stride_in, StrideIn)
     possible = stride_in == "3x3" or block == "bottleneck"
     require(possible, "stride_in", stride_in, "basic blocks have no 1x1 convolution to stride in")
 
 
 class StagedNet(Backbone):
-    """A stem, `counts` blocks a stage, a classifier.
+    """A stem, stages of blocks, a classifier.
 
-    make: builds a block. expansion: channels that a block puts out, by its width. widths: of the stages' blocks.
-    stem: `cifar`, `imagenet`, or `auto` by `image_size`. stem_width: channels of the stem.
+    A network of pre-activation blocks (`preactivated`) has one more BN, `bn`, for the sum at the end of its last stage.
+    Its blocks have a point `pre`; that of stage N's first block, which its branches share, is called `stageN.pre`.
 
-    A network of pre-activation blocks (`preactivated`) has one more BN, `bn`, for the sum that its stages end with. Its
-    blocks have a point `pre`; that of stage N's first block, which its branches share, is called `stageN.pre`.
+    Args:
+        make: Builds a block.
+        expansion: Output channels of a block, as a multiple of its width.
+        widths: Width of each stage's blocks.
+        counts: Number of each stage's blocks.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        stem_width: Channels of the stem.
     """
 
     def __init__(
@@ -72,7 +101,7 @@ class StagedNet(Backbone):
         num_classes: int,
         in_channels: int,
         image_size: int,
-        stem: str,
+        stem: StemOption,
         stem_width: int,
     ) -> None:
         super().__init__()

@@ -9,15 +9,26 @@ convolution ("v1.5"); the paper's network, and the GFLOPs columns of BAM's table
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
 from attnbench.backbones.base import Slot, Taps
-from attnbench.backbones.layers import MakeBlock, conv1x1, conv3x3
-from attnbench.backbones.residual_stages import EXPANSION, FOUR_STAGES, StagedNet, blocks_per_stage, require_stride_in
-from attnbench.errors import require, require_choice
+from attnbench.backbones.layers import MakeBlock, StemOption, StrideIn, conv1x1, conv3x3
+from attnbench.backbones.residual_stages import (
+    EXPANSION,
+    FOUR_STAGES,
+    BlockOption,
+    StagedNet,
+    blocks_per_stage,
+    require_stride_in,
+)
+from attnbench.errors import require, require_literal
+
+Shortcut = Literal["pad", "projection"]
+ShortcutOption = Literal["auto", Shortcut]
 
 
 class PadShortcut(nn.Module):
@@ -34,8 +45,8 @@ class PadShortcut(nn.Module):
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
-def make_shortcut(kind: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Identity where shapes agree, else zero padding (`pad`) or a 1x1 convolution with BN (`projection`)."""
+def make_shortcut(kind: Shortcut, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Build a shortcut: identity where shapes agree, else zero padding (`pad`) or 1x1 convolution-BN (`projection`)."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "pad":
@@ -46,7 +57,7 @@ def make_shortcut(kind: str, in_channels: int, out_channels: int, stride: int) -
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; points `residual` (before the sum) and `out` (after the last ReLU)."""
 
-    def __init__(self, in_channels: int, width: int, stride: int, at: int, shortcut: str) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int, at: int, shortcut: Shortcut) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv3x3(in_channels, width, stride), nn.BatchNorm2d(width)
         self.conv2, self.bn2 = conv3x3(width, width), nn.BatchNorm2d(width)
@@ -63,7 +74,15 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions with four-fold expansion; points as in `BasicBlock`.
 
-    inner: channels of the 3x3 convolution, if not `width`. cardinality: its groups.
+    Args:
+        in_channels: Channels of the input.
+        width: A quarter of the output's channels.
+        stride: Of the block.
+        at: Stride of the output in image pixels.
+        shortcut: `pad` or `projection`, where shapes differ.
+        stride_in: Convolution that strides: `3x3` or the first `1x1`.
+        inner: Channels of the 3x3 convolution, if not `width`.
+        cardinality: Groups of the 3x3 convolution.
     """
 
     def __init__(
@@ -72,8 +91,8 @@ class Bottleneck(nn.Module):
         width: int,
         stride: int,
         at: int,
-        shortcut: str,
-        stride_in: str,
+        shortcut: Shortcut,
+        stride_in: StrideIn,
         inner: int | None = None,
         cardinality: int = 1,
     ) -> None:
@@ -97,10 +116,17 @@ class Bottleneck(nn.Module):
 class ResNet(StagedNet):
     """ResNet with a CIFAR or an ImageNet stem.
 
-    depth: layers as counted by the paper. block: `basic`, `bottleneck`, or `auto` (bottleneck from depth 50 on in
-    the four-stage layout, else basic). width: channels of the first stage, `auto` for the paper's 16 or 64.
-    stem: `cifar`, `imagenet`, or `auto` by `image_size`. stride_in: `3x3` or `1x1` (bottlenecks only).
-    shortcut: `pad`, `projection`, or `auto` (zero padding for three stages of basic blocks, as in section 4.2).
+    Args:
+        depth: Layers as counted by the paper.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        width: Channels of the stem, and width of the first stage; `auto` for the paper's 16 or 64.
+        block: `basic`, `bottleneck`, or `auto`: bottleneck from depth 50 on in the four-stage layout, else
+            basic.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        stride_in: `3x3` or `1x1` (bottlenecks only).
+        shortcut: `pad`, `projection`, or `auto`: padding for three stages of basic blocks, as in section 4.2.
     """
 
     def __init__(
@@ -109,14 +135,14 @@ class ResNet(StagedNet):
         num_classes: int,
         in_channels: int = 3,
         image_size: int = 32,
-        width: int | str = "auto",
-        block: str = "auto",
-        stem: str = "auto",
-        stride_in: str = "3x3",
-        shortcut: str = "auto",
+        width: int | Literal["auto"] = "auto",
+        block: BlockOption = "auto",
+        stem: StemOption = "auto",
+        stride_in: StrideIn = "3x3",
+        shortcut: ShortcutOption = "auto",
     ) -> None:
-        require_choice("block", block, ("auto", "basic", "bottleneck"))
-        require_choice("shortcut", shortcut, ("auto", "pad", "projection"))
+        require_literal("block", block, BlockOption)
+        require_literal("shortcut", shortcut, ShortcutOption)
         four_stages = depth in FOUR_STAGES
         if block == "auto":
             block = "bottleneck" if four_stages and depth >= 50 else "basic"

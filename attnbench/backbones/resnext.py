@@ -6,18 +6,19 @@ twice as many channels in each further one, whatever the block's output (256 cha
 
 Two layouts, as in ResNet: depths 50, 101, 152 and 200 have four stages, every other depth 9n+2 has three (CIFAR,
 section 5.3; shortcuts are 1x1 convolutions with BN where the shape changes). Depth 20 with blocks 1, 1, 1, 3 and
-32x4d is what AttentionNeXt-56 stands on (Wang et al., CVPR 2017).
+32x4d is the backbone of AttentionNeXt-56 (Wang et al., CVPR 2017).
 
 `stride_in` as in ResNet: torchvision and the CIFAR zoos stride in the 3x3 convolution; the GFLOPs columns of BAM's
 tables stride in the first 1x1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from torch import Tensor
 
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
+from attnbench.backbones.layers import Blocks, StemOption, StrideIn
 from attnbench.backbones.residual_stages import (
     EXPANSION,
     FOUR_STAGES,
@@ -36,18 +37,26 @@ BOTTLENECKS = {
 
 
 def make_bottleneck(
-    in_channels: int, width: int, stride: int, at: int, inner: int, of: int, cardinality: int, stride_in: str
+    in_channels: int, width: int, stride: int, at: int, inner: int, of: int, cardinality: int, stride_in: StrideIn
 ) -> Bottleneck:
-    """A block of `width` times four channels whose 3x3 convolution has `inner` channels for every `of` of `width`."""
+    """Build a block of 4 `width` channels, whose 3x3 convolution has `inner` channels for every `of` of `width`."""
     return Bottleneck(in_channels, width, stride, at, "projection", stride_in, inner * width // of, cardinality)
 
 
 class ResNeXt(StagedNet):
     """ResNeXt-depth cardinality x base_width d.
 
-    cardinality: groups of the 3x3 convolutions. base_width: channels of a group in the first stage. width: channels of
-    the stem, and a quarter of the first stage's output. stem: `cifar`, `imagenet`, or `auto` by `image_size`.
-    stride_in: `3x3` or `1x1`. blocks: `auto`, or blocks in each stage, three layers each, which `depth` must count.
+    Args:
+        depth: Layers as counted by the paper.
+        cardinality: Groups of the 3x3 convolutions.
+        base_width: Channels of a group in the first stage.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        width: Channels of the stem, and a quarter of the first stage's output.
+        stem: `cifar`, `imagenet`, or `auto` by `image_size`.
+        stride_in: `3x3` or `1x1`.
+        blocks: `auto`, or the number in each stage, three layers each; `depth` must agree with them.
     """
 
     def __init__(
@@ -59,9 +68,9 @@ class ResNeXt(StagedNet):
         in_channels: int = 3,
         image_size: int = 32,
         width: int = 64,
-        stem: str = "auto",
-        stride_in: str = "3x3",
-        blocks: Sequence[int] | str = "auto",
+        stem: StemOption = "auto",
+        stride_in: StrideIn = "3x3",
+        blocks: Blocks = "auto",
     ) -> None:
         for key, value in (("cardinality", cardinality), ("base_width", base_width), ("width", width)):
             require(value >= 1, key, value, "must be at least 1")

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
-from attnbench.backbones.layers import Stage, choose_stem
+from attnbench.backbones.layers import Stage, Stem, StemOption, choose_stem
 from attnbench.errors import require
 
 STAGES = ((1, 1), (2, 2), (3, 3, 4, 4))
@@ -40,12 +40,12 @@ class Fire(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """3x3 max pooling with stride 2 of (B, C, H, W), sizes rounded up."""
+    """Pool (B, C, H, W) by maxima of 3x3 with stride 2; sizes are rounded up."""
     return F.max_pool2d(x, 3, stride=2, ceil_mode=True)
 
 
 def initialise_without_norm(module: nn.Module) -> None:
-    """He initialisation by fan-in, which keeps the size of what passes forward where nothing normalises it."""
+    """Initialise after He et al. by fan-in, which keeps the scale of activations where nothing normalises them."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d) and layer.bias is not None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -55,8 +55,13 @@ def initialise_without_norm(module: nn.Module) -> None:
 class SqueezeNet(Backbone):
     """SqueezeNet 1.1.
 
-    width: channels of the stem, a multiple of 4; fire modules are scaled alike. dropout: probability, before the
-    classifier. stem: `imagenet`, `cifar`, or `auto` by `image_size`.
+    Args:
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        width: Channels of the stem, a multiple of 4; fire modules are scaled alike.
+        dropout: Probability, before the classifier.
+        stem: `imagenet`, `cifar`, or `auto` by `image_size`.
     """
 
     def __init__(
@@ -66,11 +71,11 @@ class SqueezeNet(Backbone):
         image_size: int = 224,
         width: int = 64,
         dropout: float = 0.5,
-        stem: str = "auto",
+        stem: StemOption = "auto",
     ) -> None:
         super().__init__()
         require(width >= 4 and width % 4 == 0, "width", width, "must be a positive multiple of 4")
-        require(0 <= dropout < 1, "dropout", dropout, "must lie in [0, 1)")
+        require(0 <= dropout < 1, "dropout", dropout, "must be in [0, 1)")
         self.num_classes, self.image_size = num_classes, image_size
         self.stem, at = self._make_stem(choose_stem(stem, image_size), in_channels, width)
         channels = width
@@ -89,7 +94,7 @@ class SqueezeNet(Backbone):
         self.register_points()
 
     @staticmethod
-    def _make_stem(stem: str, in_channels: int, width: int) -> tuple[nn.Sequential, int]:
+    def _make_stem(stem: Stem, in_channels: int, width: int) -> tuple[nn.Sequential, int]:
         relu = nn.ReLU(inplace=True)
         if stem == "cifar":
             return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1), relu), 1
@@ -103,7 +108,7 @@ class SqueezeNet(Backbone):
         return x
 
     def classify(self, features: Features) -> Tensor:
-        """Logits (B, L): the global average of the classifier's maps (B, L, h, w)."""
+        """Return logits (B, L), the global average of the classifier's maps (B, L, h, w)."""
         maps: Tensor = self.classifier(features.final)
         return maps.mean((2, 3))
 

@@ -6,7 +6,7 @@ which the paper has not, normalises after each convolution, as in torchvision's 
 
 `features.final` is the map after the fifth pooling, the last that the head reads: 512x7x7 of 224 pixels, 512x14x14 of
 448. GGAM attends to this one. Its released VGG scripts do too, at 224 pixels; at 448 they would average it to 7x7
-first, which belongs to the original head here. The point `stage5.out` lies before the fifth pooling, at twice the size.
+first, which belongs to the original head here. The point `stage5.out` is before the fifth pooling, at twice the size.
 
 Heads: `original`, two layers of 4096 units with dropout on the map averaged to 7x7, as in torchvision's networks;
 `linear`, a linear layer on the global average, as CIFAR's versions of VGG have it. Of 32 pixels, five poolings leave
@@ -16,19 +16,30 @@ Parameters are initialised as in torchvision: convolutions after He et al., line
 BAM stands where pooling and a further stage follow: at the end of all stages but the last.
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
 from attnbench.backbones.layers import IMAGENET_STEM_FROM, Stage, initialise
-from attnbench.errors import require, require_choice
+from attnbench.errors import require, require_literal
 
-LAYERS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+Depth = Literal[11, 13, 16, 19]
+Head = Literal["original", "linear"]
+HeadOption = Literal["auto", Head]
+
+LAYERS: dict[Depth, tuple[int, ...]] = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
 """Depth -> convolutions in each stage (table 1)."""
 FACTORS = (1, 2, 4, 8, 8)
-"""Channels of each stage, by the first's."""
+"""Channels of each stage, as a multiple of the first's."""
 SIDE = 7
-"""Side of the map that the original head reads."""
+"""Side of the original head's input map."""
 
 
 class ConvBlock(nn.Module):
@@ -46,12 +57,12 @@ class ConvBlock(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """2x2 max pooling of (B, C, H, W); a side of one pixel stays."""
+    """Pool (B, C, H, W) by maxima of 2x2; a side of one pixel stays."""
     return F.max_pool2d(x, (min(2, x.shape[2]), min(2, x.shape[3])))
 
 
 def original_head(channels: int, hidden: int, dropout: float, num_classes: int) -> nn.Sequential:
-    """Layers from the flattened map (B, C, 7, 7) to logits (B, L), numbered as in torchvision."""
+    """Build the layers from the flattened map (B, C, 7, 7) to logits (B, L), numbered as in torchvision."""
     layers: list[nn.Module] = []
     for inputs in (channels * SIDE**2, hidden):
         layers += [nn.Linear(inputs, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout)]
@@ -61,28 +72,36 @@ def original_head(channels: int, hidden: int, dropout: float, num_classes: int) 
 class VGG(Backbone):
     """VGG-depth.
 
-    depth: 11, 13, 16 or 19. batch_norm: after each convolution. width: channels of the first stage. head: `original`,
-    `linear`, or `auto`: linear below 128 pixels. hidden, dropout: of the original head.
+    Args:
+        depth: 11, 13, 16 or 19.
+        num_classes: L.
+        in_channels: Channels of the images.
+        image_size: Side of the images in pixels.
+        batch_norm: Normalise after each convolution.
+        width: Channels of the first stage.
+        head: `original`, `linear`, or `auto`: linear below 128 pixels.
+        hidden: Units of the original head's hidden layers.
+        dropout: Probability in the original head.
     """
 
     def __init__(
         self,
-        depth: int,
+        depth: Depth,
         num_classes: int,
         in_channels: int = 3,
         image_size: int = 224,
         batch_norm: bool = False,
         width: int = 64,
-        head: str = "auto",
+        head: HeadOption = "auto",
         hidden: int = 4096,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        require_choice("depth", depth, tuple(LAYERS))
-        require_choice("head", head, ("auto", "original", "linear"))
+        require_literal("depth", depth, Depth)
+        require_literal("head", head, HeadOption)
         for key, value in (("width", width), ("hidden", hidden)):
             require(value >= 1, key, value, "must be at least 1")
-        require(0 <= dropout < 1, "dropout", dropout, "must lie in [0, 1)")
+        require(0 <= dropout < 1, "dropout", dropout, "must be in [0, 1)")
         if head == "auto":
             head = "original" if image_size >= IMAGENET_STEM_FROM else "linear"
         self.num_classes, self.image_size, self.batch_norm, self.head = num_classes, image_size, batch_norm, head
@@ -112,7 +131,7 @@ class VGG(Backbone):
         return pool(x) if running == self.stages else x
 
     def classify(self, features: Features) -> Tensor:
-        """Logits (B, L) of the final map (B, C, h, w), averaged to 7x7 or, for the linear head, over all positions."""
+        """Return logits (B, L) of the final map (B, C, h, w), averaged to 7x7 or, for the linear head, to 1x1."""
         side = 1 if self.head == "linear" else SIDE
         logits: Tensor = self.classifier(F.adaptive_avg_pool2d(features.final, side).flatten(1))
         return logits

@@ -37,7 +37,7 @@ class Owner(JsonObject):
 
     @property
     def process(self) -> tuple[str, int, str | None]:
-        """What identifies the process."""
+        """Host, number and start, which together identify the process."""
         return self.host, self.pid, self.started
 
 
@@ -97,7 +97,7 @@ def owner_of(folder: Path) -> Owner | None:
 class Lock:
     """Own a run folder while in a `with` block.
 
-    `progress` is written along with each heartbeat, for whoever watches the run. `lost` says that another host took
+    `progress` is written along with each heartbeat, for those who watch the run. `lost` says that another host took
     this process for dead and owns the run now.
 
     Raises:

@@ -24,14 +24,14 @@ def find(names: Iterable[str], output: Path) -> tuple[list[RunFolder], list[str]
         The runs, each once, in the order of the names; and an error message for each name that has no run, or several.
     """
     runs: dict[Path, RunFolder] = {}
-    refusals: list[str] = []
+    errors: list[str] = []
     for name in names:
         try:
             for run in find_one(name, output):
                 runs.setdefault(run.path.resolve(), run)
         except UserError as error:
-            refusals.append(str(error))
-    return list(runs.values()), refusals
+            errors.append(str(error))
+    return list(runs.values()), errors
 
 
 def find_one(name: str, output: Path) -> list[RunFolder]:
@@ -69,14 +69,14 @@ def _in_folder(path: Path) -> list[RunFolder]:
         return seeds
     if any(seeds_in(child) for child in path.iterdir()):
         raise UserError(f"{path}: contains runs and is not a run; '{path}/*' names all of them")
-    raise UserError(f"{path}: there is no run; a run's folder contains seed0 or the like, with a record.json")
+    raise UserError(f"{path}: there is no run; a run's folder contains seed0, or another seed, with a record.json")
 
 
 def _by_pattern(pattern: str, runs: Path) -> list[RunFolder]:
     for place in (Path(pattern).expanduser(), runs / pattern):
-        runs_there = [run for path in sorted(glob.glob(str(place))) for run in seeds_in(Path(path))]  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if runs_there:
-            return runs_there
+        matches = [run for path in sorted(glob.glob(str(place))) for run in seeds_in(Path(path))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if matches:
+            return matches
     raise UserError(f"{pattern}: matches no run here or in {shown(runs)}; attnbench list runs shows what there is")
 
 

@@ -15,6 +15,8 @@ from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 
 WARM_UP_EPOCHS = 1
+KEPT = ("started", "resolved", "costs", "data", "unknown")
+"""What is kept of the record of an earlier, interrupted part."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,11 @@ class RecordWriter:
     def __init__(self, job: Job, run: RunFolder) -> None:
         self.job, self.run, self.started = job, run, time.monotonic()
         earlier = run.record()
-        self.earlier_seconds = earlier.wall_seconds if earlier else 0.0
-        self.record = RunRecord(
-            status="running",
-            identity=job.identity,
-            seed=job.seed,
-            choices=job.config.choices,
-            config=job.config.values,
-            environment=environment(),
-            started=earlier.started if earlier else now(),
-            wall_seconds=self.earlier_seconds,
-            written=now(),
-            resolved=earlier.resolved if earlier else None,
-            costs=earlier.costs if earlier else None,
-            data=earlier.data if earlier else None,
-            unknown=earlier.unknown if earlier else {},
-        )
+        self.earlier_seconds = earlier.wall_seconds if earlier is not None else 0.0
+        self.record = _new_record(job)
+        if earlier is not None:
+            kept = {name: getattr(earlier, name) for name in KEPT}
+            self.record = replace(self.record, **kept, wall_seconds=self.earlier_seconds)
 
     def describe(self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord) -> None:
         """Record that the run is training, on what, and what its network costs."""
@@ -81,11 +72,9 @@ class RecordWriter:
             energy_joules: of training, None where the devices do not report it.
         """
         self._stamp()
-        common = {item.name: getattr(self.record, item.name) for item in fields(RunRecord) if item.name != "status"}
-        metrics = {name: _finite(value) for name, value in {**summary.metrics, **test}.items()}
         finished = FinishedRecord(
-            **common,
-            metrics=metrics,
+            **{item.name: getattr(self.record, item.name) for item in fields(RunRecord) if item.name != "status"},
+            metrics={name: _finite(value) for name, value in {**summary.metrics, **test}.items()},
             epochs=summary.epochs,
             images=summary.images,
             best_epoch=summary.best_epoch,
@@ -103,6 +92,20 @@ class RecordWriter:
     def _stamp(self, **changes: Any) -> None:
         wall_seconds = self.earlier_seconds + time.monotonic() - self.started
         self.record = replace(self.record, **changes, wall_seconds=wall_seconds, written=now())
+
+
+def _new_record(job: Job) -> RunRecord:
+    return RunRecord(
+        status="running",
+        identity=job.identity,
+        seed=job.seed,
+        choices=job.config.choices,
+        config=job.config.values,
+        environment=environment(),
+        started=now(),
+        wall_seconds=0.0,
+        written=now(),
+    )
 
 
 def now() -> str:

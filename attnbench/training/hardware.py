@@ -1,4 +1,4 @@
-"""Where a run computes: device, precision, memory layout, threads. Choices of `auto` are made once and recorded."""
+"""Device, precision, memory layout and threads of a run. Choices of `auto` are made once and recorded."""
 
 import os
 import platform

@@ -16,7 +16,7 @@ SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; `configs/recipe/one_cycle.yaml` explains each option."""
+    """Training recipe with its ranges checked; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
     optimizer: str

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attnbench.attention.bam import BAM, BAMModule, Placement
+from attnbench.backbones.layers import StrideIn
 from attnbench.backbones.resnet import ResNet
 from attnbench.classifier import Classifier
 from attnbench.cost import count, count_parameters
@@ -72,7 +73,7 @@ def test_parameters_of_other_networks(depth: int, classes: int, image: int, para
     ("depth", "image", "stride_in", "giga"),
     [(50, 32, "3x3", 1.325), (50, 32, "1x1", 1.249), (50, 224, "1x1", 3.940), (50, 224, "3x3", 4.171)],
 )
-def test_multiply_adds(depth: int, image: int, stride_in: str, giga: float) -> None:
+def test_multiply_adds(depth: int, image: int, stride_in: StrideIn, giga: float) -> None:
     with torch.device("meta"):
         classes = 100 if image == 32 else 1000
         net = Classifier(ResNet(depth, classes, image_size=image, stride_in=stride_in), BAM())

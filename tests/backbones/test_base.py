@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -200,43 +201,45 @@ def test_one_and_three_channels_and_any_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "key"),
+    ("family", "sizes", "options", "key"),
     [
-        (lambda: ResNet(21, 10), "depth"),
-        (lambda: ResNet(20, 10, width=0), "width"),
-        (lambda: ResNet(20, 10, stride_in="1x1"), "stride_in"),
-        (lambda: ResNet(20, 10, block="wide"), "block"),
-        (lambda: ResNet(20, 10, stem="big"), "stem"),
-        (lambda: ResNet(20, 10, shortcut="none"), "shortcut"),
-        (lambda: PreActResNet(21, 10), "depth"),
-        (lambda: PreActResNet(20, 10, stride_in="1x1"), "stride_in"),
-        (lambda: DenseNet(101, 12, 10), "depth"),
-        (lambda: DenseNet(4, 12, 10), "depth"),
-        (lambda: DenseNet(22, 12, 10, blocks=[3, 3]), "depth"),
-        (lambda: DenseNet(22, 12, 10, blocks=[]), "blocks"),
-        (lambda: DenseNet(22, 12, 10, blocks="three"), "blocks"),
-        (lambda: DenseNet(22, 0, 10), "growth"),
-        (lambda: DenseNet(22, 12, 10, stem="big"), "stem"),
-        (lambda: MobileNet(10, alpha=0.03), "alpha"),
-        (lambda: MobileNet(10, alpha=100.0), "alpha"),
-        (lambda: MobileNet(10, stem="big"), "stem"),
-        (lambda: SqueezeNet(10, width=6), "width"),
-        (lambda: SqueezeNet(10, width=0), "width"),
-        (lambda: SqueezeNet(10, dropout=1.0), "dropout"),
-        (lambda: SqueezeNet(10, stem="big"), "stem"),
-        (lambda: VGG(12, 10), "depth"),
-        (lambda: VGG(11, 10, width=0), "width"),
-        (lambda: VGG(11, 10, hidden=0), "hidden"),
-        (lambda: VGG(11, 10, dropout=1.0), "dropout"),
-        (lambda: VGG(11, 10, head="big"), "head"),
-        (lambda: WideResNet(11, 1, 10), "depth"),
-        (lambda: WideResNet(10, 0, 10), "width"),
-        (lambda: WideResNet(10, 1, 10, dropout=1.0), "dropout"),
+        (ResNet, [21, 10], {}, "depth"),
+        (ResNet, [20, 10], {"width": 0}, "width"),
+        (ResNet, [20, 10], {"stride_in": "1x1"}, "stride_in"),
+        (ResNet, [20, 10], {"block": "wide"}, "block"),
+        (ResNet, [20, 10], {"stem": "big"}, "stem"),
+        (ResNet, [20, 10], {"shortcut": "none"}, "shortcut"),
+        (PreActResNet, [21, 10], {}, "depth"),
+        (PreActResNet, [20, 10], {"stride_in": "1x1"}, "stride_in"),
+        (DenseNet, [101, 12, 10], {}, "depth"),
+        (DenseNet, [4, 12, 10], {}, "depth"),
+        (DenseNet, [22, 12, 10], {"blocks": [3, 3]}, "depth"),
+        (DenseNet, [22, 12, 10], {"blocks": []}, "blocks"),
+        (DenseNet, [22, 12, 10], {"blocks": "three"}, "blocks"),
+        (DenseNet, [22, 0, 10], {}, "growth"),
+        (DenseNet, [22, 12, 10], {"stem": "big"}, "stem"),
+        (MobileNet, [10], {"alpha": 0.03}, "alpha"),
+        (MobileNet, [10], {"alpha": 100.0}, "alpha"),
+        (MobileNet, [10], {"stem": "big"}, "stem"),
+        (SqueezeNet, [10], {"width": 6}, "width"),
+        (SqueezeNet, [10], {"width": 0}, "width"),
+        (SqueezeNet, [10], {"dropout": 1.0}, "dropout"),
+        (SqueezeNet, [10], {"stem": "big"}, "stem"),
+        (VGG, [12, 10], {}, "depth"),
+        (VGG, [11, 10], {"width": 0}, "width"),
+        (VGG, [11, 10], {"hidden": 0}, "hidden"),
+        (VGG, [11, 10], {"dropout": 1.0}, "dropout"),
+        (VGG, [11, 10], {"head": "big"}, "head"),
+        (WideResNet, [11, 1, 10], {}, "depth"),
+        (WideResNet, [10, 0, 10], {}, "width"),
+        (WideResNet, [10, 1, 10], {"dropout": 1.0}, "dropout"),
     ],
 )
-def test_options_out_of_range_are_named(build: Callable[[], Backbone], key: str) -> None:
+def test_options_out_of_range_are_named(
+    family: Callable[..., Backbone], sizes: list[int], options: dict[str, Any], key: str
+) -> None:
     with pytest.raises(OptionError) as caught:
-        build()
+        family(*sizes, **options)
     assert caught.value.key == key
 
 

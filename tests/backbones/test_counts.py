@@ -9,7 +9,8 @@ from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention
 from attnbench.attention.se import SE
 from attnbench.backbones.base import Backbone
-from attnbench.backbones.preact_resnet import PreActResNet
+from attnbench.backbones.layers import StrideIn
+from attnbench.backbones.preact_resnet import PreActResNet, ShortcutInput
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
 from attnbench.backbones.wrn import WideResNet
@@ -82,7 +83,7 @@ def test_resnet_parameters(network: tuple[int, int, int], parameters: int) -> No
 
 
 @pytest.mark.parametrize(("depth", "image", "stride_in", "giga"), MULTIPLY_ADDS)
-def test_resnet_multiply_adds(depth: int, image: int, stride_in: str, giga: float) -> None:
+def test_resnet_multiply_adds(depth: int, image: int, stride_in: StrideIn, giga: float) -> None:
     classes = 100 if image == 32 else 1000
     cost = cost_of(ResNet(depth, classes, image_size=image, stride_in=stride_in), image)
     assert round(cost.multiply_adds / 1e9, 3) == pytest.approx(giga, abs=0.0011)
@@ -98,13 +99,14 @@ def test_resnet_multiply_adds(depth: int, image: int, stride_in: str, giga: floa
     ],
 )
 def test_preact_resnet_parameters(depth: int, classes: int, parameters: int) -> None:
-    for shortcut_input in ("preactivation", "raw")[: 1 if depth == 1001 else 2]:
+    inputs: tuple[ShortcutInput, ...] = ("preactivation", "raw")
+    for shortcut_input in inputs[: 1 if depth == 1001 else 2]:
         network = PreActResNet(depth, classes, shortcut_input=shortcut_input)
         assert count_parameters(network) == parameters
 
 
 @pytest.mark.parametrize(("stride_in", "giga"), [("1x1", 0.2445), ("3x3", 0.2477)])
-def test_preact_resnet_multiply_adds(stride_in: str, giga: float) -> None:
+def test_preact_resnet_multiply_adds(stride_in: StrideIn, giga: float) -> None:
     cost = cost_of(PreActResNet(164, 100, stride_in=stride_in), 32)
     assert cost.multiply_adds / 1e9 == pytest.approx(giga, abs=0.00005)
 
@@ -133,7 +135,8 @@ def test_wide_resnets(depth: int, width: int, classes: int, parameters: int, gig
 def test_resnexts(
     depth: int, cardinality: int, base_width: int, image: int, parameters: int, caffe: float, torch_: float
 ) -> None:
-    for stride_in, giga in (("1x1", caffe), ("3x3", torch_)):
+    columns: tuple[tuple[StrideIn, float], ...] = (("1x1", caffe), ("3x3", torch_))
+    for stride_in, giga in columns:
         classes = 100 if image == 32 else 1000
         net = ResNeXt(depth, cardinality, base_width, classes, image_size=image, stride_in=stride_in)
         cost = cost_of(net, image)

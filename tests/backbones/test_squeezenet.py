@@ -6,6 +6,7 @@ from torchvision.models import squeezenet1_1
 
 from attnbench.attention.base import Tap
 from attnbench.backbones.base import Features
+from attnbench.backbones.layers import Stem
 from attnbench.backbones.squeezenet import SqueezeNet
 from attnbench.build import build_model_on_meta
 from attnbench.config.compose import compose
@@ -31,7 +32,7 @@ def test_it_computes_what_torchvisions_does(size: tuple[int, int]) -> None:
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(("stem", "image", "sides"), [("imagenet", 224, (55, 27, 13)), ("cifar", 32, (32, 16, 8))])
-def test_maps_before_each_pooling(stem: str, image: int, sides: tuple[int, ...]) -> None:
+def test_maps_before_each_pooling(stem: Stem, image: int, sides: tuple[int, ...]) -> None:
     net = SqueezeNet(7, width=4, stem=stem)
     for stage in net.stages:
         net.insert(f"{stage}.out", Tap(), "tap")

@@ -8,13 +8,13 @@ from torch import nn
 from torchvision.models import vgg as torchvisions
 
 from attnbench.attention.base import Tap
-from attnbench.backbones.vgg import LAYERS, VGG
+from attnbench.backbones.vgg import LAYERS, VGG, Depth
 from attnbench.build import build_model, build_model_on_meta
 from attnbench.config.compose import compose
 from tests.backbones.torchvisions import Spelling, assert_same_logits
 
 
-def names(depth: int, features: nn.Sequential) -> Spelling:
+def names(depth: Depth, features: nn.Sequential) -> Spelling:
     """Our blocks are torchvision's convolutions in order; a BN follows its convolution at once."""
     convolutions = [index for index, layer in enumerate(features) if isinstance(layer, nn.Conv2d)]
     before = [0, *accumulate(LAYERS[depth])]
@@ -26,7 +26,7 @@ def names(depth: int, features: nn.Sequential) -> Spelling:
 
 
 @pytest.mark.parametrize(("depth", "batch_norm"), [(16, True), (11, False)])
-def test_it_computes_what_torchvisions_does(depth: int, batch_norm: bool) -> None:
+def test_it_computes_what_torchvisions_does(depth: Depth, batch_norm: bool) -> None:
     torch.manual_seed(0)
     ours = VGG(depth, 7, batch_norm=batch_norm)
     with torch.device("meta"):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet as torchvisions
 
-from attnbench.backbones.wide_resnet import WideImageNetResNet
+from attnbench.backbones.wide_resnet import Depth, WideImageNetResNet
 from attnbench.build import build_model_on_meta
 from attnbench.config.compose import compose
 from attnbench.config.parametric_names import short_name
@@ -25,7 +25,7 @@ def test_wide_resnet50_2_computes_what_torchvisions_does() -> None:
     ("depth", "factor", "inner", "out"),
     [(18, 1.5, 96, 96), (18, 2.0, 128, 128), (34, 0.7, 44, 44), (50, 2.0, 128, 256), (50, 1.5, 96, 256)],
 )
-def test_what_is_widened(depth: int, factor: float, inner: int, out: int) -> None:
+def test_what_is_widened(depth: Depth, factor: float, inner: int, out: int) -> None:
     with torch.device("meta"):
         net = WideImageNetResNet(depth, factor, 10)
         own = [net.make_block(stage) for stage in net.stages]

@@ -12,13 +12,20 @@ from tests.conftest import TINY
 from tests.runs.samples import make_finished
 
 Damage = Callable[[Path], object]
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 DAMAGES: dict[str, Damage] = {
     "empty": lambda path: path.write_text(""),
     "cut off": lambda path: path.write_text(path.read_text()[:300]),
     "no text": lambda path: path.write_bytes(b"\xff"),
     "deep": lambda path: path.write_text("[" * 100_000),
     "another type": lambda path: path.write_text(path.read_text().replace('"seed": 1', '"seed": "one"')),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": replace_by_folder,
 }
 
 

@@ -19,7 +19,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def miniature_mnist(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root with 120 + 50 images of noise in the bounds of 28x28; the reader is told their checksums."""
+    """A root with 120 + 50 images of noise in the bounds of 28x28; their checksums replace the published ones."""
     folder, generator = own_folder / "sets" / "MNIST" / "raw", np.random.default_rng(0)
     folder.mkdir(parents=True)
     for part, count in SIZES.items():

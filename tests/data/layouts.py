@@ -93,7 +93,7 @@ def write_pets(root: Path) -> Path:
 def write_uecfood100(root: Path, photos: int = 20) -> Path:
     """Three dishes; each photo has rice on its left half, and every fourth eels on its right half, too.
 
-    As in the original, the photos of two dishes lie in both folders.
+    As in the original, photos of two dishes are in both folders.
     """
     home = root / "UECFOOD100"
     write_text(home / "category.txt", ["id\tname", *(f"{folder}\t{name}" for folder, name in MEALS.items())])

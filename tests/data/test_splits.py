@@ -48,7 +48,7 @@ def test_holding_out_does_not_change() -> None:
         ({"resampled": True}, "resampled"),
     ],
 )
-def test_options_that_make_no_sense(options: dict[str, object], key: str) -> None:
+def test_invalid_options_are_one_line(options: dict[str, object], key: str) -> None:
     with pytest.raises(OptionError) as caught:
         Digits(**{**OPTIONS, **options})  # type: ignore[arg-type]
     assert caught.value.key == key

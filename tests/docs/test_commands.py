@@ -160,8 +160,8 @@ def test_contributing_s_attention_works_word_for_word() -> None:
     Path("contributed.py").write_text(re.sub("^    ", "", python[1], flags=re.MULTILINE), encoding="utf-8")
     content = re.sub("^ +", "", yaml[1], flags=re.MULTILINE).replace("attnbench.attention.NAME", "contributed")
     Path("mine/attention/NAME.yaml").write_text(content, encoding="utf-8")
-    command = Path(sys.executable).with_name("attnbench")
+    attnbench = Path(sys.executable).with_name("attnbench")
     for shown in (command for command in ALL if command.page == "CONTRIBUTING.md" and "NAME" in str(command)):
-        words = [command, shown.words[1], "--config-dir", "mine", *shown.words[2:]]
-        result = subprocess.run(words, check=False, capture_output=True, text=True)
+        words = [shown.words[1], "--config-dir", "mine", *shown.words[2:]]
+        result = subprocess.run([attnbench, *words], check=False, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr

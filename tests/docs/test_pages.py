@@ -60,3 +60,11 @@ def test_links_between_files_lead_somewhere() -> None:
             path = (ROOT / page).parent / target
             generated = target.startswith("reference/") or target.startswith("../reference/")
             assert generated or "import_graph" in target or path.exists(), f"{page}: {target}"
+
+
+def test_every_room_is_described() -> None:
+    rooms = {path.stem for path in (ROOT / "attnbench").iterdir() if path.suffix in ("", ".py")}
+    listed = re.search(r"^\| layer .*?^$", PAGES["docs/architecture.md"], re.DOTALL | re.MULTILINE)
+    assert listed
+    described = set(re.findall(r"`(\w+)`", listed[0]))
+    assert rooms - {"__init__", "__main__", "__pycache__"} <= described

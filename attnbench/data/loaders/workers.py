@@ -86,10 +86,10 @@ class Decoder(Dataset[Decoded]):
 
 def concatenate_pixels(parts: Sequence[NDArray[np.uint8]], pinned: bool = False) -> Tensor:
     """Concatenate the pixels of images to (P, 3), in page-locked memory if they are copied to a GPU from here."""
-    whole = torch.empty((sum(map(len, parts)), 3), dtype=torch.uint8, pin_memory=pinned)
+    pixels = torch.empty((sum(map(len, parts)), 3), dtype=torch.uint8, pin_memory=pinned)
     if parts:
-        np.concatenate(parts, out=whole.numpy())
-    return whole
+        np.concatenate(parts, out=pixels.numpy())
+    return pixels
 
 
 class RequestSampler:

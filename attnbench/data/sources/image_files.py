@@ -219,11 +219,11 @@ def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
 
 def digest(splits: Iterable[Images], hash_all_sizes: bool) -> str:
     """Return a hash that distinguishes these lists from others, by the sizes of all files or of some."""
-    whole = hashlib.sha256()
+    hasher = hashlib.sha256()
     for images in splits:
         for part in images.parts(hash_all_sizes):
-            whole.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
-    return whole.hexdigest()[:16]
+            hasher.update(hashlib.sha256(b"" if part is None else np.ascontiguousarray(part).tobytes()).digest())
+    return hasher.hexdigest()[:16]
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:

@@ -38,10 +38,8 @@ class Normaliser:
             scale, shift = self.scale[:, None, None], self.shift[:, None, None]
             out.copy_(crop(pixels, shapes, params).mul_(scale).add_(shift))
             return
-        scale, shift = (
-            self.scale.repeat(params.size),
-            self.shift.repeat(params.size),
-        )  # whole rows, to vectorise
+        # whole rows, so that the loop over a row is vectorised
+        scale, shift = self.scale.repeat(params.size), self.shift.repeat(params.size)
         with one_thread():
             for image, target in zip(crop_each(pixels, shapes, params), out.permute(0, 2, 3, 1), strict=True):
                 values = torch.addcmul(shift, image.reshape(params.size, -1).float(), scale)

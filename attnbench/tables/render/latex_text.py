@@ -15,7 +15,7 @@ from attnbench.tables.render.layout import one_line
 PACKAGES = ("booktabs", "amssymb", "textcomp")
 """Packages that a document needs to set the text, besides `[T1]{fontenc}`."""
 SET_BY_PACKAGES = re.compile("[ -~\u00a0-\u0148\u014a-\u017f\u0391-\u03f5\u2002-\u203a\u2190-\u2199\u21d0-\u21d4"
-                              "\u2200-\u220b\u220f-\u2213\u221a-\u221e\u2227-\u222b\u223c\u2243-\u2248\u2260-\u226b"
+                              "\u2200-\u220b\u220f-\u2213\u221a-\u221e\u2227-\u222b\u223c\u2243-\u2245\u2247\u2248\u2260-\u226b"
                               "\u2282-\u228b\u2295-\u2299\u22c5]")  # fmt: skip
 """Characters whose commands `PACKAGES` define; others are named by their code point."""
 _COMMANDS = {
@@ -28,6 +28,7 @@ _OWN_COMMANDS = {
     ord("`"): r"\textasciigrave",
     ord('"'): r"\textquotedbl",
     ord("-"): "-",
+    0x2011: r"\mbox{-}",
     0x202F: r"\,",
 }
 _PATTERNS = [

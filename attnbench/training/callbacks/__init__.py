@@ -1,1 +1,1 @@
-"""What happens beside training steps: metrics, checkpoints, progress, energy."""
+"""Callbacks beside the training steps: metrics, checkpoints, progress, energy."""

@@ -1,4 +1,4 @@
-"""What happens between epochs: metrics are written, progress is reported, and ownership of the run is checked."""
+"""Work between epochs: write metrics, report progress, and check that this process still owns the run."""
 
 import math
 from typing import Any, cast

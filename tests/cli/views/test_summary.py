@@ -13,8 +13,7 @@ from attnbench.config.sweep import expand
 from attnbench.formatting import big, duration, spread
 from attnbench.runs.folder import Job
 from attnbench.runs.record import FinishedRecord
-from attnbench.runs.record_writer import training_summary
-from tests.runs.samples import make_finished, make_row
+from tests.runs.samples import make_finished
 
 
 def told(*overrides: str) -> list[dict[str, str]]:
@@ -92,14 +91,6 @@ def test_one_runs_result(own_folder: Path, capsys: pytest.CaptureFixture[str]) -
         assert part in printed
     show_result(Console(width=200, highlight=False), record(0.9), folder, found=True)
     assert "run.again=true" in capsys.readouterr().out
-
-
-def test_the_first_of_equal_epochs_is_best_and_the_first_epoch_warms_up() -> None:
-    found = training_summary([make_row(1, 0.5, 50.0), make_row(2, 0.7), make_row(3, 0.7), make_row(4, 0.6)])
-    assert (found.best_epoch, found.metrics["val/best/top1_accuracy"], found.epochs) == (2, 0.7, 4)
-    assert found.images_per_second == 50.0
-    assert training_summary([make_row(1, 0.5)]).images_per_second == 50.0
-    assert training_summary([make_row(1)]).best_epoch is None
 
 
 def test_a_configuration_alone_differs_in_nothing(own_folder: Path) -> None:

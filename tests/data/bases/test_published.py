@@ -29,7 +29,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize(("name", "expected"), FOLDERS.items())
-def test_an_absent_set_says_what_where_and_how(
+def test_a_missing_set_says_what_where_and_how(
     name: str, expected: tuple[str, int], own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", f"data={name}", "data.root=nowhere"]) == 2
@@ -149,7 +149,7 @@ FURTHER = {
 
 
 @pytest.mark.parametrize("name", FURTHER)
-def test_what_is_remembered_ends_when_any_label_file_changes(
+def test_label_files_are_read_again_when_any_of_them_changes(
     name: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "SETTLED_NS", -1)  # also cache files that were just written
@@ -163,7 +163,7 @@ def test_what_is_remembered_ends_when_any_label_file_changes(
     assert released(name, own_folder).fingerprint() != data.fingerprint()
 
 
-def test_what_is_remembered_is_told_apart_by_options(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_label_files_distinguishes_options(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "SETTLED_NS", -1)
     write("adience", own_folder)
     options = ((), ("data.fold=1",), ("data.task=gender",), ("data.faces=faces",))
@@ -175,7 +175,7 @@ def test_what_is_remembered_is_told_apart_by_options(own_folder: Path, monkeypat
     assert trained == [4, 7]
 
 
-def test_a_part_in_another_place_does_not_count(own_folder: Path) -> None:
+def test_a_part_in_another_folder_is_ignored(own_folder: Path) -> None:
     home = write("tiny_imagenet", own_folder)
     (home / "val" / "images").rename(home / "images")
     with pytest.raises(UserError, match="no val/images in"):

@@ -25,7 +25,7 @@ def without(*names: str) -> Change:
 
 
 def text(file: str, *lines: str, keep: int = 0) -> Change:
-    """Writes a text file anew, after the first lines that it has."""
+    """Rewrites a text file after its first `keep` lines."""
     return lambda home: write_text(home / file, [*(home / file).read_text().splitlines()[:keep], *lines])
 
 
@@ -35,7 +35,7 @@ def image(*names: str) -> Change:
 
 
 def mat(file: str, **variables: tuple[int, ...]) -> Change:
-    """Writes a MATLAB file anew."""
+    """Rewrites a MATLAB file."""
     return lambda home: write_mat(home / file, variables)
 
 
@@ -142,18 +142,20 @@ MISTAKES: dict[str, dict[str, Change]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "told"), [(name, told) for name, mistakes in MISTAKES.items() for told in mistakes])
-def test_mistakes_are_one_line(name: str, told: str, own_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"), [(name, expected) for name, mistakes in MISTAKES.items() for expected in mistakes]
+)
+def test_mistakes_are_one_line(name: str, expected: str, own_folder: Path) -> None:
     home = write(name, own_folder)
-    MISTAKES[name][told](home)
+    MISTAKES[name][expected](home)
     data = released(name, own_folder)
     with pytest.raises(UserError) as caught:
         data.check_available()
         data.fingerprint()
         _ = data.classes
     message = str(caught.value)
-    assert message.startswith(f"data={name}: no " if "HOME" in told else f"data={name}: {home}")
-    assert told.replace("HOME", str(home)) in message
+    assert message.startswith(f"data={name}: no " if "HOME" in expected else f"data={name}: {home}")
+    assert expected.replace("HOME", str(home)) in message
     assert "\n" not in message
 
 
@@ -165,8 +167,8 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("option", "told"), OPTIONS.items())
-def test_options_that_make_no_sense(option: tuple[str, str], told: str, own_folder: Path) -> None:
+@pytest.mark.parametrize(("option", "expected"), OPTIONS.items())
+def test_invalid_options_are_one_line(option: tuple[str, str], expected: str, own_folder: Path) -> None:
     with pytest.raises(UserError) as caught:
         released(option[0], own_folder, f"data.{option[1]}")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)

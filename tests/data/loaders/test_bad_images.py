@@ -69,7 +69,7 @@ def test_an_image_that_went_bad_is_left_out(loader: Any, root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
-def test_a_damaged_memory_of_bad_images_is_made_anew(content: bytes, loader: Any, root: Path, own_folder: Path) -> None:
+def test_a_damaged_list_of_bad_images_is_made_again(content: bytes, loader: Any, root: Path, own_folder: Path) -> None:
     truncate(root / "train" / "bee" / "image5.jpg")
     assert loader("data.on_bad_image=skip").skipped == 1
     (memory,) = (own_folder / "cache").glob("*.npz")
@@ -80,14 +80,14 @@ def test_a_damaged_memory_of_bad_images_is_made_anew(content: bytes, loader: Any
 
 
 @pytest.mark.parametrize("option", ["error", "skip"])
-def test_a_file_that_is_gone_is_never_skipped(option: str, loader: Any, root: Path) -> None:
+def test_a_deleted_file_is_never_skipped(option: str, loader: Any, root: Path) -> None:
     made = loader(f"data.on_bad_image={option}")
     (root / "train" / "ant" / "image9.jpg").unlink()
     with pytest.raises(UserError, match=r"image9\.jpg: No such file"):
         list(made.epoch())
 
 
-def test_a_set_of_bad_images_alone_is_refused(loader: Any, root: Path) -> None:
+def test_a_split_without_a_good_image_is_rejected(loader: Any, root: Path) -> None:
     for path in (root / "test").rglob("image*"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="none of the test images"):

@@ -86,7 +86,7 @@ def cached(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other"])
-def test_a_damaged_cache_is_written_anew(damage: str, loader: Any, own_folder: Path) -> None:
+def test_a_damaged_cache_is_written_again(damage: str, loader: Any, own_folder: Path) -> None:
     plain = list(loader("data.cache=disk").epoch())
     (path,) = (own_folder / "cache").glob("*.images")
     content = path.read_bytes()
@@ -125,7 +125,7 @@ def test_a_killed_process_leaves_no_cache(deed: str, left: list[str], root: Path
     assert cached(root.parent) == ["images", "lock"]
 
 
-def test_caches_that_do_not_fit_are_refused(loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_that_do_not_fit_are_rejected(loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(cache_space, "free_memory", lambda: 10_000)
         with pytest.raises(UserError, match=r"data\.cache=ram: 75 images take about .* GiB .*data\.cache=disk"):

@@ -57,7 +57,7 @@ def test_workers_and_caches_change_nothing(crop: str, loader: Any) -> None:
 
 
 @pytest.mark.parametrize("overrides", [(), ("data.workers=2",), ("data.cache=ram",), ("data.cache=disk",)])
-def test_batches_can_be_asked_for_in_any_order(overrides: tuple[str, ...], loader: Any) -> None:
+def test_batches_can_be_requested_in_any_order(overrides: tuple[str, ...], loader: Any) -> None:
     forward = list(loader().epoch(3))
     epoch = loader(*overrides).epoch(3)
     for number in (4, 5, 6, 0, 1, 9, 2, 2):
@@ -116,7 +116,7 @@ def test_layout_and_precision(channels_last: bool, loader: Any) -> None:
     assert images.is_contiguous() != channels_last
 
 
-def test_draws_belong_to_places() -> None:
+def test_draws_depend_on_the_position_only() -> None:
     whole = draws_at(7, 0, 50)
     assert whole.shape == (50, DRAWS)
     assert all(np.array_equal(draws_at(7, start, start + 9), whole[start : start + 9]) for start in (0, 1, 13, 41))

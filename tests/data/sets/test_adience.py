@@ -80,7 +80,7 @@ def test_genders(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert "leaves out 30 of 180 faces, which have no label for gender" in caplog.text
 
 
-def test_what_is_left_out_need_not_be_there(home: Path) -> None:
+def test_faces_that_are_left_out_need_no_image(home: Path) -> None:
     (home / "aligned" / "00@N00" / "landmark_aligned_face.8.8_o.jpg").unlink()  # 35
     assert len(adience(home).files("test")) == 10 * PEOPLE
 

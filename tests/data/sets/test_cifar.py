@@ -23,7 +23,7 @@ def write(path: Path, content: dict[str, object]) -> str:
 
 @pytest.fixture
 def miniature(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """CIFAR-10 with few images: torchvision's own code reads it, told the miniature's checksums."""
+    """CIFAR-10 with few images: torchvision's own code reads it, with the miniature's checksums."""
     folder, generator = own_folder / "sets" / "cifar-10-batches-py", np.random.default_rng(0)
 
     def batch(name: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_files_that_are_damaged_are_named(miniature: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "folder"), [("cifar10", "cifar-10-batches-py"), ("cifar100", "cifar-100-python")])
-def test_an_absent_set_says_what_where_and_how(name: str, folder: str, own_folder: Path) -> None:
+def test_a_missing_set_says_what_where_and_how(name: str, folder: str, own_folder: Path) -> None:
     data = build_data(compose([f"data={name}", "data.root=nowhere"]))
     with pytest.raises(UserError) as caught:
         data.check_available()

@@ -62,7 +62,7 @@ def test_without_validation_all_training_digits_train() -> None:
     assert len(make("data.validation=0").load("validation")) == 0
 
 
-def test_the_digit_lies_in_its_box_under_the_clutter() -> None:
+def test_the_digit_is_in_its_box_under_the_clutter() -> None:
     digits = Arrays(np.full((3, 8, 8, 1), 255, np.uint8), np.arange(3, dtype=np.int64))
     arrays = generate(digits, Scene(20, 8, 0, 2), 9, np.random.default_rng(0))
     assert arrays.boxes is not None
@@ -89,7 +89,7 @@ def test_generated_once_and_seeded(own_folder: Path, monkeypatch: pytest.MonkeyP
     assert not np.array_equal(make("data.generator_seed=1").load("train").images, first.images)
 
 
-def test_a_damaged_cache_is_made_anew(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_cache_is_made_again(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
     first = make().load("test")
     (file,) = (own_folder / "cache").iterdir()

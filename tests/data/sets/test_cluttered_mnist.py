@@ -126,7 +126,7 @@ def test_a_split_depends_on_no_other(miniature_mnist: Path, own_cache_here: Path
     assert len(list(own_cache_here.iterdir())) == 1
 
 
-def test_a_damaged_cache_is_made_anew(miniature_mnist: Path, own_cache_here: Path) -> None:
+def test_a_damaged_cache_is_made_again(miniature_mnist: Path, own_cache_here: Path) -> None:
     first = make(miniature_mnist).load("test")
     (file,) = own_cache_here.iterdir()
     content = bytearray(file.read_bytes())

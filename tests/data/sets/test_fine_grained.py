@@ -44,7 +44,7 @@ def test_files_labels_and_boxes(name: str, own_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_systems_add_to_folders_does_not_count(name: str, own_folder: Path) -> None:
+def test_files_that_systems_add_to_folders_are_ignored(name: str, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     expected = [fine_set(name, own_folder).files(split).paths.tolist() for split in SPLITS]
     for folder in [home, *(path for path in home.rglob("*") if path.is_dir())]:
@@ -76,7 +76,7 @@ def red_box(image: NDArray[np.floating[Any]]) -> tuple[int, ...] | None:
 
 
 def require_boxes_on_red(images: NDArray[Any], boxes: NDArray[Any], tolerance: float = 1) -> int:
-    """Boxes lie on the red of their images; returns how many have any. tolerance: in pixels."""
+    """Check that boxes surround the red of their images within `tolerance` pixels; return how many have any."""
     seen = 0
     for image, box in zip(images, boxes, strict=True):
         assert (box >= 0).all()
@@ -92,7 +92,7 @@ def require_boxes_on_red(images: NDArray[Any], boxes: NDArray[Any], tolerance: f
 
 @pytest.mark.parametrize("stretch", ["false", "true"])
 @pytest.mark.parametrize("name", NAMES)
-def test_boxes_lie_on_the_objects(name: str, stretch: str, own_folder: Path) -> None:
+def test_boxes_surround_the_objects(name: str, stretch: str, own_folder: Path) -> None:
     write_set(name, own_folder)
     options = ("data.image_size=48", "data.resize=64", f"data.stretch={stretch}", "data.flip=true")
     data = fine_set(name, own_folder, *options)

@@ -35,7 +35,7 @@ def test_root_is_the_folder_or_what_holds_it(name: str, own_folder: Path) -> Non
         ("stanford_dogs", "test_list.mat", "lists"),
     ],
 )
-def test_where_else_parts_may_lie(name: str, part: str, place: str, own_folder: Path) -> None:
+def test_parts_may_be_in_another_folder(name: str, part: str, place: str, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     (home / place).mkdir(exist_ok=True)
     (home / part).rename(home / place / part)
@@ -66,7 +66,7 @@ def error_of(data: Any) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
+def test_a_missing_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
     message = error_of(fine_set(name, own_folder / "nowhere"))
     for part in (*ABSENT[name], "data.root", f"in {own_folder / 'nowhere'};"):
         assert part in message
@@ -88,7 +88,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name in NAMES for part in PARTS[name]])
-def test_absent_parts_are_named(name: str, part: str, own_folder: Path) -> None:
+def test_missing_parts_are_named(name: str, part: str, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     shutil.rmtree(home / part) if (home / part).is_dir() else (home / part).unlink()
     assert f"no {part} in {home}; unpack the rest of the set there" in error_of(fine_set(name, own_folder))

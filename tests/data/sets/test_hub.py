@@ -1,4 +1,4 @@
-"""Hugging Face's sets on disk: the same images as in folders from either kind of file, and mistakes told by name."""
+"""Hugging Face data sets on disk: the same images as in folders, from either kind of file, and errors in one line."""
 
 import errno
 import json
@@ -84,7 +84,7 @@ def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, f
         assert [data.listed("train").read(index) for index in range(4)] == [path.read_bytes() for path, _ in images]
 
 
-def test_a_test_split_without_labels_is_none(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_test_split_without_labels_is_left_out(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As competitions publish theirs; then `validation` is what is tested on."""
     for path in (root / "data").glob("test*"):
         pq.write_table(make_table(table(listed(folder, "test"))["image"].to_pylist(), [-1] * 9, CLASSES), path)
@@ -139,7 +139,7 @@ def test_folders_may_have_any_name(folder: Path, own_folder: Path) -> None:
     assert len(packed_set("hub", Path(f"'{root}'")).load("train")) == 21
 
 
-def test_unpacked_images_that_do_not_fit_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacked_images_that_do_not_fit_are_rejected(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10_000}))
         with pytest.raises(UserError, match=r"unpacked images take about .* GiB left; \$ATTNBENCH_CACHE names another"):
@@ -150,7 +150,7 @@ def test_unpacked_images_that_do_not_fit_are_refused(root: Path, monkeypatch: py
         packed_set("hub", root).load("train")
 
 
-def test_a_disk_that_fills_up_is_told_from_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_distinguished_from_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise DatasetGenerationError from OSError(errno.ENOSPC, "No space left on device")
 
@@ -249,8 +249,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize(("told", "mistake"), MISTAKES.items())
-def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]], root: Path) -> None:
+@pytest.mark.parametrize(("expected", "mistake"), MISTAKES.items())
+def test_mistakes_are_one_line(expected: str, mistake: tuple[Change, tuple[str, ...]], root: Path) -> None:
     change, overrides = mistake
     change(root)
     with pytest.raises(UserError) as caught:
@@ -259,7 +259,7 @@ def test_mistakes_are_one_line(told: str, mistake: tuple[Change, tuple[str, ...]
         data.load("train")
     message = str(caught.value)
     assert message.startswith("data=hub: ")
-    assert told in message
+    assert expected in message
     assert str(root) in message
     assert "\n" not in message
 
@@ -286,13 +286,13 @@ def without_image(folder: Path) -> None:
     saved(content).save_to_disk(folder)
 
 
-@pytest.mark.parametrize("told", SAVED)
-def test_mistakes_in_what_was_saved_are_one_line(told: str, folder: Path, own_folder: Path) -> None:
+@pytest.mark.parametrize("expected", SAVED)
+def test_mistakes_in_what_was_saved_are_one_line(expected: str, folder: Path, own_folder: Path) -> None:
     root = write_saved(folder, own_folder / "set")
-    SAVED[told](root)
+    SAVED[expected](root)
     with pytest.raises(UserError) as caught:
         packed_set("hub", root).check_available()
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -303,7 +303,7 @@ def test_bad_images_are_skipped(root: Path, caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages[-1].endswith(f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6")
 
 
-def test_what_lies_there_is_part_of_the_identity(root: Path, folder: Path, own_folder: Path) -> None:
+def test_the_files_are_part_of_the_identity(root: Path, folder: Path, own_folder: Path) -> None:
     def identity(where: Path) -> str:
         return plan(compose(["data=hub", f"data.root={where}", *SMALL, "backbone.width=4"])).identity
 

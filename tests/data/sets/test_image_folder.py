@@ -92,8 +92,8 @@ MISTAKES: dict[str, Mistake] = {
 }
 
 
-@pytest.mark.parametrize(("told", "mistake"), MISTAKES.items())
-def test_mistakes_are_one_line(told: str, mistake: Mistake, own_folder: Path) -> None:
+@pytest.mark.parametrize(("expected", "mistake"), MISTAKES.items())
+def test_mistakes_are_one_line(expected: str, mistake: Mistake, own_folder: Path) -> None:
     root = write_folder(own_folder / "set")
     change, overrides = mistake
     change(root)
@@ -101,7 +101,7 @@ def test_mistakes_are_one_line(told: str, mistake: Mistake, own_folder: Path) ->
         folder_set(root, *overrides).check_available()
     message = str(caught.value)
     assert message.startswith("data=image_folder: ")
-    assert told in message
+    assert expected in message
     assert "\n" not in message
     assert str(root) in message
 
@@ -118,11 +118,11 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("option", "told"), OPTIONS.items())
-def test_options_that_make_no_sense(option: str, told: str, own_folder: Path) -> None:
+@pytest.mark.parametrize(("option", "expected"), OPTIONS.items())
+def test_invalid_options_are_one_line(option: str, expected: str, own_folder: Path) -> None:
     with pytest.raises(UserError) as caught:
         folder_set(own_folder, f"data.{option}")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("verb", ["cost", "train"])
@@ -140,7 +140,7 @@ def test_costs_with_a_folder(own_folder: Path, capsys: pytest.CaptureFixture[str
     assert "3x224x224, 3 classes" in capsys.readouterr().out
 
 
-def test_what_lies_there_is_part_of_the_identity(own_folder: Path) -> None:
+def test_the_files_are_part_of_the_identity(own_folder: Path) -> None:
     root = write_folder(own_folder / "set")
 
     def identity(*overrides: str) -> str:
@@ -211,7 +211,7 @@ def write_unsorted(root: Path, imagenet: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["devkit", "kaggle"])
-def test_imagenets_test_images_may_lie_unsorted(kind: str, own_folder: Path, imagenet: Path) -> None:
+def test_imagenets_test_images_may_be_unsorted(kind: str, own_folder: Path, imagenet: Path) -> None:
     home = write_unsorted(own_folder / "set", imagenet, kind)
     data: Any = build_data(compose(["data=imagenet", f"data.root={home}", *SMALL, "data.validation=0"]))
     data.check_available()
@@ -246,13 +246,13 @@ def replace_line(path: Path, place: int, line: str) -> None:
     path.write_text("\n".join(lines))
 
 
-@pytest.mark.parametrize(("told", "mistake"), UNSORTED.items())
+@pytest.mark.parametrize(("expected", "mistake"), UNSORTED.items())
 def test_mistakes_in_unsorted_images_are_one_line(
-    told: str, mistake: Callable[[Path], Any], own_folder: Path, imagenet: Path
+    expected: str, mistake: Callable[[Path], Any], own_folder: Path, imagenet: Path
 ) -> None:
     home = write_unsorted(own_folder / "set", imagenet, "devkit")
     mistake(home)
-    with pytest.raises(UserError, match=re.escape(told)) as caught:
+    with pytest.raises(UserError, match=re.escape(expected)) as caught:
         build_data(compose(["data=imagenet", f"data.root={home}"])).check_available()
     assert "\n" not in str(caught.value)
 

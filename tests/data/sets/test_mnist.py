@@ -50,7 +50,7 @@ def test_files_that_are_damaged_are_named(name: str, file: str, damage: object, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_absent_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
+def test_a_missing_set_says_what_where_and_how(name: str, own_folder: Path) -> None:
     with pytest.raises(UserError) as caught:
         build("nowhere", name=name).check_available()
     message = str(caught.value)
@@ -66,7 +66,7 @@ def test_a_missing_file_is_named(miniature_mnist: Path) -> None:
             action()
 
 
-def test_what_is_there_is_not_downloaded(miniature_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_present_files_are_not_downloaded(miniature_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.MNIST, "mirrors", [])  # with no server to ask, a download would fail
     assert len(build(miniature_mnist, "data.download=true").load("test")) == 50
 

@@ -1,4 +1,4 @@
-"""Webdataset's tar files: the same images as in folders, whatever the labels' form, and damage told by name."""
+"""Webdataset's tar files: the same images as in folders, whatever the labels' form, and damage reported by name."""
 
 import tarfile
 from collections.abc import Callable, Sequence
@@ -179,19 +179,19 @@ MISTAKES: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("told", MISTAKES)
-def test_mistakes_are_one_line(told: str, folder: Path, root: Path) -> None:
-    MISTAKES[told](folder, root)
+@pytest.mark.parametrize("expected", MISTAKES)
+def test_mistakes_are_one_line(expected: str, folder: Path, root: Path) -> None:
+    MISTAKES[expected](folder, root)
     with pytest.raises(UserError) as caught:
         packed_set("shards", root).check_available()
     message = str(caught.value)
     assert message.startswith("data=shards: ")
-    assert told in message
+    assert expected in message
     assert str(root) in message
     assert "\n" not in message
 
 
-def test_shards_are_indexed_once_and_anew_when_they_change(
+def test_shards_are_indexed_once_and_again_when_they_change(
     folder: Path, root: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scanned: list[str] = []
@@ -254,7 +254,7 @@ def test_a_shard_that_shrinks_meanwhile_is_never_skipped(root: Path) -> None:
         make_loader(data, "train", 0)
 
 
-def test_what_lies_there_is_part_of_the_identity(folder: Path, root: Path, own_folder: Path) -> None:
+def test_the_files_are_part_of_the_identity(folder: Path, root: Path, own_folder: Path) -> None:
     def identity(*overrides: str) -> str:
         words = ["data=shards", f"data.root={root}", *SMALL, "backbone.width=4", *overrides]
         return plan(compose(words)).identity

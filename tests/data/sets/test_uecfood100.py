@@ -1,4 +1,4 @@
-"""UEC FOOD-100: each box is an image, and no photo lies on two sides."""
+"""UEC FOOD-100: each box is an image, and no photo is in two splits."""
 
 import os
 from pathlib import Path
@@ -40,13 +40,13 @@ def test_each_box_is_an_image(home: Path) -> None:
 
 
 def photos(data: Any, split: str) -> set[str]:
-    """Names of a split's photos, whichever folder they lie in."""
+    """Names of a split's photos, whichever folder they are in."""
     source, members = data.members(split)
     listed = paths(data.files(source))
     return {os.path.basename(listed[member]) for member in members}  # noqa: PTH119
 
 
-def test_no_photo_lies_on_two_sides(home: Path) -> None:
+def test_no_photo_is_in_two_splits(home: Path) -> None:
     data = food(home, "data.validation=12")
     sides = {split: photos(data, split) for split in data.splits}
     assert list(sides) == ["train", "validation", "test"]
@@ -66,8 +66,8 @@ def reference(home: Path, path: str, crop: list[int]) -> Image.Image:
 
 
 @pytest.mark.parametrize("cache", ["none", "ram", "disk"])
-def test_what_is_seen_is_the_box(home: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches keep boxes apart that lie in the same photo."""
+def test_the_box_is_the_image(home: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches distinguish boxes in the same photo."""
     monkeypatch.setenv("ATTNBENCH_CACHE", str(home / "cache"))
     for folder, box in (("1", "0 0 20 30"), ("2", "20 0 40 30")):
         # a second box in each photo
@@ -95,8 +95,8 @@ def test_boxes_are_part_of_the_fingerprint(home: Path) -> None:
 def test_a_box_beside_its_photo_is_a_bad_image(home: Path) -> None:
     write_text(home / "2" / "bb_info.txt", ["img x1 y1 x2 y2", "4 40 0 60 30", "8 0 9 9 9", "0 0 0 20 30"])
     write_text(home / "1" / "bb_info.txt", ["img x1 y1 x2 y2", *(f"{number} 0 0 20 30" for number in range(12))])
-    told = r"2/[48]\.jpg: cannot be decoded: the box .* holds none of its 40x30 pixels; data.on_bad_image=skip"
-    with pytest.raises(UserError, match=told):
+    expected = r"2/[48]\.jpg: cannot be decoded: the box .* holds none of its 40x30 pixels; data.on_bad_image=skip"
+    with pytest.raises(UserError, match=expected):
         [food(home).load(split) for split in ("train", "test")]  # type: ignore[arg-type, unused-ignore]
     data = food(home, "data.on_bad_image=skip")
     assert sum(len(data.load(split)) for split in ("train", "test")) == 12 + 1 + 10

@@ -34,7 +34,7 @@ def test_the_order_is_torchvisions(root: Path) -> None:
     assert found.labels.tolist() == expected.targets
 
 
-def test_what_is_hidden_or_no_image_does_not_count(root: Path) -> None:
+def test_hidden_files_and_other_files_are_ignored(root: Path) -> None:
     before = len(read(root))
     for name in (".DS_Store", "._image.jpg", "notes.txt", "Thumbs.db"):
         (root / "train" / "ant" / name).write_bytes(b"x")
@@ -87,7 +87,7 @@ def test_the_digest_holds_labels_and_boxes(root: Path) -> None:
     assert len({digest([one], True) for one in (found, other, boxed, moved)}) == 4
 
 
-def test_the_digest_does_not_depend_on_where_the_set_lies(own_folder: Path) -> None:
+def test_the_digest_does_not_depend_on_the_folder(own_folder: Path) -> None:
     roots = [write_folder(own_folder / name) for name in ("here", "there")]
     assert len({digest([read(root)], True) for root in roots}) == 1
 
@@ -100,7 +100,7 @@ def test_the_digest_holds_crops(root: Path) -> None:
     assert [one.crop(2) for one in parts] == [None, (0, 0, 0, 0), (1, 1, 1, 1)]
 
 
-def test_a_file_that_is_gone_cannot_be_read(root: Path) -> None:
+def test_a_deleted_file_cannot_be_read(root: Path) -> None:
     found = read(root)
     path = Path(found.path(0))
     assert found.read(0) == path.read_bytes()

@@ -130,36 +130,36 @@ AIRCRAFT: dict[str, Change] = {
 }
 
 CASES = [
-    (name, told, change)
+    (name, expected, change)
     for name, cases in (("cub200", CUB), ("stanford_cars", CARS), ("stanford_dogs", DOGS), ("fgvc_aircraft", AIRCRAFT))
-    for told, change in cases.items()
+    for expected, change in cases.items()
 ]
 
 
-@pytest.mark.parametrize(("name", "told", "change"), CASES, ids=[told for _, told, _ in CASES])
-def test_disagreements_are_named(name: str, told: str, change: Change, own_folder: Path) -> None:
+@pytest.mark.parametrize(("name", "expected", "change"), CASES, ids=[expected for _, expected, _ in CASES])
+def test_inconsistencies_are_named(name: str, expected: str, change: Change, own_folder: Path) -> None:
     home, _ = write_set(name, own_folder)
     change(home)
     with pytest.raises(UserError) as caught:
         fine_set(name, own_folder).check_available()
     message = str(caught.value)
     assert message.startswith(f"data={name}: {home}")
-    assert told in message
+    assert expected in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("<annotation><object></object></annotation>", "image00: has no box"),
         ("<annotation><object>", "image00: cannot be read as an annotation"),
         ("<a><bndbox><xmin>1</xmin><ymin>b</ymin></bndbox></a>", "image00: must give 4 numbers for bndbox"),
     ],
 )
-def test_annotations_of_dogs_that_cannot_be_read(content: str, told: str, own_folder: Path) -> None:
+def test_annotations_of_dogs_that_cannot_be_read(content: str, expected: str, own_folder: Path) -> None:
     home, _ = write_set("stanford_dogs", own_folder)
     (home / ANNOTATION).write_text(content)
     with pytest.raises(UserError) as caught:
         fine_set("stanford_dogs", own_folder).fingerprint()
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).startswith("data=stanford_dogs: ")

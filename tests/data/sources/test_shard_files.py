@@ -17,7 +17,7 @@ SIZE, COUNT = 4096, 200
 
 @pytest.fixture
 def images(own_folder: Path) -> ShardImages:
-    """Five shards, with parts that say where they lie."""
+    """Five shards, whose parts say where they are."""
     paths = [own_folder / f"{number}.tar" for number in range(5)]
     for number, path in enumerate(paths):
         path.write_bytes(b"".join(content(number, part) for part in range(COUNT)))
@@ -53,7 +53,7 @@ def test_few_files_stay_open(images: ShardImages, monkeypatch: pytest.MonkeyPatc
     assert len(os.listdir("/proc/self/fd")) == before + 2  # noqa: PTH208
 
 
-def test_files_that_end_too_early_or_are_gone(own_folder: Path) -> None:
+def test_files_that_end_too_early_or_are_deleted(own_folder: Path) -> None:
     (own_folder / "a").write_bytes(b"abc")
     files = OpenFiles()
     assert files.read(own_folder / "a", 1, 2) == b"bc"

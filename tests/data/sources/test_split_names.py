@@ -1,4 +1,4 @@
-"""Which files are of which split, told by their names."""
+"""Files are assigned to splits by their names."""
 
 from pathlib import Path
 

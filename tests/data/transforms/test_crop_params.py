@@ -17,7 +17,7 @@ CROP = st.sampled_from(CROPS)
 
 
 def images(found: list[tuple[int, int]], seed: int = 0) -> tuple[list[NDArray[np.uint8]], torch.Tensor]:
-    """Random images of these shapes, alone and as one buffer of pixels."""
+    """Random images of these shapes, as a list and as one buffer of pixels."""
     generator = np.random.default_rng(seed)
     arrays = [generator.integers(0, 256, (height, width, 3)).astype(np.uint8) for height, width in found]
     return arrays, torch.from_numpy(np.concatenate([array.reshape(-1, 3) for array in arrays]))
@@ -82,7 +82,7 @@ def test_views_are_normalised_in_single_precision(
 
 
 @given(CROP, st.lists(shapes, min_size=1, max_size=5), st.integers(0, 99))
-def test_windows_lie_in_their_images(kind: str, found: list[tuple[int, int]], seed: int) -> None:
+def test_windows_are_within_their_images(kind: str, found: list[tuple[int, int]], seed: int) -> None:
     table = np.array(found)
     views = draw_crops(kind, True, table, 20, np.random.default_rng(seed).random((len(found), DRAWS)))
     assert (views.windows >= [0, 0, 1, 1]).all()

@@ -175,9 +175,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("kind", "told"), BROKEN.items())
-def test_what_is_broken_says_so(kind: str, told: str, own_folder: Path) -> None:
-    with pytest.raises(DecodeError, match=told) as caught:
+@pytest.mark.parametrize(("kind", "expected"), BROKEN.items())
+def test_broken_files_are_rejected_with_a_reason(kind: str, expected: str, own_folder: Path) -> None:
+    with pytest.raises(DecodeError, match=expected) as caught:
         decode(broken(own_folder, kind).read_bytes(), StoredFormat(32))
     assert "\n" not in str(caught.value)
     assert str(caught.value)

@@ -1,4 +1,4 @@
-"""Wrong labels against the transition matrix Q of Residual Attention's eq. 7, and what they leave alone."""
+"""Wrong labels against the transition matrix Q of Residual Attention's eq. 7, and what they do not change."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_the_share_is_met_within_sampling_error(share: float) -> None:
     assert abs(wrong - share) < 4 * (share * (1 - share) / COUNT) ** 0.5
 
 
-def test_noise_is_drawn_once_or_anew() -> None:
+def test_noise_is_drawn_once_or_in_every_epoch() -> None:
     fixed, resampled = LabelNoise(0.3), LabelNoise(0.3, resampled=True)
     assert torch.equal(draw(fixed, 0), draw(fixed, 7))
     assert torch.equal(draw(resampled, 7), draw(resampled, 7))

@@ -1,0 +1,67 @@
+"""What GGAM reports of its guide during training."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from attnbench.attention.base import Output
+from tests.attention.ggam.networks import CHANNELS, LABELS, features_of, ggam, total
+
+
+def test_diagnostics() -> None:
+    attention = ggam().eval()
+    output = attention.classify(features_of(), None)
+    found = attention.diagnostics(output, LABELS)
+    s = output.extras["log_importance"].detach().exp().numpy()
+    beta = attention.guide.weights(output, LABELS).numpy()
+    p = 1 / (1 + np.exp(-beta))
+    p /= p.sum(1, keepdims=True)
+    expected = {
+        "entropy": -(s * np.log(s)).sum(1).mean() / math.log(CHANNELS),
+        "target_kl": (p * np.log(p * CHANNELS)).sum(1).mean(),
+        "correlation": np.mean([np.corrcoef(row, weights)[0, 1] for row, weights in zip(s, beta, strict=True)]),
+        "weight": np.abs(beta).mean(),
+    }
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        assert value.ndim == 0
+        assert not value.requires_grad
+        assert value.item() == pytest.approx(expected[name], abs=1e-10), name
+    total(attention.losses(output, LABELS)).backward()  # the graph is still whole
+
+
+def test_a_guide_that_is_followed_shows_in_the_diagnostics() -> None:
+    attention = ggam(weight_norm="zscore", lambda_=1.0).eval()
+    features = features_of(requires_grad=False)
+    optimiser = torch.optim.Adam(attention.excite.parameters(), 0.05)
+
+    def step() -> dict[str, float]:
+        output = attention.classify(features, None)
+        found = {name: value.item() for name, value in attention.diagnostics(output, LABELS).items()}
+        guide = attention.losses(output, LABELS)["guide"]
+        optimiser.zero_grad()
+        guide.backward()
+        optimiser.step()
+        return {**found, "guide": guide.item()}
+
+    first = step()
+    for _ in range(100):
+        last = step()
+    assert last["guide"] < first["guide"] / 4
+    assert last["correlation"] > max(0.5, first["correlation"])
+    assert last["entropy"] > first["entropy"]
+
+
+def test_diagnostics_where_there_is_nothing_to_compare() -> None:
+    unguided = ggam(lambda_=0.0)
+    output = unguided.classify(features_of(), None)
+    assert unguided.diagnostics(output, LABELS).keys() == {"entropy", "target_kl", "correlation", "weight"}
+    with torch.no_grad():
+        output = unguided.classify(features_of(), None)
+    assert unguided.diagnostics(output, LABELS).keys() == {"entropy"}
+    bare = ggam(channel=False, lambda_=0.0)
+    output = bare.classify(features_of(), None)
+    assert isinstance(output, Output)
+    assert bare.diagnostics(output, LABELS) == {}
