@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from attnbench.cli.main import main
-from attnbench.runs.folder import find_runs
+from attnbench.runs.folder import RunFolder, find_runs
 from tests.conftest import TINY
 
 Capture = pytest.CaptureFixture[str]
@@ -100,14 +100,14 @@ def test_a_sweep_trains_what_is_missing_goes_on_after_failures_and_compares(caps
     assert "4 runs: 4 trained" in out
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]
     assert [(row[0], row[1]) for row in rows if len(row) > 5] == [("none", "2"), ("bam", "2")]
-    started = {record["started"] for record in records()}
-    assert len(started) == 4
+    trained = {run.path: run.record_file.read_text() for run in find_runs(Path("outputs"))}
+    assert len(trained) == 4
     status, out, err = sweep(capsys, "seed=0,1", "recipe.lr=0.4,1e20", "recipe.warmup=0.3")  # 1e20 explodes
     assert status == 1
     assert "2 found finished, 2 failed" in out
     assert err.count("a lower recipe.lr") >= 2
     assert "log.txt" in err
-    assert {record["started"] for record in records() if record["status"] == "finished"} == started
+    assert {path: RunFolder(path).record_file.read_text() for path in trained} == trained  # none was trained again
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("0.4", "1e+20"))]
     assert [(row[0], row[1]) for row in rows] == [("0.4", "2"), ("1e+20", "0")]
 
@@ -210,7 +210,7 @@ def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> N
     assert any("gates/stage1.out/mean" in row.metrics for row in rows)
     table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
     assert main([*table, "--config-dir", "mine"]) == 0
-    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+    assert sorted(line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]) == [
         "none", "own lambda=0.0", "own lambda=0.5"
     ]  # fmt: skip
 
