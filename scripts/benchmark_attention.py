@@ -1,12 +1,12 @@
-"""What an attention costs in training: whole steps of several configurations on one backbone, in turns.
+"""Measure what attention adds to a training step: whole steps of several configurations on one backbone, in turns.
 
     python scripts/benchmark_attention.py                                   # GGAM's guide on ResNet-50, images of 224
     python scripts/benchmark_attention.py --common 'backbone=wrn16_4 data=cifar100' --batch 128 \
         'attention=gated attention.form=direct' attention=gated attention=none
 
-Each configuration is a list of overrides; the first one is what the others are compared with. A turn runs a few steps
-of each, so that a machine whose speed drifts favours none, and each ratio is taken within a turn. Images are random.
-Measure while nothing else runs.
+Each configuration is a list of overrides; all are compared with the first one. A turn runs a few steps of each, and
+each ratio is taken within a turn, so a machine whose speed drifts favours none. Images are random. Measure while
+nothing else runs.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from attnbench.training.experiment import Experiment
 from attnbench.training.speed_probe import make_step, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
-"""The method without and with its guide: what the gradient of the class score costs."""
+"""GGAM without and with its guide: the difference is the cost of the class score's gradient."""
 
 
 def show(seconds: dict[str, list[float]], title: str) -> None:
-    """Print each configuration's step and how much longer it is than the first one's."""
+    """Print the time of each configuration's step, and its ratio to that of the first configuration."""
     table = make_table(title, caption="median of all turns (the middle half of them)")
     for heading in ("configuration", "ms a step", "of the first"):
         table.add_column(heading, justify="left" if heading == "configuration" else "right")
@@ -36,7 +36,7 @@ def show(seconds: dict[str, list[float]], title: str) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the configurations on the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="*", default=GUIDE, help="overrides, in quotes")
     parser.add_argument("--common", default="backbone=resnet50 data=imagenet", help="overrides of all configurations")

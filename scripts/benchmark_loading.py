@@ -1,15 +1,15 @@
-"""How fast images are read, decoded and cropped: attnbench's streaming against torchvision's usual way, in turns.
+"""Measure how fast images are read, decoded and cropped: attnbench's loader against torchvision's, in turns.
 
     python scripts/benchmark_loading.py ROOT      # ROOT: a folder of class folders with images
 
-Every contestant makes normalised training batches of the same images, random resized crops of 224 pixels with flips,
-attnbench in the precision and layout in which it trains on the device, torchvision in single precision, as it does:
+Every contestant makes normalised training batches of the same images: random resized crops of 224 pixels with flips.
+attnbench makes them in the precision and layout in which it trains on the device, torchvision in single precision.
 
-- cold: attnbench decodes every file; ram, disk: it finds the stored forms in a cache that is warm;
-- torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, brought to 256 pixels and
-  cropped. `torchvision, from the file` crops before resizing, as its recipes do.
+- cold: attnbench decodes every file; ram, disk: it finds the decoded images in a warm cache;
+- torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, resized to 256 pixels and
+  cropped. `torchvision, from the file` crops before resizing, as torchvision's recipes do.
 
-All take turns in one run, so that a machine whose speed drifts favours none of them. Measure while nothing else runs,
+The contestants take turns in one run, so a machine whose speed drifts favours none. Measure while nothing else runs,
 and with the files in the system's cache (the first turn, which does not count, puts them there).
 """
 
@@ -35,11 +35,11 @@ from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, resolve, set_up
 
 Turn = Callable[[int], float]
-"""Makes an epoch's batches, given its number, and returns images per second."""
+"""A function that makes the batches of the epoch with the given number and returns images per second."""
 
 
 def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device) -> float:
-    """Images per second of making batches and bringing them to the device."""
+    """Make batches, bring them to the device, and return images per second."""
     started, images = time.perf_counter(), 0
     for pictures, labels in batches:
         pictures.to(device, non_blocking=True)
@@ -50,13 +50,17 @@ def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.dev
 
 
 def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
-    """attnbench's pipeline."""
+    """Return a turn of attnbench's loader."""
     pipeline = RunData(data, hardware, 0, ("train",)).loaders["train"]
     return lambda number: rate(pipeline.epoch(number), device)
 
 
 def usual(folder: Path, workers: int, batch_size: int, device: torch.device, resized: bool) -> Turn:
-    """torchvision's pipeline, with or without bringing images to 256 pixels first."""
+    """Return a turn of torchvision's loader.
+
+    Args:
+        resized: resize images to 256 pixels before they are cropped.
+    """
     first = [transforms.Resize(256)] if resized else []
     steps = [
         *first,
@@ -77,7 +81,7 @@ def usual(folder: Path, workers: int, batch_size: int, device: torch.device, res
 
 
 def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:
-    """All that take part, by name."""
+    """Return a turn of each contestant, by name."""
     (folder / "set").mkdir()
     (folder / "set" / "train").symlink_to(root.absolute(), target_is_directory=True)
     os.environ["ATTNBENCH_CACHE"] = str(folder / "cache")
@@ -99,7 +103,7 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
 
 
 def show(rates: dict[str, list[float]], title: str) -> None:
-    """Print each contestant's speed and, within a turn, how it compares with torchvision's."""
+    """Print the speed of each contestant, and its ratio to torchvision's within a turn."""
     table = make_table(title, caption="median of all turns (the middle half of them)")
     for heading in ("", "img/s", "times torchvision"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
@@ -110,7 +114,7 @@ def show(rates: dict[str, list[float]], title: str) -> None:
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure all contestants on a folder of images and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a folder of class folders with images")
     parser.add_argument("--turns", type=int, default=5)

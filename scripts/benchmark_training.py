@@ -1,11 +1,11 @@
-"""How fast training is: `attnbench train`, a plain loop over the same batches, and the usual loop, in turns.
+"""Measure how fast training is: `attnbench train`, a plain loop over the same batches, and the usual loop, in turns.
 
     python scripts/benchmark_training.py                       # ResNet-20 on images of CIFAR-10's shape
     python scripts/benchmark_training.py --backbone wrn28_10 --images 12800
 
-Speed does not depend on what the images show, so they are random. `attnbench train` runs as it is, with metrics,
-checkpoints and TensorBoard; between its epochs a callback runs an epoch of each other loop. So a machine whose speed
-drifts favours none of them, and each ratio is taken within a turn. Measure while nothing else runs.
+Speed does not depend on what the images show, so they are random. `attnbench train` runs as usual, with metrics,
+checkpoints and TensorBoard. Between its epochs, a callback runs an epoch of each other loop, and each ratio is taken
+within a turn, so a machine whose speed drifts favours none. Measure while nothing else runs.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from attnbench.training.recipe import make_optimizer
 from attnbench.training.train import train
 
 Loop = Callable[[int], float]
-"""Runs an epoch, given its number, and returns its seconds."""
+"""A function that runs the epoch with the given number and returns its seconds."""
 
 OWN = "attnbench train"
 CONFIGS = {
@@ -61,7 +61,7 @@ std: [0.25, 0.25, 0.25]
 
 
 class RandomImages(DataSet):
-    """Colour images without meaning, in ten classes."""
+    """Random colour images in ten classes."""
 
     channels = 3
     classes = tuple("0123456789")
@@ -78,14 +78,14 @@ class RandomImages(DataSet):
 
 
 def random_arrays(count: int, size: int) -> Arrays:
-    """So many colour images with labels."""
+    """Return `count` random colour images of `size` x `size` pixels, with labels."""
     generator = np.random.default_rng(0)
     pixels = generator.integers(256, size=(count, size, size, 3), dtype=np.uint8)
     return Arrays(pixels, generator.integers(10, size=count))
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images one at a time through PIL, as most code reads CIFAR."""
+    """Images that are read one at a time through PIL, as most code reads CIFAR."""
 
     def __init__(self, arrays: Arrays) -> None:
         crop = transforms.RandomCrop(arrays.images.shape[1], padding=4)
@@ -101,7 +101,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 class Nothing(Backbone):
-    """Next to no computation: what is left of a step's time is the loop's own."""
+    """A network of one linear layer: nearly all of a step's time is that of the loop."""
 
     def __init__(self, num_classes: int, in_channels: int, image_size: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def run_epoch(
     batches: Iterable[Any],
     precision: Callable[[], AbstractContextManager[Any]],
 ) -> float:
-    """A training epoch as one writes it by hand; returns its seconds."""
+    """Train for one epoch, as one writes it by hand, and return the seconds."""
     started = time.perf_counter()
     total = torch.zeros((), device=next(net.parameters()).device)
     for images, labels in batches:
@@ -134,14 +134,14 @@ def run_epoch(
 
 
 def plain_loop(module: TrainingModule) -> Loop:
-    """The loop that is hard to beat: the same network, batches and precision, and nothing around."""
+    """Return a loop with the same network, batches and precision and nothing else: it is hard to beat."""
     net, pipeline = copy.deepcopy(module.net), module.loaders["train"]
     optimizer = make_optimizer(net, module.recipe)
     return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), module.autocast)
 
 
 def usual_loop(module: TrainingModule) -> Loop:
-    """What most code does: a DataLoader with two workers, PIL, single precision, channels first."""
+    """Return the loop that most code has: a DataLoader with two workers, PIL, single precision, channels first."""
     net = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format)
     pipeline = cast(InMemoryLoader, module.loaders["train"])
     optimizer, device = make_optimizer(net, module.recipe), module.device
@@ -157,9 +157,11 @@ def usual_loop(module: TrainingModule) -> Loop:
 
 
 class Rivals(Callback):
-    """Runs an epoch of each other loop after every epoch, and writes all seconds, by loop, to a file.
+    """Run an epoch of each other loop after every epoch, and write the seconds of all loops to a file.
 
-    usual: whether the usual loop takes part.
+    Args:
+        usual: include the usual loop.
+        file: the JSON file to write.
     """
 
     def __init__(self, usual: bool, file: str) -> None:
@@ -186,7 +188,7 @@ class Rivals(Callback):
 
 
 def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of an epoch by loop, one a turn, and the settings that were chosen for the machine."""
+    """Return the seconds of an epoch in each turn, by loop, and the settings that were chosen for the machine."""
     result = folder / "seconds.json"
     common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
     record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
@@ -195,13 +197,13 @@ def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[
 
 
 def spread(values: list[float], digits: int) -> str:
-    """Median, and the middle half of the values."""
+    """Return the median and the middle half of the values as text."""
     low, middle, high = statistics.quantiles(values, n=4)
     return f"{middle:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
 
 def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None:
-    """Print each loop's speed and, within a turn, how many times as fast attnbench is."""
+    """Print the speed of each loop, and how many times as fast attnbench is within a turn."""
     table = make_table(title, caption="median of all turns (the middle half of them)")
     for heading in ("loop", "img/s", "attnbench is so many times as fast"):
         table.add_column(heading, justify="left" if heading == "loop" else "right")
@@ -212,14 +214,14 @@ def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None
 
 
 def show_overhead(seconds: dict[str, list[float]], steps: int) -> None:
-    """Print what attnbench adds to a step that computes nothing."""
+    """Print the time that attnbench adds to a step with next to no computation."""
     plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
     added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
     print(f"no computation: plain {spread(plain, 3)} ms a step, attnbench adds {spread(added, 3)} ms")
 
 
 def main() -> None:
-    """Measure both, and print."""
+    """Measure speed and overhead, and print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet20")
     parser.add_argument("--images", type=int, default=2560, help="images an epoch")

@@ -1,4 +1,4 @@
-"""The same as `attnbench cost`: `python scripts/cost.py attention=bam`."""
+"""Do the same as `attnbench cost`: `python scripts/cost.py attention=bam`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The same as `attnbench evaluate`: `python scripts/evaluate.py RUN data.distractors=16`."""
+"""Do the same as `attnbench evaluate`: `python scripts/evaluate.py RUN data.distractors=16`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The same as `attnbench reproduce`: `python scripts/reproduce.py bam/1b --profile quick`."""
+"""Do the same as `attnbench reproduce`: `python scripts/reproduce.py bam/1b --profile quick`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The same as `attnbench table`: `python scripts/table.py bam/1b --profile quick`."""
+"""Do the same as `attnbench table`: `python scripts/table.py bam/1b --profile quick`."""
 
 import sys
 

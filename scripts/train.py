@@ -1,4 +1,4 @@
-"""The same as `attnbench train`: `python scripts/train.py attention=bam`."""
+"""Do the same as `attnbench train`: `python scripts/train.py attention=bam`."""
 
 import sys
 
