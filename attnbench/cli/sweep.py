@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENDINGS = {
     "finished": "trained",
-    "found": "found finished",
+    "found": "already trained",
     "failed": "failed",
     "interrupted": "interrupted (the same command continues)",
 }

@@ -8,6 +8,7 @@ from attnbench.config.diff import NAMED_BY_VALUE, differences, label
 from attnbench.config.parametric_names import short_name
 from attnbench.config.recompose import recompose
 from attnbench.config.schema import flatten
+from attnbench.config.search_path import natural_order
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
@@ -60,6 +61,7 @@ def compare_runs(
     cells: dict[Key, list[int]] = {}
     for number, config in enumerate(configs):
         cells.setdefault((describe_keys(config, row_keys), describe_keys(config, column_keys)), []).append(number)
+    cells = dict(sorted(cells.items(), key=lambda item: reading_order(item[0])))
     for key, numbers in cells.items():
         check_same_run(key, [configs[number] for number in numbers], [records[number] for number in numbers])
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
@@ -115,6 +117,16 @@ def describe_keys(config: RunConfig, names: Sequence[str]) -> str:
     return label({short[name]: value for name, value in values.items()})
 
 
+def reading_order(key: Key) -> tuple[object, ...]:
+    """Return a sort key of cells: rows without attention first, then by name, so that 2 comes before 10."""
+    row, column = key
+    return not _is_plain(row), natural_order(row), natural_order(column)
+
+
+def _is_plain(row: str) -> bool:
+    return row == "none" or row.startswith("none ")
+
+
 def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
     if len({record.identity for record in records}) > 1:
@@ -165,7 +177,7 @@ def recorded_costs(record: Record) -> dict[str, CostComparison]:
 
 def baseline_of(rows: Mapping[str, Row]) -> str:
     """Return the only row without attention; empty if there are none or several."""
-    candidates = [name for name in rows if name == "none" or name.startswith("none ")]
+    candidates = [name for name in rows if _is_plain(name)]
     return candidates[0] if len(candidates) == 1 else ""
 
 
