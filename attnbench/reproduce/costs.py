@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-from attnbench.build import build_model_on_meta
 from attnbench.config.validate import RunConfig
-from attnbench.construct import build_data
-from attnbench.cost import count
 from attnbench.errors import NotInstalledError
 from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.costs import CostComparison
 from attnbench.tables.spec import COSTS, PaperTable, Row
 from attnbench.tables.values import Key
+from attnbench.training.experiment import Experiment
 
 
 def compare_costs(table: PaperTable, cells: Mapping[Key, CellConfig]) -> dict[str, dict[str, CostComparison]]:
@@ -31,6 +29,5 @@ def _compare_row(row: Row, config: RunConfig | None) -> dict[str, CostComparison
 
 def count_costs(config: RunConfig) -> dict[str, int]:
     """Count the costs of a configuration's network for one image of its data."""
-    data = build_data(config)
-    cost = count(build_model_on_meta(config, data), data.channels, data.image_size)
+    cost = Experiment(config).cost
     return {key: getattr(cost, key) for key in COSTS}

@@ -1,7 +1,8 @@
 """The training job: find it finished, resume it, or train it from the start, and record it."""
 
+import logging
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -36,6 +37,7 @@ from attnbench.weights import load as weights
 
 TEST_METRICS = (TOP1, TOP5, LOSS)
 Rows = list[EpochRow]
+logger = logging.getLogger(__name__)
 
 
 def train(job: Job, console: Console | None = None, experiment: Experiment | None = None) -> FinishedRecord | None:
@@ -80,7 +82,8 @@ def _train(
         checkpoint, rows = where_to_resume(run)
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
-            _report_weights(left_out, console)
+            if left_out:
+                logger.info("weights are loaded, but for %s", ", ".join(left_out))
             write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
             run.write_rows(rows)
             recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data))
@@ -90,8 +93,9 @@ def _train(
             EpochLog(run, lock, rows),
             *checkpoints(run, validated),
             EnergyCallback(meter),
-            *([ProgressBar(console)] if experiment.options.progress and console is not None else []),
         ]
+        if experiment.options.progress and console is not None:
+            callbacks.append(ProgressBar(console))
         module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
         trainer = make_trainer(hardware, run, experiment.recipe.epochs, validated, loggers, callbacks)
         with interrupts_raised(trainer):
@@ -111,13 +115,6 @@ def _recorded_choices(run: RunFolder, recorder: RecordWriter | None) -> dict[str
     """Return the choices of `auto` that an earlier part of the run made, if there was one."""
     record = recorder.record if recorder is not None else run.record()
     return record.resolved.to_json() if record is not None and record.resolved is not None else None
-
-
-def _report_weights(left_out: Sequence[str], console: Console | None) -> None:
-    """Say which weights of a file were not loaded."""
-    if left_out:
-        message = f"attnbench: weights are loaded, but for {', '.join(left_out)}"
-        (console or Console()).print(message, soft_wrap=True)
 
 
 def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:

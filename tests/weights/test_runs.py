@@ -33,19 +33,19 @@ def trained(config: RunConfig) -> Job:
     return job
 
 
-def test_a_runs_checkpoint_starts_another_run(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_runs_checkpoint_starts_another_run(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
     first = trained(tiny())
     checkpoint = RunFolder(first.folder).last_checkpoint
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     still = ("recipe.lr=1e-12", "recipe.epochs=1", "recipe.weight_decay=0", f"backbone.weights={checkpoint}")
-    capsys.readouterr()
+    caplog.set_level("INFO", "attnbench")
     second = trained(tiny(*still))
-    assert "weights are loaded" not in capsys.readouterr().out
+    assert "weights are loaded" not in caplog.text
     after = torch.load(RunFolder(second.folder).last_checkpoint, weights_only=True)["state_dict"]
     weights_only = [name for name in state if name.endswith("weight")]
     assert all(torch.allclose(after[name], state[name], atol=1e-6) for name in weights_only)
     assert trained(tiny("attention=ggam", "attention.reduction=4", *still)).folder != second.folder
-    assert "weights are loaded, but for the classifier" in capsys.readouterr().out
+    assert "weights are loaded, but for the classifier" in caplog.text
 
 
 def test_the_content_counts_and_not_the_path(tiny: Tiny) -> None:
