@@ -96,11 +96,13 @@ def rank(room: str) -> int:
 def draw(edges: Edges) -> Figure:
     """Return the picture of the rooms that take part in any import."""
     rooms = {room for edge in edges for room in edge}
-    figure, axes = canvas(WIDTH, ROW * len(LAYERS) + 0.1)
+    layers = sorted({rank(room) for room in rooms}, reverse=True)  # from bottom to top
+    heights = {layer: ROW * (place + 0.5) + 0.05 for place, layer in enumerate(layers)}
+    figure, axes = canvas(WIDTH, ROW * len(heights) + 0.1)
     boxes = {}
     for name in sorted(rooms):
         text, width = (f"ground: {', '.join(GROUND)}", 5.2) if name == "ground" else (name, 1.3)
-        box = Box(COLUMNS.get(name, WIDTH / 2), ROW * (len(LAYERS) - rank(name) - 0.5) + 0.05, width, 0.4)
+        box = Box(COLUMNS.get(name, WIDTH / 2), heights[rank(name)], width, 0.4)
         boxes[name] = draw_box(axes, box, text, COLORS.get(name, PLAIN))
     for above, below in sorted(reduced(edges)):
         start, end = boxes[above].bottom, boxes[below].top

@@ -51,9 +51,9 @@ def example_files(text: str) -> dict[str, str]:
 def commands(page: str, text: str) -> Iterator[Command]:
     """Yield the commands of a page's shell blocks and of its indented blocks."""
     without_blocks = BLOCK.sub("", text)
-    lines = [line for block in code(text, "bash") for line in block.splitlines()]
+    lines = [line for language in ("bash", "console") for block in code(text, language) for line in block.splitlines()]
     lines += [line for block in INDENTED.findall(without_blocks) for line in block.splitlines()]
-    for line in map(str.strip, lines):
+    for line in (line.strip().removeprefix("$ ") for line in lines):
         if line.removeprefix("ATTNBENCH_DATA=DIR ").split(" ")[0] in PROGRAMS:
             yield from (Command(page, words) for words in split(line))
 
