@@ -7,9 +7,21 @@ from attnbench.backbones.base import Backbone, Slot
 
 
 class Classifier(nn.Module):
-    """Backbone and attention as one network.
+    """Backbone and attention as one network, for training and evaluation.
 
-    Calling it gives logits (B, L); `output` gives all that losses and maps are computed from.
+    Calling it returns logits (B, L); `output` returns everything that losses and maps are computed from:
+
+        net = Classifier(ResNet(20, num_classes=10), BAM(reduction=4))
+        output = net.output(images)                          # images (B, 3, 32, 32)
+        loss = sum(net.losses(output, target).values())      # target (B,)
+
+    Args:
+        backbone: The plain network; the attention inserts its modules into it.
+        attention: Attached here, once.
+
+    Raises:
+        OptionError: An option of the attention does not fit the backbone.
+        NotImplementedError: The backbone lacks the points or blocks that the attention needs.
     """
 
     def __init__(self, backbone: Backbone, attention: Attention) -> None:
@@ -19,22 +31,22 @@ class Classifier(nn.Module):
         self.attention = attention
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, L) of images (B, C, H, W)."""
+        """Return logits (B, L) of images (B, C, H, W)."""
         return self.output(x).logits
 
     def output(self, x: Tensor) -> Output:
-        """Logits, features and extras of images (B, C, H, W)."""
+        """Return logits, features and extras of images (B, C, H, W)."""
         features = self.backbone.features(x)
-        wanted = self.backbone.has_classifier and self.attention.needs_logits
-        logits = self.backbone.classify(features) if wanted else None
+        needed = self.backbone.has_classifier and self.attention.needs_logits
+        logits = self.backbone.classify(features) if needed else None
         return self.attention.classify(features, logits)
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Terms of the training loss; `target` is (B,) class indices or (B, L) probabilities."""
+        """Return the terms of the training loss; `target` is (B,) class indices or (B, L) probabilities."""
         return self.attention.losses(output, target)
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """Attention maps (B, K, H, W) by name."""
+        """Return attention maps (B, K, H, W) by name."""
         return self.attention.maps(output)
 
     @property
@@ -49,18 +61,18 @@ class Classifier(nn.Module):
 
     @property
     def head_paths(self) -> list[str]:
-        """Paths of the backbone's modules that make logits of the final map."""
+        """Paths of the backbone's modules that compute logits from the final map."""
         return [f"backbone.{path}" for path in self.backbone.head_paths]
 
     def backbone_modules(self) -> list[nn.Module]:
-        """The backbone's own modules: all but those of its classifier and of what the attention inserted."""
-        others = {
+        """Return the backbone's modules except its classifier's and those that the attention inserted."""
+        excluded = {
             id(module)
             for path in [*self.inserted_paths, *self.head_paths]
             for module in self.get_submodule(path).modules()
         }
-        return [module for module in self.backbone.modules() if id(module) not in others]
+        return [module for module in self.backbone.modules() if id(module) not in excluded]
 
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the backbone's own modules."""
+        """Return the parameters of `backbone_modules`."""
         return [p for module in self.backbone_modules() for p in module.parameters(recurse=False)]
