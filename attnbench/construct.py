@@ -90,4 +90,4 @@ def guarded(group: str, action: Callable[[], T]) -> T:
 
 def build_data(config: RunConfig) -> DataSet:
     """Build the data set's description; no image is read."""
-    return construct_as(DataSet, "data", config["data"])
+    return construct_as(DataSet, "data", config["data"])  # type: ignore[type-abstract]  # only for isinstance
