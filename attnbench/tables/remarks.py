@@ -7,9 +7,10 @@ from attnbench.tables.records import Record
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.values import Key, Result
 
-METHOD = (
-    "Mean ± standard deviation over seeds (n-1). Δ is the difference to the baseline row with its 95 % interval, "
-    "paired by seed where seeds match, otherwise Welch's."
+SPREAD = "Mean ± standard deviation over seeds (n-1)."
+DIFFERENCE = (
+    "Δ is the difference to the baseline row with its 95 % interval, paired by seed where seeds match, "
+    "otherwise Welch's."
 )
 CLAIMS = "Claims are judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
@@ -33,7 +34,7 @@ def remarks(inputs: ReportInputs) -> Iterator[str]:
 def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
-    yield METHOD
+    yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
     if inputs.table.claims:
         yield CLAIMS
     if inputs.profile.siblings:

@@ -221,6 +221,8 @@ def test_a_table_of_own_runs(swept: Say) -> None:
 def test_own_runs_are_named_by_the_keys_in_which_they_differ(swept: Say) -> None:
     out = swept("table", "outputs/runs/*", "--format", "markdown")[1]
     assert all(name in out for name in ("none epochs=1", "none epochs=2", "se epochs=1", "se epochs=2"))
+    assert "Mean ± standard deviation" in out
+    assert "Δ" not in out  # two rows without attention: none is the baseline
 
 
 @pytest.mark.parametrize(
