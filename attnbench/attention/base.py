@@ -114,7 +114,7 @@ class Attention(nn.Module):
         """Return the terms of the training loss by name, already weighted: their sum is minimised.
 
         Args:
-            output: What `classify` returned for the batch.
+            output: Returned by `classify` for the batch.
             target: (B,) class indices, or (B, L) probabilities where labels are smoothed or mixed.
         """
         return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
