@@ -1,8 +1,8 @@
 """ResNeXt: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017, arXiv 1611.05431.
 
 ResNet's bottlenecks with a grouped 3x3 convolution: `cardinality` groups of `base_width` channels in the first stage,
-twice as many channels in each further one, whatever the block's output (256 channels in the first stage). ResNeXt-29
-8x64d has 8 groups of 64 channels.
+twice as many channels in each further one, independent of the block's output (256 channels in the first stage).
+ResNeXt-29 8x64d has 8 groups of 64 channels.
 
 Two layouts, as in ResNet: depths 50, 101, 152 and 200 have four stages, every other depth 9n+2 has three (CIFAR,
 section 5.3; shortcuts are 1x1 convolutions with BN where the shape changes). Depth 20 with blocks 1, 1, 1, 3 and

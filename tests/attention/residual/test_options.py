@@ -17,7 +17,7 @@ from tests.attention.residual.networks import attention, cifar, module
 
 @given(depth=st.integers(1, 4), height=st.integers(1, 20), width=st.integers(1, 20))
 @settings(max_examples=40)
-def test_a_map_too_small_for_the_mask_is_refused(depth: int, height: int, width: int) -> None:
+def test_a_map_too_small_for_the_mask_is_rejected(depth: int, height: int, width: int) -> None:
     found = module(1, depth).eval()
     x = torch.randn(1, 4, height, width)
     left = min(height, width)
