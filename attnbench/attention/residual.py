@@ -21,7 +21,8 @@ Defaults: p = 1, t = 2, r = 1, one module in each of the first three stages, d =
 Paper vs official (fwang91/residual-attention-network, 2017-07-21): the release is Caffe files of the ImageNet networks
 and has figure 2's layers, so there is no option `variant`. Details that the paper leaves open follow it: 3x3 max
 pooling with stride 2, no padding, sizes rounded up; bilinear interpolation aligned at the corners; convolutions without
-bias. Its Attention-92 has 52,466,344 parameters, where table 2 prints 51.3 M.
+bias. The stems of its networks pool in the same way (`backbone.stem_pool=ceil`, set by the ImageNet experiments). Its
+Attention-92 has 52,466,344 parameters, where table 2 prints 51.3 M.
 
 The release's `Interp` layer has two inputs, and takes only the size of the second. Many ports add it (the trunk, or the
 map before pooling), which makes identity paths that figure 2 does not have and that no parameter count shows. There are

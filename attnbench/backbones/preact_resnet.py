@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
-from attnbench.backbones.layers import Blocks, StemOption, StrideIn, conv1x1, conv3x3
+from attnbench.backbones.layers import Blocks, StemOption, StemPool, StrideIn, conv1x1, conv3x3
 from attnbench.backbones.residual_stages import (
     EXPANSION,
     Block,
@@ -107,9 +107,11 @@ class PreActNet(StagedNet):
         stride_in: StrideIn = "3x3",
         shortcut_input: ShortcutInput = "preactivation",
         dropout: float = 0.0,
+        stem_pool: StemPool = "padded",
     ) -> None:
         make = partial(PreActBlock, block=block, stride_in=stride_in, shortcut_input=shortcut_input, dropout=dropout)
-        super().__init__(make, EXPANSION[block], widths, counts, num_classes, in_channels, image_size, stem, stem_width)
+        images = (num_classes, in_channels, image_size)
+        super().__init__(make, EXPANSION[block], widths, counts, *images, stem, stem_width, stem_pool)
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         x = super().trunk(x, taps)
@@ -135,6 +137,7 @@ class PreActResNet(PreActNet):
         shortcut_input: `preactivation` or `raw`.
         blocks: `auto` for three equal stages, or the number in each stage, with which `depth` must agree:
             Residual Attention's ImageNet networks have depth 20 with 1, 1, 1, 3.
+        stem_pool: Max pooling of the `imagenet` stem: `padded`, or `ceil` as in Residual Attention's released files.
     """
 
     def __init__(
@@ -149,6 +152,7 @@ class PreActResNet(PreActNet):
         stride_in: StrideIn = "3x3",
         shortcut_input: ShortcutInput = "preactivation",
         blocks: Blocks = "auto",
+        stem_pool: StemPool = "padded",
     ) -> None:
         require_literal("block", block, BlockOption)
         require_literal("shortcut_input", shortcut_input, ShortcutInput)
@@ -168,4 +172,5 @@ class PreActResNet(PreActNet):
             stem_width=width,
             stride_in=stride_in,
             shortcut_input=shortcut_input,
+            stem_pool=stem_pool,
         )

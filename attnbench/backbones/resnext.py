@@ -18,7 +18,7 @@ from functools import partial
 from torch import Tensor
 
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
-from attnbench.backbones.layers import Blocks, StemOption, StrideIn
+from attnbench.backbones.layers import Blocks, StemOption, StemPool, StrideIn
 from attnbench.backbones.residual_stages import (
     EXPANSION,
     FOUR_STAGES,
@@ -57,6 +57,7 @@ class ResNeXt(StagedNet):
         stem: `cifar`, `imagenet`, or `auto` by `image_size`.
         stride_in: `3x3` or `1x1`.
         blocks: `auto`, or the number in each stage, three layers each; `depth` must agree with them.
+        stem_pool: Max pooling of the `imagenet` stem: `padded`, or `ceil` as in AttentionNeXt's released files.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ResNeXt(StagedNet):
         stem: StemOption = "auto",
         stride_in: StrideIn = "3x3",
         blocks: Blocks = "auto",
+        stem_pool: StemPool = "padded",
     ) -> None:
         for key, value in (("cardinality", cardinality), ("base_width", base_width), ("width", width)):
             require(value >= 1, key, value, "must be at least 1")
@@ -87,6 +89,7 @@ class ResNeXt(StagedNet):
             image_size=image_size,
             stem=stem,
             stem_width=width,
+            stem_pool=stem_pool,
         )
 
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -13,9 +14,11 @@ from attnbench.backbones.base import Backbone
 from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
+from attnbench.build import build_backbone
 from attnbench.classifier import Classifier
+from attnbench.config.compose import compose
 from tests.attention.residual.networks import attention, module, randomised
-from tests.attention.residual.reference import activate, conv, norm_relu, reference
+from tests.attention.residual.reference import activate, caffe_pool, conv, norm_relu, reference
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,19 @@ def test_channel_attention_of_a_dead_position_is_zero_with_a_finite_gradient() -
     assert gate.count_nonzero() == 0
     assert u.grad is not None
     assert u.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["attention56", "attention92", "attentionnext56"])
+@torch.no_grad()
+def test_the_imagenet_networks_pool_their_stem_as_caffe_does(name: str) -> None:
+    narrow = ["backbone.width=8", "backbone.stem=imagenet"]
+    narrow += ["backbone.cardinality=2", "backbone.base_width=2"] if "next" in name else []
+    config = compose([f"experiment={name}_imagenet", *narrow])
+    net = build_backbone(config, num_classes=10, in_channels=3, image_size=64).double().eval()
+    state = net.state_dict()
+    images = torch.randn(2, 3, 60, 64, dtype=torch.float64)
+    drawn = F.conv2d(images, state["stem.0.weight"], stride=2, padding=3)
+    expected = caffe_pool(norm_relu(drawn, state, "stem.1"))
+    assert torch.allclose(net.get_submodule("stem")(images), expected, rtol=1e-12, atol=1e-12)
+    padded = F.max_pool2d(norm_relu(drawn, state, "stem.1"), 3, 2, padding=1)
+    assert not torch.allclose(padded, expected, atol=0.1)
