@@ -36,9 +36,11 @@ CASES = {
     "official, default WRN, own BN-ReLU": Case({"variant": "official", "tap": "own"}, {}),
     "paper": Case({}, {}),
     "paper, gates under a mask": Case({"gate_input": "masked"}, {}),
-    "paper, gates under a mask, 3x3, BN": Case({"gate_input": "masked", "kernel": 3, "gate_norm": True}, {}),
+    "paper, gates under a mask, 3×3, BN": Case({"gate_input": "masked", "kernel": 3, "gate_norm": True}, {}),
     "paper, heads averaged as probabilities": Case({"head_combine": "probabilities"}, {}),
-    "paper, both": Case({"gate_input": "masked", "head_combine": "probabilities", "mask": "sigmoid"}, {}),
+    "paper, gates under a mask, heads averaged as probabilities, sigmoid masks": Case(
+        {"gate_input": "masked", "head_combine": "probabilities", "mask": "sigmoid"}, {}
+    ),
 }
 TOLERANCE = 1e-10
 
