@@ -40,7 +40,7 @@ Ours, on post-activation backbones (`sum_norm`): batch normalisation of H, befor
 paper's networks normalise each sum where the next block reads it, and the last one before the classifier.
 Post-activation networks whose shortcuts are identities (resnet20 to resnet110) do neither, and as M begins near 1/2,
 each module multiplies their features by about 1.5, on top of the growth by its blocks: cross-entropy then starts far
-above log L (90 on resnet56 with three modules a stage) and learning rates that suit the plain network are too high.
+above log L (62 on resnet56 with three modules a stage) and learning rates that suit the plain network are too high.
 With `learning=naive` the normalisation also undoes the vanishing responses of figure 4. `sum_norm=none` leaves it out,
 as do pre-activation backbones and the experiments of the paper's own networks (AttentionNeXt and AttentionInception,
 whose fourth stage normalises by itself).
