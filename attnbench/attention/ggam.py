@@ -242,7 +242,8 @@ class GGAM(Attention):
         if entropy < COLLAPSED and not self._collapse_reported:
             self._collapse_reported = True
             LOG.warning(
-                "ggam: the channel importance has collapsed (entropy %.3f of 1): a smaller recipe.lr may help", abs(entropy)
+                "ggam: the channel importance has collapsed (entropy %.3f of 1): a smaller recipe.lr may help",
+                abs(entropy),  # it may be -0.0
             )
 
     def maps(self, output: Output) -> dict[str, Tensor]:
