@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from attnbench.attention.residual_modules import ACTIVATIONS, ResidualAttentionModule
 from attnbench.backbones.base import Backbone
@@ -17,7 +17,7 @@ from attnbench.backbones.resnext import ResNeXt
 from attnbench.build import build_backbone
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
-from tests.attention.residual.networks import attention, module, randomised
+from tests.attention.residual.networks import State, attention, module, randomised
 from tests.attention.residual.reference import activate, caffe_pool, conv, norm_relu, reference
 
 
@@ -59,6 +59,14 @@ POSTACTIVATED: dict[str, Callable[[], Backbone]] = {
 }
 
 
+def affine_norm(x: Tensor, state: State) -> Tensor:
+    """Batch normalisation of the joined sum in evaluation, by its definition."""
+    mean, variance, weight, bias = (
+        state[f"norm.{name}"][:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
 @pytest.mark.parametrize("activation", ["mixed", "channel", "spatial"])
 @pytest.mark.parametrize("family", POSTACTIVATED)
 @torch.no_grad()
@@ -75,8 +83,9 @@ def test_a_mask_of_postactivation_blocks_ends_without_their_norm(family: str, ac
     assert branch.min() >= 0
     u = conv(norm_relu(conv(branch, state, "mask.conv1"), state, "mask.norm2"), state, "mask.conv2")
     refined, gate = found(x), activate(u, activation)
+    joined = affine_norm((1 + gate) * found.trunk(found.pre(x)), state)
     assert torch.allclose(refined.extras["mask"], gate, rtol=1e-10, atol=1e-10)
-    assert torch.allclose(refined.features, found.post((1 + gate) * found.trunk(found.pre(x))), rtol=1e-10, atol=1e-10)
+    assert torch.allclose(refined.features, found.post(joined), rtol=1e-10, atol=1e-10)
     assert {name.split(".")[1] for name in state if name.startswith("mask")} == {"branch", "conv1", "norm2", "conv2"}
 
 
