@@ -6,6 +6,10 @@ The network that BAM's tables call "PreResNet110" is the bottleneck network with
 Where the shape changes, the shortcut is a 1x1 convolution without BN; it reads the shared pre-activation, as in the
 paper's code and in Residual Attention's prototxt (`shortcut_input=raw`: the unnormalised input, as in the CIFAR zoo
 that BAM's authors evidently used; the counts are the same).
+
+A bottleneck halves the resolution in its 3x3 convolution, as in torchvision's networks and in Residual Attention's
+prototxt. `stride_in=1x1`: in its first 1x1 convolution, as in the authors' code for ResNet-164 and -1001 (244.5 M
+multiply-adds instead of 247.6 M at depth 164), and as the multiply-adds of BAM's tables show.
 """
 
 from collections.abc import Sequence
@@ -133,7 +137,7 @@ class PreActResNet(PreActNet):
         width: Channels of the stem and of the first stage's 3x3 convolutions; it doubles from stage to stage.
         block: `basic`, `bottleneck`, or `auto`: bottleneck from depth 164 on, as in the paper.
         stem: `cifar`, `imagenet`, or `auto` by `image_size`.
-        stride_in: `3x3` or `1x1` (bottlenecks only).
+        stride_in: Convolution that strides: `3x3` or the first `1x1` (bottlenecks only).
         shortcut_input: `preactivation` or `raw`.
         blocks: `auto` for three equal stages, or the number in each stage, with which `depth` must agree:
             Residual Attention's ImageNet networks have depth 20 with 1, 1, 1, 3.
