@@ -160,7 +160,7 @@ class Reference:
             output = torch.einsum("bn,bnl->bl", gates, stacked.log())
         else:
             output = torch.einsum("bn,bnl->bl", gates, stacked).log()
-        likelihood = -sum(output[i, label] for i, label in enumerate(target.tolist())) / len(x)
+        likelihood = -torch.stack([output[i, label] for i, label in enumerate(target.tolist())]).sum() / len(x)
         return output, likelihood, self.regulariser([masks for _, masks in results])
 
     def regulariser(self, levels: list[Tensor]) -> Tensor:
@@ -170,7 +170,7 @@ class Reference:
             products = torch.einsum("bihw,bjhw->bij", found, found)
             others = products * (1 - torch.eye(products.shape[1], dtype=products.dtype))
             terms.append(others.square().mean() if self.official else others.sum((1, 2)).mean())
-        return (0.001 if self.official else 0.1) * sum(terms) / len(terms)
+        return (0.001 if self.official else 0.1) * torch.stack(terms).sum() / len(terms)
 
 
 def probabilities(scores: Tensor) -> Tensor:

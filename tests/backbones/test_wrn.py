@@ -1,5 +1,7 @@
 """Options of wide residual networks: shortcuts, stem, dropout, initial weights."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -48,7 +50,8 @@ def test_unknown_values_are_rejected(option: str) -> None:
 
 def dropped(kind: DropoutKind, training: bool) -> Tensor:
     """Return what the second convolution of a block makes of ones, where all other layers are the identity."""
-    block = WideResNet(10, 1, 5, stem_width=64, dropout=0.5, dropout_kind=kind).stage1.block0.train(training)
+    net = WideResNet(10, 1, 5, stem_width=64, dropout=0.5, dropout_kind=kind).train(training)
+    block: Any = net.get_submodule("stage1.block0")
     block.bn1 = block.bn2 = nn.Identity()
     for convolution in (block.conv1, block.conv2):
         nn.init.dirac_(convolution.weight)
@@ -84,9 +87,11 @@ def test_dropout_of_channels_leaves_names_and_weights_as_they_are() -> None:
 def test_deviations_of_initial_weights(init: str) -> None:
     torch.manual_seed(0)
     net = WideResNet(10, 10, 100, init=init)  # type: ignore[arg-type]
-    first, block = net.stage1.block0.conv1.weight, net.make_block("stage2").conv1.weight
+    built: Any = net.get_submodule("stage1.block0")
+    made: Any = net.make_block("stage2")
     expected = (2 / (9 * (16 if init == "fan_in" else 160))) ** 0.5
-    assert first.std().item() == pytest.approx(expected, rel=0.02)
-    assert block.std().item() == pytest.approx((2 / (9 * 320)) ** 0.5, rel=0.02)
+    assert built.conv1.weight.std().item() == pytest.approx(expected, rel=0.02)
+    assert made.conv1.weight.std().item() == pytest.approx((2 / (9 * 320)) ** 0.5, rel=0.02)
     if init == "fan_in":
-        assert net.classifier.weight.std().item() == pytest.approx((2 / 640) ** 0.5, rel=0.02)
+        classifier: Any = net.classifier
+        assert classifier.weight.std().item() == pytest.approx((2 / 640) ** 0.5, rel=0.02)
