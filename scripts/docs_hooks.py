@@ -71,6 +71,8 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
     def mathml(match: re.Match[str]) -> str:
         tex = match[3].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
-        return convert(tex, display="block" if match[2] == "[" else "inline")
+        if match[2] == "[":
+            return f"<p>{convert(tex, display='block')}</p>"  # a paragraph keeps its distance to the next equation
+        return convert(tex, display="inline")
 
     return EQUATION.sub(mathml, html)

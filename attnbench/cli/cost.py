@@ -8,6 +8,7 @@ from typing import Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import COST
+from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
 from attnbench.config.diff import Difference, differences
 from attnbench.config.parametric_names import short_name
@@ -21,7 +22,7 @@ COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_mult
 def main(words: Sequence[str]) -> int:
     """Print the cost of one network or several, and return the exit status."""
     if wants_help(words):
-        print(COST)
+        print_help(COST)
         return DONE
     arguments = _parse(words)
     given = (arguments.overrides, arguments.config_dir, arguments.config_name)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
+from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
 from attnbench.config.sweep import single_overrides
@@ -27,7 +28,7 @@ from attnbench.runs.lookup import find
 def main(words: Sequence[str]) -> int:
     """Evaluate runs, print the results, and return the exit status."""
     if wants_help(words):
-        print(EVALUATE)
+        print_help(EVALUATE)
         return DONE
     arguments = _parse(words)
     names, overrides, output = split_words(arguments.words)

@@ -147,7 +147,7 @@ Examples:
 
 def train_help(folders: Sequence[Path]) -> str:
     """Return the text of `attnbench train --help`."""
-    groups = "\n".join(_group_lines(group, folders) for group in search_path.groups(folders))
+    groups = "\n".join(group_lines(group, folders) for group in search_path.groups(folders))
     return TRAIN.format(groups=f"Groups and their choices:\n{groups}")
 
 
@@ -156,12 +156,14 @@ def list_help(folders: Sequence[Path]) -> str:
     return LIST.format(groups=", ".join(search_path.groups(folders)))
 
 
-def _group_lines(group: str, folders: Sequence[Path]) -> str:
+def group_lines(group: str, folders: Sequence[Path], indent: str = "  ", width: int = 110) -> str:
+    """Return a group and its choices, wrapped below the first choice."""
+    heading = f"{indent}{group:<11} "
     return textwrap.fill(
         ", ".join(shown_choices(group, folders)),
-        width=110,
-        initial_indent=f"  {group:<11} ",
-        subsequent_indent=" " * 14,
+        width=width,
+        initial_indent=heading,
+        subsequent_indent=" " * len(heading),
         break_on_hyphens=False,
         break_long_words=False,
     )

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from attnbench.cli.arguments import make_parser, wants_help
-from attnbench.cli.help import list_help, shown_choices
+from attnbench.cli.help import group_lines, list_help, shown_choices
+from attnbench.cli.wrap import print_help
 from attnbench.config import search_path
 from attnbench.console import make_console, make_table
 from attnbench.errors import UserError, nearest
@@ -18,7 +19,7 @@ from attnbench.exit_codes import DONE
 def main(words: Sequence[str]) -> int:
     """Print a list and return the exit status."""
     if wants_help(words):
-        print(list_help(search_path.search_path()))
+        print_help(list_help(search_path.search_path()))
         return DONE
     arguments = _parse(words)
     folders = search_path.search_path(arguments.config_dir)
@@ -50,7 +51,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def list_groups(console: Console, folders: Sequence[Path]) -> None:
     """Print all config groups and their choices."""
     for group in search_path.groups(folders):
-        console.print(f"{group:<11} {', '.join(shown_choices(group, folders))}", markup=False)
+        lines = group_lines(group, folders, indent="", width=console.width)
+        console.print(lines, markup=False, soft_wrap=True)
 
 
 def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:

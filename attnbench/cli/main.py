@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from attnbench.cli.output import print_message, set_up_output
+from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.version import __version__
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(words: list[str]) -> int:
     """Call the verb's `main` and return the exit status. Raises `UserError` for a verb that does not exist."""
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items())))
+        print_help(HELP.format(verbs="\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())))
         return DONE
     verb, rest = words[0], words[1:]
     if verb == "--version":

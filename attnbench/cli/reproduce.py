@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import REPRODUCE
 from attnbench.cli.table import add_output, check_output, show
+from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
@@ -28,7 +29,7 @@ STATE_WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
 def main(words: Sequence[str]) -> int:
     """Reproduce a table; returns the exit status."""
     if wants_help(words):
-        print(REPRODUCE)
+        print_help(REPRODUCE)
         return DONE
     arguments = parse(words)
     from attnbench.cli.sweep import print_mistakes
@@ -110,7 +111,8 @@ def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> No
         seconds, failures = seconds_left(missing, slots)
     for failure in failures:
         console.print(f"the estimate leaves out runs whose steps fail: {failure}", soft_wrap=True, markup=False)
-    console.print(f"about {duration(seconds)} for {len(missing)} of them, {slots} at a time", soft_wrap=True)
+    count = f"{len(missing)} run{'s' * (len(missing) != 1)}"
+    console.print(f"about {duration(seconds)} for {count}, {slots} at a time", soft_wrap=True)
 
 
 def state_of(job: Job) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import TABLE
+from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
 from attnbench.tables.report import Report
@@ -19,7 +20,7 @@ ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", "
 def main(words: Sequence[str]) -> int:
     """Print a table; returns the exit status."""
     if wants_help(words):
-        print(TABLE)
+        print_help(TABLE)
         return DONE
     parser = Parser(prog="attnbench table", add_help=False, allow_abbrev=False)
     parser.add_argument("words", nargs="*")

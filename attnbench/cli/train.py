@@ -11,6 +11,7 @@ from typing import Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import train_help
+from attnbench.cli.wrap import print_help
 from attnbench.config.parametric_names import short_name
 from attnbench.config.search_path import search_path
 from attnbench.config.validate import RunConfig
@@ -23,7 +24,7 @@ HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
 def main(words: Sequence[str]) -> int:
     """Train what the overrides say and return the exit status."""
     if wants_help(words):
-        print(train_help(search_path(_given_config_dir(words))))
+        print_help(train_help(search_path(_given_config_dir(words))))
         return DONE
     arguments = _parser().parse_intermixed_args(words)
     if is_for_hydra(arguments):
@@ -109,7 +110,8 @@ def headline(config: RunConfig) -> str:
     backbone, attention, data = (
         short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")
     )
-    recipe = f"{config.choices['recipe']}, {config['recipe']['epochs']} epochs"
+    epochs = config["recipe"]["epochs"]
+    recipe = f"{config.choices['recipe']}, {epochs} epoch{'s' * (epochs != 1)}"
     return f"{backbone} with attention {attention} on {data}, {recipe}, seed {config['seed']}"
 
 

@@ -130,7 +130,7 @@ def _is_plain(row: str) -> bool:
 def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
     if len({record.identity for record in records}) > 1:
-        different = sorted({key for difference in differences(configs) for key in difference}) or ["their data"]
+        different = sorted(differing_keys(configs, [])) or ["their data"]
         where = " / ".join(part for part in key if part) or "the only cell"
         raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
 

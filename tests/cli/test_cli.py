@@ -13,6 +13,8 @@ from rich.console import Console
 import attnbench
 from attnbench.cli.list import list_runs
 from attnbench.cli.main import VERBS, main
+from attnbench.cli.views.data_sets import show_data_sets
+from attnbench.config.search_path import search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
 from tests.runs.samples import make_finished
@@ -218,6 +220,15 @@ def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
     assert found["food101:"] == f"no food-101 in {place}; set data.root to the folder that holds it (food-101.tar.gz " \
         "from data.vision.ee.ethz.ch)"  # fmt: skip
     assert "digits:" not in found
+
+
+def test_data_sets_are_described_in_whole_words_in_a_narrow_terminal() -> None:
+    console = Console(width=80, file=io.StringIO())
+    show_data_sets(console, search_path(), "nowhere", None)
+    out = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in out.replace("000000.tar …", "")
+    assert "75,750 + 25,250 images, 101 classes, 224 px" in out
+    assert "– images" not in out
 
 
 OWN_SET = """

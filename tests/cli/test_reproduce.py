@@ -226,7 +226,7 @@ def test_own_runs_are_named_by_the_keys_in_which_they_differ(swept: Say) -> None
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--rows", "attention"), "none: has runs that differ in epochs; name these in --rows or --columns"),
+        (("--rows", "attention"), "none: has runs that differ in recipe.epochs; name these in --rows or --columns"),
         (("--rows", "atention"), "--rows atention: no run has such a key; did you mean attention?"),
         (("--metric", "top1"), "--metric top1: no such metric"),
         (("--metric", "accuracy"), "did you mean top1_accuracy?"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from attnbench.config.compose import Composer
@@ -14,6 +15,10 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.errors import UserError
 from attnbench.formatting import of_all
+
+WIDE = 110
+"""Columns of a terminal in which numbers and descriptions fit side by side."""
+UNKNOWN = "–"
 
 
 def show_data_sets(console: Console, folders: Sequence[Path], root: str | None, config_dir: str | None) -> None:
@@ -26,10 +31,8 @@ def show_data_sets(console: Console, folders: Sequence[Path], root: str | None, 
         config_dir: the user's folder of further configs.
     """
     descriptions = {name: describe(path) for name, path in choices("data", folders).items()}
-    table, missing = make_table(), {}
-    for column in ("name", "on disk", "images", "classes", "size"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("description and terms of use")
+    narrow = console.width < WIDE
+    table, missing = _empty_table(narrow), {}
     for name, options in Composer(config_dir).every_choice("data").items():
         in_files = "root" in options
         if in_files and root is not None:
@@ -38,11 +41,26 @@ def show_data_sets(console: Console, folders: Sequence[Path], root: str | None, 
         missing[name] = _what_is_missing(data).removeprefix(f"data={name}: ")
         state = "no" if missing[name] else "yes" if in_files else "bundled"
         about = Text(f"{descriptions[name]}\nTerms: {data.terms}" if data.terms else descriptions[name])
-        table.add_row(name, state, _images(data, state != "no"), _classes(data), str(data.image_size), about)
+        numbers = _images(data, state != "no"), _classes(data), str(data.image_size)
+        if narrow:
+            facts = zip(("images", "classes", "px"), numbers, strict=True)
+            known = ", ".join(f"{number} {what}" for what, number in facts if number != UNKNOWN)
+            table.add_row(name, state, Text(f"{known}\n") + about)
+        else:
+            table.add_row(name, state, *numbers, about)
     console.print(table)
     for name, message in missing.items():
         if message:
             console.print(f"  {name}: {message}", markup=False, soft_wrap=True)
+
+
+def _empty_table(narrow: bool) -> Table:
+    """Return a table with the columns' names; a narrow one has the numbers in the last column."""
+    table = make_table()
+    for column in ("name", "on disk") if narrow else ("name", "on disk", "images", "classes", "size"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("description and terms of use")
+    return table
 
 
 def _what_is_missing(data: DataSet) -> str:
@@ -65,7 +83,7 @@ def _images(data: DataSet, on_disk: bool) -> str:
                 counts = (data.train_images,)
     except UserError:
         counts = ()
-    return " + ".join(f"{count:,}" for count in counts) or "–"
+    return " + ".join(f"{count:,}" for count in counts) or UNKNOWN
 
 
 def _classes(data: DataSet) -> str:
@@ -73,4 +91,4 @@ def _classes(data: DataSet) -> str:
     try:
         return of_all(data.num_classes, data.all_classes)
     except UserError:
-        return "–"
+        return UNKNOWN
