@@ -6,7 +6,7 @@ from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
 from attnbench.classifier import Classifier
 from attnbench.config.validate import RunConfig
-from attnbench.construct import build_data, construct, guarded, parameters_of
+from attnbench.construct import build_data, construct_as, guarded, parameters_of
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
 
@@ -26,7 +26,7 @@ def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
     data = data or build_data(config)
     shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
     backbone = build_backbone(config, **shape)
-    attention: Attention = construct("attention", config["attention"])
+    attention = construct_as(Attention, "attention", config["attention"])
     pair = f"attention={config.choices['attention']} on backbone={config.choices['backbone']}"
     try:
         return guarded("attention", lambda: Classifier(backbone, attention))
@@ -38,7 +38,7 @@ def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_
     """Build the backbone alone, for images (`in_channels`, `image_size`, `image_size`). Raises `UserError`."""
     node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
-    backbone: Backbone = construct("backbone", node, **shape)
+    backbone = construct_as(Backbone, "backbone", node, **shape)
     guarded("backbone", lambda: backbone.check_weights_source(weights_of(config)))
     return backbone
 

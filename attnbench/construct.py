@@ -57,13 +57,24 @@ def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
     Raises:
         UserError: the target lacks an option, does not take one, or rejects its value.
     """
-    target = locate(str(node.get("_target_", "")), f"{group}._target_")
+    if not node.get("_target_"):
+        raise UserError(f"{group}: its config names no class; add _target_: module.Class")
+    target = locate(str(node["_target_"]), f"{group}._target_")
     options = {PYTHON_NAMES.get(key, key): value for key, value in node.items() if not key.startswith("_")}
     try:
         inspect.signature(target).bind(**options, **extra)
     except TypeError as error:
         raise UserError(f"{group}: {node['_target_']}: {error}") from None
     return guarded(group, lambda: target(**options, **extra))
+
+
+def construct_as(kind: type[T], group: str, node: Mapping[str, Any], **extra: Any) -> T:
+    """Construct an object as `construct` does. Raises `UserError` also if it is not a `kind`."""
+    built = construct(group, node, **extra)
+    if not isinstance(built, kind):
+        base = f"{kind.__module__}.{kind.__qualname__}"
+        raise UserError(f"{group}._target_={node['_target_']}: must be a class that derives from {base}")
+    return built
 
 
 def guarded(group: str, action: Callable[[], T]) -> T:
@@ -79,5 +90,4 @@ def guarded(group: str, action: Callable[[], T]) -> T:
 
 def build_data(config: RunConfig) -> DataSet:
     """Build the data set's description; no image is read."""
-    data: DataSet = construct("data", config["data"])
-    return data
+    return construct_as(DataSet, "data", config["data"])
