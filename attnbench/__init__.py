@@ -5,7 +5,7 @@ The package itself is light; what needs torch is loaded when it is first used:
     from attnbench import build_model, compose, load_run
     model = build_model(compose(["backbone=resnet50", "attention=bam", "data=cifar100"]))
 
-    run = load_run("033b92")  # a trained run: its folder, or the start of its hash
+    run = load_run("a37d17")  # a trained run: its folder, or the start of its hash
     probabilities, maps = run.predict(run.test_images[:8]), run.maps(run.test_images[:8])
 """
 

@@ -44,7 +44,7 @@ def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_
 
 
 def takes_weights(config: RunConfig) -> bool:
-    """Return whether the backbone's class has an option `weights` of its own, which then is passed to it."""
+    """Return whether the backbone's class takes an option `weights` itself."""
     return "weights" in parameters_of(config["backbone"]["_target_"])
 
 

@@ -10,7 +10,11 @@ Defaults: r = 16, d = 4 (figure 2), one module at every bottleneck of the networ
 Paper vs official (Jongchan/attention-module, 459efad); `variant=official` follows the released code:
 
 - it multiplies the branches; the paper adds them (its product column in table 1b is 0.21 points worse);
-- batch normalisation follows every hidden layer, with ReLU, and not the branches' last layer.
+- batch normalisation follows every hidden layer, with ReLU, and not the branches' last layer;
+- fresh linear layers start with zero biases, and ResNet's classifier is drawn with deviation sqrt(2 / F) for F inputs
+  (0.031 for 2048). The paper does not mention initial values: there, linear layers start as PyTorch's do (biases too;
+  a classifier of 2048 inputs has deviation 0.013). The gates' linear weights are PyTorch's in both, uniform with
+  deviation 1 / sqrt(3 F); convolutions are He et al.'s by fan-out, with zero biases. `init` chooses it independently.
 
 Deviations from the released code, in both variants:
 
@@ -37,6 +41,7 @@ from torch import Tensor, nn
 from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, reduced_channels
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
+from attnbench.backbones.resnet import ResNet
 from attnbench.errors import OptionError, require, require_literal
 
 Branch = Literal["both", "channel", "spatial"]
@@ -44,6 +49,7 @@ Placement = Literal["bottleneck", "block"]
 Combine = Literal["sum", "product", "max"]
 CombineOption = Literal["auto", Combine]
 Gate = Literal["sigmoid", "tanh"]
+InitOption = Literal["auto", Variant]
 
 COMBINE: dict[Combine, Callable[[Tensor, Tensor], Tensor]] = {
     "sum": torch.add,
@@ -119,6 +125,23 @@ def choose_combine(combine: CombineOption, variant: Variant, branch: Branch) -> 
     return combine
 
 
+def zero_linear_biases(module: nn.Module) -> None:
+    """Set the biases of all linear layers to 0, as the released code does."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.zeros_(layer.bias)
+
+
+def initialise_classifier_as_released(backbone: Backbone) -> None:
+    """Draw a ResNet's classifier as the released network does: He et al. (2015) by fan-in, biases 0.
+
+    Other backbones keep theirs, as none was released.
+    """
+    if isinstance(backbone, ResNet) and isinstance(backbone.classifier, nn.Linear):
+        nn.init.kaiming_normal_(backbone.classifier.weight)
+        nn.init.zeros_(backbone.classifier.bias)
+
+
 class BAMModule(nn.Module):
     """One BAM: scales (B, C, H, W) by 1 + M (eq. 1). Usable in any network.
 
@@ -138,6 +161,7 @@ class BAMModule(nn.Module):
         combine: How the branches' logits are joined; `auto` by the variant: `sum` (paper) or `product` (official).
         branch: `both`, or one branch alone (table 1b).
         gate: `sigmoid`, or `tanh`, a gate that may be negative (not in the paper).
+        init: Initial biases of linear layers: PyTorch's (`paper`), 0 (`official`), or `auto` by the variant.
 
     Raises:
         OptionError: An option has an invalid value, or r leaves no channel.
@@ -152,11 +176,13 @@ class BAMModule(nn.Module):
         combine: CombineOption = "auto",
         branch: Branch = "both",
         gate: Gate = "sigmoid",
+        init: InitOption = "auto",
     ) -> None:
         super().__init__()
         require_literal("variant", variant, Variant)
         require_literal("branch", branch, Branch)
         require_literal("gate", gate, Gate)
+        require_literal("init", init, InitOption)
         require(dilation >= 1, "dilation", dilation, "must be at least 1")
         hidden = reduced_channels(channels, reduction)
         if branch != "spatial":
@@ -165,6 +191,8 @@ class BAMModule(nn.Module):
             self.spatial = SpatialBranch(channels, hidden, dilation, variant)
         self.fuse = GateFusion(choose_combine(combine, variant, branch), gate)
         initialise(self)
+        if (variant if init == "auto" else init) == "official":
+            zero_linear_biases(self)
 
     def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
@@ -182,6 +210,8 @@ class BAM(Attention):
         dilation: d (table 1a).
         placement: `bottleneck`, before each downsampling, or `block`, after each block ("BAM-C", table 2).
         gate: `sigmoid`, or `tanh`, a gate that may be negative (not in the paper).
+        init: Initial values of linear layers, ResNet's classifier among them: PyTorch's (`paper`), those of the
+            released code (`official`), or `auto` by the variant.
     """
 
     def __init__(
@@ -193,16 +223,19 @@ class BAM(Attention):
         dilation: int = 4,
         placement: Placement = "bottleneck",
         gate: Gate = "sigmoid",
+        init: InitOption = "auto",
     ) -> None:
         super().__init__()
         require_literal("variant", variant, Variant)
         require_literal("branch", branch, Branch)
         require_literal("placement", placement, Placement)
         require_literal("gate", gate, Gate)
+        require_literal("init", init, InitOption)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         require(dilation >= 1, "dilation", dilation, "must be at least 1")
         self.variant, self.branch, self.placement = variant, branch, placement
         self.reduction, self.dilation = reduction, dilation
+        self.init: Variant = variant if init == "auto" else init
         self.fuse = GateFusion(choose_combine(combine, variant, branch), gate)
 
     def attach(self, backbone: Backbone) -> None:
@@ -211,11 +244,13 @@ class BAM(Attention):
             raise OptionError("placement", self.placement, "this backbone has no such place")
         for point in points:
             backbone.insert(point, self.make(backbone.points[point].channels), "bam")
+        if self.init == "official":
+            initialise_classifier_as_released(backbone)
 
     def make(self, channels: int) -> BAMModule:
         """Build one module for maps of that many channels."""
         combine: CombineOption = self.fuse.combine if self.branch == "both" else "auto"
-        options = (self.reduction, self.dilation, self.variant, combine, self.branch, self.fuse.gate)
+        options = (self.reduction, self.dilation, self.variant, combine, self.branch, self.fuse.gate, self.init)
         return BAMModule(channels, *options)
 
     def maps(self, output: Output) -> dict[str, Tensor]:

@@ -114,10 +114,23 @@ class Attention(nn.Module):
         """Return the terms of the training loss by name, already weighted: their sum is minimised.
 
         Args:
-            output: What `classify` returned for the batch.
+            output: Returned by `classify` for the batch.
             target: (B,) class indices, or (B, L) probabilities where labels are smoothed or mixed.
         """
-        return {"cross_entropy": F.cross_entropy(output.logits.float(), target)}
+        logits = at_least_float32(output.logits)
+        return {"cross_entropy": F.cross_entropy(logits, target if target.ndim == 1 else target.to(logits.dtype))}
+
+    def evaluation_loss(self, output: Output, target: Tensor) -> Tensor:
+        """Return the loss that validation and tests report, the mean over the batch: by default cross-entropy.
+
+        A variant whose training loss begins with another term of the output overrides this, so that training and
+        evaluation report the same quantity.
+
+        Args:
+            output: What `classify` returned for the batch.
+            target: (B,) class indices.
+        """
+        return F.cross_entropy(at_least_float32(output.logits), target)
 
     def count_as_in_paper(self) -> AbstractContextManager[None] | None:
         """Return a context in which forward passes run the paper's formulation instead of a cheaper equivalent.

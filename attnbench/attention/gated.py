@@ -20,13 +20,25 @@ Paper vs official (prlz77/attend-and-rectify, 3664c86); `variant=official` follo
   effect; the published one (printed only in the predecessor, "A Painless Attention Mechanism for CNNs") sums inner
   products of full masks, weight 0.1.
 
+Weights of modules and gates are drawn after He et al. (2015) by fan-in, in both variants, as released; the paper does
+not say more than that. The released WRN also differs from ours, whichever attention it has: its projections read the
+raw sum, its dropout drops channels, its weights are drawn by fan-in, and with attention it has one more BN-ReLU, after
+the stem, than the net it is compared with. These are options of `backbone=wrn`, which
+`experiment=gated_wrn28_10_cifar10` sets.
+
 Deviations from the released code, in both variants: it cannot train on a batch of one, regularise a 1x1 map, or take
-images other than 32x32, and its WRN has one more BN-ReLU, after the stem, than the net it is compared with.
+images other than 32x32.
 
-Deviations from the paper, where it is silent or ambiguous:
+Ambiguities of the paper:
 
-- figure 2b draws the global gates' score under an attention mask, on a map that need not have one; as in the released
-  code, ours read the classifier's input: the averaged last map, or hidden units;
+- figure 2b draws the global gates' score under an attention mask on the last map (`gate_input=masked`, which takes one
+  head like those of a module); its text, and the released code, average that map, and so do ours by default. In a
+  network with hidden layers they read the hidden units;
+- the hypotheses of a module's heads are called probability vectors, but eq. 4 has no softmax over labels before it
+  averages (`head_combine=probabilities`);
+
+Deviations from the paper, where it is silent:
+
 - sigmoid masks are averaged over positions, not summed, as a sum grows with the image;
 - the regulariser is averaged over levels;
 - `stop_gradients` cuts the input of both the modules and the gates.
@@ -46,21 +58,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output, Tap, Variant, at_least_float32
+from attnbench.attention.gated_gates import GateInput, MaskedGate, pooled_gate
 from attnbench.attention.gated_heads import Form, GatedAttentionModule, Kernel, Mask
-from attnbench.attention.gated_mixture import GATES, MIXTURES, GateKind, Mixture
+from attnbench.attention.gated_mixture import GATES, MIXTURES, Mixture
+from attnbench.attention.gated_options import (
+    Deepest,
+    GateNorm,
+    GlobalGates,
+    KernelOption,
+    MixtureOption,
+    NetOutput,
+    Predict,
+    TapKind,
+    check_gates,
+    check_values,
+)
 from attnbench.attention.gated_regularisers import REGULARISERS, RegulariserOption, choose_regulariser
-from attnbench.backbones.base import Backbone, Features
-from attnbench.backbones.layers import BatchNorm1d
-from attnbench.errors import OptionError, require, require_literal
-
-KernelOption = Literal["auto", Kernel]
-GlobalGates = Literal[GateKind, "none"]
-GateNorm = Literal["auto", True, False]
-MixtureOption = Literal["auto", Mixture]
-NetOutput = Literal["gated", "half", "none"]
-TapKind = Literal["shared", "own"]
-Deepest = Literal["auto", "last", "before_last"]
-Predict = Literal["all", "modules"]
+from attnbench.backbones.base import Backbone, Features, Taps
+from attnbench.errors import OptionError, require
 
 FINAL = "final"
 """Name, among the tapped points, of the map that the classifier pools."""
@@ -86,6 +101,10 @@ class Gated(Attention):
         head_gates: Join a module's heads by gates; without, each head is a hypothesis (authors' development code).
         global_gates: `softmax`, `sigmoid`, or `none`, the plain average.
         gate_norm: Batch normalisation before the global gates' tanh: false (paper) or true (official).
+        gate_input: The global gates read the classifier's input (`pooled`), or the last map under an attention mask
+            of their own (`masked`, figure 2b).
+        head_combine: What the heads' gates weigh in a module: class scores (`logits`), `probabilities`, or
+            `log_probabilities`.
         combine: Mixture of `probabilities` (paper), `log_probabilities` (official) or `logits`.
         net_output: The net's prediction is `gated` like the others, has the weight `half`, or is left out (`none`).
         regulariser: `published` (paper), `official` or `none`; `auto` is `none` for a single head.
@@ -123,24 +142,16 @@ class Gated(Attention):
         predict: Predict = "all",
         exit_modules: int | Literal["auto"] = "auto",
         form: Form = "pooled",
+        gate_input: GateInput = "pooled",
+        head_combine: Mixture = "logits",
     ) -> None:
         super().__init__()
-        require_literal("variant", variant, Variant)
-        require(depth >= 1, "depth", depth, "must be at least 1")
-        require(width >= 1, "width", width, "must be at least 1")
-        require_literal("kernel", kernel, KernelOption)
-        require_literal("mask", mask, Mask)
-        require_literal("global_gates", global_gates, GlobalGates)
-        require_literal("gate_norm", gate_norm, GateNorm)
-        require_literal("combine", combine, MixtureOption)
-        require_literal("net_output", net_output, NetOutput)
-        require_literal("regulariser", regulariser, RegulariserOption)
-        require_literal("tap", tap, TapKind)
-        require_literal("deepest", deepest, Deepest)
-        require_literal("predict", predict, Predict)
-        require_literal("form", form, Form)
-        if global_gates == "none" and gate_norm is True:
-            raise OptionError("gate_norm", gate_norm, "normalises global gates, and there are none")
+        check_values(
+            depth, width, variant=variant, kernel=kernel, mask=mask, global_gates=global_gates, gate_norm=gate_norm,
+            gate_input=gate_input, head_combine=head_combine, combine=combine, net_output=net_output,
+            regulariser=regulariser, tap=tap, deepest=deepest, predict=predict, form=form,
+        )  # fmt: skip
+        check_gates(global_gates, gate_norm, gate_input, head_gates, head_combine)
         if stop_gradients and net_output == "none":
             raise OptionError("stop_gradients", stop_gradients, "nothing would train the backbone with net_output=none")
         chosen = choose_regulariser(regulariser, regulariser_weight, width, variant)
@@ -153,6 +164,7 @@ class Gated(Attention):
         self.gate_norm = official if gate_norm == "auto" else bool(gate_norm)
         self.combine = combine if combine != "auto" else "log_probabilities" if official else "probabilities"
         self.tap, self.deepest = tap, deepest
+        self.gate_input, self.head_combine = gate_input, head_combine
         self.exits = predict == "modules"
         if exit_modules != "auto" and not self.exits:
             raise OptionError("exit_modules", exit_modules, "is for predict=modules: leave it at auto")
@@ -175,9 +187,9 @@ class Gated(Attention):
             backbone.exit_after = levels[-self.depth :][self.used - 1]
         self.sees_final = self.at_end and self.used == self.depth
         if self.net_output == "none":
-            backbone.remove_classifier(keep_pooled=self.global_gates != "none")
+            backbone.remove_classifier(keep_pooled=self.global_gates != "none" and self.gate_input == "pooled")
         if self.global_gates != "none":
-            self.gate = self._make_gate(backbone.pooled_channels)
+            self.gate = self._make_gate(backbone)
 
     def _add_level(self, backbone: Backbone, stage: str) -> None:
         point = f"{stage}.out"
@@ -187,16 +199,17 @@ class Gated(Attention):
         if point != FINAL:
             backbone.insert(point, Tap(), "gated")
         self.points[stage] = point
-        options = (self.width, self.kernel, self.mask, self.head_gates, self.tap == "own", self.form)
+        options = (self.width, self.kernel, self.mask, self.head_gates, self.tap == "own", self.form, self.head_combine)
         self.heads[stage] = GatedAttentionModule(channels, backbone.num_classes, *options)
 
-    def _make_gate(self, features: int) -> nn.Module:
-        """Build the scores of the global gates: pooled features (B, F) to (B, N)."""
+    def _make_gate(self, backbone: Backbone) -> nn.Module:
+        """Build the scores (B, N) of the global gates, for pooled features or the last map."""
         count = self._hypotheses(self.depth) + (self.net_output == "gated")
         require(count > 1, "global_gates", self.global_gates, "weight a single hypothesis here: set them to none")
-        linear = nn.Linear(features, count, bias=False)
-        nn.init.kaiming_normal_(linear.weight)
-        return nn.Sequential(linear, BatchNorm1d(count)) if self.gate_norm else linear
+        if self.gate_input == "pooled":
+            return pooled_gate(backbone.pooled_channels, count, self.gate_norm)
+        channels = backbone.points[f"{backbone.stages[-1]}.out"].channels
+        return MaskedGate(channels, count, self.kernel, self.mask, self.gate_norm, self.form)
 
     def _hypotheses(self, modules: int) -> int:
         """Return the number of hypotheses of that many modules."""
@@ -208,7 +221,8 @@ class Gated(Attention):
         return self.training or not self.exits
 
     def classify(self, features: Features, logits: Tensor | None) -> Output:
-        hypotheses, extras = [], {}
+        hypotheses: list[Tensor] = []
+        extras: Taps = {}
         used = self.depth if self.needs_logits else self.used
         for stage, point in list(self.points.items())[:used]:
             x = features.final if point == FINAL else features.taps[f"{point}/gated/map"]
@@ -218,26 +232,31 @@ class Gated(Attention):
             extras[f"head_gates/{point}"] = level.gates
         if logits is not None:
             hypotheses.append(at_least_float32(logits)[:, None])
-        gates = self.gates(features, logits is None)
+        gates = self.gates(features, logits is None, extras)
         extras["gates"] = gates
         return Output(MIXTURES[self.combine](torch.cat(hypotheses, 1), gates), features, extras)
 
-    def gates(self, features: Features, modules_only: bool) -> Tensor:
+    def gates(self, features: Features, modules_only: bool, extras: Taps) -> Tensor:
         """Return the global gates (B, N) of all hypotheses: modules, shallow to deep, then the net's (eq. 5).
 
         A prediction that exits before the last map has nothing to read gates from: all hypotheses weigh the same.
 
         Args:
-            features: The backbone's; gates read `features.pooled`.
+            features: The backbone's; gates read `features.pooled` or `features.final`.
             modules_only: Leave out the net's hypothesis.
+            extras: To which the gates' own mask is added, if they have one.
         """
-        final, pooled, early = features.final, features.pooled, not (self.needs_logits or self.sees_final)
+        early = not (self.needs_logits or self.sees_final)
+        read = features.final if self.gate_input == "masked" else features.pooled
         modules = self._hypotheses(self.used if early else self.depth)
-        if self.gate is None or self.global_gates == "none" or pooled is None or early:
-            count = modules + (self.net_output == "gated" and not modules_only)
+        if self.gate is None or self.global_gates == "none" or read is None or early:
+            count, final = modules + (self.net_output == "gated" and not modules_only), features.final
             gates = at_least_float32(final).new_full((len(final), count), 1 / count)
         else:
-            scores = at_least_float32(torch.tanh(self.gate(pooled.detach() if self.stop_gradients else pooled)))
+            scores = self.gate(read.detach() if self.stop_gradients else read)
+            if self.gate_input == "masked":
+                scores, extras["masks/global_gates"] = scores
+            scores = at_least_float32(torch.tanh(scores))
             gates = GATES[self.global_gates](scores[:, :modules] if modules_only else scores)
         if self.net_output == "half" and not modules_only:
             gates = 0.5 * torch.cat([gates, torch.ones_like(gates[:, :1])], 1)
@@ -245,19 +264,25 @@ class Gated(Attention):
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
         """Return the mixture's negative log-likelihood as `cross_entropy`, and the `regulariser` if it has a weight."""
-        logs = output.logits.log_softmax(1) if self.combine == "logits" else output.logits
-        likelihood = F.nll_loss(logs, target) if target.ndim == 1 else -(target * logs).sum(1).mean()
-        terms = {"cross_entropy": likelihood}
+        terms = {"cross_entropy": self.evaluation_loss(output, target)}
         if self.regulariser_weight > 0:
             masks = [output.extras[f"masks/{point}"] for point in self.points.values()]
             overlaps = torch.stack([REGULARISERS[self.regulariser](mask) for mask in masks])
             terms["regulariser"] = self.regulariser_weight * overlaps.mean()
         return terms
 
+    def evaluation_loss(self, output: Output, target: Tensor) -> Tensor:
+        """Return the mixture's negative log-likelihood, the first term of the training loss.
+
+        A mixture of log-probabilities is not normalised over labels, so its cross-entropy would be another number.
+        """
+        logs = output.logits.log_softmax(1) if self.combine == "logits" else output.logits
+        return F.nll_loss(logs, target) if target.ndim == 1 else -(target * logs).sum(1).mean()
+
     @contextmanager
     def count_as_in_paper(self) -> Iterator[None]:
         """Draw class maps first and pool them then, as eq. 2 is written."""
-        modules = [module for module in self.heads.values() if isinstance(module, GatedAttentionModule)]
+        modules = [module for module in self.modules() if isinstance(module, GatedAttentionModule)]
         forms = [module.form for module in modules]
         for module in modules:
             module.form = "direct"
@@ -268,7 +293,10 @@ class Gated(Attention):
                 module.form = form
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """Return the masks (B, K, H, W) by tapped point: they sum to 1 (softmax), or are in (0, 1) (sigmoid)."""
+        """Return the masks (B, K, H, W) by tapped point, and those of `global_gates`, if they have one.
+
+        They sum to 1 (softmax), or are in (0, 1) (sigmoid).
+        """
         masks = {key.removeprefix("masks/"): value for key, value in output.extras.items() if key.startswith("masks/")}
         if self.mask == "softmax":
             return masks

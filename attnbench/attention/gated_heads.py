@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import at_least_float32
+from attnbench.attention.gated_mixture import MIXTURES, Mixture
 from attnbench.backbones.layers import BatchNorm2d
 from attnbench.errors import require, require_literal
 
@@ -76,7 +77,7 @@ class HeadOutput(NamedTuple):
     """Predictions of one module for a batch.
 
     Attributes:
-        hypotheses: Class scores (B, 1, L), or (B, K, L) without gates of the heads.
+        hypotheses: Class scores or log-probabilities (B, 1, L), or (B, K, L) without gates of the heads.
         masks: The pooling weights (B, K, H, W).
         gates: Gates of the heads (B, K), or (B, 0) without.
     """
@@ -105,6 +106,8 @@ class GatedAttentionModule(nn.Module):
         head_gates: Join the heads by gates (eqs. 3 and 4); without, each head is a hypothesis.
         norm: Read the map through the module's own BN-ReLU.
         form: `pooled` or `direct`: the same values, `direct` slower.
+        combine: What the heads' gates weigh: `logits` (eq. 4), `probabilities` or `log_probabilities`; the hypothesis
+            then is logits or log-probabilities.
 
     Raises:
         OptionError: An option has an invalid value.
@@ -120,18 +123,20 @@ class GatedAttentionModule(nn.Module):
         head_gates: bool = True,
         norm: bool = False,
         form: Form = "pooled",
+        combine: Mixture = "logits",
     ) -> None:
         super().__init__()
         require(width >= 1, "width", width, "must be at least 1")
         require_literal("kernel", kernel, Kernel)
         require_literal("mask", mask, Mask)
         require_literal("form", form, Form)
+        require_literal("combine", combine, Mixture)
         convolution = partial(nn.Conv2d, channels, kernel_size=kernel, padding=kernel // 2, bias=False)
         self.norm = BatchNorm2d(channels) if norm else None
         self.mask = convolution(width)
         self.scores = convolution(width * num_classes)
         self.gate = convolution(width) if head_gates else None
-        self.width, self.mask_kind, self.form = width, mask, form
+        self.width, self.mask_kind, self.form, self.combine = width, mask, form, combine
         for layer in (self.mask, self.scores, self.gate):
             if layer is not None:
                 nn.init.kaiming_normal_(layer.weight)
@@ -149,4 +154,4 @@ class GatedAttentionModule(nn.Module):
         if self.gate is None:
             return HeadOutput(scores, masks, scores.new_empty(len(x), 0))
         gates = torch.tanh(scores[:, :, -1]).softmax(1)  # eq. 3
-        return HeadOutput((gates[:, :, None] * scores[:, :, :-1]).sum(1, keepdim=True), masks, gates)  # eq. 4
+        return HeadOutput(MIXTURES[self.combine](scores[:, :, :-1], gates)[:, None], masks, gates)  # eq. 4

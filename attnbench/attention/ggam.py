@@ -28,64 +28,53 @@ Paper vs official (PRIS-CV/CAM-Guided-Attention, 005f0a6); `variant=official` fo
 - the gradient is taken at D, for the predicted class, and w is its softmax;
 - the guide is KL(S || w) alone, summed over the batch, with lambda = 1.
 
+Ours, in the paper's variant (`scale=unit`): D is multiplied by H W, and, without T, S * A by C. As S sums to 1 over
+channels and T over positions, D is otherwise about 1/(H W) or 1/C of A; with S alone on ResNet-50 its variance is 1e-7,
+below the 1e-5 that the head's batch normalisation adds. What the head normalises has then a deviation of 0.06 with S
+alone, of 0.54 with T (2048 channels, 14x14 positions), and of 1 with neither: an ablation would compare scales, not
+attention. The factor leaves S and T, their maps and the guide's S as they are; the gradient at D (`gradient_at=output`)
+is smaller by it. `scale=literal` is the printed formula. The released sigmoid has values near 1/2 and gets no factor,
+and `variant=official` is literal.
+
 Deviations from the released code, in both variants: it adds the gradient of the summed class scores to the loss's,
 leaves the attention out of its data parallelism, and drops the batch dimension of a batch of one.
 
 Deviations from the paper: negative channel sums, which no backbone that ends in ReLU has, count as 0 in the quotient.
 Maxima that tie share the gradient. beta is a mean over positions and so small that w is almost uniform: the guide then
 does little more than flatten S, which `diagnostics` shows. `weight_norm` makes beta larger: `sum` over positions, or
-`zscore` over channels (not in the paper).
+`zscore` over channels (not in the paper). At large learning rates S may instead collapse onto one channel and not
+recover; `diagnostics` logs a warning where the entropy of S is below 0.1.
 """
 
+import logging
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output, Variant, at_least_float32, reduced_channels
-from attnbench.attention.ggam_guide import (
-    Divergence,
-    GradientClass,
-    Guide,
-    LossReduction,
-    Squash,
-    WeightNorm,
-    full_precision,
-    standardise,
+from attnbench.attention.ggam_defaults import (
+    DEFAULTS,
+    DivergenceOption,
+    GradientAtOption,
+    GradientClassOption,
+    Head,
+    LossReductionOption,
+    ScaleOption,
+    SpatialNormOption,
+    SquashOption,
 )
-from attnbench.attention.ggam_modules import MLP, POOLING, SPATIAL_NORMS, Excitation, Pooling, SpatialNorm
+from attnbench.attention.ggam_guide import Guide, WeightNorm, full_precision, standardise
+from attnbench.attention.ggam_modules import MLP, POOLING, SPATIAL_NORMS, Excitation, Pooling
 from attnbench.backbones.base import Backbone, Features
 from attnbench.errors import OptionError, require, require_literal
 
-Head = Literal["mlp", "linear"]
-GradientAt = Literal["features", "output"]
-SpatialNormOption = Literal["auto", SpatialNorm]
-GradientAtOption = Literal["auto", GradientAt]
-GradientClassOption = Literal["auto", GradientClass]
-SquashOption = Literal["auto", Squash]
-DivergenceOption = Literal["auto", Divergence]
-LossReductionOption = Literal["auto", LossReduction]
-
 HEAD_WIDTH = 512
 """Hidden units of the released head."""
-
-
-class Defaults(NamedTuple):
-    """Values of the options left at `auto`."""
-
-    spatial_norm: SpatialNorm
-    gradient_at: GradientAt
-    gradient_class: GradientClass
-    squash: Squash
-    divergence: Divergence
-    loss_reduction: LossReduction
-
-
-DEFAULTS: dict[Variant, Defaults] = {
-    "paper": Defaults("sum", "features", "truth", "sigmoid", "symmetric", "mean"),
-    "official": Defaults("sigmoid", "output", "predicted", "softmax", "one_way", "sum"),
-}
+COLLAPSED = 0.1
+"""Entropy of S, as a share of the uniform distribution's, below which attention is on one or two channels."""
+LOG = logging.getLogger("attnbench.attention")
 
 
 class GGAM(Attention):
@@ -108,6 +97,8 @@ class GGAM(Attention):
         loss_reduction: Of the guide over the batch: `mean` (paper) or `sum` (official).
         second_order: Let the guide's gradient flow into the weights too.
         weight_norm: `none`, or `sum` or `zscore`, which make the gradient weights larger (not in the paper).
+        scale: Of D: `unit`, as large as A (ours), or `literal`, as printed, about 1/(H W) or 1/C of it; `auto`: unit
+            for the paper's variant, literal for the official one.
 
     Raises:
         OptionError: An option has an invalid value, or two options contradict each other.
@@ -131,6 +122,7 @@ class GGAM(Attention):
         loss_reduction: LossReductionOption = "auto",
         second_order: bool = False,
         weight_norm: WeightNorm = "none",
+        scale: ScaleOption = "auto",
     ) -> None:
         super().__init__()
         require_literal("variant", variant, Variant)
@@ -143,6 +135,7 @@ class GGAM(Attention):
         require_literal("divergence", divergence, DivergenceOption)
         require_literal("loss_reduction", loss_reduction, LossReductionOption)
         require_literal("weight_norm", weight_norm, WeightNorm)
+        require_literal("scale", scale, ScaleOption)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         valid = isinstance(head_width, int) and head_width >= 1
         require(head_width == "auto" or valid, "head_width", head_width, "must be at least 1, or auto")
@@ -159,6 +152,8 @@ class GGAM(Attention):
         self.pooling, self.head_kind = pooling, head
         self.head_width = HEAD_WIDTH if head_width == "auto" else int(head_width)
         self.weight = lambda_
+        self.scale = default.scale if scale == "auto" else scale
+        self._collapse_reported = False
         self.gradient_at = default.gradient_at if gradient_at == "auto" else gradient_at
         self.guide = Guide(
             default.gradient_class if gradient_class == "auto" else gradient_class,
@@ -188,7 +183,9 @@ class GGAM(Attention):
             return Output(self.head(POOLING[self.pooling](attended)), features, extras)
 
     def attend(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return D (B, C, H, W) and, where they exist, log S (B, C) as `log_importance` and T (B, 1, H, W) as `map`.
+        """Return D (B, C, H, W), scaled, and, where they exist, log S (B, C) as `log_importance` and T as `map`.
+
+        T (B, 1, H, W) is not scaled.
 
         Args:
             x: The features A (B, C, H, W).
@@ -201,8 +198,14 @@ class GGAM(Attention):
         if self.spatial:
             total = x.mean(1) if importance is None else torch.einsum("bc,bchw->bhw", importance, x)
             extras["map"] = SPATIAL_NORMS[self.spatial_norm](total[:, None])
-            return x * extras["map"], extras
-        return (x if importance is None else x * importance[:, :, None, None]), extras
+            return x * (self.factor(x) * extras["map"]), extras
+        return (x if importance is None else x * (self.factor(x) * importance)[:, :, None, None]), extras
+
+    def factor(self, x: Tensor) -> int:
+        """Return the factor of D: the number of values over which T, or S without T, sums to 1; else 1."""
+        if self.scale == "literal" or (self.spatial and self.spatial_norm == "sigmoid"):
+            return 1
+        return x.shape[2] * x.shape[3] if self.spatial else x.shape[1]
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
         """Return `cross_entropy`, and `guide` if it has a weight and the batch a graph to take the gradient from."""
@@ -215,15 +218,17 @@ class GGAM(Attention):
     def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
         """Return scalars, means over the batch, that show whether the guide has an effect.
 
-        `entropy`: of S, 1 if uniform. `target_kl`: KL divergence of the normalised weights from uniform; near 0 the
-        guide flattens S. `correlation`: of S and the weights over channels. `weight`: mean |beta|, normalised by
-        `weight_norm`. The last three need the score's gradient; they are there at lambda = 0 too, for comparison.
+        `entropy`: of S, 1 if uniform; below 0.1 a warning is logged, once. `target_kl`: KL divergence of the normalised
+        weights from uniform; near 0 the guide flattens S. `correlation`: of S and the weights over channels. `weight`:
+        mean |beta|, normalised by `weight_norm`. The last three need the score's gradient; they are there at lambda = 0
+        too, for comparison.
         """
         if not self.channel:
             return {}
         log_s = output.extras["log_importance"].detach()
         uniform = math.log(log_s.shape[1])
         scalars = {"entropy": -(log_s.exp() * log_s).sum(1).mean() / uniform}
+        self.report_collapse(scalars["entropy"].item())
         if output.logits.requires_grad and output.extras["site"].requires_grad:
             weights = self.guide.weights(output, target).detach()
             log_w = self.guide.log_probabilities(weights)
@@ -231,6 +236,15 @@ class GGAM(Attention):
             scalars["correlation"] = (standardise(log_s.exp()) * standardise(weights)).mean()
             scalars["weight"] = weights.abs().mean()
         return scalars
+
+    def report_collapse(self, entropy: float) -> None:
+        """Log a warning the first time that S is on so few channels that it is unlikely to recover."""
+        if entropy < COLLAPSED and not self._collapse_reported:
+            self._collapse_reported = True
+            LOG.warning(
+                "ggam: the channel importance has collapsed (entropy %.3f of 1): a smaller recipe.lr may help",
+                abs(entropy),  # it may be -0.0
+            )
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Return S (B, C, 1, 1) as `channel` and T (B, 1, H, W) as `spatial`, where they exist."""

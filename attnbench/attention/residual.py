@@ -21,7 +21,8 @@ Defaults: p = 1, t = 2, r = 1, one module in each of the first three stages, d =
 Paper vs official (fwang91/residual-attention-network, 2017-07-21): the release is Caffe files of the ImageNet networks
 and has figure 2's layers, so there is no option `variant`. Details that the paper leaves open follow it: 3x3 max
 pooling with stride 2, no padding, sizes rounded up; bilinear interpolation aligned at the corners; convolutions without
-bias. Its Attention-92 has 52,466,344 parameters, where table 2 prints 51.3 M.
+bias. The stems of its networks pool in the same way (`backbone.stem_pool=ceil`, set by the ImageNet experiments). Its
+Attention-92 has 52,466,344 parameters, where table 2 prints 51.3 M.
 
 The release's `Interp` layer has two inputs, and takes only the size of the second. Many ports add it (the trunk, or the
 map before pooling), which makes identity paths that figure 2 does not have and that no parameter count shows. There are
@@ -36,9 +37,14 @@ Deviations, where the paper is silent:
   number of FLOPs", as printed there;
 - Attention-452 has 10.2 M parameters by the paper's own p, t, r; table 6 prints 8.6 M.
 
-The paper's networks normalise before they classify. Post-activation networks whose shortcuts are identities (resnet20
-to resnet110) do not, and as M begins near 1/2 each module multiplies their features by about 1.5: learning rates that
-suit them without modules are too high then. Use a pre-activation network, or clip gradients (`recipe.clip_norm=1`).
+Ours, on post-activation backbones (`sum_norm`): batch normalisation of H, before the last p blocks of each module. The
+paper's networks normalise each sum where the next block reads it, and the last one before the classifier.
+Post-activation networks whose shortcuts are identities (resnet20 to resnet110) do neither, and as M begins near 1/2,
+each module multiplies their features by about 1.5, on top of the growth by its blocks: cross-entropy then starts far
+above log L (62 on resnet56 with three modules a stage) and learning rates that suit the plain network are too high.
+With `learning=naive` the normalisation also undoes the vanishing responses of figure 4. `sum_norm=none` leaves it out,
+as do pre-activation backbones and the experiments of the paper's own networks (AttentionNeXt and AttentionInception,
+whose fourth stage normalises by itself).
 """
 
 import math
@@ -52,6 +58,7 @@ from attnbench.attention.residual_modules import (
     Learning,
     MaskKind,
     ResidualAttentionModule,
+    SumNormOption,
     check_module_options,
     require_room,
 )
@@ -88,6 +95,8 @@ class ResidualAttention(Attention):
         mask_depth: Poolings d of the masks of stage 1, 2, ...; further stages have no modules.
         activation: `mixed`, `channel` or `spatial` (table 1).
         learning: `residual` (ARL) or `naive` (NAL; table 3).
+        sum_norm: `batch`: batch normalisation of the joined trunk and mask (ours); `none`; or `auto`: `batch` on
+            backbones that are not pre-activated.
     """
 
     def __init__(
@@ -100,12 +109,13 @@ class ResidualAttention(Attention):
         mask_depth: Sequence[int] = (3, 2, 1),
         activation: Activation = "mixed",
         learning: Learning = "residual",
+        sum_norm: SumNormOption = "auto",
     ) -> None:
         super().__init__()
-        check_module_options(p, t, r, mask, activation, learning)
+        check_module_options(p, t, r, mask, activation, learning, sum_norm)
         counts = modules_by_stage(modules, mask_depth)
         self.p, self.t, self.r = p, t, r
-        self.mask, self.activation, self.learning = mask, activation, learning
+        self.mask, self.activation, self.learning, self.sum_norm = mask, activation, learning, sum_norm
         self.stages = list(zip(counts, mask_depth, strict=True))
 
     def attach(self, backbone: Backbone) -> None:
@@ -124,8 +134,8 @@ class ResidualAttention(Attention):
             return backbone.make_block(stage)
 
         channels = backbone.points[f"{stage}.out"].channels
-        branches = (self.p, self.t, self.r, self.mask, depth, self.activation, self.learning)
-        return ResidualAttentionModule(make_block, channels, *branches, backbone.preactivated)
+        options = (self.p, self.t, self.r, self.mask, depth, self.activation, self.learning)
+        return ResidualAttentionModule(make_block, channels, *options, backbone.preactivated, self.sum_norm)
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Return the masks M (B, C, H, W) by stage and module: `stage1.module0`."""

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput
-from attnbench.backbones.layers import conv1x1, initialise
+from attnbench.backbones.layers import BatchNorm2d, conv1x1, initialise
 from attnbench.errors import require, require_literal
 
 MaskKind = Literal["encoder_decoder", "local"]
 Activation = Literal["mixed", "channel", "spatial"]
 Learning = Literal["residual", "naive"]
+SumNorm = Literal["none", "batch"]
+SumNormOption = Literal["auto", SumNorm]
 MakeBlock = Callable[[], nn.Module]
 """Builds a fresh block that maps (B, C, H, W) to the same shape."""
 
@@ -140,6 +142,8 @@ class ResidualAttentionModule(nn.Module):
         learning: `residual` or `naive` (table 3).
         preactivated: Whether blocks return a raw sum (He et al., ECCV 2016), so that the mask's last layers begin with
             BN-ReLU.
+        sum_norm: `batch`: batch normalisation of H, the joined trunk and mask (ours); `none`; or `auto`: `batch`
+            unless `preactivated`.
 
     Raises:
         OptionError: An option has an invalid value; in the forward pass, a map is too small for `mask_depth`.
@@ -157,28 +161,42 @@ class ResidualAttentionModule(nn.Module):
         activation: Activation = "mixed",
         learning: Learning = "residual",
         preactivated: bool = True,
+        sum_norm: SumNormOption = "auto",
     ) -> None:
         super().__init__()
-        check_module_options(p, t, r, mask, activation, learning)
+        check_module_options(p, t, r, mask, activation, learning, sum_norm)
         require(mask_depth >= 1, "mask_depth", mask_depth, "must be at least 1")
         local = mask == "local"
         branch = chain(make_block, LOCAL_BLOCKS) if local else EncoderDecoder(make_block, mask_depth, r)
         built_mask = Mask(branch, channels, activation, preactivated)
         self.pre, self.trunk = chain(make_block, p), chain(make_block, t)
         self.mask = built_mask
+        normalised = choose_sum_norm(sum_norm, preactivated) == "batch"
+        self.norm = BatchNorm2d(channels) if normalised else nn.Identity()
         self.post = chain(make_block, p)
         self.learning = learning
 
     def forward(self, x: Tensor) -> ModuleOutput:
         x = self.pre(x)
         mask = self.mask(x)
-        return ModuleOutput(self.post(LEARNING[self.learning](mask, self.trunk(x))), {"mask": mask})
+        joined = LEARNING[self.learning](mask, self.trunk(x))
+        return ModuleOutput(self.post(self.norm(joined)), {"mask": mask})
 
 
-def check_module_options(p: int, t: int, r: int, mask: MaskKind, activation: Activation, learning: Learning) -> None:
+def choose_sum_norm(sum_norm: SumNormOption, preactivated: bool) -> SumNorm:
+    """Resolve `sum_norm=auto`: blocks that are not pre-activated do not normalise what they are given."""
+    if sum_norm == "auto":
+        return "none" if preactivated else "batch"
+    return sum_norm
+
+
+def check_module_options(
+    p: int, t: int, r: int, mask: MaskKind, activation: Activation, learning: Learning, sum_norm: SumNormOption
+) -> None:
     """Raise `OptionError` for an option of a module that has an invalid value."""
     require_literal("mask", mask, MaskKind)
     require_literal("activation", activation, Activation)
     require_literal("learning", learning, Learning)
+    require_literal("sum_norm", sum_norm, SumNormOption)
     for key, blocks in (("p", p), ("t", t), ("r", r)):
         require(blocks >= 1, key, blocks, "must be at least 1")

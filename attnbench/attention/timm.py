@@ -12,14 +12,18 @@ from torch import nn
 from attnbench.attention.per_block import PerBlockAttention
 from attnbench.errors import NotInstalledError, OptionError, require, require_literal
 
-TimmName = Literal["se", "ese", "eca", "ecam", "ceca", "gc", "gca", "cbam", "lcbam", "nl"]
+TimmName = Literal[
+    "se", "ese", "eca", "ecam", "ceca", "gc", "gca", "cbam", "lcbam", "coord", "scoord", "ela", "strip", "nl"
+]  # fmt: skip
 """timm's attentions that map (B, C, H, W) of any size to the same shape.
 
 The others replace a convolution, need sizes in multiples of their blocks (`bat`), or fail in timm 1.0.31 under default
 options (`ge`).
 """
 
-WITHOUT_HIDDEN_CHANNELS = ("ese", "eca", "ceca")
+SCALED = ("coord", "scoord")
+"""Attentions that timm gives 2/3 of C/r hidden channels by default."""
+WITHOUT_HIDDEN_CHANNELS = ("ese", "eca", "ceca", "ela", "strip")
 
 
 class TimmAttention(PerBlockAttention):
@@ -50,7 +54,10 @@ class TimmAttention(PerBlockAttention):
             return create_attn(self.name, channels)
         left = f"leaves none of the {channels} channels of a block"
         require(channels >= self.reduction, "reduction", self.reduction, left)
-        return create_attn(self.name, channels, rd_ratio=1 / self.reduction, rd_divisor=1)
+        options: dict[str, float] = {"rd_ratio": 1 / self.reduction, "rd_divisor": 1}
+        if self.name in SCALED:
+            options["se_factor"] = 1
+        return create_attn(self.name, channels, **options)
 
 
 def _import_create_attn() -> Callable[..., nn.Module]:

@@ -11,6 +11,8 @@ from attnbench.errors import require_literal
 
 Stem = Literal["cifar", "imagenet"]
 StemOption = Literal["auto", Stem]
+StemPool = Literal["padded", "ceil"]
+"""Max pooling of the ImageNet stem, which halves 112 pixels either way: zero padding by 1, or sizes rounded up."""
 StrideIn = Literal["3x3", "1x1"]
 """Convolution in which a bottleneck block halves the resolution."""
 Blocks = Sequence[int] | Literal["auto"]
@@ -37,7 +39,9 @@ def choose_stem(stem: StemOption, image_size: int) -> Stem:
     return stem
 
 
-def make_stem(stem: Stem, in_channels: int, channels: int, activate: bool) -> tuple[nn.Sequential, int]:
+def make_stem(
+    stem: Stem, in_channels: int, channels: int, activate: bool, pool: StemPool = "padded"
+) -> tuple[nn.Sequential, int]:
     """Build the first layers; return them and their stride in pixels.
 
     Args:
@@ -46,11 +50,16 @@ def make_stem(stem: Stem, in_channels: int, channels: int, activate: bool) -> tu
         in_channels: Channels of the images.
         channels: Channels of the stem.
         activate: Whether BN-ReLU follows a `cifar` stem, as in post-activation networks.
+        pool: Of the `imagenet` stem: `padded` by 1, or `ceil`: without padding, sizes rounded up, as Caffe pools.
+
+    Raises:
+        OptionError: Unknown `pool`.
     """
+    require_literal("stem_pool", pool, StemPool)
     if stem == "imagenet":
         convolution = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
-        pool = nn.MaxPool2d(3, stride=2, padding=1)
-        return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True), pool), 4
+        pooling = nn.MaxPool2d(3, 2, ceil_mode=True) if pool == "ceil" else nn.MaxPool2d(3, 2, padding=1)
+        return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True), pooling), 4
     if activate:
         layers = (conv3x3(in_channels, channels), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         return nn.Sequential(*layers), 1

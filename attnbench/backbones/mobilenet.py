@@ -7,7 +7,7 @@ behind a stem of a 3x3 convolution and one such block at 64 channels. Each stage
 `alpha`, the width multiplier, scales every layer's channels, rounded down as in BAM's table 3b: at 0.7 it prints 2.30 M
 parameters and 0.283 GMACs, as 89, 179, 358 and 716 channels have them (rounded to the nearest number they would have
 0.285). rho, the resolution multiplier, is the images' size: 192 pixels take 0.418 GMACs, by the square of the printed
-0.569 too, where table 3b has 0.439; we have no explanation.
+0.569 too, where table 3b has 0.439 (inferred: with the last stage's maps at 7x7 instead of 6x6).
 
 BAM has three modules here, before the convolutions that leave 56x56, 28x28 and 14x14: not where the stem ends. So say
 the counts of table 3b. The stem's stride is 1 on small images (`stem=cifar`), as in the CIFAR zoos.

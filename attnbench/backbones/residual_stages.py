@@ -10,6 +10,7 @@ from attnbench.backbones.layers import (
     Blocks,
     MakeBlock,
     StemOption,
+    StemPool,
     StrideIn,
     choose_stem,
     initialise,
@@ -90,6 +91,7 @@ class StagedNet(Backbone):
         image_size: Side of the images in pixels.
         stem: `cifar`, `imagenet`, or `auto` by `image_size`.
         stem_width: Channels of the stem.
+        stem_pool: Max pooling of the `imagenet` stem: `padded` or `ceil`.
     """
 
     def __init__(
@@ -103,12 +105,13 @@ class StagedNet(Backbone):
         image_size: int,
         stem: StemOption,
         stem_width: int,
+        stem_pool: StemPool = "padded",
     ) -> None:
         super().__init__()
         self.make, self.expansion = make, expansion
         self.num_classes, self.image_size = num_classes, image_size
         kind = choose_stem(stem, image_size)
-        self.stem, stride = make_stem(kind, in_channels, stem_width, activate=not self.preactivated)
+        self.stem, stride = make_stem(kind, in_channels, stem_width, not self.preactivated, stem_pool)
         stages = make_stages(make, widths, counts, expansion, stem_width, stride)
         for name, stage in stages.items():
             self.add_module(name, stage)

@@ -1,8 +1,8 @@
 """ResNeXt: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017, arXiv 1611.05431.
 
 ResNet's bottlenecks with a grouped 3x3 convolution: `cardinality` groups of `base_width` channels in the first stage,
-twice as many channels in each further one, whatever the block's output (256 channels in the first stage). ResNeXt-29
-8x64d has 8 groups of 64 channels.
+twice as many channels in each further one, independent of the block's output (256 channels in the first stage).
+ResNeXt-29 8x64d has 8 groups of 64 channels.
 
 Two layouts, as in ResNet: depths 50, 101, 152 and 200 have four stages, every other depth 9n+2 has three (CIFAR,
 section 5.3; shortcuts are 1x1 convolutions with BN where the shape changes). Depth 20 with blocks 1, 1, 1, 3 and
@@ -18,7 +18,7 @@ from functools import partial
 from torch import Tensor
 
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
-from attnbench.backbones.layers import Blocks, StemOption, StrideIn
+from attnbench.backbones.layers import Blocks, StemOption, StemPool, StrideIn
 from attnbench.backbones.residual_stages import (
     EXPANSION,
     FOUR_STAGES,
@@ -57,6 +57,7 @@ class ResNeXt(StagedNet):
         stem: `cifar`, `imagenet`, or `auto` by `image_size`.
         stride_in: `3x3` or `1x1`.
         blocks: `auto`, or the number in each stage, three layers each; `depth` must agree with them.
+        stem_pool: Max pooling of the `imagenet` stem: `padded`, or `ceil` as in AttentionNeXt's released files.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ResNeXt(StagedNet):
         stem: StemOption = "auto",
         stride_in: StrideIn = "3x3",
         blocks: Blocks = "auto",
+        stem_pool: StemPool = "padded",
     ) -> None:
         for key, value in (("cardinality", cardinality), ("base_width", base_width), ("width", width)):
             require(value >= 1, key, value, "must be at least 1")
@@ -87,6 +89,7 @@ class ResNeXt(StagedNet):
             image_size=image_size,
             stem=stem,
             stem_width=width,
+            stem_pool=stem_pool,
         )
 
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

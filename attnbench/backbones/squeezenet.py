@@ -8,7 +8,9 @@ is a 1x1 convolution on the map, after dropout; its ReLU comes before the global
 As in torchvision's `squeezenet1_1`, the ImageNet stem does not pad, and pooling rounds sizes up: 224 pixels give maps
 of 55, 27 and 13. On small images (`stem=cifar`, ours) the stem has stride 1 and no pooling follows it.
 
-Table 3b prints 0.290 GMACs at 224 pixels; these layers, and torchvision's, take 0.349. BAM adds 13.0 MMACs (0.014).
+Table 3b prints 0.290 GMACs at 224 pixels; these layers, and torchvision's, take 0.349. The printed number is
+inferred to count maps of 112, 56, 28 and 14, biases too, and the classifier as a linear layer after pooling. BAM adds
+13.0 MMACs (printed: 0.014).
 """
 
 import torch

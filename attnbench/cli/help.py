@@ -19,7 +19,7 @@ To see the options of a choice:  attnbench train --cfg job -p attention attentio
 Further keys:  seed=0  output=outputs  run.again=true (train a finished run again)
 
 Flags:
-  -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or seed=range(5)
+  -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
                         sweep.jobs=N (runs at a time)  sweep.skip_invalid=true  sweep.strict=true
   --cfg job             print the configuration and stop; -p GROUP prints one part of it
   --config-dir DIR      a folder with your own configs (attention, data, recipe ...), laid out like attnbench's
@@ -106,8 +106,8 @@ Examples:
 EVALUATE = """\
 attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs again, also under other settings
 
-RUN is a run's folder, or the folder of one of its seeds (outputs/runs/NAME-HASH/seed0), the start of its hash (033b92,
-033b92/seed0), or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is trained, and the run's record does not
+RUN is a run's folder, or the folder of one of its seeds (outputs/runs/NAME-HASH/seed0), the start of its hash (a37d17,
+a37d17/seed0), or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is trained, and the run's record does not
 change: the result is printed and kept in evaluations.json beside it, where the same evaluation replaces its entry.
 
 Overrides apply to the run's own configuration, and may change data, attention and trainer. Without overrides, on the
@@ -121,10 +121,10 @@ Flags:
   --config-dir DIR         as for attnbench train
 
 Examples:
-  attnbench evaluate outputs/runs/cluttered_digits-resnet20-none-033b92cb62/seed0
-  attnbench evaluate 033b92 -m data.distractors=0,4,8,16,32
+  attnbench evaluate outputs/runs/cluttered_digits-resnet20-none-a37d173690/seed0
+  attnbench evaluate a37d17 -m data.distractors=0,4,8,16,32
   attnbench evaluate 'outputs/runs/*-gated-*' attention.predict=modules
-  attnbench evaluate 033b92 trainer.precision=fp32 --checkpoint best
+  attnbench evaluate a37d17 trainer.precision=fp32 --checkpoint best
 """
 
 LIST = """\

@@ -1,4 +1,4 @@
-"""Whether files changed since they were read, so that what was made of them can be kept."""
+"""Detect changes of files since they were read, so that results computed from them can be cached."""
 
 import os
 import time

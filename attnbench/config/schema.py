@@ -22,7 +22,7 @@ ABSENT: Any = object()
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a config file declares of one key.
+    """Declaration of one key in a config file.
 
     Attributes:
         accepts: the accepted types and literal values; empty where the default's type is the only one.

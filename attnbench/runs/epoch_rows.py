@@ -23,7 +23,7 @@ MEASURED = (*PREFIXES, GATE_PREFIX, LEARNING_RATE, IMAGES_PER_SECOND)
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRow(JsonObject):
-    """What was measured in one epoch.
+    """Metrics of one epoch.
 
     epoch: counted from 1. images: seen since the start of training. metrics: by flat name.
     """

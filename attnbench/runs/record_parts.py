@@ -39,7 +39,7 @@ class CostRecord(JsonObject):
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareRecord(JsonObject):
-    """What a run was computed on and how; `auto` is resolved.
+    """Device, precision and threads of a run, with every `auto` resolved.
 
     The fields are those of `attnbench.training.hardware.Hardware`, which needs torch.
     """

@@ -21,7 +21,7 @@ KEPT = ("started", "resolved", "costs", "data", "unknown")
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What a record says of all epochs; metrics are the last epoch's, and the best validation accuracy."""
+    """Summary of all epochs for the record: the last epoch's metrics, and the best validation accuracy."""
 
     epochs: int
     images: int

@@ -92,9 +92,9 @@ def _compose_cell(
     known: set[str],
 ) -> CellConfig:
     """Compose a cell, and add the keys of typed overrides that it has to `known`."""
-    if reason := table.not_runnable or row.not_runnable:
-        return CellConfig(row, column, None, reason=reason)
     written = last_by_key([*table.overrides, *row.overrides, *column.overrides])
+    if reason := table.not_runnable or row.not_runnable or profile.left_out.get(backbone_of(written)):
+        return CellConfig(row, column, None, reason=reason)
     from_profile = last_by_key([*sibling_of(written, profile), *profile.overrides])
     typed = last_by_key(extra)
     lines, dropped = merge(written, from_profile, typed, composer)
@@ -116,11 +116,16 @@ def key_of(line: str) -> str:
     return line.partition("=")[0].lstrip("+~")
 
 
+def backbone_of(written: Mapping[str, str]) -> str:
+    """Return the choice of backbone among overrides by key."""
+    return written.get("backbone", "backbone=resnet20").partition("=")[2]
+
+
 def sibling_of(written: Mapping[str, str], profile: Profile) -> tuple[str, ...]:
     """Return the overrides with which a profile replaces a row's backbone. Raises `UserError` if it has none for it."""
     if not profile.siblings:
         return ()
-    choice = written.get("backbone", "backbone=resnet20").partition("=")[2]
+    choice = backbone_of(written)
     if choice not in profile.siblings:
         raise UserError(f"profile {profile.name}: no smaller network replaces backbone={choice}")
     return profile.siblings[choice]

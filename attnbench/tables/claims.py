@@ -1,4 +1,4 @@
-"""What runs say about a paper's claims: each is supported, contradicted, or inconclusive with so few seeds."""
+"""Judge a paper's claims by the runs: each is supported, contradicted, or inconclusive with so few seeds."""
 
 import math
 from bisect import bisect_left

@@ -54,7 +54,8 @@ def descriptions(config_dir: str | None = None) -> dict[str, str]:
 def load_profiles(table: PaperTable, config_dir: str | None = None) -> dict[str, Profile]:
     """Read the profiles under which a table can be run.
 
-    Keys of a profile in another package or in `--config-dir` replace those of attnbench; `siblings` are merged.
+    Keys of a profile in another package or in `--config-dir` replace those of attnbench; `siblings`
+    and `left_out` are merged.
 
     Raises:
         UserError: a file has a mistake, or the table names a profile that does not exist.
@@ -87,10 +88,14 @@ def _profile(known: dict[str, Any], node: Any) -> dict[str, Any]:
     siblings = {
         choice: string_list(lines, f"{where}.siblings.{choice}") for choice, lines in node.get("siblings", {}).items()
     }
+    left_out = node.get("left_out", {})
+    if not isinstance(left_out, dict) or not all(isinstance(reason, str) for reason in left_out.values()):
+        raise TableFileError(f"{where}.left_out: must give a reason for each backbone")
     return {
         **known,
         **node,
         "overrides": strings_of(node, "overrides") if "overrides" in node else known.get("overrides", ()),
         "siblings": {**known.get("siblings", {}), **siblings},
+        "left_out": {**known.get("left_out", {}), **left_out},
         "says": str(node.get("says", known.get("says"))),
     }

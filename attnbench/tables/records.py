@@ -127,7 +127,7 @@ def learning_curve(run: RunFolder) -> list[tuple[int, float]]:
 
 
 def with_current_identity(record: Record, composer: Composer) -> Record:
-    """Return a record with the identity that its configuration has today, where the record tells it."""
+    """Return a record with the identity that its configuration has today, if the record is enough to compute it."""
     if record.identity_scheme == IDENTITY_SCHEME:
         return record
     current = identity_today(composer, record.choices, record.config, record.data.fingerprint)

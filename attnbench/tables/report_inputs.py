@@ -1,4 +1,4 @@
-"""What a report is built from, and the notes that are collected while it is built."""
+"""The inputs of a report, and the notes that are collected while it is built."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -20,11 +20,12 @@ table or row that cannot be run gives the reason in `not_runnable`. `x` (of a ro
 curve over the rows. `row_label` (of the table) is the heading of the rows' labels.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
-their overrides, and which smaller network replaces each backbone; `profiles` in a table adds overrides to them.
+their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
+`profiles` in a table adds overrides to them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 METRICS = {
     "top1_error": "lower",
@@ -93,12 +94,18 @@ class Claim:
 
 @dataclass(frozen=True)
 class Profile:
-    """A way to run a table. `siblings` maps a choice of backbone (`resnet50`) to the overrides that replace it."""
+    """A way to run a table.
+
+    Attributes:
+        siblings: the overrides that replace a choice of backbone (`resnet50`), by choice.
+        left_out: the reason why rows with a choice of backbone are not run, by choice.
+    """
 
     name: str
     overrides: tuple[str, ...]
     siblings: Mapping[str, tuple[str, ...]]
     says: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

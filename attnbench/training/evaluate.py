@@ -142,7 +142,7 @@ def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
         raise UserError(f"checkpoints/{path.name} cannot be read; it is damaged ({type(error).__name__})") from error
     if epoch != evaluation.epoch:
-        raise UserError(f"checkpoints/{path.name} is of epoch {epoch}, the record tells of {evaluation.epoch}")
+        raise UserError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
     return {key.removeprefix(PREFIX): value for key, value in state.items()}
 
 

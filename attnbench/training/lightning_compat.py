@@ -1,4 +1,4 @@
-"""Internals of Lightning and torch that training depends on; a test tells when they change."""
+"""Internals of Lightning and torch that training depends on; a test fails when they change."""
 
 from typing import Any
 

@@ -170,9 +170,9 @@ class TrainingModule(pl.LightningModule):
             if not len(labels):
                 continue
             with self.autocast():
-                logits = self.net(images).float()
-                loss = nn.functional.cross_entropy(logits, labels)
-            self.evaluation.update(logits, labels)
+                output = self.net.output(images)
+                loss = self.net.attention.evaluation_loss(output, labels)
+            self.evaluation.update(output.logits.float(), labels)
             self.evaluation_loss.update(loss * len(labels))
 
     def validation_step(self, block: Block, index: int) -> None:

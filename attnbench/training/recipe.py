@@ -47,16 +47,16 @@ class Recipe:
             value = getattr(self, key)
             require(0 < value < math.inf, key, value, "must be positive")
         factor = self.backbone_lr_factor
-        require(0 < factor <= 1000, "backbone_lr_factor", factor, "must lie in (0, 1000]: it is a factor of lr")
+        require(0 < factor <= 1000, "backbone_lr_factor", factor, "must be in (0, 1000]: it is a factor of lr")
         for key in ("weight_decay", "clip_norm"):
             value = getattr(self, key)
             require(0 <= value < math.inf, key, value, "must not be negative")
         for key in ("momentum", "label_smoothing", "warmup"):
             value = getattr(self, key)
-            require(0 <= value < 1, key, value, "must lie in [0, 1)")
+            require(0 <= value < 1, key, value, "must be in [0, 1)")
         for key in ("warmup_from", "final"):
             value = getattr(self, key)
-            require(0 <= value <= 1, key, value, "must lie in [0, 1]: it is a fraction of lr")
+            require(0 <= value <= 1, key, value, "must be in [0, 1]: it is a fraction of lr")
         self._check_combinations()
 
     def _check_combinations(self) -> None:

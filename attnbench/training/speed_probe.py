@@ -11,7 +11,7 @@ from attnbench.training.hardware import Hardware, resolve, set_up
 from attnbench.training.recipe import make_optimizer
 
 PART_OF_BATCH = 4
-"""On a CPU, where images do not wait for each other, a part of a batch tells the speed as well."""
+"""On a CPU a part of a batch shows the same speed per image, and takes less time."""
 SMALLEST_BATCH = 8
 ENOUGH_SECONDS = 1.0
 

@@ -111,8 +111,8 @@ def load_run(
     """Load a finished run.
 
     Args:
-        name: its folder (`outputs/runs/NAME/seed0`), its record's path, or the start of its hash (`033b92`, or
-            `033b92/seed1` where there are several seeds).
+        name: its folder (`outputs/runs/NAME/seed0`), its record's path, or the start of its hash (`a37d17`, or
+            `a37d17/seed1` where there are several seeds).
         checkpoint: `last`, or `best` for the best validation epoch.
         output: the folder that holds `runs`, where hashes are searched for.
         config_dir: a folder of the user's own configs, if the run was trained with one.

@@ -1,4 +1,4 @@
-"""Read a state dict from a file or a library, whatever it is wrapped in.
+"""Read a state dict from a file or a library, without the wrappers around it.
 
 A file holds a state dict as torch.save or safetensors writes it: bare, within a checkpoint (of this package's runs as
 well), or with the prefixes of data parallelism. It is read under `weights_only=True`.

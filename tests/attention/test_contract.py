@@ -18,10 +18,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
+from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.vgg import VGG
 from attnbench.classifier import Classifier
 from attnbench.errors import OptionError, UserError
@@ -260,3 +262,15 @@ def test_no_attention_is_the_plain_network() -> None:
     target = torch.tensor([3, 1])
     assert torch.equal(net.losses(output, target)["cross_entropy"], nn.functional.cross_entropy(output.logits, target))
     assert net.maps(output) == {}
+
+
+@pytest.mark.parametrize("soft", [False, True], ids=["indices", "probabilities"])
+def test_a_double_precision_network_has_double_precision_losses(soft: bool) -> None:
+    net = Classifier(ResNet(8, 5, width=4), Attention()).double()
+    output = net.output(torch.randn(3, 3, 8, 8, dtype=torch.float64))
+    target = torch.rand(3, 5).softmax(1) if soft else torch.tensor([0, 4, 2])
+    loss = net.losses(output, target)["cross_entropy"]
+    assert loss.dtype == torch.float64
+    logs = output.logits.log_softmax(1)
+    shares = target.double() if soft else F.one_hot(target, 5).double()
+    assert torch.allclose(loss, -(shares * logs).sum(1).mean(), rtol=1e-14, atol=0)

@@ -27,10 +27,11 @@ def test_every_name_builds_and_keeps_the_shape(name: str) -> None:
     assert all(parameter.grad is not None for parameter in module.parameters())
 
 
-def test_a_reduction_gives_exactly_that_many_hidden_channels() -> None:
-    config = compose(["attention=timm/se", "attention.reduction=3", "data=cifar10"])
-    module = build_model_on_meta(config).backbone.get_submodule("stage1.block0.residual.se")
-    assert module.get_parameter("fc1.weight").shape == (5, 16, 1, 1)
+@pytest.mark.parametrize(("name", "layer"), [("se", "fc1"), ("coord", "conv1"), ("scoord", "fc1")])
+def test_a_reduction_gives_exactly_that_many_hidden_channels(name: str, layer: str) -> None:
+    config = compose([f"attention=timm/{name}", "attention.reduction=3", "data=cifar10"])
+    module = build_model_on_meta(config).backbone.get_submodule(f"stage1.block0.residual.{name}")
+    assert module.get_parameter(f"{layer}.weight").shape[:2] == (5, 16)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_a_reduction_gives_exactly_that_many_hidden_channels() -> None:
         (("attention=timm/se", "attention.reduction=0"), "attention.reduction=0: must be at least 1"),
         (("attention=timm/se", "attention.reduction=32"), "leaves none of the 16 channels"),
         (("attention=timm/eca", "attention.reduction=4"), "has no hidden channels"),
+        (("attention=timm/ela", "attention.reduction=4"), "has no hidden channels"),
     ],
 )
 def test_invalid_options_are_rejected(words: tuple[str, ...], message: str) -> None:

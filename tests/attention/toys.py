@@ -63,7 +63,7 @@ class GatedTaps(Attention):
 
 
 class ScoreGradient(Attention):
-    """Shape 4: a head of its own, and a loss that needs the gradient of a class score."""
+    """Shape 4: its own head, and a loss that needs the gradient of a class score."""
 
     def __init__(self, lambda_: float = 1.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The backbones' side of the contract: points, features, classifier, blocks of their own."""
+"""The backbones' side of the contract: points, features, classifier, and their own blocks."""
 
 import copy
 import pickle
@@ -90,7 +90,7 @@ def test_copies_and_pickles_call_their_own_modules(backbone: Backbone) -> None:
         assert twin.points == backbone.points
 
 
-def test_insertion_refuses_unknown_points_and_names_in_use(backbone: Backbone) -> None:
+def test_insertion_rejects_unknown_points_and_names_in_use(backbone: Backbone) -> None:
     with pytest.raises(KeyError, match="no point"):
         backbone.insert("stage9.out", Double(), "twice")
     backbone.insert("stage1.out", Double(), "twice")
@@ -138,7 +138,7 @@ def test_the_first_logits_are_of_moderate_size(backbone: Backbone) -> None:
         assert 0.01 < logits.std() < 30
 
 
-def test_preactivated_tells_whether_blocks_put_out_negative_values(with_blocks: Backbone) -> None:
+def test_preactivated_backbones_have_blocks_with_negative_outputs(with_blocks: Backbone) -> None:
     backbone = with_blocks
     for stage in backbone.stages:
         y = backbone.make_block(stage)(torch.randn(2, backbone.points[f"{stage}.out"].channels, 5, 7))

@@ -104,13 +104,13 @@ def test_other_image_sizes(size: int, side: int) -> None:
 
 
 @pytest.mark.parametrize("data", ["digits", "cluttered_digits"])
-def test_images_that_leave_no_map_are_refused(data: str) -> None:
+def test_images_that_leave_no_map_are_rejected(data: str) -> None:
     with pytest.raises(UserError, match="backbone: takes images from 28x28 on; these are"):
         build_model(compose(["backbone=cluttered_mnist_cnn", f"data={data}"]))
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (40, 41), (8, 8)])
-def test_images_of_another_size_than_it_is_built_for_are_refused(shape: tuple[int, int]) -> None:
+def test_images_of_another_size_than_it_is_built_for_are_rejected(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"built for images of 40x40, not {shape[0]}x{shape[1]}"):
         ClutteredMNISTCNN(10)(torch.rand(2, 1, *shape))
 

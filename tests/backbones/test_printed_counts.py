@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch import nn
 
-from attnbench.attention.bam import BAM
+from attnbench.attention.bam import BAM, BAMModule
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.densenet import DenseNet
@@ -30,11 +31,24 @@ TABLES: dict[str, tuple[Build, int, int, float, float, int, float, float]] = {
     "DenseNet-BC-100 k=12": (lambda: DenseNet(100, 12, 100), 32, 800_032, 0.8, 0.29, 42_974, 0.84, 0.30),
     "MobileNet": (lambda: MobileNet(1000), 224, 4_231_976, 4.23, 0.569, 90_331, 4.32, 0.589),
     "MobileNet a=0.7": (lambda: MobileNet(1000, alpha=0.7), 224, 2_298_747, 2.30, 0.283, 43_333, 2.34, 0.292),
-    # printed: 0.439 and 0.456, which no reading of the network gives (mobilenet.py)
+    # printed: 0.439 and 0.456, see INFERRED
     "MobileNet rho=192": (lambda: MobileNet(1000), 192, 4_231_976, 4.23, 0.418, 90_331, 4.32, 0.433),
-    # printed: 0.290 and 0.304; torchvision documents 0.349 as well (squeezenet.py)
+    # printed: 0.290 and 0.304, see INFERRED; torchvision documents 0.349 as well
     "SqueezeNet v1.1": (lambda: SqueezeNet(1000), 224, 1_235_496, 1.24, 0.349, 21_818, 1.26, 0.362),
 }  # fmt: skip
+
+SQUEEZENET_MAPS = {"stem": 112, "stage1": 56, "stage2": 28, "stage3": 14, "classifier": 1}
+MOBILENET_MAPS = {"stem": 96, "stem_block": 96, "stage1": 48, "stage2": 24, "stage3": 12, "stage4": 7, "classifier": 1}
+# network, side of each part's maps, whether biases count; multiply-adds, and giga multiply-adds as printed
+INFERRED: dict[str, tuple[Build, dict[str, int], bool, int, float]] = {
+    "SqueezeNet v1.1": (lambda: SqueezeNet(1000), SQUEEZENET_MAPS, True, 290_072_424, 0.290),
+    "MobileNet rho=192": (lambda: MobileNet(1000), MOBILENET_MAPS, False, 438_748_672, 0.439),
+}
+# inserted BAMs: side of the maps by channels, whether biases count; what is counted beside it, giga multiply-adds
+INFERRED_WITH_BAM = {
+    "SqueezeNet v1.1": ({128: 56, 256: 28}, True, 290_072_424, 0.304),
+    "MobileNet rho=192": ({128: 48, 256: 24, 512: 14}, False, 438_748_672, 0.456),
+}
 
 # network, parameters and giga multiply-adds at 224 pixels as torchvision documents them
 TORCHVISION: dict[str, tuple[Build, int, float]] = {
@@ -86,3 +100,23 @@ def test_networks_of_torchvision(name: str) -> None:
     cost = cost_of(build, 224)
     assert cost.parameters == parameters
     assert round(cost.multiply_adds / 1e9, 3) == giga
+
+
+@pytest.mark.parametrize("name", INFERRED)
+def test_printed_multiply_adds_that_differ_are_those_of_other_maps(name: str) -> None:
+    build, maps, biased, multiply_adds, giga = INFERRED[name]
+    weights = {path: weight for path, weight in build().named_parameters() if weight.ndim > 1 or biased}
+    assert sum(maps[path.partition(".")[0]] ** 2 * weight.numel() for path, weight in weights.items()) == multiply_adds
+    assert round(multiply_adds / 1e9, 3) == giga
+
+
+@pytest.mark.parametrize("name", INFERRED_WITH_BAM)
+def test_printed_multiply_adds_with_bam_that_differ_are_those_of_other_maps(name: str) -> None:
+    maps, biased, beside, giga = INFERRED_WITH_BAM[name]
+    for channels, side in maps.items():
+        for layer in BAMModule(channels).modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                positions = side**2 if isinstance(layer, nn.Conv2d) else 1
+                counted = [layer.weight, *([layer.bias] if biased and layer.bias is not None else [])]
+                beside += positions * sum(parameter.numel() for parameter in counted)
+    assert round(beside / 1e9, 3) == giga

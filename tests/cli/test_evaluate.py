@@ -254,8 +254,8 @@ def test_the_script_calls_the_same_function() -> None:
 def test_completion_ignores_the_names_of_runs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     for line, offered in (
         ("attnbench ev", "evaluate"),
-        ("attnbench evaluate 033b92 outputs/runs/x data=cif", "data=cifar10 data=cifar100"),
-        ("attnbench evaluate 033b92 data=digits data.bat", "data.batch_size="),
+        ("attnbench evaluate a37d17 outputs/runs/x data=cif", "data=cifar10 data=cifar100"),
+        ("attnbench evaluate a37d17 data=digits data.bat", "data.batch_size="),
     ):
         monkeypatch.setenv("COMP_LINE", line)
         assert main(["-sc", "query=bash"]) == 0

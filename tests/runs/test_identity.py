@@ -13,7 +13,13 @@ from attnbench.runs.identity import identity, identity_today, readable_name
 GOLDEN = {
     "": "cluttered_digits-resnet20-none-a37d173690",
     "attention=bam": "cluttered_digits-resnet20-bam-ea5ca6576c",
-    "attention=bam attention.variant=official attention.reduction=8": "cluttered_digits-resnet20-bam-3f74369482",
+    "attention=bam attention.variant=official attention.reduction=8 attention.init=paper": (
+        "cluttered_digits-resnet20-bam-3f74369482"
+    ),
+    "backbone=preact_resnet20 attention=residual": "cluttered_digits-preact_resnet20-residual-523e190dbb",
+    "attention=residual attention.sum_norm=none": "cluttered_digits-resnet20-residual-dc3be130a4",
+    "attention=ggam attention.scale=literal": "cluttered_digits-resnet20-ggam-15f49dd273",
+    "attention=ggam attention.variant=official": "cluttered_digits-resnet20-ggam-7a02617bf7",
     "backbone=resnet50 attention=bam data=cifar100": "cifar100-resnet50-bam-0411dcb678",
     "backbone=wrn28_10 data=cifar10 recipe=gated_cifar": "cifar10-wrn28_10-none-f007e21221",
     "experiment=resnet164_cifar10": "cifar10-preact_resnet164-none-2c6c792c36",

@@ -11,7 +11,7 @@ import pytest
 
 from attnbench.cli.main import main
 from tests.runs.samples import entry_json
-from tests.tables.lab import TABLE, write_table
+from tests.tables.lab import PROFILES, TABLE, write_table
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
 KEPT = Path("outputs/reproduced/lab/tiny/paper")
@@ -41,8 +41,8 @@ def put(record: Record, **changes: object) -> Path:
 
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Show:
-    def run(*words: str, text: str = TABLE, form: str = "markdown") -> str:
-        write_table(text)
+    def run(*words: str, text: str = TABLE, profiles: str = PROFILES, form: str = "markdown") -> str:
+        write_table(text, profiles)
         assert main(["table", "lab/tiny", *words, "--config-dir", "mine", "--format", form]) == 0
         return capsys.readouterr().out
 
@@ -219,3 +219,15 @@ def test_a_missing_package_empties_only_the_costs_of_its_row(show: Show, monkeyp
     (number,) = re.findall(r"^(\d)\. this attention is timm's, .*'attnbench", out, re.MULTILINE)
     assert f"–<sup>{number}</sup>" in row_of(out, "SE")
     assert "4.3k" in row_of(out, "plain")
+
+
+def test_claims_are_judged_without_the_rows_that_a_profile_leaves_out(records: list[Record], show: Show) -> None:
+    keep(records)
+    row = "  wide: {label: wide, overrides: [backbone=wrn10_1, attention=none]}\n  lost:"
+    text = TABLE.replace("  lost:", row).replace("[[se, plain]]", "[[se, plain], [wide, plain]]")
+    assert "SE helps (no runs)" in show(text=text)
+    left_out = PROFILES.replace("says: as written", "says: as written, left_out: {wrn10_1: it does not learn}")
+    out = show(text=text, profiles=left_out)
+    assert "1 of 2 pairs left out by the profile" in out
+    assert "no runs" not in out
+    assert re.search(r"^\d\. it does not learn$", out, re.MULTILINE)

@@ -6,12 +6,12 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError
 from attnbench.tables.cell_configs import CellConfig, compose_cells, with_seed
 from attnbench.tables.load import load_profiles, load_table
-from tests.tables.lab import TABLE, write_table
+from tests.tables.lab import PROFILES, TABLE, write_table
 
 
-def cells(profile: str = "paper", *extra: str, table: str = TABLE) -> dict[str, CellConfig]:
+def cells(profile: str = "paper", *extra: str, table: str = TABLE, profiles: str = PROFILES) -> dict[str, CellConfig]:
     """The cells of the tiny table by row."""
-    folder = str(write_table(table))
+    folder = str(write_table(table, profiles))
     loaded = load_table("lab/tiny", folder)
     made = compose_cells(loaded, load_profiles(loaded, folder)[profile], extra, Composer(folder))
     return {row: cell for (row, _), cell in made.items()}
@@ -32,6 +32,15 @@ def test_a_cell_is_composed_of_table_and_row() -> None:
 def test_a_row_that_cannot_be_run_has_the_reason() -> None:
     lost = cells()["lost"]
     assert (lost.config, lost.reason) == (None, "nobody knows how")
+
+
+def test_a_backbone_that_a_profile_leaves_out_has_the_reason() -> None:
+    profiles = PROFILES + "  left_out: {wrn10_1: it does not learn here}\n"
+    wide = TABLE.replace("backbone.width=4, ", "").replace("[attention=none]", "[attention=none, backbone=wrn10_1]")
+    found = cells("quick", table=wide, profiles=profiles)
+    assert (found["plain"].config, found["plain"].reason) == (None, "it does not learn here")
+    assert found["se"].config is not None
+    assert cells("paper", table=wide, profiles=profiles)["plain"].config is not None
 
 
 def test_later_overrides_replace_earlier_ones() -> None:

@@ -61,6 +61,7 @@ def test_a_mistake_in_the_profiles_is_an_error_that_says_where() -> None:
         (("paper: {says: as written}", "mine: {}"), "profiles.yaml: mine: lacks says"),
         (("says: as written", "say: as written"), "profiles.yaml: paper: say: no such key; did you mean says"),
         (("overrides: [recipe.epochs=1]", "overrides: 1"), "profiles.yaml: overrides: must be a list"),
+        (("overrides: [recipe.epochs=1]", "left_out: [vgg16]"), "profiles.yaml: quick.left_out: must give a reason"),
     ):
         folder = str(write_table(profiles=PROFILES.replace(*change)))
         with pytest.raises(UserError, match=message):

@@ -165,13 +165,13 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_does_not_fit_is_told(fault: str) -> None:
-    spoil, told = FAULTS[fault]
+def test_what_does_not_fit_is_named(fault: str) -> None:
+    spoil, message = FAULTS[fault]
     torch.save(spoil(dict(resnet20().backbone.state_dict())), "weights.pt")
     with pytest.raises(UserError) as caught:
         loaded("weights.pt", resnet20())
     assert str(caught.value).startswith("backbone.weights=weights.pt: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -182,8 +182,8 @@ def test_weights_trained_on_other_ranges_get_them() -> None:
         assert net.transform_input is expected
 
 
-def test_misfits_of_checkpoints_are_told_in_the_same_words() -> None:
+def test_misfits_of_checkpoints_are_described_in_the_same_words() -> None:
     net = resnet20()
     state = mistaken(dict(net.state_dict()), "backbone.stem.0.weight", torch.zeros(4, 1, 3, 3))
-    told = "1 of another shape (backbone.stem.0.weight is 4x1x3x3 in the checkpoint and 4x3x3x3 here)"
-    assert misfit(state, net) == told
+    message = "1 of another shape (backbone.stem.0.weight is 4x1x3x3 in the checkpoint and 4x3x3x3 here)"
+    assert misfit(state, net) == message

@@ -84,7 +84,7 @@ def test_a_run_is_evaluated_without_the_file(tiny: Tiny, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("backbone.weights=nowhere.pt",), "backbone.weights=nowhere.pt: no such file\n"),
         (("backbone.weights=default",), "backbone.weights=default: there are none"),
@@ -96,12 +96,12 @@ def test_a_run_is_evaluated_without_the_file(tiny: Tiny, capsys: pytest.CaptureF
     ],
 )
 def test_missing_weights_are_one_line_and_status_2(
-    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = TINY if len(words) == 1 or "attention=bam" in words else ("data=digits",)
     assert main(["train", *tiny, *words]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     assert not Path("outputs").exists()
 

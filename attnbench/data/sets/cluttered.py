@@ -151,7 +151,7 @@ class ClutteredDigits(Cluttered):
 
 
 class Layout(NamedTuple):
-    """What goes where in N images; places are top left corners.
+    """Digits and fragments of N images, and their places (top left corners).
 
     fragments: (D, N, 5) int32, for each distractor the digit, row and column where it is cut, row and column where it
     is put. digits: (N, 3) int32, digit, row and column.

@@ -25,7 +25,7 @@ def render(report: Report) -> str:
 
 
 def _row_columns(report: Report) -> list[str]:
-    """Return the columns that identify a row, without those that the report already has as columns."""
+    """Return the columns that identify a row, without those that are columns of the report already."""
     wanted = ["key", "section"] if any(line.section for line in report.lines) else ["key"]
     return [name for name in wanted if name not in {heading.key for heading in report.headings}]
 

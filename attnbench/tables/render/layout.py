@@ -1,4 +1,4 @@
-"""What several formats need: neighbours that belong together, numbers to align, and the details of a cell."""
+"""Helpers that several formats share: groups and sections, numbers to align, and the details of a cell."""
 
 import re
 from collections.abc import Sequence

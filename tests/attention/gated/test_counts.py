@@ -97,3 +97,14 @@ def test_multiply_adds_of_both_forms(kernel: Kernel, form: Form) -> None:
     assert gated.multiply_adds - plain.multiply_adds == direct
     executed = pooled if form == "pooled" else direct
     assert gated.executed_multiply_adds - plain.executed_multiply_adds == executed
+
+
+def test_gates_under_a_mask_add_one_map() -> None:
+    """The mask has k² C weights; the scores have k² C N in place of C N."""
+    with torch.device("meta"):
+        pooled, masked = (
+            count(Classifier(WideResNet(10, 1, 10), Gated(kernel=3, gate_input=kind)), 3, 32)
+            for kind in ("pooled", "masked")
+        )
+    assert masked.attention_parameters - pooled.attention_parameters == 9 * 64 * (4 + 1) - 64 * 4
+    assert masked.multiply_adds - pooled.multiply_adds == 9 * 64 * (4 + 1) * 8 * 8 - 64 * 4

@@ -23,7 +23,7 @@ from tests.attention.gated.reference import ByHand, gates_by_hand
 
 
 def dropped(net: Classifier, stages: int) -> Classifier:
-    """The network with NaN in all that lies behind its first stages: the classifier too."""
+    """The network with NaN in everything behind its first stages, the classifier included."""
     behind = [net.backbone.get_submodule(stage) for stage in net.backbone.stages[stages:]]
     for module in [*behind, net.backbone.classifier]:
         for name, parameter in module.named_parameters():
@@ -40,7 +40,7 @@ def dropped(net: Classifier, stages: int) -> Classifier:
 def test_an_early_exit_is_the_mean_of_the_modules_it_reaches(
     kind: str, tap: str, modules: int, options: dict[str, Any]
 ) -> None:
-    """What lies behind the last module in use, and the classifier, may be anything: it is not computed."""
+    """Layers behind the last module in use, and the classifier, are not computed: they may hold anything."""
     options = {"depth": 2, "deepest": "before_last", "tap": tap, **options}
     whole = randomised(build(kind, **options))
     short = build(kind, predict="modules", exit_modules=modules, **options).double().eval()

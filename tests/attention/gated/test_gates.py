@@ -72,7 +72,7 @@ def test_global_gates_reach_their_bounds_and_no_further(number: int, low: float,
 @pytest.mark.parametrize("combine", ["log_probabilities", "probabilities", "logits"])
 def test_fixed_gates_give_the_plain_net(combine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net = build(combine=combine).eval()
-    monkeypatch.setattr(net.attention, "gates", lambda features, alone: torch.tensor([[0.0, 0, 0, 1]]).expand(2, 4))
+    monkeypatch.setattr(net.attention, "gates", lambda *_: torch.tensor([[0.0, 0, 0, 1]]).expand(2, 4))
     torch.manual_seed(0)
     plain = Classifier(backbone(), Attention()).eval()
     plain.load_state_dict(net.state_dict(), strict=False)

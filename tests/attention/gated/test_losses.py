@@ -1,10 +1,18 @@
 """Likelihood and regularisers of gated attention."""
 
+from collections.abc import Callable
+from contextlib import closing
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from attnbench.attention.gated_regularisers import REGULARISERS
+from attnbench.config.validate import RunConfig
+from attnbench.training.datamodule import Block, RunData
+from attnbench.training.experiment import Experiment
+from attnbench.training.hardware import resolve
+from attnbench.training.lightning_module import TrainingModule
 from tests.attention.gated.networks import CASES, CLASSES, attention, build, images, randomised
 from tests.attention.gated.reference import ByHand
 
@@ -72,3 +80,37 @@ def test_a_term_appears_only_where_it_can_be_minimised() -> None:
     for options in ({"width": 1}, {"regulariser": "none"}, {"regulariser_weight": 0.0}):
         net = build(**options)
         assert net.losses(net.output(images(dtype=torch.float32)), torch.tensor([0, 1])).keys() == {"cross_entropy"}
+
+
+@pytest.mark.parametrize("case", CASES)
+@torch.no_grad()
+def test_evaluation_reports_the_first_term_of_the_training_loss(case: str) -> None:
+    net = randomised(build(**CASES[case]))
+    output, target = net.output(images()), torch.tensor([1, 4])
+    reported = attention(net).evaluation_loss(output, target)
+    assert torch.equal(reported, net.losses(output, target)["cross_entropy"])
+    if attention(net).combine == "log_probabilities":
+        assert output.logits.exp().sum(1).max() < 0.999
+        assert reported > F.cross_entropy(output.logits, target) + 1e-3
+    else:
+        assert torch.allclose(reported, F.cross_entropy(output.logits, target), atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", ["paper", "official"])
+@torch.no_grad()
+def test_the_loss_of_an_evaluation_is_the_training_losses_first_term(
+    tiny: Callable[..., RunConfig], variant: str
+) -> None:
+    """`val/loss` and `test/loss`, as the training module computes them batch by batch."""
+    experiment = Experiment(tiny("attention=gated", f"attention.variant={variant}", "data.validation=50"))
+    net = experiment.build_network().eval()
+    hardware = resolve(experiment.options, experiment.blueprint)
+    with closing(RunData(experiment.data, hardware, 0, ("validation",))) as data:
+        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, 0)
+        epoch = data.loaders["validation"].epoch(0)
+        module.evaluation_step(Block(epoch, 0, len(epoch)))
+        batches = [epoch.batch(number) for number in range(len(epoch))]
+        with module.autocast():
+            terms = [net.losses(net.output(x), labels)["cross_entropy"].float() * len(labels) for x, labels in batches]
+        reported = module.evaluation_loss.compute().item() / 50
+    assert reported == pytest.approx(torch.stack(terms).sum().item() / 50, rel=1e-6)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from attnbench.attention.gated_heads import GatedAttentionModule
 from tests.attention.gated.networks import (
     CASES,
     attention,
@@ -47,6 +48,32 @@ def test_maps_are_the_masks_at_any_size(case: str, size: tuple[int, int]) -> Non
             assert torch.allclose(masks.sum((2, 3)), torch.ones(2, 4), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["wrn", "20", "18", "digits"])
+@pytest.mark.parametrize(
+    "options",
+    [{"variant": "official"}, {"net_output": "none"}, {"predict": "modules"}, {"head_combine": "probabilities"}],
+    ids=str,
+)
+def test_global_gates_read_the_last_map_under_a_mask(kind: str, options: dict[str, Any]) -> None:
+    side = 40 if kind == "digits" else 16
+    net = build(kind, gate_input="masked", **options)
+    x = torch.randn(3, 1 if kind == "digits" else 3, side, side)
+    total(net, net.output(x)).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    output = net.eval().output(x)
+    assert torch.allclose(output.extras["gates"].sum(1), torch.ones(3))
+    if "masks/global_gates" in output.extras:
+        assert torch.allclose(net.maps(output)["global_gates"].sum((1, 2, 3)), torch.ones(3))
+    reached = options.get("predict") != "modules" or attention(net).sees_final
+    assert ("masks/global_gates" in output.extras) == reached
+
+
+def test_heads_averaged_as_probabilities_give_a_distribution() -> None:
+    module = GatedAttentionModule(6, 5, head_gates=True, combine="probabilities")
+    output = module(torch.randn(2, 6, 4, 4))
+    assert torch.allclose(output.hypotheses.exp().sum(-1), torch.ones(2, 1))
+
+
 @pytest.mark.parametrize("case", ["official", "own"])
 def test_a_training_batch_of_one_reads_the_gates_running_statistics(case: str) -> None:
     net = build(**CASES[case]).train()
@@ -74,7 +101,16 @@ def test_masks_and_gates_stay_precise_under_autocast(case: str) -> None:
         assert torch.allclose(masks.sum((2, 3)), torch.ones(4, 4), atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"predict": "modules"}, {"predict": "modules", "exit_modules": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"predict": "modules"},
+        {"predict": "modules", "exit_modules": 1},
+        {"gate_input": "masked", "head_combine": "probabilities"},
+    ],
+    ids=str,
+)
 def test_compiles_as_one_graph(options: dict[str, Any]) -> None:
     net = build(variant="official", **options).eval()
     x = images(2, 8, 8, torch.float32)

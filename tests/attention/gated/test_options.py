@@ -35,6 +35,10 @@ from tests.attention.gated.networks import build
         ({"form": "slow"}, "form"),
         ({"gate_norm": True, "global_gates": "none"}, "gate_norm"),
         ({"stop_gradients": True, "net_output": "none"}, "stop_gradients"),
+        ({"gate_input": "hidden"}, "gate_input"),
+        ({"gate_input": "masked", "global_gates": "none"}, "gate_input"),
+        ({"head_combine": "mean"}, "head_combine"),
+        ({"head_combine": "probabilities", "head_gates": False}, "head_combine"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], key: str) -> None:

@@ -28,11 +28,13 @@ def reference_importance(a: Array, state: dict[str, Array]) -> Array:
 
 
 def reference_attended(a: Array, state: dict[str, Array], attention: GGAM) -> tuple[Array, Array]:
-    """D and T of one sample; T is ones where there is none."""
+    """D and T of one sample; T is ones where there is none. With `scale=unit`, what sums to 1 is made to average 1."""
     channels, height, width = a.shape
+    unit = attention.scale == "unit"
     importance = reference_importance(a, state) if attention.channel else np.full(channels, 1 / channels)
     if not attention.spatial:
-        scaled = [a[c] * importance[c] for c in range(channels)] if attention.channel else list(a)
+        factor = channels if unit else 1
+        scaled = [factor * a[c] * importance[c] for c in range(channels)] if attention.channel else list(a)
         return np.stack(scaled), np.ones((height, width))
     t = np.zeros((height, width), dtype=a.dtype)
     for i, j in itertools.product(range(height), range(width)):
@@ -43,7 +45,8 @@ def reference_attended(a: Array, state: dict[str, Array], attention: GGAM) -> tu
         t = np.exp(t) / np.exp(t).sum()
     else:
         t = 1 / (1 + np.exp(-t))
-    return np.stack([a[c] * t for c in range(channels)]), t
+    factor = height * width if unit and attention.spatial_norm != "sigmoid" else 1
+    return np.stack([factor * a[c] * t for c in range(channels)]), t
 
 
 def reference_head(d: Array, state: dict[str, Array], attention: GGAM) -> Array:

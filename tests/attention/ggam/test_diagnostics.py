@@ -1,5 +1,6 @@
 """What GGAM reports of its guide during training."""
 
+import logging
 import math
 
 import numpy as np
@@ -65,3 +66,16 @@ def test_diagnostics_where_there_is_nothing_to_compare() -> None:
     output = bare.classify(features_of(), None)
     assert isinstance(output, Output)
     assert bare.diagnostics(output, LABELS) == {}
+
+
+def test_a_collapsed_importance_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    attention = ggam()
+    with caplog.at_level(logging.WARNING, logger="attnbench.attention"):
+        attention.diagnostics(attention.classify(features_of(), None), LABELS)
+        assert not caplog.records
+        with torch.no_grad():
+            attention.excite.expand.bias[0] += 100.0
+        for _ in range(2):
+            found = attention.diagnostics(attention.classify(features_of(), None), LABELS)
+            assert found["entropy"] < 0.1
+    assert [record.message.split(":")[0] for record in caplog.records] == ["ggam"]

@@ -57,10 +57,10 @@ def test_without_lambda_it_is_plain_cross_entropy_to_the_bit(monkeypatch: pytest
     plain, guided = network(lambda_=0.0), network()
     F.cross_entropy(guided.output(images_of()).logits, LABELS).backward()
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("took a gradient")
 
-    monkeypatch.setattr(torch.autograd, "grad", refuse)
+    monkeypatch.setattr(torch.autograd, "grad", fail)
     losses = plain.losses(plain.output(images_of()), LABELS)
     assert losses.keys() == {"cross_entropy"}
     total(losses).backward()

@@ -72,10 +72,10 @@ def test_evaluation_needs_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network().eval()
     expected = net(images_of())
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("took a gradient")
 
-    monkeypatch.setattr(torch.autograd, "grad", refuse)
+    monkeypatch.setattr(torch.autograd, "grad", fail)
     with torch.no_grad():
         output = net.output(images_of())
         assert torch.equal(output.logits, expected)

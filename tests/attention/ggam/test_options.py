@@ -40,6 +40,17 @@ def test_defaults_follow_the_variant() -> None:
     assert official.guide == Guide("predicted", "softmax", "one_way", "sum", "none", False)
     assert mixed.guide == Guide("predicted", "softmax", "literal", "sum", "none", False)
     assert (mixed.spatial_norm, mixed.gradient_at) == ("sum", "output")
+    assert (paper.scale, official.scale, GGAM(scale="literal").scale) == ("unit", "literal", "literal")
+
+
+def test_the_scale_in_a_config_follows_the_variant_and_is_an_older_runs_where_literal() -> None:
+    def scale_of(*options: str) -> tuple[object, bool]:
+        config = compose(["attention=ggam", *options])
+        return config["attention"]["scale"], "attention.scale" in config.identity
+
+    assert scale_of() == ("unit", True)
+    assert scale_of("attention.variant=official") == ("literal", False)
+    assert scale_of("attention.scale=literal") == ("literal", False)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +73,7 @@ def test_defaults_follow_the_variant() -> None:
         ({"divergence": "euclid"}, "divergence"),
         ({"loss_reduction": "batchmean"}, "loss_reduction"),
         ({"weight_norm": "l2"}, "weight_norm"),
+        ({"scale": "large"}, "scale"),
         ({"spatial": False, "spatial_norm": "sum"}, "spatial_norm"),
         ({"channel": False}, "channel"),
     ],

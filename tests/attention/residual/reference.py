@@ -62,7 +62,7 @@ def aligned(x: Tensor, size: torch.Size) -> Tensor:
 
 
 def descend(x: Tensor, state: State, level: int, depth: int, r: int) -> Tensor:
-    """The mask branch below a map: pool, r units, and what lies deeper."""
+    """The mask branch below a map: pool, r units, and everything deeper."""
     pooled = caffe_pool(x)
     if level == depth:
         return units(pooled, state, f"mask.branch.down.{level - 1}", 2 * r)

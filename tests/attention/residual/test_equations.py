@@ -4,18 +4,21 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from attnbench.attention.residual_modules import ACTIVATIONS, ResidualAttentionModule
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.inception import InceptionResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.resnext import ResNeXt
+from attnbench.build import build_backbone
 from attnbench.classifier import Classifier
-from tests.attention.residual.networks import attention, module, randomised
-from tests.attention.residual.reference import activate, conv, norm_relu, reference
+from attnbench.config.compose import compose
+from tests.attention.residual.networks import State, attention, module, randomised
+from tests.attention.residual.reference import activate, caffe_pool, conv, norm_relu, reference
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,14 @@ POSTACTIVATED: dict[str, Callable[[], Backbone]] = {
 }
 
 
+def affine_norm(x: Tensor, state: State) -> Tensor:
+    """Batch normalisation of the joined sum in evaluation, by its definition."""
+    mean, variance, weight, bias = (
+        state[f"norm.{name}"][:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
 @pytest.mark.parametrize("activation", ["mixed", "channel", "spatial"])
 @pytest.mark.parametrize("family", POSTACTIVATED)
 @torch.no_grad()
@@ -72,8 +83,9 @@ def test_a_mask_of_postactivation_blocks_ends_without_their_norm(family: str, ac
     assert branch.min() >= 0
     u = conv(norm_relu(conv(branch, state, "mask.conv1"), state, "mask.norm2"), state, "mask.conv2")
     refined, gate = found(x), activate(u, activation)
+    joined = affine_norm((1 + gate) * found.trunk(found.pre(x)), state)
     assert torch.allclose(refined.extras["mask"], gate, rtol=1e-10, atol=1e-10)
-    assert torch.allclose(refined.features, found.post((1 + gate) * found.trunk(found.pre(x))), rtol=1e-10, atol=1e-10)
+    assert torch.allclose(refined.features, found.post(joined), rtol=1e-10, atol=1e-10)
     assert {name.split(".")[1] for name in state if name.startswith("mask")} == {"branch", "conv1", "norm2", "conv2"}
 
 
@@ -128,3 +140,19 @@ def test_channel_attention_of_a_dead_position_is_zero_with_a_finite_gradient() -
     assert gate.count_nonzero() == 0
     assert u.grad is not None
     assert u.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["attention56", "attention92", "attentionnext56"])
+@torch.no_grad()
+def test_the_imagenet_networks_pool_their_stem_as_caffe_does(name: str) -> None:
+    narrow = ["backbone.width=8", "backbone.stem=imagenet"]
+    narrow += ["backbone.cardinality=2", "backbone.base_width=2"] if "next" in name else []
+    config = compose([f"experiment={name}_imagenet", *narrow])
+    net = build_backbone(config, num_classes=10, in_channels=3, image_size=64).double().eval()
+    state = net.state_dict()
+    images = torch.randn(2, 3, 60, 64, dtype=torch.float64)
+    drawn = F.conv2d(images, state["stem.0.weight"], stride=2, padding=3)
+    expected = caffe_pool(norm_relu(drawn, state, "stem.1"))
+    assert torch.allclose(net.get_submodule("stem")(images), expected, rtol=1e-12, atol=1e-12)
+    padded = F.max_pool2d(norm_relu(drawn, state, "stem.1"), 3, 2, padding=1)
+    assert not torch.allclose(padded, expected, atol=0.1)

@@ -1,0 +1,36 @@
+"""GGAM's options that a variant decides: their types, and the values that `auto` stands for. Meanings: ggam.py."""
+
+from typing import Literal, NamedTuple
+
+from attnbench.attention.base import Variant
+from attnbench.attention.ggam_guide import Divergence, GradientClass, LossReduction, Squash
+from attnbench.attention.ggam_modules import SpatialNorm
+
+Head = Literal["mlp", "linear"]
+GradientAt = Literal["features", "output"]
+SpatialNormOption = Literal["auto", SpatialNorm]
+GradientAtOption = Literal["auto", GradientAt]
+Scale = Literal["unit", "literal"]
+ScaleOption = Literal["auto", Scale]
+GradientClassOption = Literal["auto", GradientClass]
+SquashOption = Literal["auto", Squash]
+DivergenceOption = Literal["auto", Divergence]
+LossReductionOption = Literal["auto", LossReduction]
+
+
+class Defaults(NamedTuple):
+    """Values of the options left at `auto`."""
+
+    spatial_norm: SpatialNorm
+    gradient_at: GradientAt
+    gradient_class: GradientClass
+    squash: Squash
+    divergence: Divergence
+    loss_reduction: LossReduction
+    scale: Scale
+
+
+DEFAULTS: dict[Variant, Defaults] = {
+    "paper": Defaults("sum", "features", "truth", "sigmoid", "symmetric", "mean", "unit"),
+    "official": Defaults("sigmoid", "output", "predicted", "softmax", "one_way", "sum", "literal"),
+}
