@@ -46,7 +46,9 @@ def options(path: Path) -> list[Option]:
         key = f"{node}.{match['key']}" if match["nested"] else node
         declaration = declared.get(key, "")
         accepts = declaration.get("type", "") if isinstance(declaration, dict) else declaration
-        found.append(Option(key, match["default"], str(accepts), match["note"] or ""))
+        decided_by_others = match["default"].startswith("${")  # an interpolation, which the comment explains
+        default = "auto" if decided_by_others else match["default"]
+        found.append(Option(key, default, str(accepts), match["note"] or ""))
     return found
 
 

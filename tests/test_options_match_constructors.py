@@ -108,6 +108,9 @@ def words(annotation: Any) -> set[str]:
 
 
 def plain(value: Any) -> Any:
+    """A default as the other side has it: a default that other keys decide is `auto` to the constructor."""
+    if isinstance(value, str) and value.startswith("${"):
+        return "auto"
     return list(value) if isinstance(value, tuple) else value
 
 
