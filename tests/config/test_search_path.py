@@ -10,27 +10,27 @@ from attnbench.errors import UserError
 
 
 def install(folder: Path, value: str) -> None:
-    """Put a package with an entry point for configs on disk, as pip would."""
-    (folder / "lab" / "settings" / "attention").mkdir(parents=True)
-    (folder / "lab" / "__init__.py").write_text("raise AssertionError('imported')\n")
-    (folder / "lab" / "settings" / "attention" / "glow.yaml").write_text("# Glow\n_target_: lab.Glow\nwidth: 3\n")
-    metadata = folder / "lab-1.0.dist-info"
+    """Put a package with an entry point for configs on disk, as pip would; other tests import one called `lab`."""
+    (folder / "glow_lab" / "settings" / "attention").mkdir(parents=True)
+    (folder / "glow_lab" / "__init__.py").write_text("raise AssertionError('imported')\n")
+    (folder / "glow_lab" / "settings" / "attention" / "glow.yaml").write_text("# Glow\n_target_: glow_lab.Glow\nwidth: 3\n")
+    metadata = folder / "glow_lab-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: glow_lab\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(f"[{search_path.ENTRY_POINTS}]\nlab = {value}\n")
 
 
 def test_another_package_adds_configs_without_being_imported(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(own_folder, "lab.settings")
+    install(own_folder, "glow_lab.settings")
     monkeypatch.syspath_prepend(own_folder)
-    assert search_path.installed() == [own_folder / "lab" / "settings"]
+    assert search_path.installed() == [own_folder / "glow_lab" / "settings"]
     assert compose(["attention=glow", "attention.width=5"])["attention"]["width"] == 5
 
 
 def test_an_entry_point_without_a_folder_is_named(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(own_folder, "lab.nothing")
+    install(own_folder, "glow_lab.nothing")
     monkeypatch.syspath_prepend(own_folder)
-    with pytest.raises(UserError, match=r"entry point lab of attnbench\.configs: lab\.nothing is not a folder"):
+    with pytest.raises(UserError, match=r"entry point lab of attnbench\.configs: glow_lab\.nothing is not a folder"):
         search_path.search_path()
 
 

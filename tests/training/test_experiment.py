@@ -36,8 +36,7 @@ def test_from_plan_to_record_the_data_set_is_built_once_and_the_network_twice(
         built[group] += 1
         return original(group, node, **extra)
 
-    for module in ("attnbench.construct", "attnbench.build"):
-        monkeypatch.setattr(f"{module}.construct", counting)
+    monkeypatch.setattr("attnbench.construct.construct", counting)
     experiment = check(Experiment(tiny("recipe.epochs=1")))
     training.train(experiment.job, experiment=experiment)
     assert built == {"data": 1, "backbone": 2, "attention": 2}  # once on the meta device, once with weights
