@@ -13,7 +13,9 @@ def install(folder: Path, value: str) -> None:
     """Put a package with an entry point for configs on disk, as pip would; other tests import one called `lab`."""
     (folder / "glow_lab" / "settings" / "attention").mkdir(parents=True)
     (folder / "glow_lab" / "__init__.py").write_text("raise AssertionError('imported')\n")
-    (folder / "glow_lab" / "settings" / "attention" / "glow.yaml").write_text("# Glow\n_target_: glow_lab.Glow\nwidth: 3\n")
+    (folder / "glow_lab" / "settings" / "attention" / "glow.yaml").write_text(
+        "# Glow\n_target_: glow_lab.Glow\nwidth: 3\n"
+    )
     metadata = folder / "glow_lab-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: glow_lab\nVersion: 1.0\n")
