@@ -125,6 +125,15 @@ def nested(key: str, value: Any) -> Tree:
     return {first: nested(rest, value) if rest else value}
 
 
+def is_mergeable(value: Any) -> bool:
+    """Return whether a value can be merged before it is resolved: an interpolation can, a missing value cannot."""
+    if isinstance(value, dict):
+        return all(map(is_mergeable, value.values()))
+    if isinstance(value, list):
+        return all(map(is_mergeable, value))
+    return not isinstance(value, str) or value != "???"
+
+
 def is_plain(value: Any) -> bool:
     """Return whether a value means the same to OmegaConf as to Python: no interpolation, nothing missing (`???`)."""
     if isinstance(value, dict):
@@ -197,4 +206,4 @@ def _plain_content(path: str, loaded: ConfigResult) -> Tree | None:
         return None
     content: Tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
     hydra = content.pop("hydra", None)
-    return content if is_plain(content) and (hydra is None or path == PRIMARY) else None
+    return content if is_mergeable(content) and (hydra is None or path == PRIMARY) else None

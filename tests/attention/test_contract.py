@@ -9,7 +9,7 @@ these combinations are covered (`tests.attention.pairs.chosen`):
   instead of the head;
 - each set of further options of an attention with one backbone.
 
-All other pairs train on images of an odd size by default, and are checked in full by `-m slow`.
+All other pairs are checked in full by `-m slow`.
 """
 
 import copy
@@ -162,6 +162,7 @@ def test_a_pair_keeps_the_contract(pair: Pair) -> None:
         raise ExceptionGroup(f"{named(pair)} breaks {len(broken)} properties", broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [pair for pair in OTHERS if pair[0] not in VARIANTS], ids=named)
 def test_a_pair_trains_on_an_odd_size(pair: Pair) -> None:
     number = OTHERS.index(pair) % len(ODD_SIZES)
@@ -226,7 +227,14 @@ def test_features_compile_in_place_as_one_graph(attention: str) -> None:
     assert set(net.state_dict()) == names
 
 
-@pytest.mark.parametrize("attention", [name for name in SHIPPED if name != "ggam"])
+@pytest.mark.parametrize(
+    "attention",
+    [
+        pytest.param(name, marks=[] if name in ("bam", "gated", "residual") else pytest.mark.slow)
+        for name in SHIPPED
+        if name != "ggam"
+    ],
+)
 def test_the_whole_network_compiles_where_no_inner_gradient_is_needed(attention: str) -> None:
     net = build(attention, "wrn", *FEW_LAYERS.get(attention, ())).train()
     images, target = torch.randn(2, 3, 16, 16), torch.tensor([1, 2])

@@ -163,5 +163,6 @@ def test_contributing_s_attention_works_word_for_word() -> None:
     attnbench = Path(sys.executable).with_name("attnbench")
     for shown in (command for command in ALL if command.page == "CONTRIBUTING.md" and "NAME" in str(command)):
         words = [shown.words[1], "--config-dir", "mine", *shown.words[2:]]
+        words += ["backbone.width=4", "trainer.threads=1"] if shown.words[1] == "train" else []
         result = subprocess.run([attnbench, *words], check=False, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr

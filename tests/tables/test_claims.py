@@ -94,7 +94,7 @@ def test_the_level_decides(level: float, outcome: str) -> None:
 def test_few_tables_are_wrong_where_nothing_differs(seeds: int) -> None:
     """Ten claims on accuracies of 2,000 images, none of them true: at most one in twenty tables may decide one."""
     generator = np.random.default_rng(5)
-    tables = 10 * generator.binomial(2000, 0.9, (300, 10, 2, seeds)) / 200
+    tables = 10 * generator.binomial(2000, 0.9, (150, 10, 2, seeds)) / 200
     wrong = 0
     for table in tables:
         pairs = [(dict(enumerate(a)), dict(enumerate(b))) for a, b in table.tolist()]
