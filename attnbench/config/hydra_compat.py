@@ -2,13 +2,13 @@
 names those that are missing.
 
 Hydra composes each configuration from scratch, in about 80 ms, most of it spent on its own `hydra` node and on merging
-OmegaConf's nodes. `ConfigFolders` lets Hydra decide which files make up a configuration, and merges their plain
-content itself. Where a file or an override asks for more than that, Hydra does all of it.
+OmegaConf's nodes. `ConfigFolders` lets Hydra decide which files make up a configuration, and merges their content
+itself; interpolations are resolved later. Where a file or an override asks for more than that, Hydra does all of it.
 """
 
 import argparse
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -90,7 +90,10 @@ class ConfigFolders:
             content = self._content(path)
             if content is None:
                 return None
-            merge(tree, nested(default.package, content) if default.package else content)
+            values = nested(default.package, content) if default.package else content
+            if _extends_interpolation(tree, values):
+                return None  # OmegaConf follows it first
+            merge(tree, values)
         return None if found.config_overrides else (tree, dict(found.overrides.known_choices))
 
     def _content(self, path: str) -> Tree | None:
@@ -119,6 +122,15 @@ def merge(tree: Tree, values: Mapping[str, Any]) -> None:
             tree[key] = copy.deepcopy(value)
 
 
+def _extends_interpolation(tree: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Return whether values would be merged into a node that is an interpolation so far."""
+    return any(
+        _extends_interpolation(tree[key], value) if isinstance(tree[key], dict) else not is_plain(tree[key])
+        for key, value in values.items()
+        if isinstance(value, dict) and key in tree
+    )
+
+
 def nested(key: str, value: Any) -> Tree:
     """Return nested dictionaries with one value, at a dotted key."""
     first, _, rest = key.partition(".")
@@ -127,20 +139,21 @@ def nested(key: str, value: Any) -> Tree:
 
 def is_mergeable(value: Any) -> bool:
     """Return whether a value can be merged before it is resolved: an interpolation can, a missing value cannot."""
-    if isinstance(value, dict):
-        return all(map(is_mergeable, value.values()))
-    if isinstance(value, list):
-        return all(map(is_mergeable, value))
-    return not isinstance(value, str) or value != "???"
+    return "???" not in _leaves(value)
 
 
 def is_plain(value: Any) -> bool:
     """Return whether a value means the same to OmegaConf as to Python: no interpolation, nothing missing (`???`)."""
-    if isinstance(value, dict):
-        return all(map(is_plain, value.values()))
-    if isinstance(value, list):
-        return all(map(is_plain, value))
-    return not isinstance(value, str) or ("${" not in value and value != "???")
+    return is_mergeable(value) and not any(isinstance(leaf, str) and "${" in leaf for leaf in _leaves(value))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield the values inside nested dictionaries and lists."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def run_hydra_command(words: Sequence[str], task: TaskFunction, folder: str, config_name: str) -> None:

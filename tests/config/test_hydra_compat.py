@@ -78,6 +78,9 @@ USERS_OWN = {
     "package": "# @package recipe.more\na: [1, 2]\n",
     "moved base": "# @package _global_\ndefaults: [/attention/bam@other, _self_]\nother: {reduction: 4}\n",
     "empty": "",
+    "dictionary in place of an interpolation": (
+        "# @package _global_\ndefaults: [{override /attention: bam}, _self_]\nattention: {init: {a: 1}}\n"
+    ),
 }
 
 
@@ -88,6 +91,15 @@ def test_a_users_file_is_composed_as_hydra_composes_it(text: str, own_folder: Pa
     assert repr(ConfigFolders(folders).compose("train", ["experiment=own"])[0]) == repr(
         compose_by_hydra(folders, "train", ["experiment=own"])[0]
     )
+
+
+def test_a_dictionary_is_merged_into_what_an_interpolation_names(own_folder: Path) -> None:
+    write(own_folder / "experiment" / "base.yaml", "# @package _global_\nother: ${recipe}\n")
+    write(own_folder / "experiment" / "own.yaml", "# @package _global_\ndefaults: [base, _self_]\nother: {lr: 3.0}\n")
+    folders = (*SHIPPED, str(own_folder))
+    reference, _ = compose_by_hydra(folders, "train", ["experiment=own"])
+    assert reference["other"]["epochs"] == reference["recipe"]["epochs"]
+    assert repr(ConfigFolders(folders).compose("train", ["experiment=own"])[0]) == repr(reference)
 
 
 VALUES = [
