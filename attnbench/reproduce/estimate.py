@@ -1,10 +1,14 @@
 """An estimate of the time that missing runs will take: from finished runs of the same kind, or a few measured steps."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.record import FinishedRecord
+
+if TYPE_CHECKING:
+    from attnbench.training.experiment import Experiment
 
 
 def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
@@ -17,18 +21,23 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
     Returns:
         Seconds, and for each kind of run that could not be measured the error; such runs are not in the estimate.
     """
-    speeds: dict[str, float] = {}
+    from attnbench.training.experiment import Experiment
+
+    epoch_seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
     total = 0.0
     for job in jobs:
-        if job.identity not in {*speeds, *failures}:
+        if job.identity not in {*epoch_seconds, *failures}:
+            experiment = Experiment(job.config)
             try:
-                speeds[job.identity] = recorded_speed(job) or measured_speed(job, slots)
+                speed = recorded_speed(job) or measured_speed(experiment, slots)
             except Exception as error:  # a user's network may raise anything; the run itself will report it
                 failures[job.identity] = f"{type(error).__name__}: {error}"
-        if job.identity in speeds:
+            else:
+                epoch_seconds[job.identity] = images_per_epoch(experiment) / speed
+        if job.identity in epoch_seconds:
             epochs = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
-            total += epochs * images_per_epoch(job) / speeds[job.identity]
+            total += epochs * epoch_seconds[job.identity]
     return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
 
 
@@ -41,24 +50,20 @@ def recorded_speed(job: Job) -> float | None:
     return None
 
 
-def measured_speed(job: Job, slots: int) -> float:
+def measured_speed(experiment: "Experiment", slots: int) -> float:
     """Measure the images per second of a few steps, on one slot's share of the cores."""
     import torch
 
-    from attnbench.training.experiment import Experiment
     from attnbench.training.speed_probe import images_per_second
 
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(max(1, threads // slots))
-        return images_per_second(Experiment(job.config))
+        return images_per_second(experiment)
     finally:
         torch.set_num_threads(threads)
 
 
-def images_per_epoch(job: Job) -> int:
+def images_per_epoch(experiment: "Experiment") -> int:
     """Return the number of images that an epoch trains on."""
-    from attnbench.training.experiment import Experiment
-
-    data = Experiment(job.config).data
-    return int(data.train_images) - int(job.config["data"].get("validation", 0))
+    return int(experiment.data.train_images) - int(experiment.config["data"].get("validation", 0))

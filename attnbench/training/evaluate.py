@@ -59,14 +59,9 @@ def check(evaluation: Evaluation) -> Experiment:
     return experiment
 
 
-def evaluate(evaluation: Evaluation, experiment: Experiment | None = None) -> EvaluationEntry:
-    """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped.
-
-    Args:
-        evaluation: the run, its checkpoint, and the settings to test it under.
-        experiment: what is made from the evaluation's configuration, if the caller has it already.
-    """
-    experiment = experiment or Experiment(evaluation.config)
+def evaluate(evaluation: Evaluation) -> EvaluationEntry:
+    """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped."""
+    experiment = Experiment(evaluation.config)
     hardware = resolve(experiment.options, experiment.blueprint.eval(), kept_choices(evaluation))
     set_up(hardware)
     net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
