@@ -40,7 +40,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, reduced_channels
 from attnbench.backbones.base import Backbone
-from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
+from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, global_average, initialise
 from attnbench.backbones.resnet import ResNet
 from attnbench.errors import OptionError, require, require_literal
 
@@ -74,7 +74,7 @@ class ChannelBranch(nn.Sequential):
             self.norm = BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = super().forward(x.mean((2, 3)))
+        logits: Tensor = super().forward(global_average(x))
         return logits[:, :, None, None]
 
 
@@ -196,7 +196,13 @@ class BAMModule(nn.Module):
 
     def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
-        return ModuleOutput(x * (1 + self.fuse(logits)), logits)  # eq. 1
+        return ModuleOutput(x * (1 + self._gate(logits, x)), logits)  # eq. 1
+
+    def _gate(self, logits: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return the gate in the memory format of x: a product of mixed formats takes three times as long on a CPU."""
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            return self.fuse(logits)
+        return self.fuse({name: value.permute(0, 2, 3, 1) for name, value in logits.items()}).permute(0, 3, 1, 2)
 
 
 class BAM(Attention):

@@ -14,6 +14,7 @@ with `rd_divisor=1`, so weights trained with either load into the other.
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import PerBlockAttention, rounded_channels
+from attnbench.backbones.layers import global_average
 from attnbench.errors import require
 
 
@@ -40,7 +41,7 @@ class SEModule(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # eq. 2
+        squeezed = global_average(x)[:, :, None, None]  # eq. 2
         gate = self.fc2(self.act(self.fc1(squeezed))).sigmoid()  # eq. 3
         return x * gate  # eq. 4
 

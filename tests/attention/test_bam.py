@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attnbench.attention.bam import BAM, BAMModule, Placement
+from attnbench.attention.bam import BAM, BAMModule, Branch, Placement
 from attnbench.attention.base import Variant
 from attnbench.backbones.layers import StrideIn
 from attnbench.backbones.preact_resnet import PreActResNet
@@ -294,3 +294,20 @@ def test_options_that_make_no_sense(options: dict[str, object], key: str) -> Non
 def test_a_reduction_that_leaves_no_channel() -> None:
     with pytest.raises(OptionError, match="leaves none of the 16 channels"):
         Classifier(ResNet(20, 10), BAM(reduction=17))
+
+
+@pytest.mark.parametrize("branch", ["both", "channel", "spatial"])
+def test_channels_last_maps_and_gradients_stay_channels_last_and_equal(branch: Branch) -> None:
+    bam = randomised(module(branch=branch))
+    inputs = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        x = inputs.clone(memory_format=memory_format).requires_grad_()
+        features = bam(x).features
+        (gradient,) = torch.autograd.grad(features.square().sum(), x)
+        assert features.is_contiguous(memory_format=memory_format)
+        assert gradient.is_contiguous(memory_format=memory_format)
+        results.append((features, gradient))
+    (features, gradient), (features_last, gradient_last) = results
+    torch.testing.assert_close(features_last, features, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradient_last, gradient, rtol=1e-12, atol=1e-12)
