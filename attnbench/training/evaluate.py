@@ -85,7 +85,7 @@ def evaluate(evaluation: Evaluation) -> EvaluationResult:
         metrics |= read_probes(probes)
         entry = describe(evaluation, experiment, data, metrics, hardware, watch.seconds)
         assert module.test_predictions is not None
-        return EvaluationResult(entry, module.test_predictions)
+        return EvaluationResult(entry, module.test_predictions.read(experiment.data.classes))
 
 
 def describe(

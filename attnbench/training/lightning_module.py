@@ -29,7 +29,6 @@ from attnbench.runs.metric_names import (
     VAL,
     metric_name,
 )
-from attnbench.runs.predictions import Predictions
 from attnbench.seeding import derive_seed
 from attnbench.training.datamodule import Block
 from attnbench.training.freezing import freeze
@@ -80,7 +79,7 @@ class TrainingModule(pl.LightningModule):
         self.test_metrics: dict[str, Any] = {}
         self.attention_statistics: dict[str, float] = {}
         self.collector: PredictionCollector | None = None
-        self.test_predictions: Predictions | None = None
+        self.test_predictions: PredictionCollector | None = None
 
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes and losses are computed."""
@@ -199,7 +198,8 @@ class TrainingModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._read_evaluation("test")
         assert self.collector is not None
-        self.test_predictions, self.collector = self.collector.read(self.classes), None
+        self.collector.gather()
+        self.test_predictions, self.collector = self.collector, None
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count

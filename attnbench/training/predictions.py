@@ -1,5 +1,7 @@
 """Predictions of a test, collected on the device, so that no batch waits for the host."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,11 +39,18 @@ class PredictionCollector:
         self.classes[:, mine] = chosen
         self.probabilities[:, mine] = logits.softmax(1).gather(1, chosen.T).T
 
-    def read(self, classes: int) -> Predictions:
-        """Return the predictions for all images, over all processes. Waits for the device."""
+    def gather(self) -> None:
+        """Add what the other processes collected."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self.classes)
             torch.distributed.all_reduce(self.probabilities)
+
+    def read(self, classes: Sequence[str]) -> Predictions:
+        """Return the predictions. Waits for the device.
+
+        Args:
+            classes: names of the classes, in the order of the labels.
+        """
         label, predicted = self.classes.cpu().numpy()
         label_probability, probability = self.probabilities.cpu().numpy()
         return Predictions.make(classes, self.loader.indices(), label, predicted, probability, label_probability)

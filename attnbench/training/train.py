@@ -182,7 +182,7 @@ def _test_once(trainer: pl.Trainer, module: TrainingModule, data: RunData, predi
     """Test the module's weights and write the predictions to a file."""
     trainer.test(module, datamodule=data, verbose=False)
     if trainer.is_global_zero and module.test_predictions is not None:
-        write_predictions(predictions, module.test_predictions)
+        write_predictions(predictions, module.test_predictions.read(data.data.classes))
 
 
 @contextmanager

@@ -101,4 +101,5 @@ def make_predictions(
 ) -> Predictions:
     """Predictions in memory. probability: of the predicted class, by default 0.5 everywhere."""
     given = [0.5] * len(label) if probability is None else probability
-    return Predictions.make(classes, range(len(label)), label, predicted, given, given)
+    names = [f"class {number}" for number in range(classes)]
+    return Predictions.make(names, range(len(label)), label, predicted, given, given)

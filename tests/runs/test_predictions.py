@@ -19,7 +19,7 @@ def test_a_file_gives_back_what_was_written(own_folder: Path) -> None:
     write_predictions(own_folder / "predictions" / "last.npz", written)
     found = read_predictions(own_folder / "predictions" / "last.npz")
     assert found is not None
-    assert (found.classes, found.label.dtype, found.probability.dtype) == (300, np.uint16, np.float16)
+    assert (found.classes, found.label.dtype, found.probability.dtype) == (written.classes, np.uint16, np.float16)
     assert (found.index.tolist(), found.label.tolist(), found.predicted.tolist()) == ([0, 1, 2], [0, 2, 1], [0, 1, 1])
     assert (found.probability.tolist(), found.accuracy) == ([0.5, 0.75, 1], 2 / 3)
     assert read_predictions(own_folder / "best.npz") is None
@@ -32,14 +32,19 @@ def test_ten_thousand_images_of_a_hundred_classes_are_small(own_folder: Path) ->
     label, predicted = draw.integers(0, 100, (2, 10_000))
     probability, of_label = draw.random((2, 10_000))
     path = own_folder / "last.npz"
-    write_predictions(path, Predictions.make(100, np.arange(10_000), label, predicted, probability, of_label))
+    write_predictions(
+        path,
+        Predictions.make(
+            [f"class {n}" for n in range(100)], np.arange(10_000), label, predicted, probability, of_label
+        ),
+    )
     assert path.stat().st_size < 75_000
 
 
 def npz(**changes: Any) -> bytes:
     """A file of two images with other arrays; None leaves one out."""
     arrays: dict[str, Any] = {
-        "classes": np.uint32(10),
+        "classes": np.array(list("0123456789")),
         "index": np.arange(2, dtype=np.uint32),
         **{name: np.array([3, 9], np.uint8) for name in ("label", "predicted")},
         **{name: np.array([0.5, 0.9], np.float16) for name in ("probability", "label_probability")},
@@ -56,6 +61,7 @@ DAMAGED: dict[bytes, str] = {
     WHOLE[:200]: "it holds no predictions (BadZipFile)",
     WHOLE[:60] + b"\xff" * 20 + WHOLE[80:]: "it holds no predictions (",
     npz(label=None): "it lacks an array (label",
+    npz(classes=np.uint32(10)): "classes is no list of names",
     npz(label=np.array([{}, {}])): "it holds no predictions (ValueError)",
     npz(label=np.zeros(3, np.uint8)): "its arrays differ in length",
     npz(label=np.zeros((2, 2), np.uint8)): "label is an array of uint8, of 2 dimensions",

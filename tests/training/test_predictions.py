@@ -11,6 +11,7 @@ from attnbench.training.predictions import PredictionCollector
 
 pytestmark = pytest.mark.smoke
 CLASSES, COUNT = 4, 11
+NAMES = ["ant", "bee", "cat", "dog"]
 
 
 def loader(rank: int = 0, world: int = 1) -> InMemoryLoader:
@@ -31,7 +32,7 @@ def collected(logits: torch.Tensor, rank: int = 0, world: int = 1) -> Prediction
 
 def test_each_image_is_in_its_place() -> None:
     logits = torch.randn(COUNT, CLASSES)
-    found = collected(logits).read(CLASSES)
+    found = collected(logits).read(NAMES)
     labels = torch.arange(COUNT) % CLASSES
     assert found.index.tolist() == list(range(COUNT))
     assert found.label.tolist() == labels.tolist()
@@ -52,6 +53,6 @@ def test_scores_that_are_no_probabilities_are_normalised() -> None:
     """A mixture of log-probabilities, as released for gated attention, sums to less than one over the classes."""
     scores = 0.5 * torch.randn(COUNT, 2, CLASSES).log_softmax(2).sum(1)
     assert scores.exp().sum(1).max() < 1
-    found = collected(scores).read(CLASSES)
+    found = collected(scores).read(NAMES)
     expected = scores.exp() / scores.exp().sum(1, keepdim=True)
     assert found.probability == pytest.approx(expected.amax(1), abs=1e-3)
