@@ -45,8 +45,8 @@ def test_each_image_is_in_its_place() -> None:
 def test_the_shares_of_processes_add_up() -> None:
     logits = torch.randn(COUNT, CLASSES)
     whole, *shares = collected(logits), *(collected(logits, rank, 3) for rank in range(3))
-    assert torch.equal(sum(share.classes for share in shares), whole.classes)
-    assert torch.equal(sum(share.probabilities for share in shares), whole.probabilities)
+    assert torch.equal(torch.stack([share.classes for share in shares]).sum(0), whole.classes)
+    assert torch.equal(torch.stack([share.probabilities for share in shares]).sum(0), whole.probabilities)
 
 
 def test_scores_that_are_no_probabilities_are_normalised() -> None:
