@@ -68,10 +68,15 @@ class Evaluation:
         return self.run.best_checkpoint if self.checkpoint == "best" else self.run.last_checkpoint
 
     @property
+    def own_predictions(self) -> Path:
+        """The file of predictions that the run's own test writes for this checkpoint."""
+        return self.run.last_predictions if self.epoch == self.record.epochs else self.run.best_predictions
+
+    @property
     def predictions(self) -> Path:
-        """The file of predictions: without settings, the one that the run's own test has written."""
+        """The file of predictions: without settings, the one that the run's own test writes."""
         if not self.settings:
-            return self.run.best_predictions if self.checkpoint == "best" else self.run.last_predictions
+            return self.own_predictions
         key = " ".join([self.checkpoint, *self.named_settings])
         readable = re.sub(r"[^\w.=-]+", "-", key)[:READABLE]
         return self.run.last_predictions.with_name(f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.npz")
