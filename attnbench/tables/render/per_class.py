@@ -41,7 +41,7 @@ STYLES = """
 INTRODUCTION = (
     "Of the last epoch, on the test images, as the mean over seeds. McNemar's test compares two runs with the same seed"
     " on the images that only one of them classifies correctly. It says whether these two networks differ, not whether"
-    " the methods do: the intervals over seeds in the table and claims say that."
+    " the methods do, which the intervals over seeds in the table say."
 )
 
 
