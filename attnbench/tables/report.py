@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from attnbench.tables.per_class_results import ClassResults
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "inconclusive"]
@@ -88,6 +91,7 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        per_class: of rows whose runs have predictions for each test image.
     """
 
     title: str
@@ -98,3 +102,4 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    per_class: tuple["ClassResults", ...] = ()

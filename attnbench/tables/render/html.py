@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from attnbench.tables.render.layout import details, groups, has_groups, sections
+from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Outcome, Plot, Report
 
@@ -24,6 +25,8 @@ def render(report: Report) -> str:
         notes="\n".join(_notes(report.notes)),
         claims="\n".join(_claims(report.claims)),
         plots="\n".join(_plots(report.plots)),
+        per_class=per_class(report.per_class),
+        per_class_styles=STYLES if report.per_class else "",
         remarks="\n".join(_remarks(report)),
     )
 
