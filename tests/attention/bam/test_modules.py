@@ -1,13 +1,12 @@
-"""BAM against its equations, its counts and its authors' code, written out independently."""
+"""BAM's modules against the equations, their counts, their initial weights and their options."""
 
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from attnbench.attention.bam import BAM, BAMModule, Placement
 from attnbench.attention.base import Variant
@@ -18,6 +17,7 @@ from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
+from tests.attention.bam.reference import Reference
 
 CHANNELS = (16, 32, 64, 96, 128, 160, 256, 320, 384, 512, 1024, 2048)
 COUNTS = {
@@ -95,51 +95,13 @@ def test_parameters_do_not_depend_on_the_dilation() -> None:
     assert len({count_parameters(module(dilation=dilation)) for dilation in (1, 2, 4, 6)}) == 1
 
 
-def norm(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    """Batch normalisation in evaluation, by its definition."""
-    shape = (1, -1) + (1,) * (x.ndim - 2)
-    mean, variance, weight, bias = (
-        state[f"{name}.{key}"].reshape(shape) for key in ("running_mean", "running_var", "weight", "bias")
-    )
-    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
-
-
-def reference(x: Tensor, state: dict[str, Tensor], variant: str, combine: str, dilation: int) -> Tensor:
-    """Equations 1 to 4 and, for the released code, its layers, with plain functions."""
-    official = variant == "official"
-
-    def dense(v: Tensor, name: str) -> Tensor:
-        return v @ state[f"channel.{name}.weight"].T + state[f"channel.{name}.bias"]
-
-    def conv(v: Tensor, name: str, spread: int = 1) -> Tensor:
-        weight, bias = state[f"spatial.{name}.weight"], state[f"spatial.{name}.bias"]
-        size = weight.shape[-1]
-        pad = spread * (size // 2)
-        columns = F.unfold(v, size, dilation=spread, padding=pad)
-        return (weight.flatten(1) @ columns + bias[:, None]).reshape(len(v), -1, *v.shape[2:])
-
-    pooled = x.flatten(2).mean(-1)
-    hidden = dense(pooled, "reduce")
-    channel = dense((norm(hidden, state, "channel.hidden_norm") if official else hidden).clamp_min(0), "expand")
-    channel = channel if official else norm(channel, state, "channel.norm")
-    spatial = x
-    for name, spread in (("reduce", 1), ("dilate0", dilation), ("dilate1", dilation)):
-        spatial = conv(spatial, name, spread)
-        spatial = (norm(spatial, state, f"spatial.{name}_norm") if official else spatial).clamp_min(0)
-    spatial = conv(spatial, "project")
-    spatial = spatial if official else norm(spatial, state, "spatial.norm")
-    channel = channel[:, :, None, None]
-    logits = {"sum": channel + spatial, "product": channel * spatial, "max": torch.maximum(channel, spatial)}[combine]
-    return x + x * (1 / (1 + (-logits).exp()))
-
-
 @pytest.mark.parametrize("variant", ["paper", "official"])
 @pytest.mark.parametrize("combine", ["sum", "product", "max"])
 @pytest.mark.parametrize("size", [(8, 8), (9, 14), (5, 3)], ids=str)
 def test_parity_with_the_equations(variant: str, combine: str, size: tuple[int, int]) -> None:
     found = randomised(module(variant=variant, combine=combine, dilation=2))
     x = torch.randn(3, 8, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    expected = reference(x, found.state_dict(), variant, combine, 2)
+    expected = Reference(found.state_dict(), {"variant": variant, "combine": combine, "dilation": 2}).module(x, "")
     assert torch.allclose(found(x).features, expected, atol=1e-10)
 
 
