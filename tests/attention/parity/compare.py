@@ -31,14 +31,14 @@ class Row(NamedTuple):
         variant: The options, and the network where it is not the method's usual one.
         reference: Source of the reference.
         measure: Compares, in training if True, else in evaluation.
-        slow: Whether it takes several seconds.
+        slow: Modes, in training or not, in which it takes several seconds.
     """
 
     method: str
     variant: str
     reference: str
     measure: Callable[[bool], Differences]
-    slow: bool = False
+    slow: tuple[bool, ...] = ()
 
 
 def largest(ours: list[Tensor], others: list[Tensor]) -> float:

@@ -6,13 +6,18 @@ from tests.attention.parity.compare import TOLERANCE, Row
 from tests.attention.parity.rows import PAGE, ROWS, cells, kept_rows
 
 PARAMETERS = [
-    pytest.param(row, id=" ".join((row.method, row.variant)), marks=pytest.mark.slow if row.slow else ())
+    pytest.param(
+        row,
+        training,
+        id=f"{row.method} {row.variant} in {'training' if training else 'evaluation'}",
+        marks=pytest.mark.slow if training in row.slow else (),
+    )
     for row in ROWS
+    for training in (False, True)
 ]
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
-@pytest.mark.parametrize("row", PARAMETERS)
+@pytest.mark.parametrize(("row", "training"), PARAMETERS)
 def test_outputs_gradients_and_losses_are_the_references(row: Row, training: bool) -> None:
     assert max(row.measure(training)) < TOLERANCE
 
