@@ -8,7 +8,7 @@ Defaults: r = 16, one module in every residual block, before the sum.
 
 Paper vs official: eq. 3 prints no biases; the released networks and timm have them, as do BAM's counts of table 5
 (ResNet-50 26.24 M). Ours has them. The module has the parameter names, initial values and outputs of timm's `SEModule`
-with `rd_divisor=1`, so weights trained with either load into the other.
+with `rd_divisor=1`, so weights trained with either load into the other; the initial values are PyTorch's defaults.
 """
 
 from torch import Tensor, nn
