@@ -162,7 +162,9 @@ def test_smaller_networks_show_no_column_twice(name: str) -> None:
     """Columns that differ by the data set alone are one where a profile replaces it, and so are their claims."""
     own = table(name)
     merged, cells = merge_columns(own, compose_cells(own, quick(name), (), composer()))
-    trained_on = {tuple(line for line in column.overrides if line.startswith("data=")) for column in own.columns.values()}
+    trained_on = {
+        tuple(line for line in column.overrides if line.startswith("data=")) for column in own.columns.values()
+    }
     assert len(merged.columns) == len(own.columns) - len(trained_on) + 1
     assert {column for _, column in cells} == set(merged.columns)
     compared = [(claim.parts, claim.margin) for claim in merged.claims]
