@@ -38,6 +38,8 @@ def kept_columns(table: PaperTable, cells: Cells) -> dict[str, str]:
         relative_to = kept.get(column.relative_to, column.relative_to)
         shown = [column.metric, column.split, column.stage, column.epoch, relative_to]
         runs = [_content(cells[row, column.key]) for row in table.rows]
+        if not any(cells[row, column.key].config for row in table.rows):
+            shown.append(column.key)
         kept[column.key] = first.setdefault(json.dumps([shown, runs], sort_keys=True), column.key)
     return kept
 

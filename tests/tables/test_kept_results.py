@@ -31,7 +31,6 @@ def test_every_network_has_learned(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in KEPT if path.parent.name == "quick"], ids=name_of)
 def test_quick_results_belong_to_the_rows_of_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    results = TableReproduction.open(
-        path.parent.parent.relative_to(REPOSITORY / "outputs" / "reproduced").as_posix(), "quick"
-    ).results()
+    name = name_of(path).removesuffix("/quick")
+    results = TableReproduction.open(name, "quick").results()
     assert [key for key, result in results.items() if result.cell.config and not result.records] == []

@@ -157,15 +157,13 @@ def test_claims_agree_with_the_printed_numbers(name: str) -> None:
                 assert difference <= 0 if lower_is_better else difference >= 0, (claim.says, part)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [name for name in TABLES if not table(name).not_runnable])
 def test_smaller_networks_show_no_column_twice(name: str) -> None:
     """Columns that differ by the data set alone are one where a profile replaces it, and so are their claims."""
     own = table(name)
     merged, cells = merge_columns(own, compose_cells(own, quick(name), (), composer()))
-    trained_on = {
-        tuple(line for line in column.overrides if line.startswith("data=")) for column in own.columns.values()
-    }
-    assert len(merged.columns) == len(own.columns) - len(trained_on) + 1
+    shown = {(c.metric, c.split, c.stage, c.epoch, c.evaluate, c.relative_to) for c in own.columns.values()}
+    assert len(merged.columns) == len(shown)
     assert {column for _, column in cells} == set(merged.columns)
     compared = [(claim.parts, claim.margin) for claim in merged.claims]
     assert all(compared.count(parts) == 1 for parts in compared)
