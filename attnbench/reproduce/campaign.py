@@ -19,6 +19,7 @@ from attnbench.tables.costs import CostComparison
 from attnbench.tables.load import load_profiles, load_table
 from attnbench.tables.per_class_summary import read_summaries
 from attnbench.tables.records import Record, gather
+from attnbench.tables.repeated_columns import merge_columns
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import PaperTable, Profile
@@ -51,7 +52,7 @@ class TableReproduction:
             raise UserError(f"--profile {profile}: no such profile{nearest(profile, list(profiles))}"
                             f" ({', '.join(profiles)})")  # fmt: skip
         composer = Composer(config_dir)
-        cells = compose_cells(table, profiles[profile], extra, composer)
+        table, cells = merge_columns(table, compose_cells(table, profiles[profile], extra, composer))
         return cls(table, profiles[profile], tuple(extra), cells, composer)
 
     @property

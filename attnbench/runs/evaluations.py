@@ -11,7 +11,7 @@ from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from attnbench.runs.evaluation_entry import CHECKPOINTS, EvaluationEntry
+from attnbench.runs.evaluation_entry import CHECKPOINTS, INITIAL, EvaluationEntry
 from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
@@ -39,7 +39,7 @@ class Evaluation:
     Args:
         run: its folder.
         record: what the run recorded.
-        checkpoint: `last` or `best`.
+        checkpoint: `last`, `best`, or `initial` for the weights that the run started with.
         config: the run's configuration, with the settings applied.
         settings: by dotted key, in which the configuration differs from the run's own.
         responses: whether the mean absolute responses of the stages are measured too.
@@ -74,8 +74,8 @@ class Evaluation:
 
     @property
     def predictions(self) -> Path:
-        """The file of predictions: without settings, the one that the run's own test writes."""
-        if not self.settings:
+        """The file of predictions: without settings, the one that the run's own test of this checkpoint writes."""
+        if not self.settings and self.checkpoint != INITIAL:
             return self.own_predictions
         key = " ".join([self.checkpoint, *self.named_settings])
         readable = re.sub(r"[^\w.=-]+", "-", key)[:READABLE]
@@ -83,13 +83,17 @@ class Evaluation:
 
     @property
     def epoch(self) -> int:
-        """The epoch, counted from 1, after which the checkpoint was written."""
+        """The epoch, counted from 1, after which the checkpoint was written; 0 for the initial weights."""
+        if self.checkpoint == INITIAL:
+            return 0
         best = self.record.best_epoch if self.checkpoint == "best" else None
         return best or self.record.epochs
 
     @property
     def recorded_accuracy(self) -> float | None:
-        """Top-1 accuracy that the run's own test gave for this checkpoint; None without a test set."""
+        """Top-1 accuracy that the run's own test gave for this checkpoint; None if it gave none."""
+        if self.checkpoint == INITIAL:
+            return None
         return self.record.metrics.get(metric_name(TEST, TOP1, best=self.checkpoint == "best"))
 
 
@@ -100,7 +104,7 @@ def settle(
 
     Args:
         run: the run's folder.
-        checkpoint: `last` or `best`.
+        checkpoint: `last`, `best` or `initial`.
         composer: composes the run's choices as they are today.
         overrides: settings to test the run under.
         responses: whether the mean absolute responses of the stages are measured too.
@@ -130,7 +134,7 @@ def finished_record(run: RunFolder, checkpoint: str) -> FinishedRecord:
         raise UserError(f"the run is {state} and has no checkpoint; train it first")
     if checkpoint == "best" and not record.held_out:
         raise UserError("the run has no best checkpoint, as it held out no validation images; --checkpoint last")
-    if not weights.is_file():
+    if checkpoint != INITIAL and not weights.is_file():
         raise UserError(f"checkpoints/{weights.name} is not there; it may have been removed to save space")
     return record
 

@@ -253,6 +253,7 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
         "  far: {label: more, metric: error_increase, relative_to: error, evaluate: [data.distractors=16]}\n"
         "  one: {label: first, metric: response, stage: stage1}\n"
         "  two: {label: second, metric: response, stage: stage2}\n"
+        "  fresh: {label: fresh, metric: response, stage: stage2, epoch: initial}\n"
     )
     text = TABLE.replace("columns:\n", columns).replace(
         "data=digits, data.validation=200",
@@ -263,7 +264,14 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     assert (status, err.count("failed")) == (0, 0)
     entries = [json.loads(run.evaluations_file.read_text()) for run in find_runs(Path("outputs"))]
     assert all(
-        {"last data.distractors=16", "best data.distractors=16", "last responses", "best responses"} == set(entry)
+        set(entry)
+        == {
+            "last data.distractors=16",
+            "best data.distractors=16",
+            "last responses",
+            "best responses",
+            "initial responses",
+        }
         for entry in entries
     )
     written = [run.evaluations_file.stat().st_mtime_ns for run in find_runs(Path("outputs"))]
@@ -281,6 +289,10 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     assert float(row["one.last.mean"]) == 1.0
     found = entry["last responses"]
     assert float(row["two.last.mean"]) == pytest.approx(found["test/response/stage2"] / found["test/response/stage1"])
+    fresh = entry["initial responses"]
+    assert (fresh["epoch"], fresh["recorded/top1_accuracy"]) == (0, None)
+    assert float(row["fresh.last.mean"]) == pytest.approx(fresh["test/response/stage2"] / fresh["test/response/stage1"])
+    assert row["fresh.last.mean"] != row["two.last.mean"]
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:

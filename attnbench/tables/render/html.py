@@ -11,7 +11,9 @@ from attnbench.tables.render.plots import is_empty, svg
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Outcome, Plot, Report
 
 PAGE = Path(__file__).with_name("page.html")
-SIGNS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "inconclusive": "?"}
+SIGNS: dict[Outcome, str] = {
+    "supported": "✓", "contradicted": "✗", "equivalent": "=", "inconclusive": "?", "not trained": "–", "not run": "–"
+}  # fmt: skip
 
 
 def render(report: Report) -> str:

@@ -14,7 +14,10 @@ from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome
 
 NAME_WIDTH = 24  # the rows' names are folded to this width before columns move to another table
 UNLIMITED = 1_000_000
-STYLES: dict[Outcome, str] = {"supported": "green", "contradicted": "red", "inconclusive": "yellow"}
+STYLES: dict[Outcome, str] = {
+    "supported": "green", "contradicted": "red", "equivalent": "cyan", "inconclusive": "yellow",
+    "not trained": "dim", "not run": "dim",
+}  # fmt: skip
 
 
 def render(report: Report) -> str:
