@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from attnbench.tables.forest import Forest
+
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "inconclusive"]
 
@@ -88,6 +90,7 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        forest: with a line for each of the table's, in their order.
     """
 
     title: str
@@ -98,3 +101,4 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    forest: Forest | None = None
