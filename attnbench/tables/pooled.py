@@ -111,7 +111,8 @@ def pool(effects: Sequence[Effect]) -> PooledEffect | None:
     from statsmodels.stats.meta_analysis import combine_effects
 
     means, errors = (np.array(column) for column in zip(*known, strict=True))
-    fit = combine_effects(means, errors**2, method_re="pm")
+    with np.errstate(divide="ignore", invalid="ignore"):  # statsmodels' own I² of equal effects
+        fit = combine_effects(means, errors**2, method_re="pm")
     center, tau2 = float(fit.mean_effect_re), float(fit.tau2)
     error = math.sqrt(max(float(fit.var_hksj_re), float(fit.var_eff_w_re)))
     excess = float(fit.q) - (len(known) - 1)

@@ -92,11 +92,10 @@ def _set_up(axes: "Axes", forest: Forest, rows: float, colors: dict[str, str]) -
 
 def _draw_group(axes: "Axes", forest: Forest, group: ForestGroup, place: float, colors: dict[str, str]) -> float:
     """Draw a method's name and lines from a place downwards; returns the place below them."""
-    axes.text(_beside(0.0), place, one_line(group.name), transform=axes.get_yaxis_transform(), va="center", weight="bold",
-              fontsize=SIZE + 0.5)  # fmt: skip
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
+    axes.text(_beside(0.0), place, one_line(group.name), fontsize=SIZE + 0.5, weight="bold", **beside)
     place += _heading_rows(group) - 1
-    axes.text(_beside(1.0), place, one_line(group.detail), transform=axes.get_yaxis_transform(), va="center",
-              ha="right", fontsize=SMALL, style="italic")  # fmt: skip
+    axes.text(_beside(1.0), place, one_line(group.detail), fontsize=SMALL, style="italic", ha="right", **beside)
     below = place + len(group.lines) + 0.5
     axes.vlines(0, place + 0.5, below, color=colors.get(INK, INK), linewidth=1.0, zorder=1)
     for number, line in enumerate(group.lines, start=1):
@@ -120,7 +119,12 @@ def _draw_line(axes: "Axes", forest: Forest, line: ForestLine, place: float, col
     color = COLORS[forest.judge(line)]
     color = colors.get(color, color)
     weight = "bold" if line.pooled else "normal"
-    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": SMALL, "weight": weight}
+    beside: dict[str, Any] = {
+        "transform": axes.get_yaxis_transform(),
+        "va": "center",
+        "fontsize": SMALL,
+        "weight": weight,
+    }
     axes.text(_beside(0.0) + 0.03, place, _shortened(line.label), **beside)
     axes.text(_beside(1.0), place, _numbers(line), ha="right", **beside)
     if line.prediction:
