@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from attnbench.tables.per_class_results import ClassResults
 
+from attnbench.tables.forest import Forest
+
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
 
@@ -129,6 +131,7 @@ class Report:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
         per_class: of rows whose runs have predictions for each test image.
+        forest: with a line for each of the table's, in their order.
     """
 
     title: str
@@ -140,3 +143,4 @@ class Report:
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     per_class: tuple["ClassResults", ...] = ()
+    forest: Forest | None = None
