@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Field = float | int | str | None
-Outcome = Literal["supported", "contradicted", "inconclusive"]
+Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
+
+Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
 NOTHING = "–"
 """Text of a cell without a value."""
@@ -32,12 +34,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading. Neighbouring columns of one `group` share a heading above their own."""
+    """A column's heading. Neighbouring columns of one `group` share a heading above their own.
+
+    Attributes:
+        kind: what the column holds.
+        shown: whether it is shown unless the user chooses columns; programs (CSV) get all.
+    """
 
     key: str
     label: str
     group: str = ""
     align: Literal["left", "right"] = "right"
+    kind: Kind = "last"
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,12 +59,49 @@ class Line:
 
 
 @dataclass(frozen=True)
+class PartResult:
+    """A comparison that a claim consists of, and what the runs say about it.
+
+    Attributes:
+        label: which rows are compared, by their labels: `d = 4 (BAM) − d = 1`.
+        difference: first minus second, in the column's unit; None, as are the other numbers, where it is not known.
+        low: lower bound of its interval, of the same procedure as the p value.
+        high: upper bound.
+        p: adjusted for looks and for the table's claims.
+        n: seeds of the side with fewer.
+        printed: the paper's difference.
+        details: in a few words, such as the smallest difference that these seeds would have shown.
+        keys: rows that it needs, as `row` or `row@column`.
+    """
+
+    label: str
+    outcome: Outcome
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    n: int = 0
+    printed: float | None = None
+    details: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClaimResult:
-    """A claim of the paper and what the runs say about it; `details` gives the reason in a few words."""
+    """A claim of the paper and what the runs say about it.
+
+    Attributes:
+        details: the reason in a few words.
+        source: where the paper says it, and whether its words were seen.
+        column: key of the column that it is about.
+    """
 
     claim: str
     outcome: Outcome
     details: str
+    parts: tuple[PartResult, ...] = ()
+    source: str = ""
+    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +134,7 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        about_columns: remarks that belong to columns of a kind, and are shown with them.
     """
 
     title: str
@@ -98,3 +145,10 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    about_columns: Mapping[Kind, str] = field(default_factory=dict)
+
+    @property
+    def all_remarks(self) -> tuple[str, ...]:
+        """Remarks about the whole table, and about those of its columns that are shown."""
+        kinds = {heading.kind for heading in self.headings if heading.shown}
+        return (*self.remarks, *(text for kind, text in self.about_columns.items() if kind in kinds))
