@@ -1,13 +1,14 @@
 """From results to a report: headings, one line per row, claims, notes, remarks and plots."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from attnbench.tables.claim_results import claim_results
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, mark_best, result_cell
 from attnbench.tables.plots import make_plots
 from attnbench.tables.remarks import about_columns, remarks
-from attnbench.tables.report import Cell, Heading, Line, Report
+from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.spec import COSTS, Column, Row
 from attnbench.tables.values import EPOCHS, Result, mean_of
@@ -23,12 +24,19 @@ def build_report(inputs: ReportInputs) -> Report:
         headings=headings,
         lines=tuple(mark_best(inputs, lines, headings)),
         source=inputs.table.source,
-        claims=tuple(claim_results(inputs)),
+        claims=tuple(_without_printed(inputs, result) for result in claim_results(inputs)),
         notes=tuple(notes.texts),
         remarks=tuple(remarks(inputs)),
         about_columns=about_columns(inputs),
         plots=tuple(make_plots(inputs.table, inputs.results)) if inputs.has_runs else (),
     )
+
+
+def _without_printed(inputs: ReportInputs, result: ClaimResult) -> ClaimResult:
+    """Return a claim's result, without the paper's differences where its numbers are not shown."""
+    if inputs.shows_printed:
+        return result
+    return replace(result, parts=tuple(replace(part, printed=None) for part in result.parts))
 
 
 def _title(inputs: ReportInputs) -> str:

@@ -65,7 +65,7 @@ def by_name(table: PaperTable, by_row: ByRow) -> dict[str, Result]:
     Only the first label of equal ones is kept.
     """
     names: dict[tuple[str, ...], list[str]] = {}
-    results = {}
+    results: dict[tuple[str, ...], Result] = {}
     for row, result in by_row.items():
         names.setdefault(runs_of(result), []).append(table.name_of(row))
         results.setdefault(runs_of(result), result)

@@ -30,7 +30,9 @@ def learning_plots(table: PaperTable, columns: Mapping[str, ByRow]) -> Iterator[
 def images(results: Iterable[Result]) -> str:
     """Return which images the curves of some results are of: validation, training, or a mixture of both."""
     held_out = {record.held_out for result in results for record in result.records.values()}
-    return {(True,): "validation", (False,): "training"}.get(tuple(held_out), "validation or training")
+    if len(held_out) > 1:
+        return "validation or training"
+    return "validation" if True in held_out else "training"
 
 
 def learning_curve(label: str, result: Result, is_error: bool) -> Curve | None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
-
 Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
 NOTHING = "–"
@@ -60,27 +59,27 @@ class Line:
 
 @dataclass(frozen=True)
 class PartResult:
-    """A comparison that a claim consists of, and what the runs say about it.
+    """A part of a claim: a comparison of rows and what the runs say about it.
 
     Attributes:
-        label: which rows are compared, by their labels: `d = 4 (BAM) − d = 1`.
-        difference: first minus second, in the column's unit; None, as are the other numbers, where it is not known.
-        low: lower bound of its interval, of the same procedure as the p value.
-        high: upper bound.
-        p: adjusted for looks and for the table's claims.
-        n: seeds of the side with fewer.
-        printed: the paper's difference.
-        details: in a few words, such as the smallest difference that these seeds would have shown.
-        keys: rows that it needs, as `row` or `row@column`.
+        label: the comparison in the rows' labels: `d = 4 (BAM) − d = 1`.
+        difference: first minus second, in the column's unit; None without runs.
+        low: lower bound of the interval, by the same procedure as p; None, as are `high` and p, with too few seeds.
+        high: upper bound of the interval.
+        p: adjusted for looks, and for the parts and claims that it is judged with.
+        n: seeds, of the row that has fewer.
+        printed: the difference of the numbers that the paper prints; None if it prints too few.
+        details: what a reader must know beside the numbers, in a few words.
+        keys: the cells that the part compares, as `row` or `row@column`.
     """
 
     label: str
     outcome: Outcome
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    n: int = 0
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
     printed: float | None = None
     details: str = ""
     keys: tuple[str, ...] = ()
@@ -91,9 +90,9 @@ class ClaimResult:
     """A claim of the paper and what the runs say about it.
 
     Attributes:
-        details: the reason in a few words.
-        source: where the paper says it, and whether its words were seen.
-        column: key of the column that it is about.
+        details: the reason for the outcome in a few words.
+        source: where the paper says it, and whether its wording was read.
+        column: label of the column that the claim is about.
     """
 
     claim: str

@@ -51,9 +51,11 @@ def part_text(result: ClaimResult, part: PartResult) -> str:
     return f"{part.label}: {', '.join(facts)}" if facts else part.label
 
 
-def reason_text(result: ClaimResult) -> str:
-    """Return the reason for a claim's outcome, and the claim's source."""
-    return "; ".join(text for text in (result.details, result.source) if text)
+def reasons(report: Report, result: ClaimResult) -> list[str]:
+    """Return the reason for a claim's outcome, its column where claims have several, and its source."""
+    several = len({other.column for other in report.claims}) > 1
+    column = result.column if several and f"({result.column})" not in result.claim else ""
+    return [text for text in (column, result.details, result.source) if text]
 
 
 def has_numbers(report: Report) -> bool:

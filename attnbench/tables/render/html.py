@@ -33,7 +33,7 @@ def render(report: Report) -> str:
         switches="\n".join(_switches(report, detailed)),
         table="\n".join(_table(report)),
         notes="\n".join(_notes(report.notes)),
-        claims="\n".join(claims(report.claims)),
+        claims="\n".join(claims(report)),
         plots="\n".join(_plots(report.plots)),
         remarks="\n".join(_remarks(report)),
     )

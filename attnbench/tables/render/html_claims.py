@@ -1,11 +1,11 @@
 """The claims of an HTML page: an outcome as a badge, the claim with its reason and source, and a table of its parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
-from attnbench.tables.render.claims import difference_text, p_text, printed_text, remark_text
+from attnbench.tables.render.claims import difference_text, p_text, printed_text, reasons, remark_text
 from attnbench.tables.render.layout import number_and_rest
-from attnbench.tables.report import ClaimResult, Outcome, PartResult
+from attnbench.tables.report import ClaimResult, Outcome, PartResult, Report
 
 SIGNS: dict[Outcome, str] = {
     "supported": "✓",
@@ -18,12 +18,12 @@ SIGNS: dict[Outcome, str] = {
 TITLES = ("comparison", "difference", "p", "n", "paper")
 
 
-def claims(results: Sequence[ClaimResult]) -> Iterator[str]:
+def claims(report: Report) -> Iterator[str]:
     """Yield the lines of the claims with their outcomes and parts."""
-    if results:
+    if report.claims:
         yield '<section><h2>Claims</h2>\n<ul class="claims">'
-        for result in results:
-            yield f"<li>{_badge(result.outcome)}<div>{escape(result.claim)}{_reasons(result)}"
+        for result in report.claims:
+            yield f"<li>{_badge(result.outcome)}<div>{escape(result.claim)}{_reasons(report, result)}"
             yield from _parts(result)
             yield "</div></li>"
         yield "</ul></section>"
@@ -34,10 +34,8 @@ def _badge(outcome: Outcome) -> str:
     return f'<span class="badge {name}"><span aria-hidden="true">{SIGNS[outcome]}</span> {outcome}</span>'
 
 
-def _reasons(result: ClaimResult) -> str:
-    """Return the reason for the outcome, and the claim's source."""
-    texts = (text for text in (result.details, result.source) if text)
-    return "".join(f'<span class="reason">{escape(text)}</span>' for text in texts)
+def _reasons(report: Report, result: ClaimResult) -> str:
+    return "".join(f'<span class="reason">{escape(text)}</span>' for text in reasons(report, result))
 
 
 def _parts(result: ClaimResult) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import part_text, reason_text
+from attnbench.tables.render.claims import part_text, reasons
 from attnbench.tables.render.latex_layout import PAGE_HEIGHT, SEPARATION, Column, Layout, broken, fit, height
 from attnbench.tables.render.latex_text import PACKAGES, escape
 from attnbench.tables.render.latex_width import text_width, wrap_words
@@ -141,7 +141,7 @@ def _emphasised(text: str, best: bool) -> str:
 
 def _paragraphs(report: Report) -> Iterator[str]:
     """Yield claims, remarks and source, which may continue on the next page."""
-    texts = [text for result in report.claims for text in _claim(result)]
+    texts = [text for result in report.claims for text in _claim(report, result)]
     texts += map(escape, report.all_remarks)
     texts += [f"Source: {escape(report.source)}"] if report.source else []
     if texts:
@@ -150,9 +150,9 @@ def _paragraphs(report: Report) -> Iterator[str]:
         yield r"\par}"
 
 
-def _claim(result: ClaimResult) -> Iterator[str]:
+def _claim(report: Report, result: ClaimResult) -> Iterator[str]:
     """Yield a claim, and each of its parts in a line that is indented."""
-    reason = f" ({escape(text)})" if (text := reason_text(result)) else ""
+    reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
     yield rf"\textit{{{escape(result.outcome)}}}: {escape(result.claim)}{reason}"
     for part in result.parts:
         yield rf"\hangindent=2em\hangafter=0 {escape(part_text(result, part))}"

@@ -86,7 +86,7 @@ def measure(report: Report, place: int) -> Column:
     if not split:
         width = max([word, *map(cell_width, cells)])
         return Column(place, heading, False, width, max([word, *map(_longest_in, cells)]))
-    pairs = [parts for cell in cells if (parts := _parts(cell))]
+    pairs = [widths for cell in cells if (widths := _parts(cell))]
     whole = [cell_width(cell) for cell in cells if not number_and_rest(cell.text)]
     width = max([word, max(number for number, _ in pairs) + max(rest for _, rest in pairs), *whole])
     return Column(place, heading, True, width, width)

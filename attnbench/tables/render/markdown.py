@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import difference_text, p_text, printed_text, reason_text, remark_text
+from attnbench.tables.render.claims import difference_text, p_text, printed_text, reasons, remark_text
 from attnbench.tables.render.layout import marks, one_line, sections
 from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
 
@@ -33,7 +33,7 @@ def render(report: Report) -> str:
 def _claims(report: Report) -> Iterator[list[str]]:
     """Yield the rows of a table of claims: each claim with its reason and source, then its parts."""
     for result in report.claims:
-        reason = f" ({escape(text)})" if (text := reason_text(result)) else ""
+        reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
         yield [f"**{result.outcome}**", f"**{escape(result.claim)}**{reason}", "", "", "", ""]
         for part in result.parts:
             remark = f" ({escape(text)})" if (text := remark_text(result, part)) else ""

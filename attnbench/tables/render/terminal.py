@@ -10,7 +10,7 @@ from rich.text import Text
 
 from attnbench.console import WIDTH_OF_FILES, make_table
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import difference_text, p_text, part_text, printed_text, reason_text, remark_text
+from attnbench.tables.render.claims import difference_text, p_text, part_text, printed_text, reasons, remark_text
 from attnbench.tables.render.layout import marks, number_and_rest, one_line, sections
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, PartResult, Report
 
@@ -43,7 +43,7 @@ def show(console: Console, report: Report) -> None:
         console.print()
         console.print(_table(console, report, columns), crop=False)
     _show_list(console, "Notes", [(Text(f"[{n}]"), Text(one_line(note))) for n, note in enumerate(report.notes, 1)])
-    _show_list(console, "Claims", [_claim(console, result) for result in report.claims])
+    _show_list(console, "Claims", [_claim(console, report, result) for result in report.claims])
     console.print()
     for text in (*report.all_remarks, *([f"Source: {report.source}"] if report.source else [])):
         console.print(Text(one_line(text), style="dim"))
@@ -130,9 +130,9 @@ def _marks(cell: Cell) -> str:
     return f" [{marks(cell)}]" if cell.marks else ""
 
 
-def _claim(console: Console, result: ClaimResult) -> tuple[Text, Group]:
+def _claim(console: Console, report: Report, result: ClaimResult) -> tuple[Text, Group]:
     """Return a claim's outcome, and the claim with its reason and its parts below it."""
-    reason = one_line(reason_text(result))
+    reason = one_line("; ".join(reasons(report, result)))
     parts = [part for part in result.parts if part_text(result, part) != part.label]
     below = [Text(reason, style="dim")] if reason else []
     group = Group(Text(one_line(result.claim)), *below, *_parts(console, result, parts))
