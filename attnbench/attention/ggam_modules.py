@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.ggam_guide import SMALLEST
@@ -35,16 +36,25 @@ SPATIAL_NORMS: dict[SpatialNorm, Callable[[Tensor], Tensor]] = {
 
 
 class Excitation(nn.Sequential):
-    """log S: features (B, C, H, W) to log-importances (B, C) through a bottleneck of `hidden` units."""
+    """log S: features (B, C, H, W) to log-importances (B, C) through a bottleneck of `hidden` units.
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    Args:
+        unit: Divide the pooled features by their Euclidean norm, and draw W0 sqrt(C) times as large for it.
+    """
+
+    def __init__(self, channels: int, hidden: int, unit: bool) -> None:
         super().__init__()
+        self.unit = unit
         self.reduce = nn.Linear(channels, hidden)
         self.relu = nn.ReLU(inplace=True)
         self.expand = nn.Linear(hidden, channels)
+        if unit:
+            with torch.no_grad():
+                self.reduce.weight.mul_(channels**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = super().forward(x.mean((2, 3)))
+        descriptor = x.mean((2, 3))
+        logits: Tensor = super().forward(F.normalize(descriptor, eps=SMALLEST) if self.unit else descriptor)
         return logits.log_softmax(1)
 
 
