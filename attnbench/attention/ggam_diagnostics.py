@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attnbench.attention.base import Output
-from attnbench.attention.ggam_guide import Guide, standardise
+from attnbench.attention.ggam_guide import Guide, full_precision, standardise
 
 COLLAPSED = 0.1
 """Entropy of S, as a share of the uniform distribution's, below which attention is on one or two channels."""
@@ -47,7 +47,8 @@ def guide_shares(losses: Mapping[str, Tensor], features: Tensor, log_s: Tensor) 
         features: A (B, C, H, W), on which both depend.
         log_s: log S (B, C), on which both depend.
     """
-    sizes = {name: _sizes(loss, features, log_s) for name, loss in losses.items()}
+    with full_precision(features):
+        sizes = {name: _sizes(loss, features, log_s) for name, loss in losses.items()}
     guide = sizes["guide"]
     shares = guide / (guide + sizes["cross_entropy"])
     names = ("guide_loss_share", "guide_gradient_share", "guide_importance_share")

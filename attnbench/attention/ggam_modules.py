@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.ggam_guide import SMALLEST
 from attnbench.backbones.layers import BatchNorm1d
+
+NORM_EPS = 1e-5
+"""Added to squared norms, as by batch normalisation: the gradient of features of zero stays moderate."""
 
 Pooling = Literal["max", "avg"]
 SpatialNorm = Literal["sum", "softmax", "sigmoid"]
@@ -42,7 +44,7 @@ class Excitation(nn.Sequential):
         unit: Divide the pooled features by their Euclidean norm, and draw W0 sqrt(C) times as large for it.
     """
 
-    def __init__(self, channels: int, hidden: int, unit: bool) -> None:
+    def __init__(self, channels: int, hidden: int, unit: bool = False) -> None:
         super().__init__()
         self.unit = unit
         self.reduce = nn.Linear(channels, hidden)
@@ -54,7 +56,9 @@ class Excitation(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         descriptor = x.mean((2, 3))
-        logits: Tensor = super().forward(F.normalize(descriptor, eps=SMALLEST) if self.unit else descriptor)
+        if self.unit:
+            descriptor = descriptor * (descriptor.square().sum(1, keepdim=True) + NORM_EPS).rsqrt()
+        logits: Tensor = super().forward(descriptor)
         return logits.log_softmax(1)
 
 
