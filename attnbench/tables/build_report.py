@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from attnbench.tables.claim_results import claim_results
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, mark_best, result_cell
+from attnbench.tables.per_class_results import class_results
 from attnbench.tables.plots import make_plots
 from attnbench.tables.remarks import remarks
 from attnbench.tables.report import Cell, Heading, Line, Report
@@ -27,6 +28,7 @@ def build_report(inputs: ReportInputs) -> Report:
         notes=tuple(notes.texts),
         remarks=tuple(remarks(inputs)),
         plots=tuple(make_plots(inputs.table, inputs.results)) if inputs.has_runs else (),
+        per_class=class_results(inputs.table, inputs.results, inputs.archived),
     )
 
 

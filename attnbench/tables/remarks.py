@@ -22,8 +22,6 @@ def remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.has_runs:
         yield from _method_remarks(inputs)
         yield from record_remarks(inputs.results)
-        if labels := _columns_with_the_same_runs(inputs):
-            yield f"These columns show the same runs in this profile: {', '.join(labels)}."
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes
@@ -39,19 +37,6 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
         yield CLAIMS
     if inputs.profile.siblings:
         yield SIBLINGS
-
-
-def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
-    """Return the labels of columns that show equal values, because a profile trains all of them on the same data."""
-    labels: dict[str, list[str]] = {}
-    for column in inputs.table.columns.values():
-        results = [inputs.results[row, column.key] for row in inputs.table.rows]
-        runs = [sorted(record.identity for record in result.records.values()) for result in results]
-        tests = [result.cell.evaluate for result in results]
-        if any(runs):
-            content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
-            labels.setdefault(content, []).append(column.label)
-    return [label for same in labels.values() if len(same) > 1 for label in same]
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:

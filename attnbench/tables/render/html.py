@@ -5,12 +5,16 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from attnbench.tables.render.layout import details, groups, has_groups, sections
+from attnbench.tables.render import forest
+from attnbench.tables.render.layout import details, groups, has_groups, one_line, sections
+from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Outcome, Plot, Report
 
 PAGE = Path(__file__).with_name("page.html")
-SIGNS: dict[Outcome, str] = {"supported": "✓", "contradicted": "✗", "inconclusive": "?"}
+SIGNS: dict[Outcome, str] = {
+    "supported": "✓", "contradicted": "✗", "equivalent": "=", "inconclusive": "?", "not trained": "–", "not run": "–"
+}  # fmt: skip
 
 
 def render(report: Report) -> str:
@@ -24,6 +28,9 @@ def render(report: Report) -> str:
         notes="\n".join(_notes(report.notes)),
         claims="\n".join(_claims(report.claims)),
         plots="\n".join(_plots(report.plots)),
+        per_class=per_class(report.per_class),
+        per_class_styles=STYLES if report.per_class else "",
+        plots="\n".join([*_forest(report), *_plots(report.plots)]),
         remarks="\n".join(_remarks(report)),
     )
 
@@ -114,6 +121,13 @@ def _claims(results: Sequence[ClaimResult]) -> Iterator[str]:
             reason = f'<span class="reason">{escape(result.details)}</span>' if result.details else ""
             yield f"<li>{badge}<div>{escape(result.claim)}{reason}</div></li>"
         yield "</ul></section>"
+
+
+def _forest(report: Report) -> Iterator[str]:
+    """Yield the forest plot, if the report has one."""
+    if report.forest is not None:
+        title = escape(one_line(report.forest.axis))
+        yield f"<figure><figcaption>{title}</figcaption>\n{forest.svg(report.forest, 'forest')}</figure>"
 
 
 def _plots(plots: Sequence[Plot]) -> Iterator[str]:
