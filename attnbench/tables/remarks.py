@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.attention_diagnostics import guide_remarks
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
 from attnbench.tables.report_inputs import ReportInputs
@@ -22,6 +23,7 @@ def remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.has_runs:
         yield from _method_remarks(inputs)
         yield from record_remarks(inputs.results)
+        yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes
