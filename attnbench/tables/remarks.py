@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.attention_diagnostics import guide_remarks
 from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
@@ -36,6 +37,7 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         if inputs.table.baseline or inputs.table.claims:
             yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
+        yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes

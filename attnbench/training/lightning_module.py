@@ -19,6 +19,7 @@ from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
 from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
+    ATTENTION_PREFIX,
     GATE_PREFIX,
     IMAGES,
     IMAGES_PER_SECOND,
@@ -154,7 +155,7 @@ class TrainingModule(pl.LightningModule):
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
-        own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
+        own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
 
     def _average_buffers(self) -> None:

@@ -19,9 +19,11 @@ def positive_part(v: Array) -> Array:
     return np.where(v.real > 0, v, 0)
 
 
-def reference_importance(a: Array, state: dict[str, Array]) -> Array:
+def reference_importance(a: Array, state: dict[str, Array], attention: GGAM) -> Array:
     channels, height, width = a.shape
     pooled = a.reshape(channels, -1).sum(1) / (height * width)
+    if attention.descriptor == "unit":
+        pooled = pooled / np.sqrt((pooled**2).sum() + 1e-5)
     hidden = positive_part(state["excite.reduce.weight"] @ pooled + state["excite.reduce.bias"])
     grown = np.exp(state["excite.expand.weight"] @ hidden + state["excite.expand.bias"])
     return np.asarray(grown / grown.sum())
@@ -31,7 +33,7 @@ def reference_attended(a: Array, state: dict[str, Array], attention: GGAM) -> tu
     """D and T of one sample; T is ones where there is none. With `scale=unit`, what sums to 1 is made to average 1."""
     channels, height, width = a.shape
     unit = attention.scale == "unit"
-    importance = reference_importance(a, state) if attention.channel else np.full(channels, 1 / channels)
+    importance = reference_importance(a, state, attention) if attention.channel else np.full(channels, 1 / channels)
     if not attention.spatial:
         factor = channels if unit else 1
         scaled = [factor * a[c] * importance[c] for c in range(channels)] if attention.channel else list(a)
