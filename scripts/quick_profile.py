@@ -51,7 +51,8 @@ def main(words: Sequence[str]) -> int:
     runnable = [table for table in sorted(table_files()) if not load_table(table).not_runnable]
     tables = [word for word in words if "=" not in word] or runnable
     jobs = jobs_of(tables, [word for word in words if "=" in word])
-    return int(not all([learns(row, job) for row, job in jobs]))
+    failed = [row for row, job in jobs if not learns(row, job)]
+    return int(bool(failed))
 
 
 if __name__ == "__main__":
