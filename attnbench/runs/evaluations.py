@@ -1,24 +1,31 @@
-"""Evaluations of a finished run: what to test, and the file beside the record that keeps the results."""
+"""Evaluations of a finished run: what to test, and the files beside the record that keep the results."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.runs.evaluation_entry import CHECKPOINTS, INITIAL, EvaluationEntry
-from attnbench.runs.files import read_json, shown, write_json
+from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
 from attnbench.runs.lock import Lock, owner_of
 from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.runs.record import FinishedRecord
 
+if TYPE_CHECKING:  # numpy is not needed to reject an override
+    from attnbench.runs.predictions import Predictions
+
 __all__ = ["CHECKPOINTS", "Evaluation", "EvaluationEntry", "SaveError", "keep", "read_evaluations", "settle"]
 RESPONSES = "responses"
+READABLE = 80
+"""Characters of an evaluation's settings in the name of its file of predictions."""
 
 
 class SaveError(Exception):
@@ -59,6 +66,20 @@ class Evaluation:
     def weights(self) -> Path:
         """The checkpoint's file."""
         return self.run.best_checkpoint if self.checkpoint == "best" else self.run.last_checkpoint
+
+    @property
+    def own_predictions(self) -> Path:
+        """The file of predictions that the run's own test writes for this checkpoint."""
+        return self.run.last_predictions if self.epoch == self.record.epochs else self.run.best_predictions
+
+    @property
+    def predictions(self) -> Path:
+        """The file of predictions: without settings, the one that the run's own test of this checkpoint writes."""
+        if not self.settings and self.checkpoint != INITIAL:
+            return self.own_predictions
+        key = " ".join([self.checkpoint, *self.named_settings])
+        readable = re.sub(r"[^\w.=-]+", "-", key)[:READABLE]
+        return self.run.last_predictions.with_name(f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.npz")
 
     @property
     def epoch(self) -> int:
@@ -124,8 +145,10 @@ def read_evaluations(run: RunFolder) -> dict[str, EvaluationEntry]:
     return {key: read_object(EvaluationEntry, entry, where, f"{key}.") for key, entry in content.items()}
 
 
-def keep(evaluation: Evaluation, entry: EvaluationEntry) -> None:
+def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictions | None" = None) -> None:
     """Keep a result in the run's `evaluations.json`; an earlier one of the same evaluation is replaced.
+
+    Predictions are kept in a file of their own. Those of the run's own test are not replaced, unless they are damaged.
 
     Raises:
         SaveError: the run has changed since, the file is damaged, or the folder cannot be written.
@@ -136,6 +159,16 @@ def keep(evaluation: Evaluation, entry: EvaluationEntry) -> None:
             if owner_of(run.path) is not None or run.record() != evaluation.record:
                 raise SaveError("the run was trained again meanwhile")
             entries = {**read_evaluations(run), evaluation.key: entry}
+            if predictions is not None:
+                _keep_predictions(evaluation, predictions)
             write_json(run.evaluations_file, {key: kept.to_json() for key, kept in entries.items()})
     except (OSError, UserError) as error:
         raise SaveError(str(error)) from error
+
+
+def _keep_predictions(evaluation: Evaluation, predictions: "Predictions") -> None:
+    from attnbench.runs.predictions import read_predictions, write_predictions
+
+    path = evaluation.predictions
+    if evaluation.settings or readable(lambda: read_predictions(path), None) is None:
+        write_predictions(path, predictions)

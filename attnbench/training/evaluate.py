@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
@@ -21,6 +21,7 @@ from attnbench.runs.environment import environment
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
 from attnbench.runs.metric_names import TEST, metric_name
+from attnbench.runs.predictions import Predictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
 from attnbench.training import distributed
@@ -36,6 +37,13 @@ from attnbench.weights.load import differences, load, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""
+
+
+class EvaluationResult(NamedTuple):
+    """Result of an evaluation: the entry of `evaluations.json`, and the predictions for all test images."""
+
+    entry: EvaluationEntry
+    predictions: Predictions
 
 
 def check(evaluation: Evaluation) -> Experiment:
@@ -61,8 +69,8 @@ def check(evaluation: Evaluation) -> Experiment:
     return experiment
 
 
-def evaluate(evaluation: Evaluation) -> EvaluationEntry:
-    """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped."""
+def evaluate(evaluation: Evaluation) -> EvaluationResult:
+    """Test a run. Raises `KeyboardInterrupt` when stopped."""
     experiment = Experiment(evaluation.config)
     hardware = resolve(experiment.options, experiment.blueprint.eval(), kept_choices(evaluation))
     set_up(hardware)
@@ -75,7 +83,10 @@ def evaluate(evaluation: Evaluation) -> EvaluationEntry:
         with stopped_by_termination(), interrupts_raised(trainer):
             trainer.test(module, datamodule=data, verbose=False)
         metrics = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
-        return describe(evaluation, experiment, data, {**metrics, **read_probes(probes)}, hardware, watch.seconds)
+        metrics |= read_probes(probes)
+        entry = describe(evaluation, experiment, data, metrics, hardware, watch.seconds)
+        assert module.test_predictions is not None
+        return EvaluationResult(entry, module.test_predictions.read(experiment.data.classes))
 
 
 def network_of(evaluation: Evaluation, experiment: Experiment, hardware: Hardware) -> Classifier:

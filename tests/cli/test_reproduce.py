@@ -51,9 +51,10 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert len(before) == 4
     kept = {path.name for path in KEPT.iterdir()}
     assert kept == {
-        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "looks.json"
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "looks.json",
+        "per_class.json.gz",
     }  # fmt: skip
-    assert str(Path.cwd()) not in "".join(path.read_text() for path in KEPT.iterdir())
+    assert str(Path.cwd()).encode() not in b"".join(path.read_bytes() for path in KEPT.iterdir())
 
     status, again, _ = say("reproduce", "lab/tiny", "--seeds", "2")
     assert "4 runs: 4 done" in again
@@ -69,6 +70,11 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     status, kept_table, _ = say("table", "lab/tiny")
     assert status == 0
     assert kept_table.strip() in third
+    assert say("table", "lab/tiny", "--to", "table.html")[0] == 0
+    page = Path("table.html").read_text()
+    assert page == (KEPT / "table.html").read_text()
+    assert page.count("<summary>") == 2  # of each row, with McNemar's test of the second
+    assert page.count("only plain") == 1
 
 
 def test_kept_results_have_their_environment_and_records(say: Say) -> None:

@@ -1,23 +1,19 @@
-"""BAM against its equations, its counts and its authors' code, written out independently."""
+"""BAM's modules against the equations, their counts, and their options."""
 
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
-from attnbench.attention.bam import BAM, BAMModule, Placement
-from attnbench.attention.base import Variant
+from attnbench.attention.bam import BAM, BAMModule, Branch, Placement
 from attnbench.backbones.layers import StrideIn
-from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.classifier import Classifier
-from attnbench.config.compose import compose
 from attnbench.cost import count, count_parameters
 from attnbench.errors import OptionError
+from tests.attention.bam.reference import Reference
 
 CHANNELS = (16, 32, 64, 96, 128, 160, 256, 320, 384, 512, 1024, 2048)
 COUNTS = {
@@ -95,51 +91,13 @@ def test_parameters_do_not_depend_on_the_dilation() -> None:
     assert len({count_parameters(module(dilation=dilation)) for dilation in (1, 2, 4, 6)}) == 1
 
 
-def norm(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    """Batch normalisation in evaluation, by its definition."""
-    shape = (1, -1) + (1,) * (x.ndim - 2)
-    mean, variance, weight, bias = (
-        state[f"{name}.{key}"].reshape(shape) for key in ("running_mean", "running_var", "weight", "bias")
-    )
-    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
-
-
-def reference(x: Tensor, state: dict[str, Tensor], variant: str, combine: str, dilation: int) -> Tensor:
-    """Equations 1 to 4 and, for the released code, its layers, with plain functions."""
-    official = variant == "official"
-
-    def dense(v: Tensor, name: str) -> Tensor:
-        return v @ state[f"channel.{name}.weight"].T + state[f"channel.{name}.bias"]
-
-    def conv(v: Tensor, name: str, spread: int = 1) -> Tensor:
-        weight, bias = state[f"spatial.{name}.weight"], state[f"spatial.{name}.bias"]
-        size = weight.shape[-1]
-        pad = spread * (size // 2)
-        columns = F.unfold(v, size, dilation=spread, padding=pad)
-        return (weight.flatten(1) @ columns + bias[:, None]).reshape(len(v), -1, *v.shape[2:])
-
-    pooled = x.flatten(2).mean(-1)
-    hidden = dense(pooled, "reduce")
-    channel = dense((norm(hidden, state, "channel.hidden_norm") if official else hidden).clamp_min(0), "expand")
-    channel = channel if official else norm(channel, state, "channel.norm")
-    spatial = x
-    for name, spread in (("reduce", 1), ("dilate0", dilation), ("dilate1", dilation)):
-        spatial = conv(spatial, name, spread)
-        spatial = (norm(spatial, state, f"spatial.{name}_norm") if official else spatial).clamp_min(0)
-    spatial = conv(spatial, "project")
-    spatial = spatial if official else norm(spatial, state, "spatial.norm")
-    channel = channel[:, :, None, None]
-    logits = {"sum": channel + spatial, "product": channel * spatial, "max": torch.maximum(channel, spatial)}[combine]
-    return x + x * (1 / (1 + (-logits).exp()))
-
-
 @pytest.mark.parametrize("variant", ["paper", "official"])
 @pytest.mark.parametrize("combine", ["sum", "product", "max"])
 @pytest.mark.parametrize("size", [(8, 8), (9, 14), (5, 3)], ids=str)
 def test_parity_with_the_equations(variant: str, combine: str, size: tuple[int, int]) -> None:
     found = randomised(module(variant=variant, combine=combine, dilation=2))
     x = torch.randn(3, 8, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    expected = reference(x, found.state_dict(), variant, combine, 2)
+    expected = Reference(found.state_dict(), {"variant": variant, "combine": combine, "dilation": 2}).module(x, "")
     assert torch.allclose(found(x).features, expected, atol=1e-10)
 
 
@@ -210,67 +168,6 @@ def test_maps_are_the_gates() -> None:
     assert all(values.min() > 0 and values.max() < 1 for values in maps.values())
 
 
-def linear_layers(found: BAMModule) -> list[nn.Linear]:
-    return [layer for layer in found.modules() if isinstance(layer, nn.Linear)]
-
-
-@pytest.mark.parametrize("variant", ["paper", "official"])
-def test_initial_weights_of_the_gates(variant: str) -> None:
-    """Linear layers are PyTorch's, of deviation 1 / sqrt(3 F); convolutions He's by fan-out."""
-    torch.manual_seed(0)
-    found = BAMModule(512, 4, variant=variant)  # type: ignore[arg-type]
-    for linear in linear_layers(found):
-        assert linear.weight.mean().item() == pytest.approx(0, abs=1e-3)
-        assert linear.weight.std().item() == pytest.approx((3 * linear.in_features) ** -0.5, rel=0.02)
-    for name, taps in (("reduce", 1), ("dilate0", 9), ("dilate1", 9)):
-        weight = found.spatial.get_parameter(f"{name}.weight")
-        assert weight.std().item() == pytest.approx((2 / (weight.shape[0] * taps)) ** 0.5, rel=0.02)
-        assert found.spatial.get_parameter(f"{name}.bias").count_nonzero() == 0
-
-
-def test_the_released_gates_start_without_biases() -> None:
-    paper, official = module(64), module(64, variant="official")
-    assert all(linear.bias.count_nonzero() > 0 for linear in linear_layers(paper))
-    assert all(linear.bias.count_nonzero() == 0 for linear in linear_layers(official))
-    assert all(linear.bias.count_nonzero() == 0 for linear in linear_layers(module(64, init="official")))
-    assert all(
-        linear.bias.count_nonzero() > 0 for linear in linear_layers(module(64, variant="official", init="paper"))
-    )
-
-
-@pytest.mark.parametrize(("variant", "deviation"), [("official", 0.03125), ("paper", 0.01276)])
-def test_initial_weights_of_the_classifier_of_resnet50(variant: Variant, deviation: float) -> None:
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        backbone = ResNet(50, 100)
-    backbone.classifier = nn.Linear(2048, 100)
-    with torch.device("meta"):
-        BAM(variant).attach(backbone)
-    classifier = backbone.classifier
-    assert classifier.weight.std().item() == pytest.approx(deviation, rel=0.02)
-    assert classifier.weight.mean().item() == pytest.approx(0, abs=3e-4)
-    assert (classifier.bias.count_nonzero() == 0) == (variant == "official")
-
-
-def test_a_classifier_of_another_family_keeps_its_initial_weights() -> None:
-    torch.manual_seed(0)
-    backbone = PreActResNet(20, 10)
-    assert isinstance(backbone.classifier, nn.Linear)
-    before = backbone.classifier.weight.clone()
-    BAM("official").attach(backbone)
-    assert torch.equal(backbone.classifier.weight, before)
-
-
-def test_the_initial_weights_follow_the_variant_and_older_runs_had_the_papers() -> None:
-    def init_of(*options: str) -> tuple[object, bool]:
-        config = compose(["attention=bam", *options])
-        return config["attention"]["init"], "attention.init" in config.identity
-
-    assert init_of() == ("paper", False)
-    assert init_of("attention.variant=official") == ("official", True)
-    assert init_of("attention.variant=official", "attention.init=paper") == ("paper", False)
-
-
 @pytest.mark.parametrize(
     ("options", "key"),
     [
@@ -294,3 +191,20 @@ def test_options_that_make_no_sense(options: dict[str, object], key: str) -> Non
 def test_a_reduction_that_leaves_no_channel() -> None:
     with pytest.raises(OptionError, match="leaves none of the 16 channels"):
         Classifier(ResNet(20, 10), BAM(reduction=17))
+
+
+@pytest.mark.parametrize("branch", ["both", "channel", "spatial"])
+def test_channels_last_maps_and_gradients_stay_channels_last_and_equal(branch: Branch) -> None:
+    bam = randomised(module(branch=branch))
+    inputs = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        x = inputs.clone(memory_format=memory_format).requires_grad_()
+        features = bam(x).features
+        (gradient,) = torch.autograd.grad(features.square().sum(), x)
+        assert features.is_contiguous(memory_format=memory_format)
+        assert gradient.is_contiguous(memory_format=memory_format)
+        results.append((features, gradient))
+    (features, gradient), (features_last, gradient_last) = results
+    torch.testing.assert_close(features_last, features, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradient_last, gradient, rtol=1e-12, atol=1e-12)
