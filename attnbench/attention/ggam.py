@@ -28,9 +28,9 @@ Paper vs official (PRIS-CV/CAM-Guided-Attention, 005f0a6); `variant=official` fo
 - the gradient is taken at D, for the predicted class, and w is its softmax;
 - the guide is KL(S || w) alone, summed over the batch, with lambda = 1.
 
-Initial weights, in both variants, are as released: PyTorch's defaults, uniform with deviation 1 / sqrt(3 F) for F
-inputs, biases too. The released backbone starts from ImageNet weights (`backbone.weights`). What we could read of the
-paper does not mention initial weights.
+Initial weights are as released: PyTorch's defaults, uniform with deviation 1 / sqrt(3 F) for F inputs, biases too; but
+W0 is sqrt(C) times as large where it reads divided features (`descriptor=unit`). The released backbone starts from
+ImageNet weights (`backbone.weights`). What we could read of the paper does not mention initial weights.
 
 Ours, in the paper's variant (`scale=unit`): D is multiplied by H W, and, without T, S * A by C. As S sums to 1 over
 channels and T over positions, D is otherwise about 1/(H W) or 1/C of A; with S alone on ResNet-50 its variance is 1e-7,

@@ -25,6 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "paper, softmax of the weights": {"squash": "softmax"},
     "paper, guide summed over the batch": {"loss_reduction": "sum"},
     "paper, scale as printed": {"scale": "literal"},
+    "paper, S of undivided features": {"descriptor": "literal"},
+    "paper, all scales as printed": {"descriptor": "literal", "scale": "literal", "divergence": "literal"},
     "paper, T by softmax": {"spatial_norm": "softmax"},
     "paper, T by sigmoid, predicted class": {"spatial_norm": "sigmoid", "gradient_class": "predicted"},
     "paper, gradient at D": {"gradient_at": "output"},
@@ -36,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "official": {"variant": "official"},
     "official, symmetric divergence": {"variant": "official", "divergence": "symmetric"},
     "official, divergence as printed": {"variant": "official", "divergence": "literal"},
+    "official, S of divided features": {"variant": "official", "descriptor": "unit"},
     "official, T by softmax, scale of the features": {
         "variant": "official",
         "spatial_norm": "softmax",
