@@ -51,14 +51,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def gradients(a: Array, state: dict[str, Array], attention: GGAM, labels: list[int], beta: Array | None) -> list[Array]:
     """Gradients of the whole loss in the features and in each parameter."""
 
-    def loss(features: Array, values: dict[str, Array]) -> Any:
-        return sum(reference_losses(features, values, attention, labels, beta))
+    def loss_of_features(moved: Array) -> Any:
+        return sum(reference_losses(moved, state, attention, labels, beta))
 
-    in_features = derivative(lambda moved: loss(moved, state), a)
+    def loss_of_parameter(name: str, moved: Array) -> Any:
+        return sum(reference_losses(a, {**state, name: moved}, attention, labels, beta))
+
     names = [name for name, _ in attention.named_parameters()]
-    return [in_features] + [
-        derivative(lambda moved, name=name: loss(a, {**state, name: moved}), state[name]) for name in names
-    ]
+    parameters = (derivative(partial(loss_of_parameter, name), state[name]) for name in names)
+    return [derivative(loss_of_features, a), *parameters]
 
 
 def largest(ours: torch.Tensor, expected: Array) -> float:
