@@ -40,7 +40,7 @@ def test_real_records_give_the_difference_of_their_means() -> None:
     assert line.cells[0].text == "resnet20"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.permutations(three_blocks()))
 def test_the_order_of_runs_does_not_matter(records: list[Record]) -> None:
     expected, found = report_of(three_blocks()), report_of(records)

@@ -55,9 +55,9 @@ def test_bars_have_one_width_and_show_mean_and_zero(lines: list[ForestLine], wid
 
 def test_bars_look_like_their_intervals() -> None:
     assert [bar.plain for bar in bars(FOREST, 25)] == [
-        "            │  ├──●──┤   ",
+        "            │  ├─●──┤    ",
         "         ├──●──┤         ",
-        "   ├──●──┤  │            ",
+        "    ├──●─┤  │            ",
         "            │  ○         ",
         "◂════════════◆══════════▸",
     ]
