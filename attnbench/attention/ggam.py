@@ -28,6 +28,10 @@ Paper vs official (PRIS-CV/CAM-Guided-Attention, 005f0a6); `variant=official` fo
 - the gradient is taken at D, for the predicted class, and w is its softmax;
 - the guide is KL(S || w) alone, summed over the batch, with lambda = 1.
 
+Initial weights, in both variants, are as released: PyTorch's defaults, uniform with deviation 1 / sqrt(3 F) for F
+inputs, biases too. The released backbone starts from ImageNet weights (`backbone.weights`). What we could read of the
+paper does not mention initial weights.
+
 Ours, in the paper's variant (`scale=unit`): D is multiplied by H W, and, without T, S * A by C. As S sums to 1 over
 channels and T over positions, D is otherwise about 1/(H W) or 1/C of A; with S alone on ResNet-50 its variance is 1e-7,
 below the 1e-5 that the head's batch normalisation adds. What the head normalises has then a deviation of 0.06 with S
@@ -56,6 +60,7 @@ from torch import Tensor, nn
 from attnbench.attention.base import Attention, Output, Variant, at_least_float32, reduced_channels
 from attnbench.attention.ggam_defaults import (
     DEFAULTS,
+    DescriptorOption,
     DivergenceOption,
     GradientAtOption,
     GradientClassOption,
@@ -65,15 +70,14 @@ from attnbench.attention.ggam_defaults import (
     SpatialNormOption,
     SquashOption,
 )
-from attnbench.attention.ggam_guide import Guide, WeightNorm, full_precision, standardise
+from attnbench.attention.ggam_diagnostics import COLLAPSED, compare_with_guide, entropy_of, guide_shares
+from attnbench.attention.ggam_guide import Guide, WeightNorm, full_precision
 from attnbench.attention.ggam_modules import MLP, POOLING, SPATIAL_NORMS, Excitation, Pooling
 from attnbench.backbones.base import Backbone, Features
 from attnbench.errors import OptionError, require, require_literal
 
 HEAD_WIDTH = 512
 """Hidden units of the released head."""
-COLLAPSED = 0.1
-"""Entropy of S, as a share of the uniform distribution's, below which attention is on one or two channels."""
 LOG = logging.getLogger("attnbench.attention")
 
 
@@ -99,6 +103,8 @@ class GGAM(Attention):
         weight_norm: `none`, or `sum` or `zscore`, which make the gradient weights larger (not in the paper).
         scale: Of D: `unit`, as large as A (ours), or `literal`, as printed, about 1/(H W) or 1/C of it; `auto`: unit
             for the paper's variant, literal for the official one.
+        descriptor: Pooled features that S is computed from: `unit`, divided by their norm (ours), or `literal`; `auto`
+            as for `scale`.
 
     Raises:
         OptionError: An option has an invalid value, or two options contradict each other.
@@ -123,6 +129,7 @@ class GGAM(Attention):
         second_order: bool = False,
         weight_norm: WeightNorm = "none",
         scale: ScaleOption = "auto",
+        descriptor: DescriptorOption = "auto",
     ) -> None:
         super().__init__()
         require_literal("variant", variant, Variant)
@@ -136,6 +143,7 @@ class GGAM(Attention):
         require_literal("loss_reduction", loss_reduction, LossReductionOption)
         require_literal("weight_norm", weight_norm, WeightNorm)
         require_literal("scale", scale, ScaleOption)
+        require_literal("descriptor", descriptor, DescriptorOption)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         valid = isinstance(head_width, int) and head_width >= 1
         require(head_width == "auto" or valid, "head_width", head_width, "must be at least 1, or auto")
@@ -153,6 +161,7 @@ class GGAM(Attention):
         self.head_width = HEAD_WIDTH if head_width == "auto" else int(head_width)
         self.weight = lambda_
         self.scale = default.scale if scale == "auto" else scale
+        self.descriptor = default.descriptor if descriptor == "auto" else descriptor
         self._collapse_reported = False
         self.gradient_at = default.gradient_at if gradient_at == "auto" else gradient_at
         self.guide = Guide(
@@ -167,7 +176,8 @@ class GGAM(Attention):
     def attach(self, backbone: Backbone) -> None:
         channels, classes = backbone.points[f"{backbone.stages[-1]}.out"].channels, backbone.num_classes
         if self.channel:
-            self.excite = Excitation(channels, reduced_channels(channels, self.reduction))
+            hidden = reduced_channels(channels, self.reduction)
+            self.excite = Excitation(channels, hidden, unit=self.descriptor == "unit")
         mlp = self.head_kind == "mlp"
         self.head = MLP(channels, self.head_width, classes) if mlp else nn.Linear(channels, classes)
         backbone.remove_classifier()
@@ -179,6 +189,7 @@ class GGAM(Attention):
             if self.weight > 0 and torch.is_grad_enabled() and not x.requires_grad:
                 x = x.detach().requires_grad_()  # of a frozen backbone: the score's gradient still ends here
             attended, extras = self.attend(x)
+            extras["features"] = x
             extras["site"] = x if self.gradient_at == "features" else attended
             return Output(self.head(POOLING[self.pooling](attended)), features, extras)
 
@@ -216,25 +227,25 @@ class GGAM(Attention):
         return terms
 
     def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Return scalars, means over the batch, that show whether the guide has an effect.
+        """Return scalars, means over the batch, that show what S does and whether the guide has an effect.
 
-        `entropy`: of S, 1 if uniform; below 0.1 a warning is logged, once. `target_kl`: KL divergence of the normalised
-        weights from uniform; near 0 the guide flattens S. `correlation`: of S and the weights over channels. `weight`:
-        mean |beta|, normalised by `weight_norm`. The last three need the score's gradient; they are there at lambda = 0
-        too, for comparison.
+        `entropy`: of S, 1 if uniform. `collapsed`: 1 where that is below 0.1, else 0; the first time, a warning is
+        logged. The others need a graph. `target_kl`: KL divergence of the normalised weights from uniform; near 0 the
+        guide flattens S. `correlation`: of S and the weights over channels. `weight`: mean |beta|, normalised by
+        `weight_norm`. These are there at lambda = 0 too, for comparison. `guide_loss_share`, `guide_gradient_share`
+        and `guide_importance_share`, where there is a guide: its share of the loss, of the gradient at the features,
+        and of that at the logits of S.
         """
         if not self.channel:
             return {}
-        log_s = output.extras["log_importance"].detach()
-        uniform = math.log(log_s.shape[1])
-        scalars = {"entropy": -(log_s.exp() * log_s).sum(1).mean() / uniform}
-        self.report_collapse(scalars["entropy"].item())
+        entropy = entropy_of(output.extras["log_importance"].detach())
+        self.report_collapse(entropy.item())
+        scalars = {"entropy": entropy, "collapsed": (entropy < COLLAPSED).to(entropy.dtype)}
         if output.logits.requires_grad and output.extras["site"].requires_grad:
-            weights = self.guide.weights(output, target).detach()
-            log_w = self.guide.log_probabilities(weights)
-            scalars["target_kl"] = (log_w.exp() * log_w).sum(1).mean() + uniform
-            scalars["correlation"] = (standardise(log_s.exp()) * standardise(weights)).mean()
-            scalars["weight"] = weights.abs().mean()
+            scalars |= compare_with_guide(self.guide, output, target)
+            if self.weight > 0:
+                features, log_s = output.extras["features"], output.extras["log_importance"]
+                scalars |= guide_shares(self.losses(output, target), features, log_s)
         return scalars
 
     def report_collapse(self, entropy: float) -> None:

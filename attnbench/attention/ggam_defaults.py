@@ -12,6 +12,8 @@ SpatialNormOption = Literal["auto", SpatialNorm]
 GradientAtOption = Literal["auto", GradientAt]
 Scale = Literal["unit", "literal"]
 ScaleOption = Literal["auto", Scale]
+Descriptor = Literal["unit", "literal"]
+DescriptorOption = Literal["auto", Descriptor]
 GradientClassOption = Literal["auto", GradientClass]
 SquashOption = Literal["auto", Squash]
 DivergenceOption = Literal["auto", Divergence]
@@ -28,9 +30,10 @@ class Defaults(NamedTuple):
     divergence: Divergence
     loss_reduction: LossReduction
     scale: Scale
+    descriptor: Descriptor
 
 
 DEFAULTS: dict[Variant, Defaults] = {
-    "paper": Defaults("sum", "features", "truth", "sigmoid", "symmetric", "mean", "unit"),
-    "official": Defaults("sigmoid", "output", "predicted", "softmax", "one_way", "sum", "literal"),
+    "paper": Defaults("sum", "features", "truth", "sigmoid", "symmetric", "mean", "unit", "unit"),
+    "official": Defaults("sigmoid", "output", "predicted", "softmax", "one_way", "sum", "literal", "literal"),
 }

@@ -7,13 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from attnbench.reproduce.campaign import LOOKS_FILE, TableReproduction, fingerprint_runs, records_in
-from attnbench.runs.files import read_json, to_text, write_atomically, write_json
+from attnbench.reproduce.campaign import TableReproduction, records_in
+from attnbench.runs.files import to_text, write_atomically, write_json
+from attnbench.tables.per_class_results import run_summaries
+from attnbench.tables.per_class_summary import read_summaries, write_summaries
 from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
 
-FILES = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv", "html": "table.html"}
+FILES = {
+    "markdown": "table.md",
+    "latex": "table.tex",
+    "csv": "table.csv",
+    "claims-csv": "claims.csv",
+    "html": "table.html",
+}
 LOCAL_GROUPS = ("output",)
 """Parts of a record's configuration that mean nothing on another machine."""
 
@@ -29,6 +37,7 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     records = list(records_in(results))
     write_records(folder, [portable(record) for record in records])
     write_json(folder / "environment.json", environments(records))
+    write_summaries(folder, run_summaries(reproduction.table, results, read_summaries(folder)))
     return folder
 
 
@@ -55,17 +64,11 @@ def environments(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def update_identities(reproduction: TableReproduction) -> int:
-    """Give archived records of an earlier scheme the identity of today; returns how many changed.
-
-    A set of runs whose claims were judged stays the same set.
-    """
+    """Give archived records of an earlier scheme the identity of today; returns how many changed."""
     folder = reproduction.folder
     before = read_archived(folder)
     after = [with_current_identity(record, reproduction.composer) for record in before]
     changed = sum(old.identity != new.identity for old, new in zip(before, after, strict=True))
     if changed:
-        looks = read_json(folder / LOOKS_FILE) or {}
-        if (look := looks.pop(fingerprint_runs(before), None)) is not None:
-            write_json(folder / LOOKS_FILE, {**looks, fingerprint_runs(after): look})
         write_records(folder, after)
     return changed

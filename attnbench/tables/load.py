@@ -6,16 +6,16 @@ from typing import Any
 
 from attnbench.config.search_path import describe, search_path
 from attnbench.errors import UserError, nearest
-from attnbench.tables.parse import (
+from attnbench.tables.parse import parse_table
+from attnbench.tables.spec import PaperTable, Profile
+from attnbench.tables.yaml_nodes import (
     TableFileError,
     check_keys,
-    parse_table,
     read_yaml,
     require_keys,
     string_list,
     strings_of,
 )
-from attnbench.tables.spec import PaperTable, Profile
 
 FOLDER = "paper"
 

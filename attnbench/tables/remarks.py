@@ -1,29 +1,43 @@
 """Remarks below a table: how it was run and judged, and what its records have in common or not."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.attention_diagnostics import guide_remarks
+from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
+from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
+from attnbench.tables.spec import Column
 from attnbench.tables.values import Key, Result
 
 SPREAD = "Mean ± standard deviation over seeds (n-1)."
 DIFFERENCE = (
-    "Δ is the difference to the baseline row with its 95 % interval, paired by seed where seeds match, "
-    "otherwise Welch's."
+    "Δ is the difference to the baseline row. Its interval and p value are valid however often results were looked at "
+    "(mixture Bayes factor), and all intervals of a column hold together with 95 % (Bonferroni)."
 )
-CLAIMS = "Claims are judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
+CLAIMS = (
+    "Claims are judged by the last epoch, by the same procedure: all verdicts of the table hold together with 95 %, at "
+    "any number of looks (Holm's correction over the claims; a claim of several parts is supported if all parts are, "
+    "each at its claim's level). Intervals are at the level at which a part was judged."
+)
+MARGIN = (
+    "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
+)
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any number of looks)."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
 
-def remarks(inputs: ReportInputs) -> Iterator[str]:
+def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
     """Yield all remarks of a table."""
     if inputs.has_runs:
         yield from _method_remarks(inputs)
+        if inputs.table.baseline or inputs.table.claims:
+            yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
-        if labels := _columns_with_the_same_runs(inputs):
-            yield f"These columns show the same runs in this profile: {', '.join(labels)}."
+        yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes
@@ -35,37 +49,55 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
+    if len(inputs.table.rows) > 1:
+        yield BOLD
     if inputs.table.claims:
-        yield CLAIMS
+        yield f"{CLAIMS} {MARGIN}"
     if inputs.profile.siblings:
         yield SIBLINGS
 
 
-def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
-    """Return the labels of columns that show equal values, because a profile trains all of them on the same data."""
-    labels: dict[str, list[str]] = {}
-    for column in inputs.table.columns.values():
-        results = [inputs.results[row, column.key] for row in inputs.table.rows]
-        runs = [sorted(record.identity for record in result.records.values()) for result in results]
-        tests = [result.cell.evaluate for result in results]
-        if any(runs):
-            content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
-            labels.setdefault(content, []).append(column.label)
-    return [label for same in labels.values() if len(same) > 1 for label in same]
+def spread_remarks(comparisons: Comparisons) -> Iterator[str]:
+    """Yield for each column which rows' spread is pooled, with the test of equal variances; equal texts once."""
+    columns = comparisons.inputs.table.columns
+    texts = {column.label: _describe_pool(comparisons, column) for column in columns.values()}
+    for text in dict.fromkeys(filter(None, texts.values())):
+        labels = [label for label, other in texts.items() if other == text]
+        where = "" if len(columns) == 1 else f" ({', '.join(labels)})"
+        yield f"Spread{where}: {text}."
+
+
+def _describe_pool(comparisons: Comparisons, column: Column) -> str:
+    pool, table = comparisons.pools[column.key], comparisons.inputs.table
+    if pool.p is None or column.metric in RELATED:
+        return ""
+    text = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom, pooled over rows with equal "
+    text += f"variances (Bartlett's test: p = {pool.p:.2g})"
+    own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
+    return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
-    """Yield what readers must know of the records: code versions, data, devices, dropped settings, seeds."""
+    """Yield what readers must know of the records: code versions, data, dropped settings, seeds."""
     records = [record for result in results.values() for record in result.records.values()]
     yield from _version_remarks(records)
     for data in sorted(_data_with_several_files(results)):
         yield f"{data}: some runs of a column were trained on other files than others."
-    if devices := sorted({describe_device(record) for record in records}):
-        yield f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
     yield from _class_remarks(records)
     if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
         yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
     yield from _seed_remarks(results)
+
+
+def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
+    """Return what readers must know of columns where these are shown."""
+    devices = sorted({describe_device(record) for record in inputs.records()})
+    if not devices:
+        return {}
+    return {
+        "measured": f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower.",
+        "best": "The best epoch is the one with the best accuracy on the validation images.",
+    }
 
 
 def _version_remarks(records: Sequence[Record]) -> Iterator[str]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from attnbench.tables.per_class_results import ClassResults
 
 from attnbench.tables.forest import Forest
 
 Field = float | int | str | None
-Outcome = Literal["supported", "contradicted", "inconclusive"]
+Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
+Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
 NOTHING = "–"
 """Text of a cell without a value."""
@@ -34,12 +38,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading. Neighbouring columns of one `group` share a heading above their own."""
+    """A column's heading. Neighbouring columns of one `group` share a heading above their own.
+
+    Attributes:
+        kind: what the column holds.
+        shown: whether it is shown unless the user chooses columns; programs (CSV) get all.
+    """
 
     key: str
     label: str
     group: str = ""
     align: Literal["left", "right"] = "right"
+    kind: Kind = "last"
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,49 @@ class Line:
 
 
 @dataclass(frozen=True)
+class PartResult:
+    """A part of a claim: a comparison of rows and what the runs say about it.
+
+    Attributes:
+        label: the comparison in the rows' labels: `d = 4 (BAM) − d = 1`.
+        difference: first minus second, in the column's unit; None without runs.
+        low: lower bound of the interval, by the same procedure as p; None, as are `high` and p, with too few seeds.
+        high: upper bound of the interval.
+        p: adjusted for looks, and for the parts and claims that it is judged with.
+        n: seeds, of the row that has fewer.
+        printed: the difference of the numbers that the paper prints; None if it prints too few.
+        details: what a reader must know beside the numbers, in a few words.
+        keys: the cells that the part compares, as `row` or `row@column`.
+    """
+
+    label: str
+    outcome: Outcome
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    printed: float | None = None
+    details: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClaimResult:
-    """A claim of the paper and what the runs say about it; `details` gives the reason in a few words."""
+    """A claim of the paper and what the runs say about it.
+
+    Attributes:
+        details: the reason for the outcome in a few words.
+        source: where the paper says it, and whether its wording was read.
+        column: label of the column that the claim is about.
+    """
 
     claim: str
     outcome: Outcome
     details: str
+    parts: tuple[PartResult, ...] = ()
+    source: str = ""
+    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +138,9 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        per_class: of rows whose runs have predictions for each test image.
         forest: with a line for each of the table's, in their order.
+        about_columns: remarks that belong to columns of a kind, and are shown with them.
     """
 
     title: str
@@ -101,4 +151,12 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    per_class: tuple["ClassResults", ...] = ()
     forest: Forest | None = None
+    about_columns: Mapping[Kind, str] = field(default_factory=dict)
+
+    @property
+    def all_remarks(self) -> tuple[str, ...]:
+        """Remarks about the whole table, and about those of its columns that are shown."""
+        kinds = {heading.kind for heading in self.headings if heading.shown}
+        return (*self.remarks, *(text for kind, text in self.about_columns.items() if kind in kinds))

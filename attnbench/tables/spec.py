@@ -10,14 +10,23 @@
     rows:
       plain: {label: ResNet-50, overrides: [attention=none], error: "21.49", parameters: 23.71M}
       bam: {label: + BAM, overrides: [attention=bam], error: "20.00", parameters: 24.07M, multiply_adds: 1.25G}
+    margin: 0.3                    # differences below it do not matter, in the columns' unit; a claim may have its own
     claims:                        # what the paper says of its table: in each pair, the first is better than the second
-      - {says: BAM helps, pairs: [[bam, plain]], column: error}
+      - {says: BAM helps, pairs: [[bam, plain]], column: error, from: section 4.2, wording: seen}
+      - {says: BAM makes up for the depth, equal: [[bam, resnet101]], margin: 0.5}        # the first is on a par
+      - {says: BAM helps more with depth, contrasts: [{bam101: 1, resnet101: -1, bam: -1, plain: 1}]}
+
+A claim has one or several parts, each a pair, a pair of equals, or a contrast: a sum of the rows' means, each times a
+number, that is claimed to be better than zero. Keys of a contrast are rows, or `row@column`. `from` says where the
+paper makes the claim, and `wording` whether its own words were read (`seen`) or not (`inferred`).
 
 Beside its overrides a row holds the printed numbers, by column or as `parameters` and `multiply_adds`, always as text,
 because the digits show the precision. `unverified` names the printed numbers that nobody could check, and `note` says
 what is odd about the row. `evaluate` (of a row or a column) lists overrides under which the trained run is tested. A
 table or row that cannot be run gives the reason in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a
-curve over the rows. `row_label` (of the table) is the heading of the rows' labels.
+curve over the rows. `row_label` (of the table) is the heading of the rows' labels. Claims about networks that have
+learned too little are not judged: `least_over_chance` (of the table, 3 by default) says how many times chance their
+accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
@@ -26,7 +35,10 @@ their overrides, which smaller network replaces each backbone, and which backbon
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
+Wording = Literal["seen", "inferred"]
+WORDINGS: tuple[Wording, ...] = get_args(Wording)
 METRICS = {
     "top1_error": "lower",
     "top5_error": "lower",
@@ -50,6 +62,7 @@ class Column:
         split: the part of the data that the metric is read from.
         stage: the stage whose response the metric `response` reads.
         relative_to: key of the column that the metric `error_increase` refers to.
+        epoch: `initial` reads the metric `response` from the network before training; empty: from the trained one.
     """
 
     key: str
@@ -60,6 +73,7 @@ class Column:
     split: str = "test"
     stage: str = ""
     relative_to: str = ""
+    epoch: Literal["", "initial"] = ""
 
     @property
     def better(self) -> str:
@@ -84,12 +98,65 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Term:
+    """A cell's mean and the number that it is multiplied by in a contrast."""
+
+    row: str
+    column: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class ClaimPart:
+    """A sum of cells' means, each times a number, that is claimed to be better than zero or to be within the margin."""
+
+    terms: tuple[Term, ...]
+    equal: bool = False
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the part compares two rows of one column, the first minus the second."""
+        return [term.weight for term in self.terms] == [1, -1] and len({term.column for term in self.terms}) == 1
+
+
+@dataclass(frozen=True)
 class Claim:
-    """A statement of the paper: in each pair of rows, the first has the better value in the column."""
+    """A statement of the paper about a column of its table.
+
+    Attributes:
+        pairs: rows of which the first has the better value.
+        equal: rows that differ by less than the margin.
+        contrasts: sums of rows' means, each times a number, that are better than zero; by `row` or `row@column`.
+        margin: the largest difference that does not matter, in the column's unit; None for the default.
+        source: where the paper says it; empty if it is inferred from the table's numbers.
+        wording: whether the paper's own words were read.
+    """
 
     says: str
     pairs: tuple[tuple[str, str], ...]
     column: str
+    equal: tuple[tuple[str, str], ...] = ()
+    contrasts: tuple[Mapping[str, float], ...] = ()
+    margin: float | None = None
+    source: str = ""
+    wording: Wording = "inferred"
+
+    @property
+    def parts(self) -> tuple[ClaimPart, ...]:
+        """All parts: pairs, pairs of equals, contrasts."""
+        better = [self._difference(pair) for pair in self.pairs]
+        equal = [self._difference(pair, equal=True) for pair in self.equal]
+        return (*better, *equal, *map(self._contrast, self.contrasts))
+
+    def _difference(self, pair: tuple[str, str], equal: bool = False) -> ClaimPart:
+        first, second = pair
+        return ClaimPart((Term(first, self.column, 1.0), Term(second, self.column, -1.0)), equal)
+
+    def _contrast(self, weights: Mapping[str, float]) -> ClaimPart:
+        cells = {key: key.partition("@") for key in weights}
+        return ClaimPart(
+            tuple(Term(row, column or self.column, weights[key]) for key, (row, _, column) in cells.items())
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +177,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table of a paper; `name` is `<paper>/<table>`."""
+    """A table of a paper; `name` is `<paper>/<table>`.
+
+    Attributes:
+        margin: of claims that have none.
+        least_over_chance: how many times chance the accuracy of a network must be before claims about it are judged.
+    """
 
     name: str
     title: str
@@ -120,6 +192,8 @@ class PaperTable:
     overrides: tuple[str, ...] = ()
     baseline: str = ""
     claims: tuple[Claim, ...] = ()
+    margin: float | None = None
+    least_over_chance: float = 3.0
     profiles: Mapping[str, tuple[str, ...]] | None = None
     notes: tuple[str, ...] = ()
     x_label: str = ""

@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.spec import last_place, parse_number
+from attnbench.tables.spec import Term, last_place, parse_number
 from tests.tables.lab import PROFILES, TABLE, write_table
 
 
@@ -31,8 +31,17 @@ MISTAKES = {
     ("metric: top1_error", "metric: top1_eror"): "columns.error.metric: top1_eror: not one of top1_error",
     ("baseline: plain", "baseline: plane"): "baseline: plane: no such row",
     ("[[se, plain]]", "[[se, plane]]"): "claims: plane: no such row",
+    ("[[se, plain]]", "[[se, se]]"): "claims: pairs: [['se', 'se']]: must be pairs of different rows",
+    ("pairs: [[se, plain]]", "column: error"): "claims: SE helps: needs one of pairs, equal, contrasts",
+    ("pairs: [[se, plain]]", "equal: [[se, plain]]"): "claims: SE helps: equal: needs a margin",
+    ("pairs: [[se, plain]]", "contrasts: [{se: 1, plane: -1}]"): "claims: plane: no such row; did you mean plain?",
+    ("pairs: [[se, plain]]", "contrasts: [{se: 1, plain@eror: -1}]"): "claims: eror: no such column; did you mean",
+    ("pairs: [[se, plain]]", "contrasts: [{se: 1, plain: 1}]"): "claims: contrasts: {'se': 1.0, 'plain': 1.0}: the num",
+    ("pairs: [[se, plain]]", "contrasts: [{se: one}]"): "claims: contrasts: se: one: must be a number",
+    ("pairs: [[se, plain]]", "pairs: [[se, plain]], margin: -1"): "claims: margin: -1: must be above 0",
+    ("pairs: [[se, plain]]", "pairs: [[se, plain]], wording: read"): "claims: wording: read: must be one of seen, inf",
     ("pairs: [[se, plain]]", "pairs: [[se, plain]], column: errors"): "claims: errors: no such column",
-    ("pairs: [[se, plain]]", "pairs: [[se]]"): "claims: pairs: [['se']]: must be pairs of rows",
+    ("pairs: [[se, plain]]", "pairs: [[se]]"): "claims: pairs: [['se']]: must be pairs of different rows",
     ("unverified: [error]", "unverified: [errors]"): "rows.se.unverified: errors: not printed",
     ("label: lost,", "labl: lost,"): "rows.lost: lacks label",
     ("rows:", "rows: ["): "YAML: ",
@@ -49,6 +58,31 @@ def test_a_mistake_in_a_table_is_an_error_that_says_where(change: tuple[str, str
     assert str(caught.value).startswith(f"{folder.resolve()}/paper/lab/tiny.yaml: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_parts_of_a_claim_are_sums_of_cells() -> None:
+    claims = """\
+margin: 0.5
+claims:
+  - says: SE helps where it is said to
+    pairs: [[se, plain]]
+    equal: [[lost, plain]]
+    contrasts: [{se: 2, plain@error: -2}]
+    from: section 4
+    wording: seen
+  - {says: SE is on a par, equal: [[se, plain]], margin: 0.1}
+"""
+    table = load_table("lab/tiny", str(write_table(TABLE.replace("claims:\n", claims))))
+    several, par, plain = table.claims
+    assert [part.terms for part in several.parts] == [
+        (Term("se", "error", 1), Term("plain", "error", -1)),
+        (Term("lost", "error", 1), Term("plain", "error", -1)),
+        (Term("se", "error", 2), Term("plain", "error", -2)),
+    ]
+    assert [part.equal for part in several.parts] == [False, True, False]
+    assert (several.source, several.wording, several.margin) == ("section 4", "seen", 0.5)
+    assert (par.margin, par.parts[0].equal) == (0.1, True)
+    assert (plain.margin, plain.source, plain.wording) == (0.5, "", "inferred")
 
 
 def test_an_unknown_table_is_an_error_with_a_hint() -> None:
