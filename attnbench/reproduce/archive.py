@@ -15,7 +15,13 @@ from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_c
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
 
-FILES = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv", "html": "table.html"}
+FILES = {
+    "markdown": "table.md",
+    "latex": "table.tex",
+    "csv": "table.csv",
+    "claims-csv": "claims.csv",
+    "html": "table.html",
+}
 LOCAL_GROUPS = ("output",)
 """Parts of a record's configuration that mean nothing on another machine."""
 

@@ -1,7 +1,10 @@
 """Cells of a table's results: means, differences, printed numbers, and which cell of a column is the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import mean
 
+from attnbench.formatting import signed
 from attnbench.tables.attention_diagnostics import collapse_note
 from attnbench.tables.report import NOTHING, Cell, Heading, Line
 from attnbench.tables.report_inputs import Notes, ReportInputs
@@ -10,6 +13,7 @@ from attnbench.tables.statistics import Difference, Summary, compare, summarise
 from attnbench.tables.values import Epoch, Result
 
 MINUS = "−"
+ALPHA = 0.05
 EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
 UNITS = {
     "error_increase": "times",
@@ -91,11 +95,6 @@ def difference_cell(difference: Difference | None) -> Cell:
     return Cell(text, difference.mean, fields)
 
 
-def signed(number: float) -> str:
-    """Return a number with two decimals and its sign; the minus is the typographical one."""
-    return f"{number:+.2f}".replace("-", MINUS)
-
-
 def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
     """Build the cell of a number that the paper prints, for a column or a cost."""
     text = row.printed.get(name)
@@ -105,26 +104,36 @@ def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
     return Cell(text, parse_number(text), {"": text}, notes.mark(doubt))
 
 
-def mark_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
-    """Yield the lines with the best mean of each column of results marked, in columns that hold several means."""
-    best = {
-        place: value
-        for place, heading in enumerate(headings)
-        if (value := _best_value([line.cells[place].sort for line in lines], heading, columns)) is not None
-    }
+def mark_best(inputs: ReportInputs, lines: Sequence[Line], headings: Sequence[Heading]) -> Iterator[Line]:
+    """Yield the lines with the best mean of each column of results marked, if it differs from all others."""
+    best = [best_rows(inputs, heading) for heading in headings]
     for line in lines:
-        cells = [
-            Cell(cell.text, cell.sort, cell.fields, cell.marks, best=place in best and cell.sort == best[place])
-            for place, cell in enumerate(line.cells)
-        ]
-        yield Line(line.key, tuple(cells), line.section)
+        cells = (replace(cell, best=line.key in rows) for cell, rows in zip(line.cells, best, strict=True))
+        yield replace(line, cells=tuple(cells))
 
 
-def _best_value(
-    values: Sequence[float | None], heading: Heading, columns: Mapping[str, Column]
-) -> float | None:  # fmt: skip
+def best_rows(inputs: ReportInputs, heading: Heading) -> frozenset[str]:
+    """Return the row with the best mean of a column, with those that show the same runs.
+
+    Empty unless it is distinguished from every other row: each difference is beyond chance, at 95 %. No correction is
+    needed, as all of them must be.
+    """
     name, _, part = heading.key.partition(".")
-    means = [value for value in values if value is not None]
-    if name not in columns or part not in EPOCH_TITLES or len(means) < 2 or columns[name].metric == "response":
-        return None
-    return min(means) if columns[name].better == "lower" else max(means)
+    columns = inputs.table.columns
+    if name not in columns or part not in EPOCH_TITLES or columns[name].metric == "response":
+        return frozenset()
+    epoch: Epoch = "best" if part == "best" else "last"
+    by_row = {row: values for row in inputs.table.rows if (values := inputs.results[row, name].values[epoch])}
+    means = {row: mean(values.values()) for row, values in by_row.items()}
+    if not means:
+        return frozenset()
+    first = (min if columns[name].better == "lower" else max)(means, key=means.__getitem__)
+    same = frozenset(row for row, values in by_row.items() if values == by_row[first])
+    others = [values for row, values in by_row.items() if row not in same]
+    distinguished = others and all(beyond_chance(compare(by_row[first], values)) for values in others)
+    return same if distinguished else frozenset()
+
+
+def beyond_chance(difference: Difference | None) -> bool:
+    """Return whether a difference is unlikely to be one of chance, at 95 %."""
+    return difference is not None and difference.p is not None and not difference.alike and difference.p < ALPHA

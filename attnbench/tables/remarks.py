@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attnbench.tables.attention_diagnostics import guide_remarks
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
+from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.values import Key, Result
 
@@ -14,6 +15,7 @@ DIFFERENCE = (
     "otherwise Welch's."
 )
 CLAIMS = "Claims are judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %)."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
@@ -35,6 +37,8 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
+    if len(inputs.table.rows) > 1:
+        yield BOLD
     if inputs.table.claims:
         yield CLAIMS
     if inputs.profile.siblings:
@@ -42,17 +46,26 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
-    """Yield what readers must know of the records: code versions, data, devices, dropped settings, seeds."""
+    """Yield what readers must know of the records: code versions, data, dropped settings, seeds."""
     records = [record for result in results.values() for record in result.records.values()]
     yield from _version_remarks(records)
     for data in sorted(_data_with_several_files(results)):
         yield f"{data}: some runs of a column were trained on other files than others."
-    if devices := sorted({describe_device(record) for record in records}):
-        yield f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
     yield from _class_remarks(records)
     if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
         yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
     yield from _seed_remarks(results)
+
+
+def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
+    """Return what readers must know of columns where these are shown."""
+    devices = sorted({describe_device(record) for record in inputs.records()})
+    if not devices:
+        return {}
+    return {
+        "measured": f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower.",
+        "best": "The best epoch is the one with the best accuracy on the validation images.",
+    }
 
 
 def _version_remarks(records: Sequence[Record]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from attnbench.tables.forest import Forest
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
+Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
 NOTHING = "–"
 """Text of a cell without a value."""
@@ -37,12 +38,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading. Neighbouring columns of one `group` share a heading above their own."""
+    """A column's heading. Neighbouring columns of one `group` share a heading above their own.
+
+    Attributes:
+        kind: what the column holds.
+        shown: whether it is shown unless the user chooses columns; programs (CSV) get all.
+    """
 
     key: str
     label: str
     group: str = ""
     align: Literal["left", "right"] = "right"
+    kind: Kind = "last"
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,7 @@ class Report:
         remarks: about the whole table.
         per_class: of rows whose runs have predictions for each test image.
         forest: with a line for each of the table's, in their order.
+        about_columns: remarks that belong to columns of a kind, and are shown with them.
     """
 
     title: str
@@ -144,3 +153,10 @@ class Report:
     plots: tuple[Plot, ...] = ()
     per_class: tuple["ClassResults", ...] = ()
     forest: Forest | None = None
+    about_columns: Mapping[Kind, str] = field(default_factory=dict)
+
+    @property
+    def all_remarks(self) -> tuple[str, ...]:
+        """Remarks about the whole table, and about those of its columns that are shown."""
+        kinds = {heading.kind for heading in self.headings if heading.shown}
+        return (*self.remarks, *(text for kind, text in self.about_columns.items() if kind in kinds))
