@@ -29,10 +29,13 @@ def test_diagnostics() -> None:
     assert found.keys() == {*expected, *shares, "collapsed"}
     assert found["collapsed"] == 0
     assert all(value.ndim == 0 and not value.requires_grad for value in found.values())
-    for name in expected:
-        value = found[name]
-        assert value.item() == pytest.approx(expected[name], abs=1e-10), name
+    for name, value in expected.items():
+        assert found[name].item() == pytest.approx(value, abs=1e-10), name
     total(attention.losses(output, LABELS)).backward()  # the graph is still whole
+
+
+def append_output(found: list[torch.Tensor], _module: torch.nn.Module, _input: object, output: torch.Tensor) -> None:
+    found.append(output)
 
 
 def test_the_guides_shares_are_those_of_separate_backward_passes() -> None:
@@ -41,7 +44,9 @@ def test_the_guides_shares_are_those_of_separate_backward_passes() -> None:
     for name in ("cross_entropy", "guide"):
         features = features_of()
         logits: list[torch.Tensor] = []
-        hook = attention.excite.expand.register_forward_hook(lambda _module, _input, found, kept=logits: kept.append(found))
+        hook = attention.excite.expand.register_forward_hook(
+            lambda _module, _input, found, kept=logits: kept.append(found)
+        )
         loss = attention.losses(attention.classify(features, None), LABELS)[name]
         hook.remove()
         gradients = torch.autograd.grad(loss, [features.final, *logits])
