@@ -6,9 +6,10 @@ from statistics import median
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
+from attnbench.formatting import signed
 from attnbench.tables.compare_runs import check_metric, split_keys, unfinished_note
 from attnbench.tables.forest import Forest, ForestGroup, ForestLine
-from attnbench.tables.format_cells import MINUS, signed
+from attnbench.tables.format_cells import MINUS
 from attnbench.tables.pooled import PooledEffect, pool
 from attnbench.tables.pooled_blocks import Comparison, Comparisons, compare_in_blocks, name_options
 from attnbench.tables.pooled_settings import of_attention, read_settings

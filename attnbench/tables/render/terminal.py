@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from attnbench.console import WIDTH_OF_FILES, make_table
-from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
 from attnbench.tables.columns import shown_columns
 from attnbench.tables.render.claims import difference_text, p_text, part_text, printed_text, reasons, remark_text
+from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
 from attnbench.tables.render.layout import marks, number_and_rest, one_line, sections
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, PartResult, Report
 

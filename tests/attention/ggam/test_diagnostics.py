@@ -34,10 +34,6 @@ def test_diagnostics() -> None:
     total(attention.losses(output, LABELS)).backward()  # the graph is still whole
 
 
-def append_output(found: list[torch.Tensor], _module: torch.nn.Module, _input: object, output: torch.Tensor) -> None:
-    found.append(output)
-
-
 def test_the_guides_shares_are_those_of_separate_backward_passes() -> None:
     attention = ggam(lambda_=0.7, weight_norm="zscore").eval()
     sizes: dict[str, list[float]] = {}
