@@ -25,7 +25,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "paper, softmax of the weights": {"squash": "softmax"},
     "paper, guide summed over the batch": {"loss_reduction": "sum"},
     "paper, scale as printed": {"scale": "literal"},
-    "paper, S of undivided features": {"descriptor": "literal"},
+    "paper, descriptor as printed": {"descriptor": "literal"},
     "paper, all scales as printed": {"descriptor": "literal", "scale": "literal", "divergence": "literal"},
     "paper, T by softmax": {"spatial_norm": "softmax"},
     "paper, T by sigmoid, predicted class": {"spatial_norm": "sigmoid", "gradient_class": "predicted"},
