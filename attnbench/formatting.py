@@ -21,6 +21,11 @@ def big(number: float) -> str:
     return f"{number:.3g}"
 
 
+def signed(number: float) -> str:
+    """Write a number with two decimals and its sign; the minus is the typographical one: `−1.49`."""
+    return f"{number:+.2f}".replace("-", "−")
+
+
 def spread(values: Sequence[float | None]) -> str:
     """Write fractions as their mean percentage and, of two or more, the standard deviation (n-1): `55.00 ± 7.07`.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import REPRODUCE
-from attnbench.cli.table import add_output, check_output, show
+from attnbench.cli.table import add_output, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
@@ -64,11 +64,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--columns")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
     if arguments.table is None or "=" in arguments.table:
         raise UserError("attnbench reproduce: name a table; attnbench list paper shows all")
     check_output(arguments)
+    if arguments.columns:
+        check_names(arguments.table, arguments.columns, arguments.config_dir)
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
@@ -168,6 +171,7 @@ def finish(
     from attnbench.cli.evaluate import evaluate_all
     from attnbench.reproduce.archive import archive_results
     from attnbench.reproduce.evaluations import missing_evaluations
+    from attnbench.tables.columns import choose_columns, split_names
 
     status = max(status, evaluate_all(missing_evaluations(reproduction, jobs))[1])
     results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
@@ -179,7 +183,7 @@ def finish(
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{shown(reproduction.folder)}: results cannot be kept: {reason}") from error
-    show(report, arguments.format, arguments.to)
+    show(choose_columns(report, split_names(arguments.columns)), arguments.format, arguments.to)
     if archive:
         console.print(f"kept in {shown(archive)}", soft_wrap=True)
     return status

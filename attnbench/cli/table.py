@@ -8,12 +8,13 @@ from pathlib import Path
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import TABLE
+from attnbench.cli.pooled_table import is_picture, make_pooled_report, save_picture
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
 from attnbench.tables.report import Report
 
-FORMATS = ("terminal", "markdown", "latex", "csv", "html")
+FORMATS = ("terminal", "markdown", "latex", "csv", "claims-csv", "html")
 ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".txt": "terminal"}
 
 
@@ -29,11 +30,27 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--columns")
     parser.add_argument("--metric")
     parser.add_argument("--bootstrap", action="store_true")
+    parser.add_argument("--pooled", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    if is_picture(arguments):
+        check_writable(arguments.to)
+        save_picture(make_report(arguments), arguments.to)
+        return DONE
     check_output(arguments)
     show(make_report(arguments), arguments.format, arguments.to)
     return DONE
+
+
+def check_names(name: str, columns: str | None, config_dir: str | None) -> list[str]:
+    """Return the columns of a paper's table that `--columns` names. Raises `UserError` for one that it cannot have."""
+    from attnbench.tables.columns import check_columns, split_names
+    from attnbench.tables.load import load_table
+
+    names = split_names(columns)
+    if names:
+        check_columns(names, load_table(name, config_dir).columns)
+    return names
 
 
 def add_output(parser: Parser) -> None:
@@ -51,6 +68,8 @@ def check_output(arguments: argparse.Namespace) -> None:
 
 def make_report(arguments: argparse.Namespace) -> Report:
     """Build the table of a paper or of the user's runs, whichever is named. Raises `UserError`."""
+    if arguments.pooled:
+        return make_pooled_report(arguments, arguments.words)
     from attnbench.tables.load import table_files
 
     names = [word for word in arguments.words if "=" not in word or Path(word).exists()]
@@ -63,21 +82,24 @@ def make_report(arguments: argparse.Namespace) -> Report:
 
 
 def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
-    for flag in ("rows", "columns", "metric"):
+    for flag in ("rows", "metric"):
         if getattr(arguments, flag):
-            raise UserError(f"--{flag}: {names[0]} has its own rows and columns; the flag is for tables of runs")
+            raise UserError(f"--{flag}: {names[0]} has its own rows and metrics; the flag is for tables of runs")
     if names[1:]:
         raise UserError(f"{names[1]}: one table at a time")
+    columns = check_names(names[0], arguments.columns, arguments.config_dir)
     from attnbench.reproduce.campaign import TableReproduction
+    from attnbench.tables.columns import choose_columns
 
     reproduction = TableReproduction.open(names[0], arguments.profile or "paper", overrides, arguments.config_dir)
-    return reproduction.report(reproduction.results(), _method(arguments))
+    return choose_columns(reproduction.report(reproduction.results(), _method(arguments)), columns)
 
 
 def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
     from attnbench.runs.metric_names import TOP1
+    from attnbench.tables.columns import NAMES, choose_columns, split_names
     from attnbench.tables.compare_runs import compare_runs
     from attnbench.tables.load import hint, table_files
 
@@ -90,7 +112,10 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
     if mistakes:
         raise UserError(f"{mistakes[0]}{hint(names[0], list(table_files(arguments.config_dir)))}")
     metric = arguments.metric or TOP1
-    return compare_runs(runs, arguments.rows, arguments.columns, metric, _method(arguments), arguments.config_dir)
+    columns = split_names(arguments.columns)
+    shown, keys = ([name for name in columns if (name in NAMES) == is_shown] for is_shown in (True, False))
+    report = compare_runs(runs, arguments.rows, ",".join(keys), metric, _method(arguments), arguments.config_dir)
+    return choose_columns(report, shown)
 
 
 def _method(arguments: argparse.Namespace) -> str:

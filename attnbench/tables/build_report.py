@@ -1,17 +1,19 @@
 """From results to a report: headings, one line per row, claims, notes, remarks and plots."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from attnbench.tables.claim_results import claim_results
 from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, mark_best, result_cell
+from attnbench.tables.per_class_results import class_results
 from attnbench.tables.plots import make_plots
-from attnbench.tables.remarks import remarks
-from attnbench.tables.report import Cell, Heading, Line, Report
+from attnbench.tables.remarks import about_columns, remarks
+from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.spec import COSTS, Column, Row
-from attnbench.tables.values import EPOCHS, mean_of
+from attnbench.tables.values import EPOCHS, Result, mean_of
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -22,13 +24,22 @@ def build_report(inputs: ReportInputs) -> Report:
     return Report(
         title=_title(inputs),
         headings=headings,
-        lines=tuple(mark_best(lines, headings, inputs.table.columns)),
+        lines=tuple(mark_best(comparisons, lines, headings)),
         source=inputs.table.source,
-        claims=tuple(claim_results(inputs, comparisons)),
+        claims=tuple(_without_printed(inputs, result) for result in claim_results(inputs, comparisons)),
         notes=tuple(notes.texts),
         remarks=tuple(remarks(inputs, comparisons)),
+        about_columns=about_columns(inputs),
         plots=tuple(make_plots(inputs.table, inputs.results)) if inputs.has_runs else (),
+        per_class=class_results(inputs.table, inputs.results, inputs.archived),
     )
+
+
+def _without_printed(inputs: ReportInputs, result: ClaimResult) -> ClaimResult:
+    """Return a claim's result, without the paper's differences where its numbers are not shown."""
+    if inputs.shows_printed:
+        return result
+    return replace(result, parts=tuple(replace(part, printed=None) for part in result.parts))
 
 
 def _title(inputs: ReportInputs) -> str:
@@ -39,18 +50,25 @@ def _title(inputs: ReportInputs) -> str:
 
 
 def _headings(inputs: ReportInputs) -> Iterator[Heading]:
-    yield Heading("row", inputs.table.x_label or inputs.table.row_label, align="left")
+    yield Heading("row", _row_title(inputs), align="left", kind="row")
     for column in inputs.table.columns.values():
         yield from _result_headings(inputs, column)
     for key, title in COST_TITLES.items():
         if any(costs[key].ours is not None for costs in inputs.costs.values()):
-            yield Heading(f"{key}.ours", "ours", title)
+            yield Heading(f"{key}.ours", "ours", title, kind="cost")
         if inputs.shows_printed and any(costs[key].printed for costs in inputs.costs.values()):
-            yield Heading(f"{key}.printed", "paper", title)
+            yield Heading(f"{key}.printed", "paper", title, kind="printed cost")
     if inputs.has_runs:
         for key, (title, _) in MEASUREMENTS.items():
             if key != "energy_joules" or mean_of(list(inputs.records()), key) is not None:  # few devices report it
-                yield Heading(key, title, "measured")
+                yield Heading(key, title, "measured", kind="measured", shown=False)
+
+
+def _row_title(inputs: ReportInputs) -> str:
+    """Return the heading of the rows' labels; where a curve has several rows at each x, the label is no x."""
+    table = inputs.table
+    is_one_curve = len({row.label for row in table.rows.values()}) == len(table.rows)
+    return table.x_label if table.x_label and is_one_curve else table.row_label
 
 
 def _result_headings(inputs: ReportInputs, column: Column) -> Iterator[Heading]:
@@ -58,11 +76,18 @@ def _result_headings(inputs: ReportInputs, column: Column) -> Iterator[Heading]:
     group = column_title(column)
     for epoch in EPOCHS:
         if any(result.values[epoch] for result in results) or (inputs.has_runs and epoch == "last"):
-            yield Heading(f"{column.key}.{epoch}", EPOCH_TITLES[epoch], group)
+            shown = epoch == "last" or any(map(_epochs_differ, results))
+            yield Heading(f"{column.key}.{epoch}", EPOCH_TITLES[epoch], group, kind=epoch, shown=shown)
     if inputs.table.baseline and any(result.values["last"] for result in results):
-        yield Heading(f"{column.key}.difference", "Δ", group)
+        yield Heading(f"{column.key}.difference", "Δ", group, kind="difference")
     if inputs.shows_printed and any(column.key in row.printed for row in inputs.table.rows.values()):
-        yield Heading(f"{column.key}.printed", "paper", group)
+        yield Heading(f"{column.key}.printed", "paper", group, kind="printed")
+
+
+def _epochs_differ(result: Result) -> bool:
+    """Return whether the best epoch of any seed gives another value than its last one."""
+    last = result.values["last"]
+    return any(value != last.get(seed) for seed, value in result.values["best"].items())
 
 
 def _line(comparisons: Comparisons, notes: Notes, row: Row, headings: Sequence[Heading]) -> Line:

@@ -14,6 +14,7 @@ from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import build_report
 from attnbench.tables.cell_configs import CellConfig
+from attnbench.tables.columns import NAMES
 from attnbench.tables.costs import CostComparison
 from attnbench.tables.records import Record, finished, with_current_identity
 from attnbench.tables.report import Report
@@ -80,9 +81,10 @@ def split_keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> lis
     """Return the keys that a flag names. Raises `UserError` for one that no run has."""
     names = [name.strip() for name in text.split(",")] if text else []
     known = list(dict.fromkeys(chain.from_iterable([*config.choices, *flatten(config.values)] for config in configs)))
+    also = NAMES if flag == "--columns" else ()
     for name in names:
         if name not in known:
-            raise UserError(f"{flag} {name}: no run has such a key{nearest(name, known)}")
+            raise UserError(f"{flag} {name}: no run has such a key{nearest(name, [*known, *also])}")
     return names
 
 

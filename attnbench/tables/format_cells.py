@@ -1,10 +1,13 @@
 """Cells of a table's results: means, differences, printed numbers, and which cell of a column is the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mean
 
+from attnbench.formatting import signed
 from attnbench.tables.anytime import LEVEL, Estimate
-from attnbench.tables.comparisons import Comparisons
+from attnbench.tables.attention_diagnostics import collapse_note
+from attnbench.tables.comparisons import Comparisons, sample_key
 from attnbench.tables.report import NOTHING, Cell, Heading, Line
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.spec import Column, Row, last_place, parse_number
@@ -69,18 +72,18 @@ def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch, 
         reason = result.unfinished if result.unfinished and not result.records else reason
         note = "" if reason == "not run" else reason
         return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=notes.mark(note))
-    marks = [*notes.mark(_missing_seeds(inputs, result, epoch)), *notes.mark(untrained)]
+    marks = [*notes.mark(_note_on_runs(inputs, result, epoch)), *notes.mark(untrained)]
     return summary_cell(summary, values, tuple(marks))
 
 
-def _missing_seeds(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
-    """Return a note for a cell that has fewer seeds than others, or than its runs; empty if none are missing."""
+def _note_on_runs(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
+    """Return a note for a cell with fewer seeds than others or than its runs, or whose attention has collapsed."""
     values, reason = result.values[epoch], result.reasons[epoch]
     if reason:
         seeds = f"{len(values)} of {len(result.records)} seeds: {reason}"
     else:
         seeds = format_seed_count(len(values)) if len(values) < inputs.most_seeds else ""
-    return "; ".join(text for text in (seeds, result.unfinished) if text)
+    return "; ".join(text for text in (seeds, result.unfinished, collapse_note(result)) if text)
 
 
 def format_seed_count(count: int) -> str:
@@ -121,11 +124,6 @@ def difference_cell(difference: Difference | None) -> Cell:
     return Cell(text, estimate.value, fields)
 
 
-def signed(number: float) -> str:
-    """Return a number with two decimals and its sign; the minus is the typographical one."""
-    return f"{number:+.2f}".replace("-", MINUS)
-
-
 def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
     """Build the cell of a number that the paper prints, for a column or a cost."""
     text = row.printed.get(name)
@@ -151,26 +149,35 @@ def printed_result_cell(comparisons: Comparisons, notes: Notes, row: Row, column
     return Cell(cell.text + ("" if inside else " ≠"), cell.sort, fields, (*cell.marks, *marks))
 
 
-def mark_best(lines: Sequence[Line], headings: Sequence[Heading], columns: Mapping[str, Column]) -> Iterator[Line]:
-    """Yield the lines with the best mean of each column of results marked, in columns that hold several means."""
-    best = {
-        place: value
-        for place, heading in enumerate(headings)
-        if (value := _best_value([line.cells[place].sort for line in lines], heading, columns)) is not None
-    }
+def mark_best(comparisons: Comparisons, lines: Sequence[Line], headings: Sequence[Heading]) -> Iterator[Line]:
+    """Yield the lines with the best mean of each column of results marked, if it differs from all others."""
+    best = [best_rows(comparisons, heading) for heading in headings]
     for line in lines:
-        cells = [
-            Cell(cell.text, cell.sort, cell.fields, cell.marks, best=place in best and cell.sort == best[place])
-            for place, cell in enumerate(line.cells)
-        ]
-        yield Line(line.key, tuple(cells), line.section)
+        cells = (replace(cell, best=line.key in rows) for cell, rows in zip(line.cells, best, strict=True))
+        yield replace(line, cells=tuple(cells))
 
 
-def _best_value(
-    values: Sequence[float | None], heading: Heading, columns: Mapping[str, Column]
-) -> float | None:  # fmt: skip
+def best_rows(comparisons: Comparisons, heading: Heading) -> frozenset[str]:
+    """Return the row with the best mean of a column after the last epoch, with those that show the same runs.
+
+    Empty unless it is distinguished from every other row: each difference is beyond chance, at 95 %. No correction is
+    needed, as all of them must be.
+    """
     name, _, part = heading.key.partition(".")
-    means = [value for value in values if value is not None]
-    if name not in columns or part not in EPOCH_TITLES or len(means) < 2 or columns[name].metric == "response":
-        return None
-    return min(means) if columns[name].better == "lower" else max(means)
+    table, results = comparisons.inputs.table, comparisons.inputs.results
+    if name not in table.columns or part != "last" or table.columns[name].metric == "response":
+        return frozenset()
+    means = {row: mean(values.values()) for row in table.rows if (values := results[row, name].values["last"])}
+    if not means:
+        return frozenset()
+    first = (min if table.columns[name].better == "lower" else max)(means, key=means.__getitem__)
+    same = frozenset(row for row in means if sample_key(results[row, name]) == sample_key(results[first, name]))
+    others = [row for row in means if row not in same]
+    distinguished = others and all(beyond_chance(comparisons.difference(first, row, name)) for row in others)
+    return same if distinguished else frozenset()
+
+
+def beyond_chance(difference: Estimate | None) -> bool:
+    """Return whether a difference is unlikely to be one of chance, at 95 % and at any number of looks."""
+    p = difference.p() if difference else None
+    return p is not None and p < LEVEL

@@ -1,102 +1,131 @@
-"""Plots of a table: learning curves, results against cost, and results over the rows' number where they have one."""
+"""Plots of a table: results over the rows' or columns' numbers where they have some, against cost, learning curves."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import mean
 
-from attnbench.tables.report import Curve, Plot
+from attnbench.config.schema import flatten
+from attnbench.tables.curves import AXES, ByRow, by_name, curve, first_of_same_runs, in_parts
+from attnbench.tables.learning_curves import learning_plots
+from attnbench.tables.report import Plot
 from attnbench.tables.spec import Column, PaperTable
-from attnbench.tables.statistics import Summary, summarise
 from attnbench.tables.values import Key, Result
 
-AXES = {
-    "top1_error": "top-1 error (%)",
-    "top5_error": "top-5 error (%)",
-    "top1_accuracy": "top-1 accuracy (%)",
-    "top5_accuracy": "top-5 accuracy (%)",
-    "error_increase": "increase of the error (times)",
-    "accuracy_per_million": "points per million parameters",
-    "response": "response over that of stage 1",
-}
-MOST_CURVES = 8
-"""Readers cannot distinguish more in one plot."""
+SPREAD = "mean and 95 % interval"
+WIDE = 20.0
+"""Values of x whose largest is this many times the smallest are drawn on a logarithmic axis."""
+FEWEST = 3
+"""Points of a curve over columns."""
 
 
 def make_plots(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[Plot]:
-    """Yield, for each column, the plots that it has data for: over the rows, against cost, learning curves."""
-    for column in table.columns.values():
-        by_row = {row: results[row, column.key] for row in table.rows if results[row, column.key].values["last"]}
-        if not by_row:
-            continue
-        label = AXES[column.metric]
+    """Yield the plots that the results have data for: over rows, over columns, against cost, learning curves."""
+    columns = {
+        column: by_row
+        for column in table.columns
+        if (by_row := {row: results[row, column] for row in table.rows if results[row, column].values["last"]})
+    }
+    for key, by_row in columns.items():
         if any(table.rows[row].x is not None for row in by_row):
-            yield over_rows(table, column, by_row, label)
-        if len({multiply_adds(result) for result in by_row.values()}) > 1:
-            yield against_cost(table, column, by_row, label)
-        if curves := learning_curves(table, by_row):
-            few = f", first {MOST_CURVES} of {len(curves)} rows" if len(curves) > MOST_CURVES else ""
-            title = f"{column.label}: learning, ± standard deviation{few}"
-            yield Plot(title, "epoch", "accuracy (%), validation or training", tuple(curves[:MOST_CURVES]))
+            yield over_rows(table, table.columns[key], by_row)
+    yield from over_columns(table, columns)
+    for key in first_of_same_runs(columns):
+        if len({multiply_adds(result) for result in columns[key].values()}) > 1:
+            yield from against_cost(table, table.columns[key], columns[key])
+    yield from learning_plots(table, columns)
 
 
 def multiply_adds(result: Result) -> float:
-    """Return the multiply-adds of a cell's network."""
-    return result.records[min(result.records)].costs.multiply_adds
+    """Return the multiply-adds of a cell's network, in millions."""
+    return result.records[min(result.records)].costs.multiply_adds / 1e6
 
 
-def over_rows(table: PaperTable, column: Column, by_row: Mapping[str, Result], label: str) -> Plot:
-    """Plot the means of rows that have an x, with their intervals, and a line for a baseline without an x."""
-    points = sorted((x, summary_of(result)) for row, result in by_row.items() if (x := table.rows[row].x) is not None)
-    curves = [curve(column.label, [x for x, _ in points], [summary for _, summary in points])]
-    if table.baseline in by_row and table.rows[table.baseline].x is None:
-        base = summary_of(by_row[table.baseline])
-        curves.append(curve(table.rows[table.baseline].label, [points[0][0], points[-1][0]], [base, base]))
-    return Plot(f"{column.label} over {table.x_label}", table.x_label, label, tuple(curves))
+def is_wide(values: Sequence[float], ratio: float = WIDE) -> bool:
+    """Return whether the values of x need a logarithmic axis, on which 0 has a place."""
+    positive = [value for value in values if value > 0]
+    return min(values) >= 0 and bool(positive) and max(positive) >= ratio * min(positive)
 
 
-def against_cost(table: PaperTable, column: Column, by_row: Mapping[str, Result], label: str) -> Plot:
-    """Plot each row at its multiply-adds."""
-    points = [
-        curve(table.name_of(row), [multiply_adds(result) / 1e6], [summary_of(result)]) for row, result in by_row.items()
-    ]
-    return Plot(f"{column.label} against cost", "multiply-adds (M)", label, tuple(points), "scatter", log_x=True)
+def over_rows(table: PaperTable, column: Column, by_row: ByRow) -> Plot:
+    """Plot the means of rows that have an x, and a line for a baseline without an x.
 
-
-def learning_curves(table: PaperTable, by_row: Mapping[str, Result]) -> list[Curve]:
-    """Return each row's mean accuracy after each epoch, with a band of one standard deviation on either side."""
+    Rows of one label are one curve if there are several at an x; otherwise all rows are one.
+    """
+    placed = {row: x for row in by_row if (x := table.rows[row].x) is not None}
+    several = len(set(placed.values())) < len(placed)
     curves = []
-    for row, result in by_row.items():
-        by_epoch: dict[float, list[float]] = {}
-        for record in result.records.values():
-            for epoch, accuracy in record.curve:
-                by_epoch.setdefault(epoch, []).append(100 * accuracy)
-        if len(by_epoch) > 1:
-            curves.append(learning_curve(table.name_of(row), by_epoch))
-    return curves
+    for label in dict.fromkeys(table.rows[row].label if several else column.label for row in placed):
+        rows = sorted((row for row in placed if not several or table.rows[row].label == label), key=placed.__getitem__)
+        curves.append(curve(label, [placed[row] for row in rows], [by_row[row] for row in rows]))
+    ends = [min(placed.values()), max(placed.values())]
+    if table.baseline in by_row and table.baseline not in placed:
+        curves.append(curve(table.rows[table.baseline].label, ends, [by_row[table.baseline]] * 2))
+    title = f"{capital(column.label)} over {table.x_label}, {SPREAD}"
+    return Plot(title, table.x_label, AXES[column.metric], tuple(curves), log_x=is_wide(list(placed.values())))
 
 
-def learning_curve(label: str, by_epoch: Mapping[float, Sequence[float]]) -> Curve:
-    """Return the curve of the mean over seeds; without a band where an epoch has a single seed."""
-    summaries = [summary for values in by_epoch.values() if (summary := summarise(values))]
-    means = tuple(summary.mean for summary in summaries)
-    stds = [summary.std for summary in summaries if summary.std is not None]
-    if len(stds) < len(means):
-        return Curve(label, tuple(by_epoch), means)
-    low, high = (
-        tuple(max(0.0, min(100.0, center + sign * std)) for center, std in zip(means, stds, strict=True))
-        for sign in (-1, 1)
-    )
-    return Curve(label, tuple(by_epoch), means, low, high)
+def over_columns(table: PaperTable, columns: Mapping[str, ByRow]) -> Iterator[Plot]:
+    """Yield a plot for each metric whose columns differ in one number: distractors of the test, say, or the stage."""
+    by_metric: dict[tuple[str, str], list[str]] = {}
+    for key in columns:
+        by_metric.setdefault((table.columns[key].metric, table.columns[key].split), []).append(key)
+    for (metric, _), keys in by_metric.items():
+        name, places = column_numbers([table.columns[key] for key in keys], columns)
+        if len(places) < FEWEST:
+            continue
+        order = sorted(places, key=places.__getitem__)
+        rows = [row for row in table.rows if all(row in columns[key] for key in order)]
+        x = [places[key] for key in order]
+        curves = [curve(table.name_of(row), x, [columns[key][row] for key in order]) for row in rows]
+        for part, some in in_parts(curves):
+            title = f"{capital(AXES[metric].partition(' (')[0])} over {name}, {SPREAD}{part}"
+            yield Plot(title, name, AXES[metric], some, log_x=is_wide(x))
 
 
-def summary_of(result: Result) -> Summary:
-    """Return the summary of a result that has values."""
-    values = result.values["last"].values()
-    return summarise(values) or Summary(1, mean(values))
+def column_numbers(columns: Sequence[Column], results: Mapping[str, ByRow]) -> tuple[str, dict[str, float]]:
+    """Return the number in which columns differ, in words, and its value in each; no values if there is no such number.
+
+    A column whose overrides do not have the key gets the value of its runs.
+    """
+    if stages := {column.key: float(found[0]) for column in columns if (found := re.findall(r"\d+$", column.stage))}:
+        return "stage", stages
+    settings = {column.key: dict(split(line) for line in (*column.overrides, *column.evaluate)) for column in columns}
+    keys = dict.fromkeys(key for values in settings.values() for key in values)
+    different = [key for key in keys if len({values.get(key) for values in settings.values()}) > 1]
+    if len(different) != 1:
+        return "", {}
+    (key,) = different
+    values = {column: settings[column].get(key, configured(results[column], key)) for column in settings}
+    numbers = {column: float(value) for column, value in values.items() if is_number(value)}
+    return key.rpartition(".")[2].replace("_", " "), numbers if len(numbers) == len(values) else {}
 
 
-def curve(label: str, x: Sequence[float], summaries: Sequence[Summary]) -> Curve:
-    """Return a series of means, with a band of their intervals where every mean has one."""
-    low, high = [one.low for one in summaries], [one.high for one in summaries]
-    banded = all(bound is not None for bound in (*low, *high))
-    bands = [tuple(bound for bound in side if bound is not None) if banded else () for side in (low, high)]
-    return Curve(label, tuple(x), tuple(one.mean for one in summaries), *bands)
+def split(line: str) -> tuple[str, str]:
+    """Return the key and the value of an override."""
+    key, _, value = line.partition("=")
+    return key, value
+
+
+def configured(by_row: ByRow, key: str) -> str:
+    """Return the value that a key has in the runs of a column, empty if it differs between rows."""
+    configs = [result.cell.config for result in by_row.values()]
+    values = {str(flatten(config.values).get(key, "")) for config in configs if config}
+    return values.pop() if len(values) == 1 else ""
+
+
+def is_number(text: str) -> bool:
+    """Return whether a value is a plain number."""
+    return re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text) is not None
+
+
+def against_cost(table: PaperTable, column: Column, by_row: ByRow) -> Iterator[Plot]:
+    """Yield plots of each network at its multiply-adds."""
+    points = [curve(name, [multiply_adds(result)], [result]) for name, result in by_name(table, by_row).items()]
+    for part, some in in_parts(points):
+        title = f"{capital(column.label)} against cost, {SPREAD}{part}"
+        log = is_wide([point.x[0] for point in some], 3.0)
+        yield Plot(title, "multiply-adds (M)", AXES[column.metric], some, "scatter", log_x=log)
+
+
+def capital(text: str) -> str:
+    """Return text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.attention_diagnostics import guide_remarks
 from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
+from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import Column
 from attnbench.tables.values import Key, Result
@@ -23,6 +25,7 @@ CLAIMS = (
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any look)."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
@@ -34,8 +37,7 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         if inputs.table.baseline or inputs.table.claims:
             yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
-        if labels := _columns_with_the_same_runs(inputs):
-            yield f"These columns show the same runs in this profile: {', '.join(labels)}."
+        yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes
@@ -47,6 +49,8 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
+    if len(inputs.table.rows) > 1:
+        yield BOLD
     if inputs.table.claims:
         yield f"{CLAIMS} {MARGIN}"
     if inputs.profile.siblings:
@@ -73,31 +77,27 @@ def _describe_pool(comparisons: Comparisons, column: Column) -> str:
     return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
 
 
-def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
-    """Return the labels of columns that show equal values, because a profile trains all of them on the same data."""
-    labels: dict[str, list[str]] = {}
-    for column in inputs.table.columns.values():
-        results = [inputs.results[row, column.key] for row in inputs.table.rows]
-        runs = [sorted(record.identity for record in result.records.values()) for result in results]
-        tests = [result.cell.evaluate for result in results]
-        if any(runs):
-            content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
-            labels.setdefault(content, []).append(column.label)
-    return [label for same in labels.values() if len(same) > 1 for label in same]
-
-
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
-    """Yield what readers must know of the records: code versions, data, devices, dropped settings, seeds."""
+    """Yield what readers must know of the records: code versions, data, dropped settings, seeds."""
     records = [record for result in results.values() for record in result.records.values()]
     yield from _version_remarks(records)
     for data in sorted(_data_with_several_files(results)):
         yield f"{data}: some runs of a column were trained on other files than others."
-    if devices := sorted({describe_device(record) for record in records}):
-        yield f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
     yield from _class_remarks(records)
     if dropped := sorted({key for result in results.values() for key in result.cell.dropped if result.records}):
         yield f"Settings of the paper that this profile's choices do not have: {', '.join(dropped)}."
     yield from _seed_remarks(results)
+
+
+def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
+    """Return what readers must know of columns where these are shown."""
+    devices = sorted({describe_device(record) for record in inputs.records()})
+    if not devices:
+        return {}
+    return {
+        "measured": f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower.",
+        "best": "The best epoch is the one with the best accuracy on the validation images.",
+    }
 
 
 def _version_remarks(records: Sequence[Record]) -> Iterator[str]:

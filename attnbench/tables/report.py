@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from attnbench.tables.per_class_results import ClassResults
+
+from attnbench.tables.forest import Forest
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
+Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
 NOTHING = "–"
 """Text of a cell without a value."""
@@ -32,12 +38,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's heading. Neighbouring columns of one `group` share a heading above their own."""
+    """A column's heading. Neighbouring columns of one `group` share a heading above their own.
+
+    Attributes:
+        kind: what the column holds.
+        shown: whether it is shown unless the user chooses columns; programs (CSV) get all.
+    """
 
     key: str
     label: str
     group: str = ""
     align: Literal["left", "right"] = "right"
+    kind: Kind = "last"
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,9 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        per_class: of rows whose runs have predictions for each test image.
+        forest: with a line for each of the table's, in their order.
+        about_columns: remarks that belong to columns of a kind, and are shown with them.
     """
 
     title: str
@@ -135,3 +151,12 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    per_class: tuple["ClassResults", ...] = ()
+    forest: Forest | None = None
+    about_columns: Mapping[Kind, str] = field(default_factory=dict)
+
+    @property
+    def all_remarks(self) -> tuple[str, ...]:
+        """Remarks about the whole table, and about those of its columns that are shown."""
+        kinds = {heading.kind for heading in self.headings if heading.shown}
+        return (*self.remarks, *(text for kind, text in self.about_columns.items() if kind in kinds))

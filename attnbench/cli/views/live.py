@@ -1,7 +1,8 @@
 """Progress of a sweep: in a terminal a table that is kept up to date, elsewhere one line per event."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,9 +15,11 @@ from attnbench.console import make_table
 from attnbench.errors import UserError
 from attnbench.formatting import duration
 from attnbench.launch.scheduler import Task
-from attnbench.runs.folder import Job
+from attnbench.runs.files import readable
+from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import read_owner
 from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND, MONITOR
+from attnbench.runs.record import FinishedRecord
 
 SHOWN_AT_MOST = 20
 REFRESH_SECONDS = 1.0
@@ -31,6 +34,7 @@ class LiveView:
         self.labels = dict(zip((job.identity for job in jobs), labels, strict=True))
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.known_states: dict[int, str] = {}
+        self.recorded: dict[Path, dict[str, Any]] = {}
         self.shown_at = 0.0
 
     def __enter__(self) -> "LiveView":
@@ -73,14 +77,24 @@ class LiveView:
             table.add_column(column, justify="left" if column in ("run", "state") else "right")
         order = sorted(tasks, key=lambda task: (task.done, task.state == "waiting"))
         for task in order[:SHOWN_AT_MOST]:
-            table.add_row(self.name(task), task.state, *_progress(task))
+            table.add_row(self.name(task), task.state, *_columns(task, self._progress(task)))
         if len(order) > SHOWN_AT_MOST:
             table.add_row(f"… and {len(order) - SHOWN_AT_MOST} more", "", "", "", "", "")
         return table
 
+    def _progress(self, task: Task) -> Mapping[str, Any]:
+        """Return what is known of a task's progress; the record of a finished run is read once."""
+        if task.state in ("running", "elsewhere"):
+            return _reported(task)
+        if task.state not in ("finished", "found"):
+            return {}
+        if task.job.folder not in self.recorded:
+            self.recorded[task.job.folder] = _recorded(task)
+        return self.recorded[task.job.folder]
 
-def _progress(task: Task) -> tuple[str, str, str, str]:
-    progress = _reported(task) if task.state in ("running", "elsewhere") else {}
+
+def _columns(task: Task, progress: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return epoch, validation accuracy, speed and time of a task, each empty where it is unknown."""
     epochs = task.job.config["recipe"]["epochs"]
     epoch = f"{progress[EPOCH]}/{epochs}" if EPOCH in progress else ""
     accuracy, speed = progress.get(MONITOR), progress.get(IMAGES_PER_SECOND)
@@ -91,6 +105,14 @@ def _progress(task: Task) -> tuple[str, str, str, str]:
         f"{speed:,.0f}" if speed else "",
         duration(elapsed) if elapsed else "",
     )
+
+
+def _recorded(task: Task) -> dict[str, Any]:
+    """Return what the record of a finished run says under the names of a running one's progress."""
+    record = readable(RunFolder(task.job.folder).record, None)
+    if not isinstance(record, FinishedRecord):
+        return {}
+    return {EPOCH: record.epochs, MONITOR: record.metrics.get(MONITOR), IMAGES_PER_SECOND: record.images_per_second}
 
 
 def _reported(task: Task) -> dict[str, Any]:

@@ -5,37 +5,55 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from attnbench.tables.render.layout import details, groups, has_groups, sections
+from attnbench.tables.render import forest
+from attnbench.tables.render.html_claims import claims
+from attnbench.tables.render.layout import details, groups, has_groups, number_and_rest, one_line, sections
+from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
-from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Outcome, Plot, Report
+from attnbench.tables.report import NOTHING, Cell, Heading, Kind, Line, Plot, Report
 
 PAGE = Path(__file__).with_name("page.html")
-SIGNS: dict[Outcome, str] = {
-    "supported": "✓", "contradicted": "✗", "equivalent": "=", "inconclusive": "?", "not trained": "–", "not run": "–"
-}  # fmt: skip
+KIND_NAMES: dict[Kind, str] = {
+    "best": "best epoch",
+    "cost": "costs",
+    "printed cost": "the paper's costs",
+    "measured": "speed, memory, time",
+}
+"""Names of columns that may be hidden: those that are not shown by default, and those that a narrow page leaves out."""
 
 
 def render(report: Report) -> str:
-    """Render the page. The fields of a cell are shown under the pointer, or in all cells when the box is ticked."""
+    """Render the page.
+
+    The fields of a cell are shown under the pointer, or in all cells when the box is ticked. A script leaves out the
+    columns that a narrow page has no room for, costs before results, and names them.
+    """
     page = Template(PAGE.read_text(encoding="utf-8"))
     detailed = any(details(cell) for line in report.lines for cell in line.cells)
     return page.substitute(
         title=escape(report.title),
-        switches="\n".join(_switches(detailed, any(line.section for line in report.lines))),
+        switches="\n".join(_switches(report, detailed)),
         table="\n".join(_table(report)),
         notes="\n".join(_notes(report.notes)),
-        claims="\n".join(_claims(report.claims)),
-        plots="\n".join(_plots(report.plots)),
+        claims="\n".join(claims(report)),
+        per_class=per_class(report.per_class),
+        per_class_styles=STYLES if report.per_class else "",
+        plots="\n".join([*_forest(report), *_plots(report.plots)]),
         remarks="\n".join(_remarks(report)),
     )
 
 
-def _switches(detailed: bool, sectioned: bool) -> Iterator[str]:
+def _switches(report: Report, detailed: bool) -> Iterator[str]:
     """Yield the boxes with which a reader changes the table."""
     if detailed:
         yield '<label><input type="checkbox" id="show-details"> n, spread and interval in the cells</label>'
-    if sectioned:
+    if any(line.section for line in report.lines):
         yield '<label><input type="checkbox" id="keep-sections" checked> sort within sections</label>'
+    if kinds := dict.fromkeys(heading.kind for heading in report.headings if heading.kind in KIND_NAMES):
+        left_out = {heading.kind for heading in report.headings if not heading.shown}
+        names = "".join(f'<span data-kind="{_slug(kind)}">{escape(KIND_NAMES[kind])}</span>' for kind in kinds)
+        hidden = "" if left_out else " hidden"
+        yield f'<label id="left-out"{hidden}><input type="checkbox" id="show-all"> also show: {names}</label>'
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -57,17 +75,26 @@ def _table(report: Report) -> Iterator[str]:
 
 
 def _groups(headings: Sequence[Heading]) -> Iterator[str]:
-    """Yield the common headings."""
+    """Yield the common headings, which span the columns that are shown."""
+    start = 0
     for group, count in groups(headings):
-        span = f'colspan="{count}"'
+        shown = sum(heading.shown for heading in headings[start : start + count])
+        span = f'colspan="{max(1, shown)}" data-count="{count}"' + ("" if shown else " hidden")
         yield f'<th {span} scope="colgroup" class="group">{escape(group)}</th>' if group else f"<td {span}></td>"
+        start += count
 
 
 def _heading(heading: Heading) -> str:
     """Return a heading that sorts by its column when it is pressed."""
     named = "" if heading.label else f' aria-label="{escape(heading.key)}"'
     button = f'<button type="button"{named}>{escape(heading.label)}</button>'
-    return f'<th scope="col" class="{heading.align}" data-key="{escape(heading.key)}" aria-sort="none">{button}</th>'
+    attributes = f'data-key="{escape(heading.key)}" data-kind="{_slug(heading.kind)}" aria-sort="none"'
+    extra = "" if heading.shown else " data-extra hidden"
+    return f'<th scope="col" class="{heading.align}" {attributes}{extra}>{button}</th>'
+
+
+def _slug(kind: Kind) -> str:
+    return kind.replace(" ", "-")
 
 
 def _row(headings: Sequence[Heading], line: Line) -> str:
@@ -83,10 +110,19 @@ def _cell(column: int, heading: Heading, cell: Cell) -> str:
     attributes += [f'data-sort="{cell.sort!r}"'] if cell.sort is not None else []
     attributes += [f'title="{fields}"'] if fields else []
     marks = ",".join(f'<a href="#note-{mark}">{mark}</a>' for mark in cell.marks)
-    inside = f'<span class="value">{escape(cell.text)}</span>' + (f"<sup>{marks}</sup>" if marks else "")
+    inside = f'<span class="value">{_value(cell.text)}</span>' + (f"<sup>{marks}</sup>" if marks else "")
     inside += f'<small class="details">{fields}</small>' if fields else ""
+    attributes += [] if heading.shown else ["hidden"]
     tag, scope = ("th", ' scope="row"') if column == 0 else ("td", "")
     return f"<{tag}{scope} {' '.join(attributes)}>{inside}</{tag}>"
+
+
+def _value(text: str) -> str:
+    """Return a cell's text; what follows its number (`± 0.12`) goes below it where the page is narrow."""
+    parts = number_and_rest(text)
+    if parts is None or not parts[1].startswith((" ±", " [")):
+        return escape(text)
+    return f'{escape(parts[0])}<span class="rest">{escape(parts[1])}</span>'
 
 
 def _classes(heading: Heading, cell: Cell) -> Iterator[str]:
@@ -106,16 +142,11 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield "</ol>"
 
 
-def _claims(results: Sequence[ClaimResult]) -> Iterator[str]:
-    """Yield the claims with their outcomes."""
-    if results:
-        yield '<section><h2>Claims</h2>\n<ul class="claims">'
-        for result in results:
-            sign = f'<span aria-hidden="true">{SIGNS[result.outcome]}</span>'
-            badge = f'<span class="badge {result.outcome}">{sign} {result.outcome}</span>'
-            reason = f'<span class="reason">{escape(result.details)}</span>' if result.details else ""
-            yield f"<li>{badge}<div>{escape(result.claim)}{reason}</div></li>"
-        yield "</ul></section>"
+def _forest(report: Report) -> Iterator[str]:
+    """Yield the forest plot, if the report has one."""
+    if report.forest is not None:
+        title = escape(one_line(report.forest.axis))
+        yield f"<figure><figcaption>{title}</figcaption>\n{forest.svg(report.forest, 'forest')}</figure>"
 
 
 def _plots(plots: Sequence[Plot]) -> Iterator[str]:
@@ -127,6 +158,6 @@ def _plots(plots: Sequence[Plot]) -> Iterator[str]:
 
 def _remarks(report: Report) -> Iterator[str]:
     """Yield the remarks about the whole table, and the source."""
-    yield from (f"<p>{escape(remark)}</p>" for remark in report.remarks)
+    yield from (f"<p>{escape(remark)}</p>" for remark in (*report.remarks, *report.about_columns.values()))
     if report.source:
         yield f"<p>Source: {escape(report.source)}</p>"

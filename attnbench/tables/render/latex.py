@@ -1,55 +1,79 @@
-"""LaTeX: a `table` environment that compiles with pdflatex. Plots are on the HTML page alone."""
+"""LaTeX: `table` environments that fit a page and compile with pdflatex. Plots are on the HTML page alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from textwrap import wrap
 
+from attnbench.tables.columns import shown_columns
+from attnbench.tables.render.claims import part_text, reasons
+from attnbench.tables.render.latex_layout import PAGE_HEIGHT, SEPARATION, Column, Layout, broken, fit, height
 from attnbench.tables.render.latex_text import PACKAGES, escape
+from attnbench.tables.render.latex_width import text_width, wrap_words
 from attnbench.tables.render.layout import groups, has_groups, marks, number_and_rest, sections
-from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from attnbench.tables.report import Cell, ClaimResult, Line, Report
 
-LONG = 16  # characters of a heading on one line
 HEAD = rf"% needs \usepackage{{{','.join(PACKAGES)}}} and \usepackage[T1]{{fontenc}}"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column. If `split`, its numbers and what follows them (`± 0.12`) are two columns, so that the numbers align."""
-
-    heading: Heading
-    split: bool
-
-    @property
-    def count(self) -> int:
-        """Number of LaTeX columns."""
-        return 2 if self.split else 1
-
-    @property
-    def letters(self) -> str:
-        """Column specification in the preamble of `tabular`."""
-        return "r@{}l" if self.split else self.heading.align[0]
+NOTES = r"\begin{minipage}{\linewidth}\footnotesize\raggedright"
+ITALIC = 1.06
+"""Width of italic letters over that of others."""
 
 
 def render(report: Report) -> str:
-    """Render the environment: the title as its caption, the table, and notes, claims, remarks and source below it."""
-    columns = [_column(report, n) for n in range(len(report.headings))]
-    preamble = "".join(column.letters for column in columns)
-    lines = [HEAD, r"\begin{table}", r"\centering", rf"\caption{{{escape(report.title)}}}"]
-    lines += [rf"\begin{{tabular}}{{{preamble}}}", r"\toprule", *_headings(columns)]
+    """Render the table in as many parts as fit on a line, with its notes, and claims and remarks as paragraphs."""
+    report = shown_columns(report)
+    layout = fit(report)
+    stacked = height(report, layout) * len(layout.parts) <= PAGE_HEIGHT
+    if stacked:
+        tables = [_environment(report, layout, layout.parts, "", last=True)]
+    else:
+        count = len(layout.parts)
+        tables = [
+            _environment(report, layout, [part], f" (part {n} of {count})", last=n == count)
+            for n, part in enumerate(layout.parts, start=1)
+        ]
+    return "\n".join([HEAD, *tables, *_paragraphs(report)]) + "\n"
+
+
+def _environment(report: Report, layout: Layout, parts: Sequence[Sequence[Column]], words: str, last: bool) -> str:
+    """Return an environment with some parts of the table, the last one with the notes."""
+    lines = [r"\begin{table}", rf"\centering\{layout.size}\setlength{{\tabcolsep}}{{{SEPARATION:g}pt}}"]
+    lines.append(rf"\caption{{{escape(report.title)}{words}}}")
+    for part in parts:
+        lines += [r"\par\medskip"] if part is not parts[0] else []
+        lines += _tabular(report, layout, part)
+    if report.notes and last:
+        notes = [rf"\textsuperscript{{{n}}}~{escape(note)}" for n, note in enumerate(report.notes, start=1)]
+        lines += [r"\par\smallskip", NOTES, "\\par\n".join(notes), r"\end{minipage}"]
+    return "\n".join([*lines, r"\end{table}"])
+
+
+def _tabular(report: Report, layout: Layout, part: Sequence[Column]) -> Iterator[str]:
+    """Yield the lines of a part of the table."""
+    preamble = "".join(_letters(layout, column) for column in part)
+    yield rf"\begin{{tabular}}{{@{{}}{preamble}@{{}}}}"
+    yield r"\toprule"
+    yield from _headings(layout, part)
     for section, rows in sections(report.lines):
-        lines.append(r"\midrule")
+        yield r"\midrule"
         if section:
-            lines.append(rf"\multicolumn{{{_total(columns)}}}{{l}}{{\textit{{{escape(section)}}}}} \\")
-        lines += [_row(columns, row) for row in rows]
-    lines += [r"\bottomrule", r"\end{tabular}", *_below(report), r"\end{table}"]
-    return "\n".join(lines) + "\n"
+            span = rf"\multicolumn{{{_total(part)}}}{{{_section(layout, part, section)}}}"
+            yield rf"{span}{{\textit{{{escape(section)}}}}} \\"
+        for row in rows:
+            yield _row(part, row)
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
 
 
-def _column(report: Report, n: int) -> Column:
-    """Return a column of the report, split if the texts after its numbers differ in length."""
-    rests = {len(parts[1]) for line in report.lines if (parts := number_and_rest(line.cells[n].text))}
-    split = report.headings[n].align == "right" and len(rests) > 1
-    return Column(report.headings[n], split)
+def _letters(layout: Layout, column: Column) -> str:
+    """Return a column's specification: text is broken where it is wider than its column."""
+    if column.is_text and layout.width_of(column) < layout.scale * column.width:
+        return rf">{{\raggedright\arraybackslash}}p{{{layout.width_of(column):.1f}pt}}"
+    return "r@{}l" if column.split else column.heading.align[0]
+
+
+def _section(layout: Layout, part: Sequence[Column], section: str) -> str:
+    """Return the specification of a section's name, which is broken where it is wider than the table."""
+    total = layout.total(part)
+    fits = ITALIC * layout.scale * text_width(section) <= total
+    return "@{}l@{}" if fits else rf"@{{}}p{{{total:.1f}pt}}@{{}}"
 
 
 def _total(columns: Sequence[Column]) -> int:
@@ -57,46 +81,50 @@ def _total(columns: Sequence[Column]) -> int:
     return sum(column.count for column in columns)
 
 
-def _headings(columns: Sequence[Column]) -> Iterator[str]:
+def _headings(layout: Layout, columns: Sequence[Column]) -> Iterator[str]:
     """Yield the lines of the headings, preceded by those of groups and their rules."""
-    headings = [column.heading for column in columns]
-    if has_groups(headings):
-        yield from _groups(columns)
-    yield " & ".join(_heading(column) for column in columns) + r" \\"
+    if has_groups([column.heading for column in columns]):
+        yield from _groups(layout, columns)
+    yield " & ".join(_heading(layout, column) for column in columns) + r" \\"
 
 
-def _groups(columns: Sequence[Column]) -> Iterator[str]:
+def _groups(layout: Layout, columns: Sequence[Column]) -> Iterator[str]:
     """Yield two lines: the headings of groups, and the rules below them."""
     cells, rules, start, first = [], [], 0, 1
     for group, count in groups([column.heading for column in columns]):
-        span = _total(columns[start : start + count])
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}" if group else " & " * (span - 1))
+        members = columns[start : start + count]
+        span = _total(members)
+        width = sum(map(broken, members)) + 2 * SEPARATION / layout.scale * (count - 1)
+        name = _lines(wrap_words(group, width), "c")
+        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{name}}}" if group else " & " * (span - 1))
         rules += [rf"\cmidrule(lr){{{first}-{first + span - 1}}}"] if group else []
         start, first = start + count, first + span
     yield " & ".join(cells) + r" \\"
     yield " ".join(rules)
 
 
-def _heading(column: Column) -> str:
-    """Return a column's heading; a long one is broken into lines of about half its length."""
-    label = escape(column.heading.label)
-    if len(column.heading.label) > LONG:
-        lines = wrap(column.heading.label, len(column.heading.label) // 2 + 2, break_long_words=False)
-        side = "c" if column.split else column.heading.align[0]
-        label = rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}" + r" \\ ".join(map(escape, lines)) + r"\end{tabular}"
+def _heading(layout: Layout, column: Column) -> str:
+    """Return a column's heading, in lines that are no wider than its cells where its words allow that."""
+    width = layout.width_of(column) / layout.scale
+    label = _lines(wrap_words(column.heading.label, width), "c" if column.split else column.heading.align[0])
     return rf"\multicolumn{{2}}{{c}}{{{label}}}" if column.split else label
+
+
+def _lines(lines: Sequence[str], side: str) -> str:
+    """Return text in one or several lines."""
+    if len(lines) == 1:
+        return escape(lines[0])
+    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}" + r" \\ ".join(map(escape, lines)) + r"\end{tabular}"
 
 
 def _row(columns: Sequence[Column], line: Line) -> str:
     """Return the line of a row."""
-    cells = (_cell(column, cell) for column, cell in zip(columns, line.cells, strict=True))
-    return " & ".join(cells) + r" \\"
+    return " & ".join(_cell(column, line.cells[column.place]) for column in columns) + r" \\"
 
 
 def _cell(column: Column, cell: Cell) -> str:
-    """Return a cell, or the two of a split column; the marks of its notes have no width, so that numbers align."""
+    """Return a cell, or the two of a split column."""
     notes = rf"\textsuperscript{{{marks(cell)}}}" if cell.marks else ""
-    notes = rf"\rlap{{{notes}}}" if notes and column.heading.align == "right" else notes
     parts = number_and_rest(cell.text)
     if not column.split:
         return _emphasised(cell.text, cell.best) + notes
@@ -111,19 +139,20 @@ def _emphasised(text: str, best: bool) -> str:
     return rf"\textbf{{{escaped}}}" if best and text else escaped
 
 
-def _below(report: Report) -> Iterator[str]:
-    """Yield the lines below the table: notes, claims, remarks, source."""
-    texts = [rf"\textsuperscript{{{n}}}~{escape(note)}" for n, note in enumerate(report.notes, start=1)]
-    texts += map(_claim, report.claims)
-    texts += map(escape, report.remarks)
+def _paragraphs(report: Report) -> Iterator[str]:
+    """Yield claims, remarks and source, which may continue on the next page."""
+    texts = [text for result in report.claims for text in _claim(report, result)]
+    texts += map(escape, report.all_remarks)
     texts += [f"Source: {escape(report.source)}"] if report.source else []
     if texts:
-        yield r"\par\smallskip"
-        yield r"\begin{minipage}{\linewidth}\footnotesize\raggedright"
+        yield r"{\footnotesize\raggedright\setlength{\parindent}{0pt}"
         yield "\\par\n".join(texts)
-        yield r"\end{minipage}"
+        yield r"\par}"
 
 
-def _claim(result: ClaimResult) -> str:
-    details = f" ({escape(result.details)})" if result.details else ""
-    return rf"\textit{{{escape(result.outcome)}}}: {escape(result.claim)}{details}"
+def _claim(report: Report, result: ClaimResult) -> Iterator[str]:
+    """Yield a claim, and each of its parts in a line that is indented."""
+    reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
+    yield rf"\textit{{{escape(result.outcome)}}}: {escape(result.claim)}{reason}"
+    for part in result.parts:
+        yield rf"\hangindent=2em\hangafter=0 {escape(part_text(result, part))}"

@@ -12,7 +12,7 @@ from pylatexenc.latexencode import (
 
 from attnbench.tables.render.layout import one_line
 
-PACKAGES = ("booktabs", "amssymb", "textcomp")
+PACKAGES = ("array", "booktabs", "amssymb", "textcomp")
 """Packages that a document needs to set the text, besides `[T1]{fontenc}`."""
 SET_BY_PACKAGES = re.compile("[ -~\u00a0-\u0148\u014a-\u017f\u0391-\u03f5\u2002-\u203a\u2190-\u2199\u21d0-\u21d4"
                               "\u2200-\u220b\u220f-\u2213\u221a-\u221e\u2227-\u222b\u223c\u2243-\u2245\u2247\u2248\u2260-\u226b"

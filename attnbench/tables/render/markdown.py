@@ -1,10 +1,15 @@
 """GitHub-flavoured Markdown. Plots are left to the HTML page."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from attnbench.tables.columns import shown_columns
+from attnbench.tables.render.claims import difference_text, p_text, printed_text, reasons, remark_text
 from attnbench.tables.render.layout import marks, one_line, sections
-from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
+
+CLAIM_TITLES = ("outcome", "claim", "difference", "p", "n", "paper")
+CLAIM_SIDES = (False, False, True, True, True, True)
 
 _SPECIAL = re.compile(r"[\\`*|~$#\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is one in GFM
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -13,20 +18,27 @@ _BLOCK = re.compile(r"^([-+]|\d+(?=[.)]))")
 
 def render(report: Report) -> str:
     """Render title, table, numbered notes, claims, remarks and source."""
+    report = shown_columns(report)
     blocks = [f"### {escape(report.title)}", "\n".join(_table(report))]
     if report.notes:
         blocks += ["Notes:", "\n".join(f"{n}. {_prose(note)}" for n, note in enumerate(report.notes, start=1))]
     if report.claims:
-        blocks += ["Claims:", "\n".join(map(_claim, report.claims))]
-    blocks += map(_prose, report.remarks)
+        blocks += ["Claims:", "\n".join(_aligned([list(CLAIM_TITLES), *_claims(report)], CLAIM_SIDES))]
+    blocks += map(_prose, report.all_remarks)
     if report.source:
         blocks.append(f"Source: {escape(report.source)}")
     return "\n\n".join(blocks) + "\n"
 
 
-def _claim(result: ClaimResult) -> str:
-    details = f" ({escape(result.details)})" if result.details else ""
-    return f"- **{result.outcome}**: {escape(result.claim)}{details}"
+def _claims(report: Report) -> Iterator[list[str]]:
+    """Yield the rows of a table of claims: each claim with its reason and source, then its parts."""
+    for result in report.claims:
+        reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
+        yield [f"**{result.outcome}**", f"**{escape(result.claim)}**{reason}", "", "", "", ""]
+        for part in result.parts:
+            remark = f" ({escape(text)})" if (text := remark_text(result, part)) else ""
+            numbers = [difference_text(part), p_text(part.p), str(part.n or NOTHING), printed_text(part)]
+            yield ["", escape(part.label) + remark, *map(escape, numbers)]
 
 
 def escape(text: str) -> str:
@@ -41,10 +53,14 @@ def _prose(text: str) -> str:
 
 
 def _table(report: Report) -> Iterator[str]:
-    """Yield the lines of the table, padded so that the source is readable too."""
+    """Return the lines of the table, padded so that the source is readable too."""
     rows = [[_heading(heading) for heading in report.headings], *_rows(report)]
-    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(report.headings))]
-    right = [heading.align == "right" for heading in report.headings]
+    return _aligned(rows, [heading.align == "right" for heading in report.headings])
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    """Yield the lines of a table whose first row holds the headings."""
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     rules = ["-" * (width - 1) + (":" if is_right else "-") for width, is_right in zip(widths, right, strict=True)]
     for row in [rows[0], rules, *rows[1:]]:
         yield "| " + " | ".join(_padded(*cell) for cell in zip(row, widths, right, strict=True)) + " |"

@@ -97,8 +97,9 @@ def _places() -> list[tuple[float, float, str, str]]:
     near = [(GAP, 0.0, "left", "center"), (-GAP, 0.0, "right", "center")]
     near += [(0.0, GAP, "center", "bottom"), (0.0, -GAP, "center", "top")]
     far = [
-        (side * GAP * 1.5, level * GAP * away, "left" if side > 0 else "right", "center")
+        (side * GAP * beside, level * GAP * away, "left" if side > 0 else "right", "center")
         for away in range(1, 16)
+        for beside in (1.5, 5.0)
         for side in (1, -1)
         for level in (1, -1)
     ]

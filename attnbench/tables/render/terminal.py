@@ -1,23 +1,32 @@
 """Tables in the terminal, or in a pipe. Plots are on the HTML page alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from attnbench.console import WIDTH_OF_FILES, make_table
+from attnbench.tables.columns import shown_columns
+from attnbench.tables.render.claims import difference_text, p_text, part_text, printed_text, reasons, remark_text
+from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
 from attnbench.tables.render.layout import marks, number_and_rest, one_line, sections
-from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, Report
+from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, PartResult, Report
 
 NAME_WIDTH = 24  # the rows' names are folded to this width before columns move to another table
 UNLIMITED = 1_000_000
+OUTCOME_WIDTH = 14  # of the column before the claims
 STYLES: dict[Outcome, str] = {
-    "supported": "green", "contradicted": "red", "equivalent": "cyan", "inconclusive": "yellow",
-    "not trained": "dim", "not run": "dim",
-}  # fmt: skip
+    "supported": "green",
+    "contradicted": "red",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+    "not trained": "magenta",
+    "not run": "dim",
+}
 
 
 def render(report: Report) -> str:
@@ -30,14 +39,15 @@ def render(report: Report) -> str:
 
 def show(console: Console, report: Report) -> None:
     """Print a report. A table that is too wide is split into several, each with the names of the rows."""
+    report = shown_columns(report)
     console.print(Text(one_line(report.title), style="bold"))
     for columns in split_columns(console, report):
         console.print()
         console.print(_table(console, report, columns), crop=False)
     _show_list(console, "Notes", [(Text(f"[{n}]"), Text(one_line(note))) for n, note in enumerate(report.notes, 1)])
-    _show_list(console, "Claims", [_claim(result) for result in report.claims])
+    _show_list(console, "Claims", [_claim(console, report, result) for result in report.claims])
     console.print()
-    for text in (*report.remarks, *([f"Source: {report.source}"] if report.source else [])):
+    for text in (*report.all_remarks, *([f"Source: {report.source}"] if report.source else [])):
         console.print(Text(one_line(text), style="dim"))
 
 
@@ -67,6 +77,10 @@ def _table(console: Console, report: Report, columns: Sequence[int]) -> Table:
         width = max([_longest_word(heading), *(text.cell_len for text in texts)])
         _add_column(table, heading, width, folds=column == columns[0])
         cells.append([_placed(heading, text, width) for text in texts])
+        if report.forest is not None and column == columns[0] and 1 in columns:
+            bar_width = _bar_width(console, report)
+            table.add_column(axis(report.forest, bar_width), width=bar_width, no_wrap=True)
+            cells.append(bars(report.forest, bar_width))
     rows = iter(zip(*cells, strict=True))
     for section, lines in sections(report.lines):
         table.add_section()
@@ -77,6 +91,13 @@ def _table(console: Console, report: Report, columns: Sequence[int]) -> Table:
     if (least := _least_width(console, table)) > console.width:  # of one column: its numbers are printed in full
         table.width = least
     return table
+
+
+def _bar_width(console: Console, report: Report) -> int:
+    """Return the width of a forest plot's bars: what all columns leave of the console, within limits."""
+    table = _table(console, replace(report, forest=None), range(len(report.headings)))
+    room = console.width - Measurement.get(console, console.options.update_width(UNLIMITED), table).maximum - 2
+    return min(max(room, LEAST_WIDTH), MOST_WIDTH)
 
 
 def _add_column(table: Table, heading: Heading, width: int, folds: bool) -> None:
@@ -122,12 +143,30 @@ def _marks(cell: Cell) -> str:
     return f" [{marks(cell)}]" if cell.marks else ""
 
 
-def _claim(result: ClaimResult) -> tuple[Text, Text]:
-    details = Text(f"\n{one_line(result.details)}" if result.details else "", style="dim")
-    return Text(result.outcome, style=STYLES[result.outcome]), Text(one_line(result.claim)) + details
+def _claim(console: Console, report: Report, result: ClaimResult) -> tuple[Text, Group]:
+    """Return a claim's outcome, and the claim with its reason and its parts below it."""
+    reason = one_line("; ".join(reasons(report, result)))
+    parts = [part for part in result.parts if part_text(result, part) != part.label]
+    below = [Text(reason, style="dim")] if reason else []
+    group = Group(Text(one_line(result.claim)), *below, *_parts(console, result, parts))
+    return Text(result.outcome, style=STYLES[result.outcome]), group
 
 
-def _show_list(console: Console, title: str, items: Sequence[tuple[Text, Text]]) -> None:
+def _parts(console: Console, result: ClaimResult, parts: Sequence[PartResult]) -> Sequence[RenderableType]:
+    """Return a claim's parts below each other, aligned where the console is wide enough."""
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    for side in ("left", "right", "left", "left", "left", "left"):
+        grid.add_column(justify=side, no_wrap=True)
+    for part in parts:
+        facts = (part.label, difference_text(part), f"p {p_text(part.p)}", f"n {part.n}", f"paper {printed_text(part)}")
+        grid.add_row(*(Text(one_line(fact)) for fact in (*facts, remark_text(result, part))))
+    widest = Measurement.get(console, console.options.update_width(UNLIMITED), grid).maximum
+    if widest + OUTCOME_WIDTH <= console.width:
+        return [grid]
+    return [Text(f"· {one_line(part_text(result, part))}") for part in parts]
+
+
+def _show_list(console: Console, title: str, items: Sequence[tuple[Text, RenderableType]]) -> None:
     """Print a list with folded texts beside their labels."""
     if not items:
         return

@@ -18,7 +18,7 @@ from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
 from tests.tables.render.reports import LINES, PLAIN, REPORT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "img"}
 
 
 class PageReader(HTMLParser):
