@@ -238,8 +238,10 @@ def wrong_share(generator: np.random.Generator, deviations: Sequence[float], hea
 
 def row_factors(total: Floats, squares: Floats, counts: NDArray[np.int_]) -> Floats:
     """Return (B, R - 1) logarithms of the safeguarded Bayes factors of all rows against the first."""
-    taken = [np.take_along_axis(side, counts[..., None] - 1, axis=-1)[..., 0] for side in (total, squares)]
-    m = moments_of(*taken, counts.astype(float))
+    sums_so_far, squares_so_far = (
+        np.take_along_axis(side, counts[..., None] - 1, axis=-1)[..., 0] for side in (total, squares)
+    )
+    m = moments_of(sums_so_far, squares_so_far, counts.astype(float))
     freedoms = m.counts - 1
     chosen = alike(freedoms, m.variances)
     freedom = np.maximum((chosen * freedoms).sum(-1, keepdims=True), 1.0)
