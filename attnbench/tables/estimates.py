@@ -1,11 +1,12 @@
 """Estimates of contrasts from runs' values, on plain numbers, with the spread that a test may assume.
 
 Rows of a column are pooled where Bartlett's test does not tell their variances apart: correlation between rows over
-seeds is near 0 in our runs, so pairing by seed would waste half of the degrees of freedom. Two safeguards keep the
+seeds is near 0 in our runs, so pairing by seed would waste half of the degrees of freedom. Three safeguards keep the
 verdicts valid where variances do differ (see `scripts/simulate_verdicts.py`): a row that fails the test keeps its own
-variance, and the pooled variance is never taken smaller than that of the rows that are compared. A larger variance only
-lowers the Bayes factor, so the theorem behind it still holds. SciPy's Dunnett test, whose intervals are narrower, holds
-for one look alone; it is the reference for a single look in the simulation and in the tests.
+variance; the variance is never taken smaller than that of the rows that are compared; and if theirs is above the upper
+quartile of F over the pool's, they keep their own degrees of freedom too. A larger variance and fewer degrees of
+freedom only lower a Bayes factor that counts, so the theorem behind it still holds. SciPy's Dunnett test, whose
+intervals are narrower, holds for one look alone; it is the reference for one look in the simulation and in the tests.
 """
 
 import math
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from statistics import mean, variance
 
 from attnbench.tables.anytime import Estimate
-from attnbench.tables.variances import alike, bartlett_of
+from attnbench.tables.variances import alike, bartlett_of, borrow
 
 Values = Mapping[int, float]
 """A metric's value by seed."""
@@ -76,7 +77,8 @@ def estimate(
     if paired:
         return _paired(value, size, units, sorted(seeds))
     own, freedom = _own_variance(size, units)
-    if pool is not None and pool.members.issuperset(units):
+    together = sum(len(values) - 1 for _, values in units.values())
+    if pool is not None and pool.members.issuperset(units) and borrow(own, together, pool.variance, pool.freedom):
         return Estimate(value, math.sqrt(max(pool.variance, own)), size, pool.freedom, n)
     return Estimate(value, math.sqrt(own), size, freedom, n, "separate")
 
