@@ -13,6 +13,8 @@ from attnbench.tables.values import Epoch, Result
 
 MINUS = "−"
 ALPHA = 0.05
+SAME = "same"
+"""Text of a cell of the best epoch where every seed's is the last one, or as good."""
 EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
 UNITS = {
     "error_increase": "times",
@@ -37,7 +39,17 @@ def result_cell(inputs: ReportInputs, notes: Notes, row: Row, column: str, part:
         return printed_cell(notes, row, column)
     if part == "difference":
         return difference_cell(_difference(inputs, row, column))
-    return mean_cell(inputs, notes, inputs.results[row.key, column], "best" if part == "best" else "last")
+    result = inputs.results[row.key, column]
+    if part == "last":
+        return mean_cell(inputs, notes, result, "last")
+    cell = mean_cell(inputs, notes, result, "best")
+    return cell if epochs_differ(result) or not result.values["best"] else replace(cell, text=SAME)
+
+
+def epochs_differ(result: Result) -> bool:
+    """Return whether the best epoch of any seed gives another value than its last one."""
+    last = result.values["last"]
+    return any(value != last.get(seed) for seed, value in result.values["best"].items())
 
 
 def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch) -> Cell:
@@ -107,7 +119,10 @@ def mark_best(inputs: ReportInputs, lines: Sequence[Line], headings: Sequence[He
     """Yield the lines with the best mean of each column of results marked, if it differs from all others."""
     best = [best_rows(inputs, heading) for heading in headings]
     for line in lines:
-        cells = (replace(cell, best=line.key in rows) for cell, rows in zip(line.cells, best, strict=True))
+        cells = (
+            replace(cell, best=line.key in rows and cell.text != SAME)
+            for cell, rows in zip(line.cells, best, strict=True)
+        )
         yield replace(line, cells=tuple(cells))
 
 
