@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from attnbench.reproduce.campaign import LOOKS_FILE, TableReproduction, fingerprint_runs, records_in
-from attnbench.runs.files import read_json, to_text, write_atomically, write_json
+from attnbench.reproduce.campaign import TableReproduction, records_in
+from attnbench.runs.files import to_text, write_atomically, write_json
 from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
@@ -61,17 +61,11 @@ def environments(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def update_identities(reproduction: TableReproduction) -> int:
-    """Give archived records of an earlier scheme the identity of today; returns how many changed.
-
-    A set of runs whose claims were judged stays the same set.
-    """
+    """Give archived records of an earlier scheme the identity of today; returns how many changed."""
     folder = reproduction.folder
     before = read_archived(folder)
     after = [with_current_identity(record, reproduction.composer) for record in before]
     changed = sum(old.identity != new.identity for old, new in zip(before, after, strict=True))
     if changed:
-        looks = read_json(folder / LOOKS_FILE) or {}
-        if (look := looks.pop(fingerprint_runs(before), None)) is not None:
-            write_json(folder / LOOKS_FILE, {**looks, fingerprint_runs(after): look})
         write_records(folder, after)
     return changed

@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
-from attnbench.runs.files import read_json, write_json
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import build_report
 from attnbench.tables.cell_configs import CellConfig, compose_cells, with_seed
@@ -23,10 +20,8 @@ from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import PaperTable, Profile
 from attnbench.tables.values import Collector, Key, Result
 
-log = logging.getLogger("attnbench")
 IRRELEVANT = ("output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger")
 """Starts of overrides that do not change the results of a table."""
-LOOKS_FILE = "looks.json"
 
 
 @dataclass(frozen=True)
@@ -113,27 +108,8 @@ class TableReproduction:
         return Collector(self.table, self.cells, records, self.composer, identities).results()
 
     def report(self, results: Mapping[Key, Result], method: str = "t") -> Report:
-        """Build the report, and count that the claims were judged on these runs."""
-        looks = self._count_looks(results)
-        inputs = ReportInputs(self.table, self.profile, results, self.costs, looks, method, self.changes)
-        return build_report(inputs)
-
-    def _count_looks(self, results: Mapping[Key, Result]) -> int:
-        """Return on how many different sets of runs the claims have been judged, including this one."""
-        records = list(records_in(results))
-        if not records or not self.table.claims:
-            return 1
-        path = self.folder / LOOKS_FILE
-        looks: dict[str, Any] = read_json(path) or {}
-        fingerprint = fingerprint_runs(records)
-        if fingerprint not in looks:
-            looks[fingerprint] = {"runs": len(records)}
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, looks)
-            except OSError as error:  # of results archived by somebody else, say; the table is shown all the same
-                log.warning("%s: cannot be written, this look is not counted: %s", path, error.strerror or error)
-        return len(looks)
+        """Build the report. `method` is that of the means' intervals, `t` or `bootstrap`."""
+        return build_report(ReportInputs(self.table, self.profile, results, self.costs, method, self.changes))
 
 
 def _reseed(job: Job, seed: int) -> Job:
@@ -148,9 +124,3 @@ def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:
             if (run := (record.identity, record.seed)) not in seen:
                 seen.add(run)
                 yield record
-
-
-def fingerprint_runs(records: Sequence[Record]) -> str:
-    """Return a hash of a set of runs."""
-    runs = sorted(f"{record.identity}/{record.seed}" for record in records)
-    return hashlib.sha256(json.dumps(runs).encode()).hexdigest()[:16]

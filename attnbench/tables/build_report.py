@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from attnbench.tables.best_cells import mark_best
 from attnbench.tables.claim_results import claim_results
+from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
-from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, mark_best, result_cell
+from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
 from attnbench.tables.plots import make_plots
 from attnbench.tables.remarks import about_columns, remarks
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
@@ -16,17 +18,17 @@ from attnbench.tables.values import EPOCHS, mean_of
 
 def build_report(inputs: ReportInputs) -> Report:
     """Build the report of a table."""
-    notes = Notes()
+    notes, comparisons = Notes(), Comparisons(inputs)
     headings = tuple(_headings(inputs))
-    lines = [_line(inputs, notes, row, headings) for row in inputs.table.rows.values()]
+    lines = [_line(comparisons, notes, row, headings) for row in inputs.table.rows.values()]
     return Report(
         title=_title(inputs),
         headings=headings,
-        lines=tuple(mark_best(inputs, lines, headings)),
+        lines=tuple(mark_best(comparisons, lines, headings)),
         source=inputs.table.source,
-        claims=tuple(_without_printed(inputs, result) for result in claim_results(inputs)),
+        claims=tuple(_without_printed(inputs, result) for result in claim_results(inputs, comparisons)),
         notes=tuple(notes.texts),
-        remarks=tuple(remarks(inputs)),
+        remarks=tuple(remarks(inputs, comparisons)),
         about_columns=about_columns(inputs),
         plots=tuple(make_plots(inputs.table, inputs.results)) if inputs.has_runs else (),
     )
@@ -81,17 +83,18 @@ def _result_headings(inputs: ReportInputs, column: Column) -> Iterator[Heading]:
         yield Heading(f"{column.key}.printed", "paper", group, kind="printed")
 
 
-def _line(inputs: ReportInputs, notes: Notes, row: Row, headings: Sequence[Heading]) -> Line:
-    cells = [_cell(inputs, notes, row, heading.key) for heading in headings]
+def _line(comparisons: Comparisons, notes: Notes, row: Row, headings: Sequence[Heading]) -> Line:
+    cells = [_cell(comparisons, notes, row, heading.key) for heading in headings]
     return Line(row.key, tuple(cells), row.section)
 
 
-def _cell(inputs: ReportInputs, notes: Notes, row: Row, key: str) -> Cell:
+def _cell(comparisons: Comparisons, notes: Notes, row: Row, key: str) -> Cell:
+    inputs = comparisons.inputs
     name, _, part = key.partition(".")
     if key == "row":
         return Cell(row.label, marks=notes.mark(row.note))
     if name in inputs.table.columns:
-        return result_cell(inputs, notes, row, name, part)
+        return result_cell(comparisons, notes, row, name, part)
     if name in COSTS:
         return cost_cell(inputs, notes, row, name, part)
     return measurement_cell(inputs, row, name)

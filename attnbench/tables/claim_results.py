@@ -1,36 +1,50 @@
 """The claims of a table, judged by the results of its runs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from attnbench.tables.claims import Judgement, combine, describe, judge
+from attnbench.tables.claim_words import (
+    NOT_JUDGED,
+    SAME_RUNS,
+    describe_claim,
+    describe_part,
+    describe_source,
+    part_label,
+    term_key,
+    wording,
+)
+from attnbench.tables.claims import Part, PartJudgement, combine, judge
+from attnbench.tables.comparisons import Comparisons, contrast_key
 from attnbench.tables.printed import printed_difference
 from attnbench.tables.report import ClaimResult, Outcome, PartResult
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import Claim, ClaimPart, Term
-from attnbench.tables.values import Values
+from attnbench.tables.spec import Claim, ClaimPart, PaperTable
 
 
-def claim_results(inputs: ReportInputs) -> Iterator[ClaimResult]:
-    """Judge all claims of a table together and yield the result of each."""
+def claim_results(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[ClaimResult]:
+    """Judge all claims of a table together and yield the result of each.
+
+    A claim about networks that have not learned is not judged.
+    """
     claims = inputs.table.claims
-    parts = [(claim, part) for claim in claims for part in _parts(inputs, claim)]
-    judgements = judge([_sides(inputs, part) for _, part in parts], "lower")
-    for claim in claims:
-        own = [(part, found) for (owner, part), found in zip(parts, judgements, strict=True) if owner is claim]
-        judgement = combine([found for _, found in own])
-        left_out = len(claim.parts) - len(own)
-        without = f"; {left_out} of {len(claim.parts)} pairs left out by the profile" if left_out else ""
-        yield ClaimResult(
-            _wording(inputs, claim),
-            _outcome(judgement),
-            describe(judgement) + without,
-            tuple(_part_result(inputs, claim, part, found) for part, found in own),
-            describe_source(claim),
-            inputs.table.columns[claim.column].label,
-        )
+    parts = [judged_parts(inputs, claim) for claim in claims]
+    questions = [
+        []
+        if any(why_untrained(comparisons, part) for part in own)
+        else [make_part(comparisons, claim, part) for part in own]
+        for claim, own in zip(claims, parts, strict=True)
+    ]
+    for claim, own, asked, judgement in zip(claims, parts, questions, judge(questions), strict=True):
+        if asked:
+            results = [
+                judged_result(comparisons, claim, *three) for three in zip(own, asked, judgement.parts, strict=True)
+            ]
+        else:
+            results = [untrained_result(comparisons, claim, part) for part in own]
+        yield _claim_result(inputs, claim, results, judgement.p)
 
 
-def _parts(inputs: ReportInputs, claim: Claim) -> Sequence[ClaimPart]:
+def judged_parts(inputs: ReportInputs, claim: Claim) -> Sequence[ClaimPart]:
     """Return the parts of a claim without those of rows that the profile leaves out; all, if it leaves out all."""
     reasons = set(inputs.profile.left_out.values())
     parts = [
@@ -41,64 +55,89 @@ def _parts(inputs: ReportInputs, claim: Claim) -> Sequence[ClaimPart]:
     return parts or claim.parts
 
 
-def _sides(inputs: ReportInputs, part: ClaimPart) -> tuple[Values, Values]:
-    """Return the values of both rows by seed, negated where higher ones are better, so that lower ones always are."""
-    if not part.is_pair:
-        return {}, {}
-    sign = 1 if inputs.table.columns[part.terms[0].column].better == "lower" else -1
-    first, second = (inputs.results[term.row, term.column].values["last"] for term in part.terms)
-    return {seed: sign * value for seed, value in first.items()}, {seed: sign * v for seed, v in second.items()}
+def make_part(comparisons: Comparisons, claim: Claim, part: ClaimPart) -> Part:
+    """Return the numbers by which a part is judged."""
+    table = comparisons.inputs.table
+    direction = direction_of(table, claim)
+    key = frozenset(contrast_key(comparisons.inputs.results, part.terms, direction).items())
+    return Part(comparisons.estimate(part.terms), direction, part.equal, margin_of(table, claim, part), key)
 
 
-def _part_result(inputs: ReportInputs, claim: Claim, part: ClaimPart, found: Judgement) -> PartResult:
-    sign = 1 if inputs.table.columns[part.terms[0].column].better == "lower" else -1
-    difference = found.difference
-    low, high = (difference.low, difference.high) if difference else (None, None)
-    if sign < 0 and low is not None and high is not None:
-        low, high = -high, -low
-    return PartResult(
-        label=part_label(inputs, claim, part),
-        outcome=_outcome(found),
-        difference=sign * difference.mean if difference else None,
-        low=low,
-        high=high,
-        p=found.p,
-        n=difference.n if difference else 0,
-        printed=printed_difference(inputs.table, part),
-        details=describe(found),
-        keys=tuple(term_key(claim, term) for term in part.terms),
+def direction_of(table: PaperTable, claim: Claim) -> int:
+    """Return the sign of a better difference: -1 where lower values are better."""
+    return -1 if table.columns[claim.column].better == "lower" else 1
+
+
+def margin_of(table: PaperTable, claim: Claim, part: ClaimPart) -> float | None:
+    """Return the largest difference that does not matter: the claim's, or half of the printed one; None without one."""
+    if claim.margin is not None:
+        return claim.margin
+    printed = printed_difference(table, part)
+    return abs(printed) / 2 if printed else None
+
+
+def why_untrained(comparisons: Comparisons, part: ClaimPart) -> str:
+    """Return which networks of a part have not learned, and why; empty if all have."""
+    reasons = comparisons.untrained
+    table = comparisons.inputs.table
+    return "; ".join(
+        f"{table.name_of(term.row)} is {reasons[term.row, term.column]}"
+        for term in part.terms
+        if (term.row, term.column) in reasons
     )
 
 
-def part_label(inputs: ReportInputs, claim: Claim, part: ClaimPart) -> str:
-    """Return a part in the rows' labels: `ResNet-50 + BAM − ResNet-50`; numbers other than 1 precede a contrast's."""
-    words = ""
-    for term in part.terms:
-        sign, size = ("−" if term.weight < 0 else "+"), abs(term.weight)
-        label = inputs.table.name_of(term.row) + ("" if size == 1 else f" × {size:g}")
-        if term.column != claim.column:
-            label += f" ({inputs.table.columns[term.column].label})"
-        words += f" {sign} {label}" if words or sign == "−" else label
-    return words.strip()
+def _claim_result(inputs: ReportInputs, claim: Claim, parts: Sequence[PartResult], p: float | None) -> ClaimResult:
+    outcome = combine([part.outcome for part in parts])
+    left_out = len(claim.parts) - len(parts)
+    without = f"; {left_out} of {len(claim.parts)} parts left out by the profile" if left_out else ""
+    return ClaimResult(
+        claim=wording(inputs.table, claim),
+        outcome=outcome,
+        details=describe_claim(outcome, p, parts) + without,
+        parts=tuple(parts),
+        source=describe_source(claim),
+        column=inputs.table.columns[claim.column].label,
+    )
 
 
-def term_key(claim: Claim, term: Term) -> str:
-    """Return the key of a term's cell: its row, with the column where that is not the claim's."""
-    return term.row if term.column == claim.column else f"{term.row}@{term.column}"
+def judged_result(
+    comparisons: Comparisons, claim: Claim, part: ClaimPart, asked: Part, judged: PartJudgement
+) -> PartResult:
+    """Return the result of a part that was judged."""
+    same_runs = comparisons.same_runs(part)
+    outcome = "inconclusive" if same_runs else judged.outcome
+    table, interval = comparisons.inputs.table, asked.estimate.interval(judged.level) if asked.estimate else None
+    words = describe_part(table.columns[claim.column], asked, judged, printed_difference(table, part), outcome)
+    low, high = interval or (None, None)
+    return replace(
+        _plain_result(comparisons, claim, part),
+        outcome=outcome,
+        low=low,
+        high=high,
+        p=judged.p,
+        details=SAME_RUNS if same_runs else words,
+    )
 
 
-def describe_source(claim: Claim) -> str:
-    """Return where the paper makes the claim, and whether its wording was read."""
-    if not claim.source:
-        return "inferred from the table's numbers"
-    return f"{claim.source}, {'wording seen' if claim.wording == 'seen' else 'wording not seen'}"
+def untrained_result(comparisons: Comparisons, claim: Claim, part: ClaimPart) -> PartResult:
+    """Return the result of a part of a claim that is not judged, because networks have not learned."""
+    reason = why_untrained(comparisons, part)
+    outcome: Outcome = "not trained" if reason else "inconclusive"
+    return replace(_plain_result(comparisons, claim, part), outcome=outcome, details=reason or NOT_JUDGED)
 
 
-def _outcome(judgement: Judgement) -> Outcome:
-    return "not run" if judgement.difference is None else judgement.outcome
-
-
-def _wording(inputs: ReportInputs, claim: Claim) -> str:
-    """Return what a claim says, with its column where another claim says the same."""
-    repeated = sum(other.says == claim.says for other in inputs.table.claims) > 1
-    return f"{claim.says} ({inputs.table.columns[claim.column].label})" if repeated else claim.says
+def _plain_result(comparisons: Comparisons, claim: Claim, part: ClaimPart) -> PartResult:
+    """Return a part's result without its judgement."""
+    table, estimate = comparisons.inputs.table, comparisons.estimate(part.terms)
+    return PartResult(
+        label=part_label(table, claim, part),
+        outcome="not run",
+        difference=estimate.value if estimate else None,
+        low=None,
+        high=None,
+        p=None,
+        n=estimate.n if estimate else 0,
+        printed=printed_difference(table, part),
+        keys=tuple(term_key(claim, term) for term in part.terms),
+    )

@@ -1,162 +1,177 @@
-"""Judge a paper's claims by the runs: each is supported, contradicted, or inconclusive with so few seeds."""
+"""Judge the claims of a table together: supported, contradicted, equivalent, or inconclusive with these seeds.
 
-import math
-from bisect import bisect_left
-from collections.abc import Sequence
+Every part of a claim is judged by one interval that is valid at any number of looks (see `anytime`). A claim is
+supported if all of its parts are, each at the full level (intersection-union: Berger, Multiparameter hypothesis testing
+and acceptance sampling, 1982), and contradicted if one part is, at the level divided by the number of parts. The p
+values of the table's claims are corrected by Holm's procedure, in which claims with the same comparisons are one test.
+"""
+
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from attnbench.errors import require, require_choice
+from attnbench.tables.anytime import LEVEL, Estimate
 from attnbench.tables.report import Outcome
-from attnbench.tables.statistics import Difference, Values, compare, holm
 
-MOST_SEEDS = 10_000
-"""Where the search for the number of seeds needed ends."""
+
+@dataclass(frozen=True)
+class Part:
+    """A comparison that a claim makes.
+
+    Attributes:
+        estimate: None where there are no runs to compare.
+        direction: the sign of the claimed difference: -1 where lower values are better.
+        equal: whether the claim is that the difference is within the margin.
+        margin: the largest difference that does not matter; None if there is none.
+        key: the same for the same comparison of the same runs.
+    """
+
+    estimate: Estimate | None
+    direction: int
+    equal: bool = False
+    margin: float | None = None
+    key: Hashable = None
+
+    @property
+    def against(self) -> bool:
+        """Whether the estimate is on the side that contradicts the claim."""
+        if self.estimate is None:
+            return False
+        if self.equal:
+            return abs(self.estimate.value) > (self.margin or 0.0)
+        return self.estimate.value * self.direction < 0
+
+    @property
+    def p(self) -> float | None:
+        """Return the p value for the side that the estimate is on, for or against the claim; None without a test."""
+        if self.estimate is None:
+            return None
+        if not self.equal:
+            return self.estimate.p()
+        return self._p_beyond() if self.against else self.p_within()
+
+    def p_within(self) -> float | None:
+        """Return the p value of two one-sided tests that the difference is within the margin; 1 without a margin.
+
+        See Schuirmann, A comparison of the two one-sided tests procedure, 1987.
+        """
+        if self.estimate is None or (self.margin is not None and self.estimate.p() is None):
+            return None
+        if self.margin is None or abs(self.estimate.value) >= self.margin:
+            return 1.0
+        return max(self.estimate.p(border) or 0.0 for border in (self.margin, -self.margin))
+
+    def _p_beyond(self) -> float | None:
+        """Return the p value for a difference that is larger than the margin."""
+        if self.estimate is None or self.margin is None:
+            return None
+        return self.estimate.p(self.margin if self.estimate.value > 0 else -self.margin)
+
+
+@dataclass(frozen=True)
+class PartJudgement:
+    """A part's outcome; p and the level of its interval are those of the table's procedure.
+
+    Attributes:
+        level: chance that the interval is wrong at any look; the table's level divided among the tests.
+    """
+
+    outcome: Outcome
+    p: float | None
+    level: float
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim's outcome and the numbers behind it.
-
-    Attributes:
-        difference: first minus second, with its own interval that is not widened for the table's other claims; None
-            where one of them has no runs.
-        p: adjusted for the table's other claims (Holm); None where no test could be made.
-        seeds_needed: seeds per side that would decide an inconclusive claim; None where that is unknown.
-    """
+    """A claim's outcome, its p value after Holm's correction, None where no test could be made, and its parts."""
 
     outcome: Outcome
-    difference: Difference | None
     p: float | None
-    seeds_needed: int | None
+    parts: tuple[PartJudgement, ...]
 
 
-def judge(
-    pairs: Sequence[tuple[Values, Values]], better: Literal["lower", "higher"], level: float = 0.95, power: float = 0.8
-) -> list[Judgement]:
-    """Judge together all claims of a table that the first of each pair is better than the second.
-
-    A claim is decided if its p value, adjusted for all pairs, is below `1 - level`; the sign of the difference then
-    says whether it is supported or contradicted. Differences without any spread are not tested: accuracies are counts
-    of images, so two seeds may differ by equal amounts by chance.
-
-    The seeds needed are those at which a test at the level where Holm's procedure stopped, alpha over the number of
-    undecided claims, finds the observed difference with this power: at that level this claim would be decided, all
-    others as they are. The observed difference is itself uncertain, so the number is a rough one.
-    """
-    require_choice("better", better, ("lower", "higher"))
-    differences = [compare(first, second, level) for first, second in pairs]
-    adjusted = holm([difference.p if difference and not difference.alike else None for difference in differences])
-    alpha = 1 - level
-    undecided = sum(p is not None and p >= alpha for p in adjusted)
-    judgements = []
-    for difference, p in zip(differences, adjusted, strict=True):
-        if difference is None or p is None or p >= alpha:
-            needed = _more_seeds_needed(difference, alpha / max(1, undecided), power)
-            judgements.append(Judgement("inconclusive", difference, p, needed))
-        else:
-            as_claimed = (difference.mean < 0) == (better == "lower")
-            judgements.append(Judgement("supported" if as_claimed else "contradicted", difference, p, None))
-    return judgements
-
-
-def combine(judgements: Sequence[Judgement]) -> Judgement:
-    """Return the part that decides a claim of several parts.
-
-    The claim is supported if all parts are, and contradicted if any is. Returned is, for a supported claim, the part
-    with the largest p value; for a contradicted one, the contradicted part with the smallest; otherwise the
-    inconclusive part that needs most seeds, where an unknown number counts as more than any known one.
-    """
-    require(len(judgements) > 0, "judgements", list(judgements), "a claim has at least one part")
-    contradicted = [judgement for judgement in judgements if judgement.outcome == "contradicted"]
-    if contradicted:
-        return min(contradicted, key=_p)
-    inconclusive = [judgement for judgement in judgements if judgement.outcome == "inconclusive"]
-    if inconclusive:
-        return max(inconclusive, key=_distance_from_decision)
-    return max(judgements, key=_p)
-
-
-def describe(judgement: Judgement) -> str:
-    """Return the reason for an outcome in a few words: `p = 0.012`, `about 14 seeds would decide`."""
-    if judgement.outcome == "inconclusive":
-        return _what_is_missing(judgement)
-    p = _p(judgement)
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
-
-
-def seeds_needed(
-    mean: float, std: float | None, paired: bool, alpha: float = 0.05, power: float = 0.8, least: int = 2
-) -> int | None:
-    """Return the fewest seeds per side, at least `least`, with which a two-sided t test detects this mean difference.
-
-    See Cohen, Statistical Power Analysis, 1988, chapter 2.
+def judge(claims: Sequence[Sequence[Part]], level: float = LEVEL) -> list[Judgement]:
+    """Judge the claims of a table, each a sequence of parts.
 
     Args:
-        mean: the difference to detect.
-        std: of the differences if paired, otherwise of each side; None if it is unknown.
-        paired: whether the test pairs the seeds.
-        alpha: level of the test.
-        power: chance of detecting the difference.
-        least: the smallest number to return.
-
-    Returns:
-        None if `std` is unknown, if there is no difference to detect, or if more than 10,000 seeds are needed.
+        claims: of the table.
+        level: chance of any wrong verdict.
     """
-    require(0 < alpha < 1, "alpha", alpha, "must be between 0 and 1")
-    require(0 < power < 1, "power", power, "must be between 0 and 1")
-    if std is None or mean == 0:
+    tests = {key: p for parts in claims if (p := claim_p(parts)) is not None for key in [claim_key(parts)]}
+    factors = holm_factors(tests, level)
+    undecided = min(factors.values(), default=1)
+    return [_judge_claim(parts, factors.get(claim_key(parts), undecided), level) for parts in claims]
+
+
+def claim_key(parts: Sequence[Part]) -> Hashable:
+    """Return a key that claims with the same comparisons share."""
+    return frozenset((part.key, part.direction, part.equal, part.margin) for part in parts)
+
+
+def claim_p(parts: Sequence[Part]) -> float | None:
+    """Return a claim's p value: the smallest level at which it is decided; None if it cannot be decided."""
+    if all(part.p is None for part in parts):
         return None
-    effect = abs(mean) / std if std else math.inf
-    sizes = range(least, MOST_SEEDS + 1)
-    position = bisect_left(sizes, True, key=lambda n: _power(effect, n, paired, alpha) >= power)
-    return sizes[position] if position < len(sizes) else None
+    against = [min(1.0, count_parts(parts) * p) for part in parts if part.against and (p := part.p) is not None]
+    return min([*against, max(_p_decided(part, parts) for part in parts)])
 
 
-def _power(effect: float, n: int, paired: bool, alpha: float) -> float:
-    """Return the chance that a two-sided t test with n seeds per side detects an effect (mean over deviation).
+def _p_decided(part: Part, parts: Sequence[Part]) -> float:
+    """Return the level at which a part is supported or equivalent; 1 if that cannot be."""
+    p, within = part.p, part.p_within()
+    if p is None or within is None:
+        return 1.0
+    if part.against:
+        return 1.0 if part.equal else min(1.0, count_parts(parts) * within)
+    return min(p, within) if not part.equal else p
 
-    The statistic is noncentral t: (Z + shift) / S with a normal Z and S^2 chi-squared over its degrees of freedom. So
-    the chance is the mean over Z of P(S < |Z + shift| / bound), here a sum over evenly spaced Z, right to 2e-5. SciPy's
-    noncentral t warns or gives nan at some sizes and shifts, which differ between its versions.
+
+def count_parts(parts: Sequence[Part]) -> int:
+    """Return the number of different comparisons that can be tested, by which contradictions are corrected."""
+    return len({part.key for part in parts if part.p is not None})
+
+
+def holm_factors(tests: dict[Hashable, float], level: float) -> dict[Hashable, int]:
+    """Return the number that each p value is multiplied by: how many hypotheses were open when it was tested.
+
+    See Holm, A simple sequentially rejective multiple test procedure, 1979. Equal p values have equal factors.
     """
-    freedom = n - 1 if paired else 2 * (n - 1)
-    shift = effect * math.sqrt(n if paired else n / 2)
-    bound = float(stats.t.isf(alpha / 2, freedom))
-    step = min(0.02, max(0.001, bound / math.sqrt(2 * freedom)))  # no wider than S spreads, so that the sum is right
-    z = np.arange(-9, 9, step)
-    ratio = np.minimum(np.abs(z + shift) / bound, 1e6)  # 1e6 deviations are certain; squares of more may overflow
-    return float(np.sum(stats.norm.pdf(z) * stats.chi2.cdf(freedom * ratio**2, freedom)) * step)
+    if not tests:
+        return {}
+    ps = list(tests.values())
+    rejected = multipletests(ps, alpha=level, method="holm")[0]
+    open_at_end = max(1, len(ps) - int(rejected.sum()))
+    return {
+        key: len(ps) - sum(other < p for other in ps) if decided else open_at_end
+        for (key, p), decided in zip(tests.items(), rejected, strict=True)
+    }
 
 
-def _more_seeds_needed(difference: Difference | None, alpha: float, power: float) -> int | None:
-    if difference is None or difference.std is None:
-        return None
-    least = difference.n + 1  # these seeds did not decide, although equal deviations, assumed here, may say they would
-    return seeds_needed(difference.mean, difference.std, difference.paired, alpha, power, least)
+def _judge_claim(parts: Sequence[Part], factor: int, level: float) -> Judgement:
+    judged = tuple(_judge_part(part, parts, factor, level) for part in parts)
+    p = claim_p(parts)
+    return Judgement(combine([part.outcome for part in judged]), None if p is None else min(1.0, factor * p), judged)
 
 
-def _p(judgement: Judgement) -> float:
-    return 1.0 if judgement.p is None else judgement.p
+def _judge_part(part: Part, parts: Sequence[Part], factor: int, level: float) -> PartJudgement:
+    if part.against:
+        factor *= max(1, count_parts(parts))
+    own_level = level / factor
+    p, within = part.p, part.p_within()
+    outcome: Outcome = "inconclusive"
+    if part.estimate is None:
+        outcome = "not run"
+    elif p is not None and p <= own_level:
+        outcome = "contradicted" if part.against else "supported"
+    elif not part.equal and within is not None and within <= own_level:
+        outcome = "equivalent"
+    return PartJudgement(outcome, None if p is None else min(1.0, factor * p), own_level)
 
 
-def _distance_from_decision(judgement: Judgement) -> tuple[bool, bool, bool, int]:
-    """Return a key that orders undecided claims: no runs last, then no spread, no number of seeds, many seeds."""
-    return (
-        judgement.difference is None, judgement.p is None, judgement.seeds_needed is None, judgement.seeds_needed or 0
-    )  # fmt: skip
-
-
-def _what_is_missing(judgement: Judgement) -> str:
-    if judgement.difference is None:
-        return "no runs"
-    if judgement.difference.p is None:
-        return "one seed has no spread"
-    if judgement.difference.alike:
-        return f"the {judgement.difference.n} seeds differ by equal amounts, so there is no spread"
-    if judgement.seeds_needed is not None:
-        return f"about {judgement.seeds_needed:,} seeds would decide"
-    return "no difference" if judgement.difference.mean == 0 else f"more than {MOST_SEEDS:,} seeds would be needed"
+def combine(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of a claim from those of its parts."""
+    for decisive in ("not trained", "contradicted", "not run", "inconclusive", "equivalent"):
+        if decisive in outcomes:
+            return decisive
+    return "supported"

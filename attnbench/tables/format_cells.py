@@ -1,18 +1,18 @@
 """Cells of a table's results: means, differences, printed numbers, and which cell of a column is the best."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from statistics import mean
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from attnbench.formatting import signed
-from attnbench.tables.report import NOTHING, Cell, Heading, Line
+from attnbench.tables.anytime import LEVEL, Estimate
+from attnbench.tables.comparisons import Comparisons
+from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
-from attnbench.tables.spec import Column, Row, parse_number
-from attnbench.tables.statistics import Difference, Summary, compare, summarise
-from attnbench.tables.values import Epoch, Result
+from attnbench.tables.spec import Column, Row, last_place, parse_number
+from attnbench.tables.statistics import Summary, summarise
+from attnbench.tables.values import Epoch, Key, Result
 
 MINUS = "−"
-ALPHA = 0.05
 SAME = "same"
 """Text of a cell of the best epoch where every seed's is the last one, or as good."""
 EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
@@ -21,6 +21,18 @@ UNITS = {
     "accuracy_per_million": "points per million",
     "response": "of stage 1",
 }
+
+
+UNEXPECTED = "outside the 95 % prediction interval of our runs for one new run"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row's difference to its baseline; interval and p are adjusted for looks and for the rows of the column."""
+
+    estimate: Estimate
+    interval: tuple[float, float] | None
+    p: float | None
 
 
 def column_title(column: Column) -> str:
@@ -33,16 +45,17 @@ def unit_of(metric: str) -> str:
     return UNITS.get(metric, "%")
 
 
-def result_cell(inputs: ReportInputs, notes: Notes, row: Row, column: str, part: str) -> Cell:
+def result_cell(comparisons: Comparisons, notes: Notes, row: Row, column: str, part: str) -> Cell:
     """Build a cell of a column of results. `part` is an epoch (`last`, `best`), `difference` or `printed`."""
+    inputs, key = comparisons.inputs, (row.key, column)
     if part == "printed":
-        return printed_cell(notes, row, column)
+        return printed_result_cell(comparisons, notes, row, column)
     if part == "difference":
-        return difference_cell(_difference(inputs, row, column))
-    result = inputs.results[row.key, column]
+        return difference_cell(to_baseline(comparisons, key))
+    result, untrained = inputs.results[key], comparisons.untrained.get(key, "")
     if part == "last":
-        return mean_cell(inputs, notes, result, "last")
-    cell = mean_cell(inputs, notes, result, "best")
+        return mean_cell(inputs, notes, result, "last", untrained)
+    cell = mean_cell(inputs, notes, result, "best", untrained)
     return cell if epochs_differ(result) or not result.values["best"] else replace(cell, text=SAME)
 
 
@@ -52,15 +65,24 @@ def epochs_differ(result: Result) -> bool:
     return any(value != last.get(seed) for seed, value in result.values["best"].items())
 
 
-def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch) -> Cell:
-    """Build the cell of a mean over seeds; where there is none, an empty cell with a note that says why."""
+def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch, untrained: str = "") -> Cell:
+    """Build the cell of a mean over seeds; where there is none, an empty cell with a note that says why.
+
+    Args:
+        inputs: of the report.
+        notes: of the report.
+        result: of the cell.
+        epoch: the last or the best one.
+        untrained: why the networks have not learned; empty if they have.
+    """
     values, reason = result.values[epoch], result.reasons[epoch]
     summary = summarise(values.values(), method=inputs.method)
     if summary is None:
         reason = result.unfinished if result.unfinished and not result.records else reason
         note = "" if reason == "not run" else reason
         return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=notes.mark(note))
-    return summary_cell(summary, values, notes.mark(_missing_seeds(inputs, result, epoch)))
+    marks = [*notes.mark(_missing_seeds(inputs, result, epoch)), *notes.mark(untrained)]
+    return summary_cell(summary, values, tuple(marks))
 
 
 def _missing_seeds(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
@@ -86,24 +108,29 @@ def summary_cell(summary: Summary, values: Mapping[int, float], marks: tuple[int
     return Cell(text, summary.mean, {**fields, **seeds}, marks)
 
 
-def _difference(inputs: ReportInputs, row: Row, column: str) -> Difference | None:
-    baseline = inputs.table.baseline_of(row.key)
-    if not baseline:
+def to_baseline(comparisons: Comparisons, key: Key) -> Difference | None:
+    """Return the difference of a row to its baseline; None if there is none, or no runs of either."""
+    row, column = key
+    baseline = comparisons.inputs.table.baseline_of(row)
+    estimate = comparisons.difference(row, baseline, column) if baseline else None
+    if estimate is None:
         return None
-    first, second = (inputs.results[key, column].values["last"] for key in (row.key, baseline))
-    return compare(first, second, method=inputs.method)
+    rows = comparisons.compared_with_baselines(column)
+    interval, p = estimate.interval(LEVEL / rows), estimate.p()
+    return Difference(estimate, interval, None if p is None else min(1.0, rows * p))
 
 
 def difference_cell(difference: Difference | None) -> Cell:
-    """Build the cell of a difference with its interval and p value, left out where there is no spread to judge by."""
+    """Build the cell of a difference with its interval and p value, which are left out where nothing can be judged."""
     if difference is None:
         return Cell(NOTHING)
-    low, high, p = (None, None, None) if difference.alike else (difference.low, difference.high, difference.p)
-    text = signed(difference.mean)
+    estimate = difference.estimate
+    low, high = difference.interval or (None, None)
+    text = signed(estimate.value)
     if low is not None and high is not None:
         text += f" [{signed(low)}, {signed(high)}]"
-    fields = {"mean": difference.mean, "low": low, "high": high, "p": p, "paired": str(difference.paired)}
-    return Cell(text, difference.mean, fields)
+    fields = {"mean": estimate.value, "low": low, "high": high, "p": difference.p, "spread": estimate.method}
+    return Cell(text, estimate.value, fields)
 
 
 def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
@@ -115,39 +142,17 @@ def printed_cell(notes: Notes, row: Row, name: str) -> Cell:
     return Cell(text, parse_number(text), {"": text}, notes.mark(doubt))
 
 
-def mark_best(inputs: ReportInputs, lines: Sequence[Line], headings: Sequence[Heading]) -> Iterator[Line]:
-    """Yield the lines with the best mean of each column of results marked, if it differs from all others."""
-    best = [best_rows(inputs, heading) for heading in headings]
-    for line in lines:
-        cells = (
-            replace(cell, best=line.key in rows and cell.text != SAME)
-            for cell, rows in zip(line.cells, best, strict=True)
-        )
-        yield replace(line, cells=tuple(cells))
-
-
-def best_rows(inputs: ReportInputs, heading: Heading) -> frozenset[str]:
-    """Return the row with the best mean of a column, with those that show the same runs.
-
-    Empty unless it is distinguished from every other row: each difference is beyond chance, at 95 %. No correction is
-    needed, as all of them must be.
-    """
-    name, _, part = heading.key.partition(".")
-    columns = inputs.table.columns
-    if name not in columns or part not in EPOCH_TITLES or columns[name].metric == "response":
-        return frozenset()
-    epoch: Epoch = "best" if part == "best" else "last"
-    by_row = {row: values for row in inputs.table.rows if (values := inputs.results[row, name].values[epoch])}
-    means = {row: mean(values.values()) for row, values in by_row.items()}
-    if not means:
-        return frozenset()
-    first = (min if columns[name].better == "lower" else max)(means, key=means.__getitem__)
-    same = frozenset(row for row, values in by_row.items() if values == by_row[first])
-    others = [values for row, values in by_row.items() if row not in same]
-    distinguished = others and all(beyond_chance(compare(by_row[first], values)) for values in others)
-    return same if distinguished else frozenset()
-
-
-def beyond_chance(difference: Difference | None) -> bool:
-    """Return whether a difference is unlikely to be one of chance, at 95 %."""
-    return difference is not None and difference.p is not None and not difference.alike and difference.p < ALPHA
+def printed_result_cell(comparisons: Comparisons, notes: Notes, row: Row, column: str) -> Cell:
+    """Build the cell of a printed result, marked where our prediction interval for one new run leaves it out."""
+    cell = printed_cell(notes, row, column)
+    if column not in row.printed:
+        return cell
+    interval = comparisons.prediction(row.key, column)
+    if interval is None:
+        return cell
+    low, high = interval
+    number, half = parse_number(row.printed[column]), last_place(row.printed[column]) / 2
+    inside = low - half <= number <= high + half
+    marks = () if inside else notes.mark(UNEXPECTED)
+    fields = {**cell.fields, "predicted low": low, "predicted high": high, "reproduced": str(inside)}
+    return Cell(cell.text + ("" if inside else " ≠"), cell.sort, fields, (*cell.marks, *marks))

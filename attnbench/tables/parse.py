@@ -23,6 +23,8 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
     margin = positive_or_none(content.pop("margin", None), "margin")
     claims = tuple(parse_claim(node, rows, columns, margin) for node in content.pop("claims", ()))
     profiles = {key: string_list(lines, f"profiles.{key}") for key, lines in content.pop("profiles", {}).items()}
+    if "least_over_chance" in content:
+        content["least_over_chance"] = positive_or_none(content["least_over_chance"], "least_over_chance")
     lists = {key: strings_of(content, key) for key in ("overrides", "notes")}
     parts = {"columns": columns, "rows": rows, "claims": claims, "profiles": profiles, "margin": margin}
     table: PaperTable = make(PaperTable, "the table", {**content, **lists}, name, **parts)

@@ -1,28 +1,40 @@
 """Remarks below a table: how it was run and judged, and what its records have in common or not."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
 from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
+from attnbench.tables.spec import Column
 from attnbench.tables.values import Key, Result
 
 SPREAD = "Mean ± standard deviation over seeds (n-1)."
 DIFFERENCE = (
-    "Δ is the difference to the baseline row with its 95 % interval, paired by seed where seeds match, "
-    "otherwise Welch's."
+    "Δ is the difference to the baseline row. Its interval and p value are valid however often results were looked at "
+    "(mixture Bayes factor), and all intervals of a column hold together with 95 % (Bonferroni)."
 )
-CLAIMS = "Claims are judged by the last epoch, at 95 % after Holm's correction over all pairs of the table."
-BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %)."
+CLAIMS = (
+    "Claims are judged by the last epoch, by the same procedure: all verdicts of the table hold together with 95 %, at "
+    "any number of looks (Holm's correction over the claims; a claim of several parts is supported if all parts are, "
+    "each at its claim's level). Intervals are at the level at which a part was judged."
+)
+MARGIN = (
+    "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
+)
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance, by the same procedure, at 95 %."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
 
-def remarks(inputs: ReportInputs) -> Iterator[str]:
+def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
     """Yield all remarks of a table."""
     if inputs.has_runs:
         yield from _method_remarks(inputs)
+        if inputs.table.baseline or inputs.table.claims:
+            yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
         if labels := _columns_with_the_same_runs(inputs):
             yield f"These columns show the same runs in this profile: {', '.join(labels)}."
@@ -40,9 +52,29 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if len(inputs.table.rows) > 1:
         yield BOLD
     if inputs.table.claims:
-        yield CLAIMS
+        yield f"{CLAIMS} {MARGIN}"
     if inputs.profile.siblings:
         yield SIBLINGS
+
+
+def spread_remarks(comparisons: Comparisons) -> Iterator[str]:
+    """Yield for each column which rows' spread is pooled, with the test of equal variances; equal texts once."""
+    columns = comparisons.inputs.table.columns
+    texts = {column.label: _describe_pool(comparisons, column) for column in columns.values()}
+    for text in dict.fromkeys(filter(None, texts.values())):
+        labels = [label for label, other in texts.items() if other == text]
+        where = "" if len(columns) == 1 else f" ({', '.join(labels)})"
+        yield f"Spread{where}: {text}."
+
+
+def _describe_pool(comparisons: Comparisons, column: Column) -> str:
+    pool, table = comparisons.pools[column.key], comparisons.inputs.table
+    if pool.p is None or column.metric in RELATED:
+        return ""
+    text = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom, pooled over rows with equal "
+    text += f"variances (Bartlett's test: p = {pool.p:.2g})"
+    own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
+    return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
 
 
 def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:

@@ -17,8 +17,7 @@ class ReportInputs:
     Attributes:
         results: by row and column.
         costs: by row and cost.
-        looks: on how many different sets of runs the claims have been judged.
-        method: of the intervals, `t` or `bootstrap`.
+        method: of the means' intervals, `t` or `bootstrap`.
         changes: overrides typed by the user that make the table a different one.
     """
 
@@ -26,7 +25,6 @@ class ReportInputs:
     profile: Profile
     results: Mapping[Key, Result]
     costs: Mapping[str, Mapping[str, CostComparison]]
-    looks: int = 1
     method: str = "t"
     changes: Sequence[str] = ()
 
@@ -37,8 +35,9 @@ class ReportInputs:
 
     @cached_property
     def shows_printed(self) -> bool:
-        """Whether the paper's numbers are shown; never beside smaller networks that replace the paper's."""
-        return self.profile.name == "paper" or not (self.has_runs or self.profile.siblings)
+        """Whether the paper's numbers are shown; only beside runs of the paper's networks on its data."""
+        own_data = any(line.partition("=")[0] == "data" for line in self.profile.overrides)
+        return not (self.profile.siblings or own_data)
 
     @cached_property
     def most_seeds(self) -> int:

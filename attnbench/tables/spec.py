@@ -24,7 +24,9 @@ Beside its overrides a row holds the printed numbers, by column or as `parameter
 because the digits show the precision. `unverified` names the printed numbers that nobody could check, and `note` says
 what is odd about the row. `evaluate` (of a row or a column) lists overrides under which the trained run is tested. A
 table or row that cannot be run gives the reason in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a
-curve over the rows. `row_label` (of the table) is the heading of the rows' labels.
+curve over the rows. `row_label` (of the table) is the heading of the rows' labels. Claims about networks that have
+learned too little are not judged: `least_over_chance` (of the table, 3 by default) says how many times chance their
+accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
@@ -173,7 +175,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table of a paper; `name` is `<paper>/<table>`."""
+    """A table of a paper; `name` is `<paper>/<table>`.
+
+    Attributes:
+        margin: of claims that have none.
+        least_over_chance: how many times chance the accuracy of a network must be before claims about it are judged.
+    """
 
     name: str
     title: str
@@ -184,6 +191,7 @@ class PaperTable:
     baseline: str = ""
     claims: tuple[Claim, ...] = ()
     margin: float | None = None
+    least_over_chance: float = 3.0
     profiles: Mapping[str, tuple[str, ...]] | None = None
     notes: tuple[str, ...] = ()
     x_label: str = ""
