@@ -51,7 +51,7 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert len(before) == 4
     kept = {path.name for path in KEPT.iterdir()}
     assert kept == {
-        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "looks.json"
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json"
     }  # fmt: skip
     assert str(Path.cwd()) not in "".join(path.read_text() for path in KEPT.iterdir())
 
