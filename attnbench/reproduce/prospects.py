@@ -1,27 +1,31 @@
 """Claims that more seeds may still decide: the chance of a verdict, given the runs that there are.
 
-The chance is a predictive one. With a flat prior, the value that a contrast will have at the effective size k' is
+The chance is a predictive one, under flat priors for the contrast and for log sigma, where sigma is the standard
+deviation of a run. If s is its estimate with nu degrees of freedom, sigma^2 is nu s^2 / chi^2, with chi-squared of nu
+degrees of freedom. The value that the contrast will have at the effective size k' is then
 
-    value + std * sqrt(1 / k - 1 / k') * T,     T of Student's distribution with the freedom of `std`,
+    value + sigma * sqrt(1 / k - 1 / k') * Z,     Z standard normal,
 
-where k is the effective size today. A verdict is given where that value is beyond the half width of the interval at
-k', or, for equivalence, so far within the margin that the interval is. See Spiegelhalter, Freedman, Blackburn,
-Monitoring clinical trials: conditional or predictive power?, 1986. To stop for a low chance costs power, but makes no
-verdict wrong: the test is valid whenever one stops.
+where k is the effective size today. The later estimate of sigma is taken as the mean over the degrees of freedom that
+there are and those that come. A verdict is given where the value is beyond the half width of the interval at k', or,
+for equivalence, so far within the margin that the interval is. See Spiegelhalter, Freedman, Blackburn, Monitoring
+clinical trials: conditional or predictive power?, 1986. To stop for a low chance costs power, but makes no verdict
+wrong: the test is valid whenever one stops.
 """
 
 import math
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 from scipy import stats
 
 from attnbench.tables.anytime import Estimate, critical_t
 from attnbench.tables.claims import Part
 from attnbench.tables.report import Outcome
+from attnbench.tables.variances import Floats
 
 WORTH = 0.1
 """Chance of a verdict below which a claim is hopeless."""
@@ -142,21 +146,38 @@ def _chances(asked: QuestionPart, done: Seeds, then: Mapping[str, int]) -> tuple
     future = grown(asked, done, then)
     if asked.part.estimate is None or future is None:
         return None
-    now, half = asked.part.estimate, future.half_width(asked.level)
-    scale = now.std * math.sqrt(max(0.0, 1 / now.size - 1 / future.size)) or sys.float_info.min
-    student = stats.t(now.freedom)
-
-    def beyond(bound: float, sign: int = 1) -> float:
-        return float(student.sf((bound - sign * now.value) / scale)) if bound < math.inf else 0.0
-
-    def within(bound: float) -> float:
-        return max(0.0, 1 - beyond(bound) - beyond(bound, -1)) if bound > 0 else 0.0
-
-    margin = asked.part.margin or 0.0
+    futures = _Futures(asked.part.estimate, future, asked.level)
+    margin, direction, half = asked.part.margin or 0.0, asked.part.direction, futures.half_widths
     if asked.part.equal:
-        return within(margin - half), beyond(margin + half) + beyond(margin + half, -1)
-    equivalent = within(min(half, margin - half))
-    return beyond(half, asked.part.direction) + equivalent, beyond(half, -asked.part.direction)
+        return futures.within(margin - half), futures.beyond(margin + half) + futures.beyond(margin + half, -1)
+    equivalent = futures.within(np.minimum(half, margin - half))
+    return futures.beyond(half, direction) + equivalent, futures.beyond(half, -direction)
+
+
+class _Futures:
+    """What an estimate may become, for evenly spaced quantiles of sigma.
+
+    Attributes:
+        half_widths: (200,) of the later intervals.
+    """
+
+    def __init__(self, now: Estimate, future: Estimate, level: float) -> None:
+        chi_squared = stats.chi2.ppf((np.arange(200) + 0.5) / 200, now.freedom)
+        sigmas = now.std * np.sqrt(now.freedom / chi_squared)
+        added = max(0.0, future.freedom - now.freedom)
+        stds = np.sqrt((now.freedom * now.std**2 + added * sigmas**2) / (now.freedom + added))
+        shrink = math.sqrt(max(0.0, 1 / now.size - 1 / future.size))
+        self.value, self.scales = now.value, sigmas * max(shrink, 1e-9)
+        self.half_widths: Floats = critical_t(level, future.freedom, future.size) * stds / math.sqrt(future.size)
+
+    def beyond(self, bounds: Floats, sign: int = 1) -> float:
+        """Return the chance that the value, times a sign, is beyond bounds."""
+        return float(np.mean(stats.norm.sf((bounds - sign * self.value) / self.scales)))
+
+    def within(self, bounds: Floats) -> float:
+        """Return the chance that the value's size is below bounds."""
+        inside = [stats.norm.cdf((sign * bounds - self.value) / self.scales) for sign in (1, -1)]
+        return float(np.mean(np.where(bounds > 0, inside[0] - inside[1], 0.0)))
 
 
 def grown(asked: QuestionPart, done: Seeds, then: Mapping[str, int]) -> Estimate | None:
