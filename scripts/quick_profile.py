@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import Job
 from attnbench.runs.metric_names import TEST_TOP1
-from attnbench.runs.record import FinishedRecord
 from attnbench.tables.load import load_table, table_files
+from attnbench.tables.training_state import least_accuracy
 from attnbench.training.train import train
 
-LEAST = 3.0
-"""Times chance: what a network must reach for its rows to mean something."""
+TIMES_CHANCE = 3.0
 
 
 def jobs_of(tables: Sequence[str], overrides: Sequence[str]) -> Iterator[tuple[str, Job]]:
@@ -36,25 +35,24 @@ def jobs_of(tables: Sequence[str], overrides: Sequence[str]) -> Iterator[tuple[s
                 yield f"{table} {row}", job
 
 
-def times_chance(record: FinishedRecord) -> float:
-    """Return a run's test accuracy over that of guessing."""
-    return float(record.metrics[TEST_TOP1] or 0) * record.data.classes
+def learns(row: str, job: Job) -> bool:
+    """Train a network, unless it was trained before; print its accuracy and return whether it is above chance."""
+    record = train(job)
+    assert record is not None  # None is for further processes of a run on several devices
+    accuracy = float(record.metrics[TEST_TOP1] or 0)
+    enough = accuracy >= least_accuracy(1 / record.data.classes, TIMES_CHANCE)
+    mark = "" if enough else "  below three times chance"
+    print(f"{row:45} {100 * accuracy:5.1f} %  {record.wall_seconds:5.0f} s  {record.identity}{mark}", flush=True)
+    return enough
 
 
 def main(words: Sequence[str]) -> int:
     """Train what is missing; returns the exit status."""
     runnable = [table for table in sorted(table_files()) if not load_table(table).not_runnable]
     tables = [word for word in words if "=" not in word] or runnable
-    below = 0
-    for row, job in jobs_of(tables, [word for word in words if "=" in word]):
-        record = train(job)
-        assert record is not None  # None is for further processes of a run on several devices
-        reached = times_chance(record)
-        below += reached < LEAST
-        accuracy = 100 * float(record.metrics[TEST_TOP1] or 0)
-        mark = "" if reached >= LEAST else "  BELOW THREE TIMES CHANCE"
-        print(f"{row:45} {accuracy:5.1f} %  {record.wall_seconds:5.0f} s  {record.identity}{mark}", flush=True)
-    return int(below > 0)
+    jobs = jobs_of(tables, [word for word in words if "=" in word])
+    failed = [row for row, job in jobs if not learns(row, job)]
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def entropy_of(log_s: Tensor) -> Tensor:
 
 
 def compare_with_guide(guide: Guide, output: Output, target: Tensor) -> dict[str, Tensor]:
-    """Return how far the guide's weights are from uniform, how S correlates with them, and their size.
+    """Compare S with the weights of the class score's gradient, whether or not they guide it.
+
+    `target_kl` is the KL divergence of the normalised weights from uniform; near 0 the guide flattens S. `correlation`
+    is that of S and the weights over channels, and `weight` the mean of |beta|, normalised by `weight_norm`.
 
     Args:
         guide: That of the method; its weight may be 0.
@@ -39,8 +42,8 @@ def compare_with_guide(guide: Guide, output: Output, target: Tensor) -> dict[str
 def guide_shares(losses: Mapping[str, Tensor], features: Tensor, log_s: Tensor) -> dict[str, Tensor]:
     """Return the guide's share of the loss, of the gradient at the features and of that at the logits of S.
 
-    A share is the guide's absolute value, or its gradient's norm over the batch, divided by the sum of those of guide
-    and cross-entropy.
+    The names are `guide_loss_share`, `guide_gradient_share` and `guide_importance_share`. A share is the guide's
+    absolute value, or its gradient's norm over the batch, divided by the sum of those of guide and cross-entropy.
 
     Args:
         losses: `cross_entropy` and `guide`, with graphs.

@@ -82,12 +82,11 @@ Examples:
 TABLE = """\
 attnbench table TABLE [OVERRIDE ...]   print a paper's table from the runs that exist; nothing is trained
 attnbench table RUN [RUN ...]          print a table of your own runs
-attnbench table --pooled NAME [NAME ...]   print what each attention adds to the same network without it, over all
-                                       networks and data sets; NAME is a kept table, a run, or a folder of either
+attnbench table --pooled NAME ...      print what each attention adds to the same network without it
 
 A paper's table without any runs shows the cost of its networks beside the numbers in the paper. RUN is a run's folder,
 the start of its hash, or a pattern in quotes, as for attnbench evaluate; runs that differ only in their seed share a
-cell.
+cell. With --pooled, NAME is a kept table, a run, or a folder of either.
 
 Flags:
   --profile NAME     profile of a paper's table: paper (default), short or quick; a table shows one profile only

@@ -22,7 +22,10 @@ from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import PaperTable, Profile
 from attnbench.tables.values import Collector, Key, Result
 
-IRRELEVANT = ("output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger")
+IRRELEVANT = (
+    "output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger",
+    "trainer.threads", "trainer.block_length", "trainer.progress", "trainer.compile",
+)  # fmt: skip
 """Starts of overrides that do not change the results of a table."""
 
 

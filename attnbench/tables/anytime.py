@@ -6,13 +6,13 @@ of freedom, pooled over rows. With t = (c - c0) / (s / sqrt(k)), the Bayes facto
 
     B = (1 + g k)^(-1/2) * ((1 + t^2 / nu) / (1 + t^2 / ((1 + g k) nu)))^((nu + 1) / 2)
 
-for a normal prior of variance g on the effect (c - c0) / sigma and the right Haar prior on sigma and all other means. If
-c = c0, the chance that B ever exceeds 1 / alpha is at most alpha (Ville's inequality), so 1 / B is a p value at any look,
-and the c0 with B < 1 / alpha are a confidence interval at all looks together. See Lindon, Ham, Tingley, Bojinov,
+for a normal prior of variance g on the effect (c - c0) / sigma and the right Haar prior on sigma and all other means.
+If c = c0, the chance that B ever exceeds 1 / alpha is at most alpha (Ville's inequality). So 1 / B is a p value at any
+look, and the c0 with B < 1 / alpha are a confidence interval at all looks together. See Lindon, Ham, Tingley, Bojinov,
 Anytime-valid linear models, 2022, and Wang, Ramdas, Anytime-valid t-tests and confidence sequences for Gaussian means
 with unknown variance, 2024. The theorem is for one common variance and for seeds that are not chosen by the results;
-`scripts/simulate_verdicts.py` shows how well it holds where seeds go to undecided rows only and where variances differ,
-and compares prior variances and other procedures.
+`scripts/simulate_verdicts.py` shows how well it holds where seeds go to undecided rows only and where variances
+differ, and compares prior variances and other procedures.
 """
 
 import math

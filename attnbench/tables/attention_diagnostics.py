@@ -1,4 +1,4 @@
-"""What an attention's own diagnostics say of a table's runs: importances that collapsed, and how much a guide weighs."""
+"""Notes and remarks from an attention's own diagnostics: importances that collapsed, and how much a guide weighs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean

@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from attnbench.tables.best_cells import mark_best
 from attnbench.tables.claim_results import claim_results
 from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
-from attnbench.tables.format_cells import EPOCH_TITLES, column_title, mark_best, result_cell
+from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
 from attnbench.tables.per_class_results import class_results
 from attnbench.tables.plots import make_plots
 from attnbench.tables.remarks import about_columns, remarks
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.spec import COSTS, Column, Row
-from attnbench.tables.values import EPOCHS, Result, mean_of
+from attnbench.tables.values import EPOCHS, mean_of
 
 
 def build_report(inputs: ReportInputs) -> Report:
@@ -76,18 +77,12 @@ def _result_headings(inputs: ReportInputs, column: Column) -> Iterator[Heading]:
     group = column_title(column)
     for epoch in EPOCHS:
         if any(result.values[epoch] for result in results) or (inputs.has_runs and epoch == "last"):
-            shown = epoch == "last" or any(map(_epochs_differ, results))
+            shown = epoch == "last" or any(map(epochs_differ, results))
             yield Heading(f"{column.key}.{epoch}", EPOCH_TITLES[epoch], group, kind=epoch, shown=shown)
     if inputs.table.baseline and any(result.values["last"] for result in results):
         yield Heading(f"{column.key}.difference", "Δ", group, kind="difference")
     if inputs.shows_printed and any(column.key in row.printed for row in inputs.table.rows.values()):
         yield Heading(f"{column.key}.printed", "paper", group, kind="printed")
-
-
-def _epochs_differ(result: Result) -> bool:
-    """Return whether the best epoch of any seed gives another value than its last one."""
-    last = result.values["last"]
-    return any(value != last.get(seed) for seed, value in result.values["best"].items())
 
 
 def _line(comparisons: Comparisons, notes: Notes, row: Row, headings: Sequence[Heading]) -> Line:

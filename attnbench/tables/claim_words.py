@@ -46,14 +46,19 @@ def describe_source(claim: Claim) -> str:
 
 def describe_claim(outcome: Outcome, p: float | None, parts: Sequence[PartResult]) -> str:
     """Return the reason for a claim's outcome: its p value, or what is missing."""
-    undecided = [part for part in parts if part.outcome == outcome]
+    deciding = sorted((part for part in parts if part.outcome == outcome), key=_distance_from_decision)
     if outcome in ("supported", "contradicted", "equivalent"):
         words = "" if p is None else format_p(p)
     elif len(parts) == 1:
         return parts[0].details
     else:
-        words = next((part.details for part in undecided if part.details), "")
+        words = next((part.details for part in deciding if part.details), "")
     return words if len(parts) == 1 else f"{count_outcomes(parts)}; {words}".removesuffix("; ")
+
+
+def _distance_from_decision(part: PartResult) -> tuple[float, str]:
+    """Return a key that orders parts of one outcome: the largest p value first."""
+    return (-1.0 if part.p is None else -part.p, part.label)
 
 
 def count_outcomes(parts: Sequence[PartResult]) -> str:

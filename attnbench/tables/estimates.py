@@ -1,11 +1,12 @@
 """Estimates of contrasts from runs' values, on plain numbers, with the spread that a test may assume.
 
 Rows of a column are pooled where Bartlett's test does not tell their variances apart: correlation between rows over
-seeds is near 0 in our runs, so pairing by seed would waste half of the degrees of freedom. Two safeguards keep the
+seeds is near 0 in our runs, so pairing by seed would waste half of the degrees of freedom. Three safeguards keep the
 verdicts valid where variances do differ (see `scripts/simulate_verdicts.py`): a row that fails the test keeps its own
-variance, and the pooled variance is never taken smaller than that of the rows that are compared. A larger variance only
-lowers the Bayes factor, so the theorem behind it still holds. SciPy's Dunnett test, whose intervals are narrower, holds
-for one look alone; it is the reference for a single look in the simulation and in the tests.
+variance; the variance is never taken smaller than that of the rows that are compared; and if theirs is above the upper
+quartile of F over the pool's, they keep their own degrees of freedom too. A larger variance and fewer degrees of
+freedom only lower a Bayes factor that counts, so the theorem behind it still holds. SciPy's Dunnett test, whose
+intervals are narrower, holds for one look alone; it is the reference for one look in the simulation and in the tests.
 """
 
 import math
@@ -13,10 +14,12 @@ import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, variance
+from typing import TypeVar
 
 from attnbench.tables.anytime import Estimate
-from attnbench.tables.variances import alike, bartlett_of
+from attnbench.tables.variances import alike, bartlett_of, borrow
 
+K = TypeVar("K", bound=Hashable)
 Values = Mapping[int, float]
 """A metric's value by seed."""
 ROUNDING = 4 * sys.float_info.epsilon
@@ -40,12 +43,12 @@ class Pool:
     p: float | None
 
 
-def pool_rows(rows: Mapping[Hashable, Values]) -> Pool:
+def pool_rows(rows: Mapping[K, Values]) -> Pool:
     """Pool the variances of rows, by key, that have at least two values and are alike."""
     tested = {key: values for key, values in rows.items() if len(values) > 1}
     freedoms = {key: len(values) - 1 for key, values in tested.items()}
     variances = {key: variance_of(values) for key, values in tested.items()}
-    chosen = alike(list(freedoms.values()), list(variances.values())) if tested else []
+    chosen = alike(list(freedoms.values()), list(variances.values())).tolist() if tested else []
     members = [key for key, is_member in zip(tested, chosen, strict=True) if is_member]
     freedom = sum(freedoms[key] for key in members)
     pooled = math.fsum(freedoms[key] * variances[key] for key in members) / freedom if freedom else 0.0
@@ -53,9 +56,7 @@ def pool_rows(rows: Mapping[Hashable, Values]) -> Pool:
     return Pool(frozenset(members), frozenset(tested) - frozenset(members), pooled, float(freedom), p)
 
 
-def estimate(
-    units: Mapping[Hashable, tuple[float, Values]], pool: Pool | None, paired: bool = False
-) -> Estimate | None:
+def estimate(units: Mapping[K, tuple[float, Values]], pool: Pool | None, paired: bool = False) -> Estimate | None:
     """Estimate a sum of means, each times a weight; None if a unit has no values.
 
     Args:
@@ -76,21 +77,20 @@ def estimate(
     if paired:
         return _paired(value, size, units, sorted(seeds))
     own, freedom = _own_variance(size, units)
-    if pool is not None and pool.members.issuperset(units):
+    together = sum(len(values) - 1 for _, values in units.values())
+    if pool is not None and pool.members.issuperset(units) and borrow(own, together, pool.variance, pool.freedom):
         return Estimate(value, math.sqrt(max(pool.variance, own)), size, pool.freedom, n)
     return Estimate(value, math.sqrt(own), size, freedom, n, "separate")
 
 
-def _paired(
-    value: float, size: float, units: Mapping[Hashable, tuple[float, Values]], seeds: Sequence[int]
-) -> Estimate:
+def _paired(value: float, size: float, units: Mapping[K, tuple[float, Values]], seeds: Sequence[int]) -> Estimate:
     sums = {seed: math.fsum(weight * values[seed] for weight, values in units.values()) for seed in seeds}
     scale = math.fsum(weight**2 for weight, _ in units.values())
     std = _without_rounding(math.sqrt(variance_of(sums) / scale), units)
     return Estimate(value, std, size, len(seeds) - 1.0, len(seeds), "paired")
 
 
-def _own_variance(size: float, units: Mapping[Hashable, tuple[float, Values]]) -> tuple[float, float]:
+def _own_variance(size: float, units: Mapping[K, tuple[float, Values]]) -> tuple[float, float]:
     """Return the variance of a run and its degrees of freedom, from the compared rows alone.
 
     See Welch, The generalization of 'Student's' problem when several different population variances are involved, 1947.
@@ -111,7 +111,7 @@ def variance_of(values: Values) -> float:
     return 0.0 if spread <= ROUNDING * max(map(abs, numbers)) else variance(numbers)
 
 
-def _without_rounding(value: float, units: Mapping[Hashable, tuple[float, Values]]) -> float:
+def _without_rounding(value: float, units: Mapping[K, tuple[float, Values]]) -> float:
     """Return the value, or 0.0 if it is within the rounding error of the values."""
     largest = max(abs(weight * number) for weight, values in units.values() for number in values.values())
     return value if abs(value) > ROUNDING * largest else 0.0

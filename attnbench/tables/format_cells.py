@@ -1,20 +1,21 @@
 """Cells of a table's results: means, differences, printed numbers, and which cell of a column is the best."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from statistics import mean
 
 from attnbench.formatting import signed
 from attnbench.tables.anytime import LEVEL, Estimate
 from attnbench.tables.attention_diagnostics import collapse_note
-from attnbench.tables.comparisons import Comparisons, sample_key
-from attnbench.tables.report import NOTHING, Cell, Heading, Line
+from attnbench.tables.comparisons import Comparisons
+from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.spec import Column, Row, last_place, parse_number
 from attnbench.tables.statistics import Summary, summarise
 from attnbench.tables.values import Epoch, Key, Result
 
 MINUS = "−"
+SAME = "same"
+"""Text of a cell of the best epoch where every seed's is the last one, or as good."""
 EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
 UNITS = {
     "error_increase": "times",
@@ -52,8 +53,17 @@ def result_cell(comparisons: Comparisons, notes: Notes, row: Row, column: str, p
         return printed_result_cell(comparisons, notes, row, column)
     if part == "difference":
         return difference_cell(to_baseline(comparisons, key))
-    untrained = comparisons.untrained.get(key, "")
-    return mean_cell(inputs, notes, inputs.results[key], "best" if part == "best" else "last", untrained)
+    result, untrained = inputs.results[key], comparisons.untrained.get(key, "")
+    if part == "last":
+        return mean_cell(inputs, notes, result, "last", untrained)
+    cell = mean_cell(inputs, notes, result, "best", untrained)
+    return cell if epochs_differ(result) or not result.values["best"] else replace(cell, text=SAME)
+
+
+def epochs_differ(result: Result) -> bool:
+    """Return whether the best epoch of any seed gives another value than its last one."""
+    last = result.values["last"]
+    return any(value != last.get(seed) for seed, value in result.values["best"].items())
 
 
 def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch, untrained: str = "") -> Cell:
@@ -147,37 +157,3 @@ def printed_result_cell(comparisons: Comparisons, notes: Notes, row: Row, column
     marks = () if inside else notes.mark(UNEXPECTED)
     fields = {**cell.fields, "predicted low": low, "predicted high": high, "reproduced": str(inside)}
     return Cell(cell.text + ("" if inside else " ≠"), cell.sort, fields, (*cell.marks, *marks))
-
-
-def mark_best(comparisons: Comparisons, lines: Sequence[Line], headings: Sequence[Heading]) -> Iterator[Line]:
-    """Yield the lines with the best mean of each column of results marked, if it differs from all others."""
-    best = [best_rows(comparisons, heading) for heading in headings]
-    for line in lines:
-        cells = (replace(cell, best=line.key in rows) for cell, rows in zip(line.cells, best, strict=True))
-        yield replace(line, cells=tuple(cells))
-
-
-def best_rows(comparisons: Comparisons, heading: Heading) -> frozenset[str]:
-    """Return the row with the best mean of a column after the last epoch, with those that show the same runs.
-
-    Empty unless it is distinguished from every other row: each difference is beyond chance, at 95 %. No correction is
-    needed, as all of them must be.
-    """
-    name, _, part = heading.key.partition(".")
-    table, results = comparisons.inputs.table, comparisons.inputs.results
-    if name not in table.columns or part != "last" or table.columns[name].metric == "response":
-        return frozenset()
-    means = {row: mean(values.values()) for row in table.rows if (values := results[row, name].values["last"])}
-    if not means:
-        return frozenset()
-    first = (min if table.columns[name].better == "lower" else max)(means, key=means.__getitem__)
-    same = frozenset(row for row in means if sample_key(results[row, name]) == sample_key(results[first, name]))
-    others = [row for row in means if row not in same]
-    distinguished = others and all(beyond_chance(comparisons.difference(first, row, name)) for row in others)
-    return same if distinguished else frozenset()
-
-
-def beyond_chance(difference: Estimate | None) -> bool:
-    """Return whether a difference is unlikely to be one of chance, at 95 % and at any number of looks."""
-    p = difference.p() if difference else None
-    return p is not None and p < LEVEL

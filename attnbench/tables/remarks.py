@@ -25,7 +25,7 @@ CLAIMS = (
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
-BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any number of looks)."
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any look)."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 

@@ -78,7 +78,7 @@ def _bootstrap(values: list[float], level: float) -> tuple[float, float, str]:
     return center + scale * float(interval.low), center + scale * float(interval.high), method
 
 
-def _mean(sample: np.ndarray, axis: int = -1) -> np.ndarray:
+def _mean(sample: np.ndarray, axis: int = -1) -> Any:
     return np.round(np.mean(sample, axis=axis), 9)  # BCa counts draws equal to the mean; rounding would split such ties
 
 

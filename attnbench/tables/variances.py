@@ -10,6 +10,9 @@ from scipy import stats
 DOUBT = 0.05
 """Level of Bartlett's test, below which the row that differs most from the others keeps its own variance."""
 
+WIDER = 0.75
+"""Quantile of F above which compared rows spread too much more than the pool to take its degrees of freedom."""
+
 Floats = NDArray[np.float64]
 
 
@@ -61,6 +64,18 @@ def alike(freedoms: Any, variances: Any, doubt: float = DOUBT) -> NDArray[np.boo
         dropped = np.arange(freedom.shape[-1]) == worst[..., None]
         chosen = chosen & ~(dropped & doubtful[..., None])
     return chosen
+
+
+def borrow(own: Any, own_freedom: Any, common: Any, freedom: Any) -> Any:
+    """Return whether compared rows may take the pool's degrees of freedom: their variance is not much above the pool's.
+
+    Args:
+        own: variance of a run, by the compared rows alone.
+        own_freedom: degrees of freedom of the compared rows together.
+        common: variance of the pool.
+        freedom: degrees of freedom of the pool.
+    """
+    return stats.f.cdf(own / common, own_freedom, freedom) <= WIDER
 
 
 def bartlett_of(rows: Sequence[tuple[float, float]]) -> float:

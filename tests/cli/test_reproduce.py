@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.main import main
+from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.load import load_table
 from tests.conftest import TINY
@@ -51,8 +52,8 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert len(before) == 4
     kept = {path.name for path in KEPT.iterdir()}
     assert kept == {
-        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "looks.json",
-        "per_class.json.gz",
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json",
+        "per_class.json.gz", "claims.csv",
     }  # fmt: skip
     assert str(Path.cwd()).encode() not in b"".join(path.read_bytes() for path in KEPT.iterdir())
 
@@ -358,3 +359,13 @@ def test_the_users_profiles_are_added() -> None:
     folder = str(write_table(profiles=PROFILES + "mine: {says: mine}\n"))
     assert load_table("lab/tiny", folder).name == "lab/tiny"
     assert main(["table", "lab/tiny", "--profile", "mine", "--config-dir", folder]) == 0
+
+
+def test_overrides_that_only_affect_speed_do_not_change_where_a_table_is_kept() -> None:
+    write_table()
+
+    def folder(*overrides: str) -> Path:
+        return TableReproduction.open("lab/tiny", "paper", overrides, "mine").folder
+
+    assert folder("trainer.threads=1", "trainer.progress=false", "output=outputs") == KEPT
+    assert folder("recipe.lr=0.3") != KEPT

@@ -64,15 +64,43 @@ def test_remarks_give_the_number_of_seeds(records: list[Record], show: Show) -> 
     assert "<sup>" not in row_of(out, "plain").split("|")[2]
 
 
-def test_equal_differences_of_all_seeds_give_no_interval(records: list[Record], show: Show) -> None:
+def test_equal_values_of_all_seeds_give_no_interval(records: list[Record], show: Show) -> None:
     for mine, other in zip(records[3:], records, strict=False):
-        mine["test/top1_accuracy"] = other["test/top1_accuracy"] - 0.125
+        mine["test/top1_accuracy"], other["test/top1_accuracy"] = 0.5, 0.625
     keep(records)
     assert row_of(show(), "SE").split("|")[4].strip() == "+12.50"
     header, _, row, _ = (line.split(",") for line in show(form="csv").splitlines())
     cells = dict(zip(header, row, strict=True))
     assert (cells["error.difference.low"], cells["error.difference.p"]) == ("", "")
     assert "the 3 seeds differ by equal amounts, so there is no spread" in show()
+
+
+def test_networks_close_to_chance_are_marked_and_not_judged(records: list[Record], show: Show) -> None:
+    for record, accuracy in zip(records, (0.5, 0.51, 0.52, 0.11, 0.12, 0.1), strict=True):
+        record["test/top1_accuracy"] = accuracy
+    keep(records)
+    out = show()
+    reason = "not trained: its accuracy of 11.0 % is below 30 % (chance: 10 %)"
+    assert f"**not trained**: SE helps (SE is {reason})" in out
+    (number,) = re.findall(rf"^(\d)\. {re.escape(reason)}$", out, re.MULTILINE)
+    assert f"<sup>{number}</sup>" in row_of(out, "SE").split("|")[2]
+    assert "not trained" not in show(text=TABLE + "least_over_chance: 1.05\n")
+
+
+@pytest.mark.parametrize(("printed", "shown"), [("60.2", "60.2"), ("95.0", "95.0 ≠")])
+def test_printed_numbers_outside_the_prediction_interval_are_marked(
+    printed: str, shown: str, records: list[Record], show: Show
+) -> None:
+    for record, accuracy in zip(records, (0.38, 0.4, 0.42, 0.5, 0.51, 0.52), strict=True):
+        record["test/top1_accuracy"] = accuracy
+    keep(records)
+    out = show(text=TABLE.replace('"3.5"', f'"{printed}"').replace('"3.0"', '"49.0"'))
+    assert row_of(out, "plain").split("|")[5].strip().split("<")[0] == shown
+    assert ("outside the 95 % prediction interval of our runs for one new run" in row_notes(out)) == ("≠" in shown)
+
+
+def row_notes(markdown: str) -> str:
+    return markdown.partition("Notes:")[2].partition("Claims:")[0]
 
 
 @pytest.mark.parametrize("finished", [0, 2])
@@ -104,7 +132,7 @@ def test_smaller_networks_are_never_shown_beside_the_papers_numbers(show: Show) 
 
 
 def test_claims_with_the_same_words_name_their_columns(show: Show) -> None:
-    columns = "columns:\n  second: {label: other digits, metric: top1_error}\n"
+    columns = "columns:\n  second: {label: other digits, metric: top1_error, overrides: [recipe.epochs=1]}\n"
     more = "claims:\n  - {says: SE helps, pairs: [[se, plain]], column: error}\n"
     out = show(text=TABLE.replace("columns:\n", columns).replace("claims:\n", more))
     assert "SE helps (digits)" in out
@@ -198,19 +226,6 @@ def test_a_damaged_run_is_left_out_with_a_warning(
     assert f"skipped: {path}: damaged" in caplog.text
 
 
-def test_a_look_that_cannot_be_counted_does_not_hide_the_table(
-    records: list[Record], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    write_table()
-    for record in records:
-        put(record, status="finished")
-    KEPT.parent.mkdir(parents=True)
-    KEPT.touch()
-    assert main(["table", "lab/tiny", "--config-dir", "mine"]) == 0
-    assert "60.19" in capsys.readouterr().out
-    assert "looks.json: cannot be written, this look is not counted" in caplog.text
-
-
 def test_a_missing_package_empties_only_the_costs_of_its_row(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)
@@ -225,9 +240,9 @@ def test_claims_are_judged_without_the_rows_that_a_profile_leaves_out(records: l
     keep(records)
     row = "  wide: {label: wide, overrides: [backbone=wrn10_1, attention=none]}\n  lost:"
     text = TABLE.replace("  lost:", row).replace("[[se, plain]]", "[[se, plain], [wide, plain]]")
-    assert "SE helps (no runs)" in show(text=text)
+    assert re.search(r"1 part inconclusive, 1 not run; no runs|1 part not run, 1 supported; no runs", show(text=text))
     left_out = PROFILES.replace("says: as written", "says: as written, left_out: {wrn10_1: it does not learn}")
     out = show(text=text, profiles=left_out)
-    assert "1 of 2 pairs left out by the profile" in out
+    assert "1 of 2 parts left out by the profile" in out
     assert "no runs" not in out
     assert re.search(r"^\d\. it does not learn$", out, re.MULTILINE)

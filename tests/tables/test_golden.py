@@ -47,7 +47,7 @@ def test_values_are_those_of_the_records(capsys: pytest.CaptureFixture[str]) -> 
         assert float(rows[row]["error.last.mean"]) == pytest.approx(sum(errors[name].values()) / 3)
     differences = [errors["se"][seed] - errors["none"][seed] for seed in range(3)]
     assert float(rows["se"]["error.difference.mean"]) == pytest.approx(sum(differences) / 3)
-    assert rows["se"]["error.difference.paired"] == "True"
+    assert rows["se"]["error.difference.spread"] == "pooled"
     assert rows["lost"]["error.last.reason"] == "nobody knows how"
     assert rows["lost"]["error.last.n"] == "0"
 

@@ -29,6 +29,7 @@ MISTAKES = {
     ('"3.5"', "3.5"): "rows.plain.error: 3.5: put it in quotes",
     ('"3.5"', '"3.5 %"'): "rows.plain.error: 3.5 %: not a number",
     ("metric: top1_error", "metric: top1_eror"): "columns.error.metric: top1_eror: not one of top1_error",
+    ("metric: top1_error", "metric: top1_error, epoch: initial"): "columns.error.epoch: initial: must be",
     ("baseline: plain", "baseline: plane"): "baseline: plane: no such row",
     ("[[se, plain]]", "[[se, plane]]"): "claims: plane: no such row",
     ("[[se, plain]]", "[[se, se]]"): "claims: pairs: [['se', 'se']]: must be pairs of different rows",

@@ -22,13 +22,15 @@ def test_a_block_s_variance_is_that_of_all_its_arms() -> None:
     arms = {"none": [1.0, 2.0, 3.0], "a": [2.0, 4.0, 6.0], "b": [5.0]}
     effects = block_effects(arms, "none")
     variance = (2 * 1 + 2 * 4) / 4  # of the two arms with a spread, by their degrees of freedom
-    assert effects["a"] == Effect(2.0, pytest.approx(math.sqrt(variance * 2 / 3)), 4.0)
-    assert effects["b"] == Effect(3.0, pytest.approx(math.sqrt(variance * 4 / 3)), 4.0)
+    assert (effects["a"].mean, effects["a"].df, effects["b"].mean, effects["b"].df) == (2.0, 4.0, 3.0, 4.0)
+    assert effects["a"].se == pytest.approx(math.sqrt(variance * 2 / 3))
+    assert effects["b"].se == pytest.approx(math.sqrt(variance * 4 / 3))
     interval = effects["a"].interval
     half = 2.776445 * math.sqrt(variance * 2 / 3)  # Student's t, four degrees of freedom
     assert interval == pytest.approx((2 - half, 2 + half), abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")  # of scipy, where an arm has no spread
 @given(VALUES, VALUES)
 def test_two_similar_arms_give_student_s_interval(first: list[float], second: list[float]) -> None:
     arms = {"none": first, "a": second}
@@ -79,7 +81,8 @@ def test_pooling_equals_a_case_computed_by_hand() -> None:
 def test_effects_that_agree_by_chance_do_not_narrow_the_interval() -> None:
     pooled = pool([Effect(2.0, 1.0, 4.0), Effect(2.0, 1.0, 4.0)])
     assert pooled is not None
-    assert (pooled.mean, pooled.tau, pooled.i2, pooled.prediction) == (pytest.approx(2.0), 0.0, 0.0, None)
+    assert pooled.mean == pytest.approx(2.0)
+    assert (pooled.tau, pooled.i2, pooled.prediction) == (0.0, 0.0, None)
     half = 12.706205 * math.sqrt(1 / 2)  # without Röver's correction it would be 0
     assert pooled.interval == pytest.approx((2 - half, 2 + half), rel=1e-5)
 

@@ -1,6 +1,7 @@
 """Which runs make a block, which setting stands for a method, and what is left out and named."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,7 +41,7 @@ def test_real_records_give_the_difference_of_their_means() -> None:
     assert line.cells[0].text == "resnet20"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.permutations(three_blocks()))
 def test_the_order_of_runs_does_not_matter(records: list[Record]) -> None:
     expected, found = report_of(three_blocks()), report_of(records)
@@ -94,7 +95,7 @@ def test_errors_count_downwards() -> None:
 
 def test_other_data_makes_another_block_which_is_named() -> None:
     runs = [*make_runs("none", [80, 81, 82]), *make_runs("bam", [81, 82, 83])]
-    other = {"fingerprint": "other files", "all_classes": 20}
+    other: dict[str, Any] = {"fingerprint": "other files", "all_classes": 20}
     runs += [*make_runs("none", [70, 71, 72], **other), *make_runs("bam", [72, 73, 74], **other)]
     assert list(means(report_of(runs))) == [
         "bam resnet20 · digits", "bam resnet20 · digits (10 of 20 classes)", "bam pooled"

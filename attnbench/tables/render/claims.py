@@ -7,6 +7,7 @@ from io import StringIO
 from attnbench.formatting import signed
 from attnbench.tables.report import NOTHING, ClaimResult, PartResult, Report
 
+FACTS = ("comparison", "difference", "p", "n", "paper")
 CSV_COLUMNS = (
     "claim", "outcome", "details", "source", "column", "part", "part_outcome", "difference", "low", "high", "p", "n",
     "printed", "part_details", "needs",
@@ -58,11 +59,21 @@ def reasons(report: Report, result: ClaimResult) -> list[str]:
     return [text for text in (column, result.details, result.source) if text]
 
 
-def has_numbers(report: Report) -> bool:
-    """Return whether there are results or printed numbers to show for any part of a claim."""
-    return any(
-        part.difference is not None or part.printed is not None for result in report.claims for part in result.parts
+def facts(part: PartResult) -> tuple[str, ...]:
+    """Return the texts of a part by `FACTS`, empty where a number is not known."""
+    return (
+        part.label,
+        difference_text(part) if part.difference is not None else "",
+        p_text(part.p) if part.p is not None else "",
+        str(part.n or ""),
+        printed_text(part) if part.printed is not None else "",
     )
+
+
+def known_facts(report: Report) -> list[int]:
+    """Return the places in `FACTS` that hold something in any part of any claim."""
+    rows = [facts(part) for result in report.claims for part in result.parts]
+    return [place for place in range(len(FACTS)) if any(row[place] for row in rows)]
 
 
 def render_csv(report: Report) -> str:

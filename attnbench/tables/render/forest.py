@@ -86,8 +86,9 @@ def _set_up(axes: "Axes", forest: Forest, rows: float, colors: dict[str, str]) -
     axes.xaxis.set_label_coords(0.5 + (0.5 - (LEFT + RIGHT) / 2) / (RIGHT - LEFT), -0.33 / (rows * LINE))
     axes.tick_params(axis="x", labelsize=SMALL, length=3, color=faint)
     words = ("worse", "better") if forest.better == "right" else ("better", "worse")
-    for text, side in ((f"← {words[0]}  ", "right"), (f"  {words[1]} →", "left")):
-        axes.text(0, 0, text, ha=side, va="bottom", color=ink, fontsize=SMALL)
+    for text, side, shift in ((f"← {words[0]}", "right", -6), (f"{words[1]} →", "left", 6)):
+        axes.annotate(text, (0, 0), (shift, 0), textcoords="offset points", ha=side, va="bottom", color=ink,
+                      fontsize=SMALL)  # fmt: skip
 
 
 def _draw_group(axes: "Axes", forest: Forest, group: ForestGroup, place: float, colors: dict[str, str]) -> float:

@@ -1,5 +1,6 @@
 """A self-contained HTML page: the table can be sorted, and the plots are part of the page."""
 
+import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -51,9 +52,10 @@ def _switches(report: Report, detailed: bool) -> Iterator[str]:
         yield '<label><input type="checkbox" id="keep-sections" checked> sort within sections</label>'
     if kinds := dict.fromkeys(heading.kind for heading in report.headings if heading.kind in KIND_NAMES):
         left_out = {heading.kind for heading in report.headings if not heading.shown}
-        names = "".join(f'<span data-kind="{_slug(kind)}">{escape(KIND_NAMES[kind])}</span>' for kind in kinds)
-        hidden = "" if left_out else " hidden"
-        yield f'<label id="left-out"{hidden}><input type="checkbox" id="show-all"> also show: {names}</label>'
+        names = escape(json.dumps({_slug(kind): KIND_NAMES[kind] for kind in kinds}))
+        shown = "; ".join(KIND_NAMES[kind] for kind in kinds if kind in left_out)
+        label = f'also show: <span data-names="{names}">{escape(shown)}</span>'
+        yield f'<label{"" if left_out else " hidden"}><input type="checkbox" id="show-all"> {label}</label>'
 
 
 def _table(report: Report) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from html import escape
 
-from attnbench.tables.render.claims import difference_text, p_text, printed_text, reasons, remark_text
+from attnbench.tables.render.claims import FACTS, facts, known_facts, reasons, remark_text
 from attnbench.tables.render.layout import number_and_rest
-from attnbench.tables.report import ClaimResult, Outcome, PartResult, Report
+from attnbench.tables.report import ClaimResult, Outcome, Report
 
 SIGNS: dict[Outcome, str] = {
     "supported": "✓",
@@ -15,7 +15,6 @@ SIGNS: dict[Outcome, str] = {
     "not trained": "○",
     "not run": "–",
 }
-TITLES = ("comparison", "difference", "p", "n", "paper")
 
 
 def claims(report: Report) -> Iterator[str]:
@@ -24,7 +23,7 @@ def claims(report: Report) -> Iterator[str]:
         yield '<section><h2>Claims</h2>\n<ul class="claims">'
         for result in report.claims:
             yield f"<li>{_badge(result.outcome)}<div>{escape(result.claim)}{_reasons(report, result)}"
-            yield from _parts(result)
+            yield from _parts(report, result)
             yield "</div></li>"
         yield "</ul></section>"
 
@@ -38,30 +37,18 @@ def _reasons(report: Report, result: ClaimResult) -> str:
     return "".join(f'<span class="reason">{escape(text)}</span>' for text in reasons(report, result))
 
 
-def _parts(result: ClaimResult) -> Iterator[str]:
-    """Yield a table of the parts, without columns that are empty in all of them."""
-    rows = [_facts(part) for part in result.parts]
-    used = [place for place in range(len(TITLES)) if any(row[place] for row in rows)]
-    if len(used) < 2:
+def _parts(report: Report, result: ClaimResult) -> Iterator[str]:
+    """Yield a table of the parts, without columns that are empty in all claims."""
+    places = known_facts(report)
+    if len(places) < 2:
         return
-    heads = "".join(f'<th scope="col">{TITLES[place]}</th>' for place in used)
+    heads = "".join(f'<th scope="col">{FACTS[place]}</th>' for place in places)
     yield f'<table class="parts"><thead><tr>{heads}</tr></thead><tbody>'
-    for part, row in zip(result.parts, rows, strict=True):
+    for part in result.parts:
         remark = f'<span class="reason">{escape(text)}</span>' if (text := remark_text(result, part)) else ""
-        cells = "".join(f"<td>{_cell(row[place])}</td>" for place in used if place)
+        cells = "".join(f"<td>{_cell(facts(part)[place])}</td>" for place in places[1:])
         yield f'<tr><th scope="row">{escape(part.label)}{remark}</th>{cells}</tr>'
     yield "</tbody></table>"
-
-
-def _facts(part: PartResult) -> tuple[str, ...]:
-    """Return the texts of a part by `TITLES`, empty where a number is not known."""
-    return (
-        part.label,
-        difference_text(part) if part.difference is not None else "",
-        p_text(part.p) if part.p is not None else "",
-        str(part.n or ""),
-        printed_text(part) if part.printed is not None else "",
-    )
 
 
 def _cell(text: str) -> str:

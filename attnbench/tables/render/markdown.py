@@ -4,12 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import difference_text, p_text, printed_text, reasons, remark_text
+from attnbench.tables.render.claims import FACTS, facts, known_facts, reasons, remark_text
 from attnbench.tables.render.layout import marks, one_line, sections
-from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
-
-CLAIM_TITLES = ("outcome", "claim", "difference", "p", "n", "paper")
-CLAIM_SIDES = (False, False, True, True, True, True)
+from attnbench.tables.report import Cell, Heading, Line, Report
 
 _SPECIAL = re.compile(r"[\\`*|~$#\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is one in GFM
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -23,7 +20,9 @@ def render(report: Report) -> str:
     if report.notes:
         blocks += ["Notes:", "\n".join(f"{n}. {_prose(note)}" for n, note in enumerate(report.notes, start=1))]
     if report.claims:
-        blocks += ["Claims:", "\n".join(_aligned([list(CLAIM_TITLES), *_claims(report)], CLAIM_SIDES))]
+        titles = ["outcome", "claim", *(FACTS[place] for place in known_facts(report)[1:])]
+        right = [False, False, *[True] * (len(titles) - 2)]
+        blocks += ["Claims:", "\n".join(_aligned([titles, *_claims(report)], right))]
     blocks += map(_prose, report.all_remarks)
     if report.source:
         blocks.append(f"Source: {escape(report.source)}")
@@ -32,13 +31,13 @@ def render(report: Report) -> str:
 
 def _claims(report: Report) -> Iterator[list[str]]:
     """Yield the rows of a table of claims: each claim with its reason and source, then its parts."""
+    places = known_facts(report)[1:]
     for result in report.claims:
         reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
-        yield [f"**{result.outcome}**", f"**{escape(result.claim)}**{reason}", "", "", "", ""]
-        for part in result.parts:
+        yield [f"**{result.outcome}**", f"**{escape(result.claim)}**{reason}", *[""] * len(places)]
+        for part in result.parts if places else ():
             remark = f" ({escape(text)})" if (text := remark_text(result, part)) else ""
-            numbers = [difference_text(part), p_text(part.p), str(part.n or NOTHING), printed_text(part)]
-            yield ["", escape(part.label) + remark, *map(escape, numbers)]
+            yield ["", escape(part.label) + remark, *(escape(facts(part)[place]) for place in places)]
 
 
 def escape(text: str) -> str:

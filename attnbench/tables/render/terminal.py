@@ -11,7 +11,7 @@ from rich.text import Text
 
 from attnbench.console import WIDTH_OF_FILES, make_table
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import difference_text, p_text, part_text, printed_text, reasons, remark_text
+from attnbench.tables.render.claims import FACTS, facts, known_facts, part_text, reasons, remark_text
 from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
 from attnbench.tables.render.layout import marks, number_and_rest, one_line, sections
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, PartResult, Report
@@ -45,7 +45,8 @@ def show(console: Console, report: Report) -> None:
         console.print()
         console.print(_table(console, report, columns), crop=False)
     _show_list(console, "Notes", [(Text(f"[{n}]"), Text(one_line(note))) for n, note in enumerate(report.notes, 1)])
-    _show_list(console, "Claims", [_claim(console, report, result) for result in report.claims])
+    wide = _has_room(console, report)
+    _show_list(console, "Claims", [_claim(report, result, wide) for result in report.claims])
     console.print()
     for text in (*report.all_remarks, *([f"Source: {report.source}"] if report.source else [])):
         console.print(Text(one_line(text), style="dim"))
@@ -143,27 +144,45 @@ def _marks(cell: Cell) -> str:
     return f" [{marks(cell)}]" if cell.marks else ""
 
 
-def _claim(console: Console, report: Report, result: ClaimResult) -> tuple[Text, Group]:
+def _claim(report: Report, result: ClaimResult, wide: bool) -> tuple[Text, Group]:
     """Return a claim's outcome, and the claim with its reason and its parts below it."""
     reason = one_line("; ".join(reasons(report, result)))
-    parts = [part for part in result.parts if part_text(result, part) != part.label]
-    below = [Text(reason, style="dim")] if reason else []
-    group = Group(Text(one_line(result.claim)), *below, *_parts(console, result, parts))
-    return Text(result.outcome, style=STYLES[result.outcome]), group
+    below: list[RenderableType] = [Text(reason, style="dim")] if reason else []
+    if wide:
+        below += [_grid(report, result)]
+    elif len(known_facts(report)) > 1:
+        below += [Text(f"· {one_line(part_text(result, part))}") for part in result.parts]
+    return Text(result.outcome, style=STYLES[result.outcome]), Group(Text(one_line(result.claim)), *below)
 
 
-def _parts(console: Console, result: ClaimResult, parts: Sequence[PartResult]) -> Sequence[RenderableType]:
-    """Return a claim's parts below each other, aligned where the console is wide enough."""
+def _grid(report: Report, result: ClaimResult) -> Table:
+    """Return a claim's parts below each other, in the columns that all claims of the report share."""
     grid = Table.grid(padding=(0, 3, 0, 0))
-    for side in ("left", "right", "left", "left", "left", "left"):
-        grid.add_column(justify=side, no_wrap=True)
-    for part in parts:
-        facts = (part.label, difference_text(part), f"p {p_text(part.p)}", f"n {part.n}", f"paper {printed_text(part)}")
-        grid.add_row(*(Text(one_line(fact)) for fact in (*facts, remark_text(result, part))))
-    widest = Measurement.get(console, console.options.update_width(UNLIMITED), grid).maximum
-    if widest + OUTCOME_WIDTH <= console.width:
-        return [grid]
-    return [Text(f"· {one_line(part_text(result, part))}") for part in parts]
+    parts = [(other, part) for other in report.claims for part in other.parts]
+    rows = [_facts(report, *pair) for pair in parts]
+    for place in range(len(rows[0])):
+        grid.add_column(no_wrap=True, min_width=max(cell_len(row[place]) for row in rows))
+    for (owner, _), row in zip(parts, rows, strict=True):
+        if owner is result:
+            grid.add_row(*map(Text, row))
+    return grid
+
+
+def _facts(report: Report, result: ClaimResult, part: PartResult) -> list[str]:
+    """Return the texts of a part, of which numbers say what they are."""
+    texts = facts(part)
+    words = {FACTS.index(name): f"{name} " for name in ("p", "n", "paper")}
+    known = [f"{words.get(place, '')}{texts[place]}" if texts[place] else "" for place in known_facts(report)]
+    return [*map(one_line, known), one_line(remark_text(result, part))]
+
+
+def _has_room(console: Console, report: Report) -> bool:
+    """Return whether the parts of claims have numbers, and fit beside the outcomes in their columns."""
+    if len(known_facts(report)) < 2:
+        return False
+    grid = _grid(report, report.claims[0])
+    width = Measurement.get(console, console.options.update_width(UNLIMITED), grid).maximum
+    return width + OUTCOME_WIDTH <= console.width
 
 
 def _show_list(console: Console, title: str, items: Sequence[tuple[Text, RenderableType]]) -> None:

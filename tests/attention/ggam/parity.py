@@ -25,6 +25,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "paper, softmax of the weights": {"squash": "softmax"},
     "paper, guide summed over the batch": {"loss_reduction": "sum"},
     "paper, scale as printed": {"scale": "literal"},
+    "paper, descriptor as printed": {"descriptor": "literal"},
+    "paper, all scales as printed": {"descriptor": "literal", "scale": "literal", "divergence": "literal"},
     "paper, T by softmax": {"spatial_norm": "softmax"},
     "paper, T by sigmoid, predicted class": {"spatial_norm": "sigmoid", "gradient_class": "predicted"},
     "paper, gradient at D": {"gradient_at": "output"},
@@ -36,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "official": {"variant": "official"},
     "official, symmetric divergence": {"variant": "official", "divergence": "symmetric"},
     "official, divergence as printed": {"variant": "official", "divergence": "literal"},
+    "official, S of divided features": {"variant": "official", "descriptor": "unit"},
     "official, T by softmax, scale of the features": {
         "variant": "official",
         "spatial_norm": "softmax",
@@ -48,14 +51,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def gradients(a: Array, state: dict[str, Array], attention: GGAM, labels: list[int], beta: Array | None) -> list[Array]:
     """Gradients of the whole loss in the features and in each parameter."""
 
-    def loss(features: Array, values: dict[str, Array]) -> Any:
-        return sum(reference_losses(features, values, attention, labels, beta))
+    def loss_of_features(moved: Array) -> Any:
+        return sum(reference_losses(moved, state, attention, labels, beta))
 
-    in_features = derivative(lambda moved: loss(moved, state), a)
+    def loss_of_parameter(name: str, moved: Array) -> Any:
+        return sum(reference_losses(a, {**state, name: moved}, attention, labels, beta))
+
     names = [name for name, _ in attention.named_parameters()]
-    return [in_features] + [
-        derivative(lambda moved, name=name: loss(a, {**state, name: moved}), state[name]) for name in names
-    ]
+    parameters = (derivative(partial(loss_of_parameter, name), state[name]) for name in names)
+    return [derivative(loss_of_features, a), *parameters]
 
 
 def largest(ours: torch.Tensor, expected: Array) -> float:

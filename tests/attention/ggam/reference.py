@@ -121,7 +121,7 @@ def reference_losses(
     cross_entropy = -np.log(probabilities[np.arange(len(labels)), labels]).sum() / len(labels)
     if beta is None:
         return [cross_entropy]
-    s, guide = np.stack([reference_importance(sample, state) for sample in a]), attention.guide
+    s, guide = np.stack([reference_importance(sample, state, attention) for sample in a]), attention.guide
     distance = reference_distance(s, beta, guide.squash, guide.divergence, guide.loss_reduction)
     return [cross_entropy, attention.weight * distance]
 

@@ -64,8 +64,8 @@ def test_the_importance_does_not_depend_on_the_size_of_the_features() -> None:
     attention = GGAM(reduction=4)
     attention.attach(ResNet(8, CLASSES, width=8))
     x = torch.rand(2, 32, 3, 3)
-    found = [attention.maps(attention.classify(Features(x * size, {}), None))["channel"] for size in (1.0, 100.0)]
-    assert torch.allclose(*found, atol=1e-7)
+    small, large = (attention.maps(attention.classify(Features(y, {}), None))["channel"] for y in (x, 100 * x))
+    assert torch.allclose(small, large, atol=1e-7)
 
 
 def test_features_of_zero_have_an_importance() -> None:

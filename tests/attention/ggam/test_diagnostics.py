@@ -29,9 +29,8 @@ def test_diagnostics() -> None:
     assert found.keys() == {*expected, *shares, "collapsed"}
     assert found["collapsed"] == 0
     assert all(value.ndim == 0 and not value.requires_grad for value in found.values())
-    for name in expected:
-        value = found[name]
-        assert value.item() == pytest.approx(expected[name], abs=1e-10), name
+    for name, value in expected.items():
+        assert found[name].item() == pytest.approx(value, abs=1e-10), name
     total(attention.losses(output, LABELS)).backward()  # the graph is still whole
 
 
