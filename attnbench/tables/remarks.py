@@ -24,7 +24,9 @@ CLAIMS = (
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
-BOLD = "A bold mean is the best of its column and differs from every other row beyond chance, by the same procedure, at 95 %."
+BOLD = (
+    "A bold mean is the best of its column and differs from every other row beyond chance, by that procedure, at 95 %."
+)
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 

@@ -36,7 +36,8 @@ class PageReader(HTMLParser):
         self.attributes.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
-            self.texts.append((tag if dict(attrs).get("class") != "value" else "value", ""))
+            named = dict(attrs).get("class")
+            self.texts.append((named if named in ("value", "rest") else tag, ""))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
