@@ -81,7 +81,7 @@ def test_networks_close_to_chance_are_marked_and_not_judged(records: list[Record
     keep(records)
     out = show()
     reason = "not trained: its accuracy of 11.0 % is below 30 % (chance: 10 %)"
-    assert f"**not trained**: SE helps (SE is {reason})" in out
+    assert re.search(rf"\*\*not trained\*\* +\| \*\*SE helps\*\* \(SE is {re.escape(reason)}", out)
     (number,) = re.findall(rf"^(\d)\. {re.escape(reason)}$", out, re.MULTILINE)
     assert f"<sup>{number}</sup>" in row_of(out, "SE").split("|")[2]
     assert "not trained" not in show(text=TABLE + "least_over_chance: 1.05\n")
