@@ -4,11 +4,17 @@
     python scripts/readme_picture.py          # reads outputs/runs, writes docs/images/readme.png
 
 All numbers come from the runs' records, all maps from the trained networks, through `attnbench.load_run`.
+
+    python scripts/readme_picture.py --pooled outputs/reproduced --profile quick      # writes docs/images/forest.png
+
+draws the forest plot of `attnbench table --pooled` instead: what each attention adds to the same network without it.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +25,27 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import attnbench
+from attnbench.config.compose import Composer
+from attnbench.errors import UserError
+from attnbench.runs.metric_names import TOP1
+from attnbench.tables.forest import Forest
+from attnbench.tables.pooled_report import pooled_report
+from attnbench.tables.pooled_sources import read_sources
+from attnbench.tables.render.forest import save
 
 RUNS = "cluttered_digits-preact_resnet20"
 NAMES = {"none": "none", "bam": "BAM", "gated": "gated", "ggam": "GGAM", "residual": "residual"}
+TITLES = {
+    "bam": "BAM",
+    "ggam": "GGAM",
+    "gated": "Gated attention",
+    "residual": "Residual attention",
+    "se": "Squeeze-and-excitation",
+    "cbam": "CBAM",
+    "eca": "ECA",
+    "extra_block": "One more block (no attention)",
+}
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 COLORS = {"none": "#78909c", "bam": "#1976d2", "gated": "#388e3c", "ggam": "#7b1fa2", "residual": "#f57c00"}
 MAPS = {
     "residual": ("stage2.module0", "residual attention\nmask, stage 2"),
@@ -98,13 +122,31 @@ def picture(output: Path) -> Figure:
     return figure
 
 
+def pooled_forest(names: Sequence[str], output: Path, profile: str | None) -> Forest:
+    """Return the forest plot of kept tables or runs, with the methods' names as their papers write them."""
+    composer = Composer()
+    forest = pooled_report(read_sources(names, output, profile, composer), None, TOP1, composer).forest
+    assert forest is not None
+    groups = [replace(group, name=TITLES.get(group.name, group.name)) for group in forest.groups]
+    return replace(forest, groups=tuple(groups))
+
+
 def main() -> None:
     """Draw the picture into docs/images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("outputs"), help="the folder that holds runs/")
-    parser.add_argument("--to", type=Path, default=Path(__file__).resolve().parent.parent / "docs/images/readme.png")
+    parser.add_argument("--pooled", nargs="+", metavar="NAME", help="draw the forest plot of these tables or runs")
+    parser.add_argument("--profile", help="of kept tables (default: all)")
+    parser.add_argument("--to", type=Path, help="the picture (default: docs/images/readme.png or forest.png)")
     arguments = parser.parse_args()
-    picture(arguments.output).savefig(arguments.to, dpi=130)
+    to = arguments.to or IMAGES / ("forest.png" if arguments.pooled else "readme.png")
+    if not arguments.pooled:
+        picture(arguments.output).savefig(to, dpi=130)
+        return
+    try:
+        save(pooled_forest(arguments.pooled, arguments.output, arguments.profile), to)
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ Paper vs official (Jongchan/attention-module, 459efad); `variant=official` follo
 
 - it multiplies the branches; the paper adds them (its product column in table 1b is 0.21 points worse);
 - batch normalisation follows every hidden layer, with ReLU, and not the branches' last layer;
-- fresh linear layers start with zero biases, and ResNet's classifier is drawn with deviation sqrt(2 / F) for F inputs
-  (0.031 for 2048). The paper does not mention initial values: there, linear layers start as PyTorch's do (biases too;
-  a classifier of 2048 inputs has deviation 0.013). The gates' linear weights are PyTorch's in both, uniform with
-  deviation 1 / sqrt(3 F); convolutions are He et al.'s by fan-out, with zero biases. `init` chooses it independently.
+- fresh linear layers start with zero biases, ResNet's classifier is drawn with deviation sqrt(2 / F) for F inputs
+  (0.031 for 2048), and the projections of its shortcuts with deviation 1 / sqrt(3 F), as PyTorch does: the release
+  initialises convolutions whose names contain "conv", which theirs do not. The paper does not mention initial values:
+  there, linear layers start as PyTorch's do (biases too; a classifier of 2048 inputs has deviation 0.013), and
+  projections as other convolutions. The gates' linear weights are PyTorch's in both, uniform with deviation
+  1 / sqrt(3 F); other convolutions are He et al.'s by fan-out, with zero biases. `init` chooses it independently.
 
 Deviations from the released code, in both variants:
 
@@ -40,7 +42,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, reduced_channels
 from attnbench.backbones.base import Backbone
-from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
+from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, global_average, initialise
 from attnbench.backbones.resnet import ResNet
 from attnbench.errors import OptionError, require, require_literal
 
@@ -74,7 +76,7 @@ class ChannelBranch(nn.Sequential):
             self.norm = BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = super().forward(x.mean((2, 3)))
+        logits: Tensor = super().forward(global_average(x))
         return logits[:, :, None, None]
 
 
@@ -132,14 +134,20 @@ def zero_linear_biases(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def initialise_classifier_as_released(backbone: Backbone) -> None:
-    """Draw a ResNet's classifier as the released network does: He et al. (2015) by fan-in, biases 0.
+def initialise_as_released(backbone: Backbone) -> None:
+    """Draw a ResNet's classifier and projections as the released network does.
 
-    Other backbones keep theirs, as none was released.
+    The classifier: He et al. (2015) by fan-in, biases 0. The projections of shortcuts: PyTorch's default. Other
+    backbones keep theirs, as none was released.
     """
-    if isinstance(backbone, ResNet) and isinstance(backbone.classifier, nn.Linear):
+    if not isinstance(backbone, ResNet):
+        return
+    if isinstance(backbone.classifier, nn.Linear):
         nn.init.kaiming_normal_(backbone.classifier.weight)
         nn.init.zeros_(backbone.classifier.bias)
+    for name, layer in backbone.named_modules():
+        if isinstance(layer, nn.Conv2d) and ".shortcut." in name:
+            layer.reset_parameters()
 
 
 class BAMModule(nn.Module):
@@ -196,7 +204,13 @@ class BAMModule(nn.Module):
 
     def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
-        return ModuleOutput(x * (1 + self.fuse(logits)), logits)  # eq. 1
+        return ModuleOutput(x * (1 + self._gate(logits, x)), logits)  # eq. 1
+
+    def _gate(self, logits: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return the gate in the memory format of x: a product of mixed formats takes three times as long on a CPU."""
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            return self.fuse(logits)
+        return self.fuse({name: value.permute(0, 2, 3, 1) for name, value in logits.items()}).permute(0, 3, 1, 2)
 
 
 class BAM(Attention):
@@ -210,8 +224,8 @@ class BAM(Attention):
         dilation: d (table 1a).
         placement: `bottleneck`, before each downsampling, or `block`, after each block ("BAM-C", table 2).
         gate: `sigmoid`, or `tanh`, a gate that may be negative (not in the paper).
-        init: Initial values of linear layers, ResNet's classifier among them: PyTorch's (`paper`), those of the
-            released code (`official`), or `auto` by the variant.
+        init: Initial values of linear layers and of ResNet's classifier and projections: this package's (`paper`),
+            those of the released code (`official`), or `auto` by the variant.
     """
 
     def __init__(
@@ -245,7 +259,7 @@ class BAM(Attention):
         for point in points:
             backbone.insert(point, self.make(backbone.points[point].channels), "bam")
         if self.init == "official":
-            initialise_classifier_as_released(backbone)
+            initialise_as_released(backbone)
 
     def make(self, channels: int) -> BAMModule:
         """Build one module for maps of that many channels."""

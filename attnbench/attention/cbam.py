@@ -10,7 +10,9 @@ Paper vs official (Jongchan/attention-module, MODELS/cbam.py):
 
 - the released perceptron has biases; eq. 2 prints none, and ours has none;
 - batch normalisation follows the 7x7 convolution in the released code, not in eq. 3; ours has it;
-- the released batch normalisation has momentum 0.01; ours PyTorch's default, 0.1.
+- the released batch normalisation has momentum 0.01; ours PyTorch's default, 0.1;
+- the released network starts with a weight of 0 in that batch normalisation, with zero biases in the perceptron, and
+  with a 7x7 convolution after He et al. by fan-out; the paper does not mention initial values, and ours are PyTorch's.
 
 Ours has the parameter names, initial values and outputs of timm's `CbamModule`, so weights trained with either load
 into the other.

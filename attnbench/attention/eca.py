@@ -11,7 +11,8 @@ Paper vs official: |t|_odd is the nearest odd number in the paper; the released 
 even, and so does ours.
 
 Deviation: k is at least 3, as in timm; the released code gives k = 1 to fewer than 8 channels. Ours has the parameter
-names, initial values and outputs of timm's `EcaModule`, so weights trained with either load into the other.
+names, initial values (PyTorch's defaults) and outputs of timm's `EcaModule`, so weights trained with either load into
+the other.
 """
 
 import math

@@ -6,7 +6,7 @@ The block keeps the stage's width and resolution, so its shortcut is the identit
 of a gain comes from depth alone.
 
 Inferred: the paper does not describe the block. The parameters that table 1c prints (1.46, 1.48 and 2.8 M more) are
-those of the blocks inserted here.
+those of the blocks inserted here. Their weights are drawn like those of the backbone's other blocks.
 """
 
 from attnbench.attention.base import Attention

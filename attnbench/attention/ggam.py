@@ -28,22 +28,33 @@ Paper vs official (PRIS-CV/CAM-Guided-Attention, 005f0a6); `variant=official` fo
 - the gradient is taken at D, for the predicted class, and w is its softmax;
 - the guide is KL(S || w) alone, summed over the batch, with lambda = 1.
 
-Ours, in the paper's variant (`scale=unit`): D is multiplied by H W, and, without T, S * A by C. As S sums to 1 over
-channels and T over positions, D is otherwise about 1/(H W) or 1/C of A; with S alone on ResNet-50 its variance is 1e-7,
-below the 1e-5 that the head's batch normalisation adds. What the head normalises has then a deviation of 0.06 with S
-alone, of 0.54 with T (2048 channels, 14x14 positions), and of 1 with neither: an ablation would compare scales, not
-attention. The factor leaves S and T, their maps and the guide's S as they are; the gradient at D (`gradient_at=output`)
-is smaller by it. `scale=literal` is the printed formula. The released sigmoid has values near 1/2 and gets no factor,
-and `variant=official` is literal.
+Initial weights, in both variants, are as released but for W0 (below): PyTorch's defaults, uniform with deviation
+1 / sqrt(3 F) for F inputs, biases too. The released backbone starts from ImageNet weights (`backbone.weights`). What we
+could read of the paper does not mention initial weights.
+
+Ours, in the paper's variant, are two options whose `literal` is the printed formula. `variant=official` is literal.
+
+`scale=unit`: D is multiplied by H W, and, without T, S * A by C. As S sums to 1 over channels and T over positions, D
+is otherwise about 1/(H W) or 1/C of A, and its variance, 1e-7 with S alone on ResNet-50, is below the 1e-5 that the
+head's batch normalisation adds. What the head normalises has then a deviation of 0.06 with S alone, of 0.54 with T
+(2048 channels, 14x14 positions), and of 1 with neither: an ablation would compare scales, not attention. S, T and the
+guide's S stay as they are; the gradient at D (`gradient_at=output`) is smaller. A sigmoid T has no factor.
+
+`descriptor=unit`: W0 multiplies d / |d|, with d = AvgPool(A), and is drawn sqrt(C) times as large. A step of W0 at rate
+r moves W0 d by r |d|^2 times the gradient, for all images alike, and |d|^2 grows with C (40 at 128 channels). At the
+recipes' rates that is unstable: within ten steps the logits of S spread from 3 to 400, S falls onto one channel, where
+its gradient is 0, and never recovers (S alone then has 11 % of 10 classes right; no attention has 69 %). A vector of
+length 1 makes the step the same for every C, and S keeps its entropy. Where it is literal, a smaller `recipe.lr` or
+`recipe.clip_norm` prevents the collapse.
 
 Deviations from the released code, in both variants: it adds the gradient of the summed class scores to the loss's,
 leaves the attention out of its data parallelism, and drops the batch dimension of a batch of one.
 
 Deviations from the paper: negative channel sums, which no backbone that ends in ReLU has, count as 0 in the quotient.
 Maxima that tie share the gradient. beta is a mean over positions and so small that w is almost uniform: the guide then
-does little more than flatten S, which `diagnostics` shows. `weight_norm` makes beta larger: `sum` over positions, or
-`zscore` over channels (not in the paper). At large learning rates S may instead collapse onto one channel and not
-recover; `diagnostics` logs a warning where the entropy of S is below 0.1.
+does little more than flatten S, which `diagnostics` shows, and once S is flat, nothing is left of it. `weight_norm`
+makes beta larger: `sum` over positions, or `zscore` over channels (not in the paper). `diagnostics` records the guide's
+shares of loss and gradient, and a collapse: an entropy of S below 0.1 of the largest, also logged as a warning.
 """
 
 import logging
@@ -55,7 +66,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output, Variant, at_least_float32, reduced_channels
 from attnbench.attention.ggam_defaults import (
-    DEFAULTS,
+    DescriptorOption,
     DivergenceOption,
     GradientAtOption,
     GradientClassOption,
@@ -64,16 +75,16 @@ from attnbench.attention.ggam_defaults import (
     ScaleOption,
     SpatialNormOption,
     SquashOption,
+    resolve,
 )
-from attnbench.attention.ggam_guide import Guide, WeightNorm, full_precision, standardise
+from attnbench.attention.ggam_diagnostics import COLLAPSED, compare_with_guide, entropy_of, guide_shares
+from attnbench.attention.ggam_guide import Guide, WeightNorm, full_precision
 from attnbench.attention.ggam_modules import MLP, POOLING, SPATIAL_NORMS, Excitation, Pooling
 from attnbench.backbones.base import Backbone, Features
 from attnbench.errors import OptionError, require, require_literal
 
 HEAD_WIDTH = 512
 """Hidden units of the released head."""
-COLLAPSED = 0.1
-"""Entropy of S, as a share of the uniform distribution's, below which attention is on one or two channels."""
 LOG = logging.getLogger("attnbench.attention")
 
 
@@ -99,6 +110,8 @@ class GGAM(Attention):
         weight_norm: `none`, or `sum` or `zscore`, which make the gradient weights larger (not in the paper).
         scale: Of D: `unit`, as large as A (ours), or `literal`, as printed, about 1/(H W) or 1/C of it; `auto`: unit
             for the paper's variant, literal for the official one.
+        descriptor: Pooled features that S is computed from: `unit`, divided by their norm (ours), or `literal`; `auto`
+            as for `scale`.
 
     Raises:
         OptionError: An option has an invalid value, or two options contradict each other.
@@ -123,19 +136,23 @@ class GGAM(Attention):
         second_order: bool = False,
         weight_norm: WeightNorm = "none",
         scale: ScaleOption = "auto",
+        descriptor: DescriptorOption = "auto",
     ) -> None:
         super().__init__()
-        require_literal("variant", variant, Variant)
-        require_literal("spatial_norm", spatial_norm, SpatialNormOption)
+        chosen = resolve(
+            variant,
+            spatial_norm=spatial_norm,
+            gradient_at=gradient_at,
+            gradient_class=gradient_class,
+            squash=squash,
+            divergence=divergence,
+            loss_reduction=loss_reduction,
+            scale=scale,
+            descriptor=descriptor,
+        )
         require_literal("pooling", pooling, Pooling)
         require_literal("head", head, Head)
-        require_literal("gradient_at", gradient_at, GradientAtOption)
-        require_literal("gradient_class", gradient_class, GradientClassOption)
-        require_literal("squash", squash, SquashOption)
-        require_literal("divergence", divergence, DivergenceOption)
-        require_literal("loss_reduction", loss_reduction, LossReductionOption)
         require_literal("weight_norm", weight_norm, WeightNorm)
-        require_literal("scale", scale, ScaleOption)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         valid = isinstance(head_width, int) and head_width >= 1
         require(head_width == "auto" or valid, "head_width", head_width, "must be at least 1, or auto")
@@ -146,28 +163,22 @@ class GGAM(Attention):
             raise OptionError("spatial_norm", spatial_norm, "spatial=false leaves it no map: leave it at auto")
         if not channel and lambda_ > 0:
             raise OptionError("channel", channel, "leaves no channel importance to guide: set lambda=0 as well")
-        default = DEFAULTS[variant]
         self.channel, self.spatial, self.reduction = channel, spatial, reduction
-        self.spatial_norm = default.spatial_norm if spatial_norm == "auto" else spatial_norm
         self.pooling, self.head_kind = pooling, head
         self.head_width = HEAD_WIDTH if head_width == "auto" else int(head_width)
         self.weight = lambda_
-        self.scale = default.scale if scale == "auto" else scale
-        self._collapse_reported = False
-        self.gradient_at = default.gradient_at if gradient_at == "auto" else gradient_at
+        self.spatial_norm, self.gradient_at = chosen.spatial_norm, chosen.gradient_at
+        self.scale, self.descriptor = chosen.scale, chosen.descriptor
         self.guide = Guide(
-            default.gradient_class if gradient_class == "auto" else gradient_class,
-            default.squash if squash == "auto" else squash,
-            default.divergence if divergence == "auto" else divergence,
-            default.loss_reduction if loss_reduction == "auto" else loss_reduction,
-            weight_norm,
-            second_order,
+            chosen.gradient_class, chosen.squash, chosen.divergence, chosen.loss_reduction, weight_norm, second_order
         )
+        self._collapse_reported = False
 
     def attach(self, backbone: Backbone) -> None:
         channels, classes = backbone.points[f"{backbone.stages[-1]}.out"].channels, backbone.num_classes
         if self.channel:
-            self.excite = Excitation(channels, reduced_channels(channels, self.reduction))
+            hidden = reduced_channels(channels, self.reduction)
+            self.excite = Excitation(channels, hidden, unit=self.descriptor == "unit")
         mlp = self.head_kind == "mlp"
         self.head = MLP(channels, self.head_width, classes) if mlp else nn.Linear(channels, classes)
         backbone.remove_classifier()
@@ -179,6 +190,7 @@ class GGAM(Attention):
             if self.weight > 0 and torch.is_grad_enabled() and not x.requires_grad:
                 x = x.detach().requires_grad_()  # of a frozen backbone: the score's gradient still ends here
             attended, extras = self.attend(x)
+            extras["features"] = x
             extras["site"] = x if self.gradient_at == "features" else attended
             return Output(self.head(POOLING[self.pooling](attended)), features, extras)
 
@@ -216,25 +228,21 @@ class GGAM(Attention):
         return terms
 
     def diagnostics(self, output: Output, target: Tensor) -> dict[str, Tensor]:
-        """Return scalars, means over the batch, that show whether the guide has an effect.
+        """Return scalars, means over the batch, that show what S does and whether the guide has an effect.
 
-        `entropy`: of S, 1 if uniform; below 0.1 a warning is logged, once. `target_kl`: KL divergence of the normalised
-        weights from uniform; near 0 the guide flattens S. `correlation`: of S and the weights over channels. `weight`:
-        mean |beta|, normalised by `weight_norm`. The last three need the score's gradient; they are there at lambda = 0
-        too, for comparison.
+        `entropy`: of S, 1 if uniform. `collapsed`: 1 where that is below 0.1, else 0; a warning is logged once. Where
+        there is a graph, also those of `compare_with_guide`, at lambda = 0 too, and of `guide_shares`.
         """
         if not self.channel:
             return {}
-        log_s = output.extras["log_importance"].detach()
-        uniform = math.log(log_s.shape[1])
-        scalars = {"entropy": -(log_s.exp() * log_s).sum(1).mean() / uniform}
-        self.report_collapse(scalars["entropy"].item())
+        entropy = entropy_of(output.extras["log_importance"].detach())
+        self.report_collapse(entropy.item())
+        scalars = {"entropy": entropy, "collapsed": (entropy < COLLAPSED).to(entropy.dtype)}
         if output.logits.requires_grad and output.extras["site"].requires_grad:
-            weights = self.guide.weights(output, target).detach()
-            log_w = self.guide.log_probabilities(weights)
-            scalars["target_kl"] = (log_w.exp() * log_w).sum(1).mean() + uniform
-            scalars["correlation"] = (standardise(log_s.exp()) * standardise(weights)).mean()
-            scalars["weight"] = weights.abs().mean()
+            scalars |= compare_with_guide(self.guide, output, target)
+            if self.weight > 0:
+                features, log_s = output.extras["features"], output.extras["log_importance"]
+                scalars |= guide_shares(self.losses(output, target), features, log_s)
         return scalars
 
     def report_collapse(self, entropy: float) -> None:

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from attnbench.attention.ggam_guide import SMALLEST
 from attnbench.backbones.layers import BatchNorm1d
 
+NORM_EPS = 1e-5
+"""Added to squared norms, as by batch normalisation: the gradient of features of zero stays moderate."""
+
 Pooling = Literal["max", "avg"]
 SpatialNorm = Literal["sum", "softmax", "sigmoid"]
 
@@ -35,16 +38,27 @@ SPATIAL_NORMS: dict[SpatialNorm, Callable[[Tensor], Tensor]] = {
 
 
 class Excitation(nn.Sequential):
-    """log S: features (B, C, H, W) to log-importances (B, C) through a bottleneck of `hidden` units."""
+    """log S: features (B, C, H, W) to log-importances (B, C) through a bottleneck of `hidden` units.
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    Args:
+        unit: Divide the pooled features by their Euclidean norm, and draw W0 sqrt(C) times as large for it.
+    """
+
+    def __init__(self, channels: int, hidden: int, unit: bool = False) -> None:
         super().__init__()
+        self.unit = unit
         self.reduce = nn.Linear(channels, hidden)
         self.relu = nn.ReLU(inplace=True)
         self.expand = nn.Linear(hidden, channels)
+        if unit:
+            with torch.no_grad():
+                self.reduce.weight.mul_(channels**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = super().forward(x.mean((2, 3)))
+        descriptor = x.mean((2, 3))
+        if self.unit:
+            descriptor = descriptor * (descriptor.square().sum(1, keepdim=True) + NORM_EPS).rsqrt()
+        logits: Tensor = super().forward(descriptor)
         return logits.log_softmax(1)
 
 

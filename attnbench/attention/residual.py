@@ -30,6 +30,9 @@ none here.
 
 Deviations, where the paper is silent:
 
+- the paper draws weights "following" He et al. (2015) and does not say by which fan; the release, files for inference,
+  has no initial values. Here, all convolutions are drawn by fan-out, as in the backbones (Caffe's filler of that name
+  takes fan-in unless told otherwise), and the classifier as PyTorch does;
 - eq. 6 takes its moments per image (population variance) and adds 1e-5 to the variance; eq. 5 divides by at least
   1e-12;
 - on CIFAR, modules stand at a stage's end, after both of its blocks;

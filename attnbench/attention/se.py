@@ -8,12 +8,13 @@ Defaults: r = 16, one module in every residual block, before the sum.
 
 Paper vs official: eq. 3 prints no biases; the released networks and timm have them, as do BAM's counts of table 5
 (ResNet-50 26.24 M). Ours has them. The module has the parameter names, initial values and outputs of timm's `SEModule`
-with `rd_divisor=1`, so weights trained with either load into the other.
+with `rd_divisor=1`, so weights trained with either load into the other; the initial values are PyTorch's defaults.
 """
 
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import PerBlockAttention, rounded_channels
+from attnbench.backbones.layers import global_average
 from attnbench.errors import require
 
 
@@ -40,7 +41,7 @@ class SEModule(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # eq. 2
+        squeezed = global_average(x)[:, :, None, None]  # eq. 2
         gate = self.fc2(self.act(self.fc1(squeezed))).sigmoid()  # eq. 3
         return x * gate  # eq. 4
 

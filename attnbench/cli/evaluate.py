@@ -148,9 +148,9 @@ def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, Evalua
     from attnbench.training.evaluate import evaluate
 
     try:
-        entry = evaluate(evaluation)
-        results.append((evaluation, entry))
-        keep(evaluation, entry)
+        tested = evaluate(evaluation)
+        results.append((evaluation, tested.entry))
+        keep(evaluation, tested.entry, tested.predictions)
     except UserError as error:
         return f"failed: {error}"
     except SaveError as error:

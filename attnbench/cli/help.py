@@ -82,13 +82,15 @@ Examples:
 TABLE = """\
 attnbench table TABLE [OVERRIDE ...]   print a paper's table from the runs that exist; nothing is trained
 attnbench table RUN [RUN ...]          print a table of your own runs
+attnbench table --pooled NAME ...      print what each attention adds to the same network without it
 
 A paper's table without any runs shows the cost of its networks beside the numbers in the paper. RUN is a run's folder,
 the start of its hash, or a pattern in quotes, as for attnbench evaluate; runs that differ only in their seed share a
-cell.
+cell. With --pooled, NAME is a kept table, a run, or a folder of either.
 
 Flags:
   --profile NAME     profile of a paper's table: paper (default), short or quick; a table shows one profile only
+                     (with --pooled: of the kept tables, default: all)
   --rows KEYS        for your own runs: keys that define the rows, such as attention or attention,attention.lambda
                      (default: all in which the runs differ)
   --columns NAMES    columns to show, separated by commas (default: default):
@@ -98,9 +100,11 @@ Flags:
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
   --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
+  --pooled           differences to attention=none in blocks of otherwise equal runs, and their random-effects mean
   --bootstrap        intervals of means by the bootstrap instead of Student's t
   --format terminal|markdown|latex|csv|html   html is one page with sortable columns and plots
   --to FILE          write the table to a file; its ending (.md, .tex, .csv, .html, .txt) decides the format
+                     (with --pooled also .png, .svg or .pdf: the forest plot alone)
   --config-dir DIR   a folder with your own configs
 
 Examples:
@@ -108,6 +112,7 @@ Examples:
   attnbench table bam/1b --profile quick --to table.html
   attnbench table gated/2 --profile quick --columns c100,difference,measured
   attnbench table 'outputs/runs/*' --rows attention --columns data --format latex
+  attnbench table --pooled outputs/reproduced --to forest.html
 """
 
 EVALUATE = """\

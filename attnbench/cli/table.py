@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.help import TABLE
+from attnbench.cli.pooled_table import is_picture, make_pooled_report, save_picture
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
@@ -29,8 +30,13 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--columns")
     parser.add_argument("--metric")
     parser.add_argument("--bootstrap", action="store_true")
+    parser.add_argument("--pooled", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    if is_picture(arguments):
+        check_writable(arguments.to)
+        save_picture(make_report(arguments), arguments.to)
+        return DONE
     check_output(arguments)
     show(make_report(arguments), arguments.format, arguments.to)
     return DONE
@@ -62,6 +68,8 @@ def check_output(arguments: argparse.Namespace) -> None:
 
 def make_report(arguments: argparse.Namespace) -> Report:
     """Build the table of a paper or of the user's runs, whichever is named. Raises `UserError`."""
+    if arguments.pooled:
+        return make_pooled_report(arguments, arguments.words)
     from attnbench.tables.load import table_files
 
     names = [word for word in arguments.words if "=" not in word or Path(word).exists()]

@@ -9,6 +9,8 @@ from typing import Any
 
 from attnbench.reproduce.campaign import TableReproduction, records_in
 from attnbench.runs.files import to_text, write_atomically, write_json
+from attnbench.tables.per_class_results import run_summaries
+from attnbench.tables.per_class_summary import read_summaries, write_summaries
 from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.values import Key, Result
@@ -35,6 +37,7 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     records = list(records_in(results))
     write_records(folder, [portable(record) for record in records])
     write_json(folder / "environment.json", environments(records))
+    write_summaries(folder, run_summaries(reproduction.table, results, read_summaries(folder)))
     return folder
 
 

@@ -14,7 +14,9 @@ from attnbench.tables.build_report import build_report
 from attnbench.tables.cell_configs import CellConfig, compose_cells, with_seed
 from attnbench.tables.costs import CostComparison
 from attnbench.tables.load import load_profiles, load_table
+from attnbench.tables.per_class_summary import read_summaries
 from attnbench.tables.records import Record, gather
+from attnbench.tables.repeated_columns import merge_columns
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec import PaperTable, Profile
@@ -45,7 +47,7 @@ class TableReproduction:
             raise UserError(f"--profile {profile}: no such profile{nearest(profile, list(profiles))}"
                             f" ({', '.join(profiles)})")  # fmt: skip
         composer = Composer(config_dir)
-        cells = compose_cells(table, profiles[profile], extra, composer)
+        table, cells = merge_columns(table, compose_cells(table, profiles[profile], extra, composer))
         return cls(table, profiles[profile], tuple(extra), cells, composer)
 
     @property
@@ -109,7 +111,9 @@ class TableReproduction:
 
     def report(self, results: Mapping[Key, Result], method: str = "t") -> Report:
         """Build the report. `method` is that of the means' intervals, `t` or `bootstrap`."""
-        return build_report(ReportInputs(self.table, self.profile, results, self.costs, method, self.changes))
+        summaries = read_summaries(self.folder)
+        inputs = ReportInputs(self.table, self.profile, results, self.costs, method, self.changes, summaries)
+        return build_report(inputs)
 
 
 def _reseed(job: Job, seed: int) -> Job:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, read_evaluations, settle
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
@@ -35,6 +36,8 @@ def _missing(reproduction: "TableReproduction", key: Key, run: RunFolder) -> lis
     except MissingValue:  # the cell shows the reason
         return []
     done = read_evaluations(run)
-    epochs = [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]
+    epochs: list[str] = [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]
+    if cell.column.epoch == INITIAL:
+        epochs = [INITIAL]
     evaluations = [settle(run, epoch, reproduction.composer, cell.evaluate, responses) for epoch in epochs]
     return [evaluation for evaluation in evaluations if evaluation.key not in done]

@@ -8,18 +8,21 @@ from attnbench.runs.metric_names import RECORDED_TOP1, TEST, TEST_TOP1
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
 CHECKPOINTS = ("last", "best")
+INITIAL = "initial"
+"""In place of a checkpoint: the weights that the run started with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationEntry(JsonObject):
     """The result of an evaluation.
 
-    epoch: after which the checkpoint was written, counted from 1. settings: by dotted key, in which the test differs
+    checkpoint: or `initial`, the weights that the run started with. epoch: after which the checkpoint was written,
+    counted from 1; 0 for the initial weights. settings: by dotted key, in which the test differs
     from the run's own. recorded_accuracy: that the run's own test gave, None if it had no test set. seconds: of one
     pass over the test images, warm-up included. The rest is as in a record.
     """
 
-    checkpoint: Literal["last", "best"]
+    checkpoint: Literal["last", "best", "initial"]
     epoch: int
     settings: dict[str, Any]
     metrics: Metrics = field(metadata=prefixed(f"{TEST}/", required=(TEST_TOP1,)))

@@ -1,24 +1,31 @@
-"""Evaluations of a finished run: what to test, and the file beside the record that keeps the results."""
+"""Evaluations of a finished run: what to test, and the files beside the record that keep the results."""
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from attnbench.runs.evaluation_entry import CHECKPOINTS, EvaluationEntry
-from attnbench.runs.files import read_json, shown, write_json
+from attnbench.runs.evaluation_entry import CHECKPOINTS, INITIAL, EvaluationEntry
+from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
 from attnbench.runs.lock import Lock, owner_of
 from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.runs.record import FinishedRecord
 
+if TYPE_CHECKING:  # numpy is not needed to reject an override
+    from attnbench.runs.predictions import Predictions
+
 __all__ = ["CHECKPOINTS", "Evaluation", "EvaluationEntry", "SaveError", "keep", "read_evaluations", "settle"]
 RESPONSES = "responses"
+READABLE = 80
+"""Characters of an evaluation's settings in the name of its file of predictions."""
 
 
 class SaveError(Exception):
@@ -32,7 +39,7 @@ class Evaluation:
     Args:
         run: its folder.
         record: what the run recorded.
-        checkpoint: `last` or `best`.
+        checkpoint: `last`, `best`, or `initial` for the weights that the run started with.
         config: the run's configuration, with the settings applied.
         settings: by dotted key, in which the configuration differs from the run's own.
         responses: whether the mean absolute responses of the stages are measured too.
@@ -61,14 +68,32 @@ class Evaluation:
         return self.run.best_checkpoint if self.checkpoint == "best" else self.run.last_checkpoint
 
     @property
+    def own_predictions(self) -> Path:
+        """The file of predictions that the run's own test writes for this checkpoint."""
+        return self.run.last_predictions if self.epoch == self.record.epochs else self.run.best_predictions
+
+    @property
+    def predictions(self) -> Path:
+        """The file of predictions: without settings, the one that the run's own test of this checkpoint writes."""
+        if not self.settings and self.checkpoint != INITIAL:
+            return self.own_predictions
+        key = " ".join([self.checkpoint, *self.named_settings])
+        readable = re.sub(r"[^\w.=-]+", "-", key)[:READABLE]
+        return self.run.last_predictions.with_name(f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.npz")
+
+    @property
     def epoch(self) -> int:
-        """The epoch, counted from 1, after which the checkpoint was written."""
+        """The epoch, counted from 1, after which the checkpoint was written; 0 for the initial weights."""
+        if self.checkpoint == INITIAL:
+            return 0
         best = self.record.best_epoch if self.checkpoint == "best" else None
         return best or self.record.epochs
 
     @property
     def recorded_accuracy(self) -> float | None:
-        """Top-1 accuracy that the run's own test gave for this checkpoint; None without a test set."""
+        """Top-1 accuracy that the run's own test gave for this checkpoint; None if it gave none."""
+        if self.checkpoint == INITIAL:
+            return None
         return self.record.metrics.get(metric_name(TEST, TOP1, best=self.checkpoint == "best"))
 
 
@@ -79,7 +104,7 @@ def settle(
 
     Args:
         run: the run's folder.
-        checkpoint: `last` or `best`.
+        checkpoint: `last`, `best` or `initial`.
         composer: composes the run's choices as they are today.
         overrides: settings to test the run under.
         responses: whether the mean absolute responses of the stages are measured too.
@@ -109,7 +134,7 @@ def finished_record(run: RunFolder, checkpoint: str) -> FinishedRecord:
         raise UserError(f"the run is {state} and has no checkpoint; train it first")
     if checkpoint == "best" and not record.held_out:
         raise UserError("the run has no best checkpoint, as it held out no validation images; --checkpoint last")
-    if not weights.is_file():
+    if checkpoint != INITIAL and not weights.is_file():
         raise UserError(f"checkpoints/{weights.name} is not there; it may have been removed to save space")
     return record
 
@@ -120,8 +145,10 @@ def read_evaluations(run: RunFolder) -> dict[str, EvaluationEntry]:
     return {key: read_object(EvaluationEntry, entry, where, f"{key}.") for key, entry in content.items()}
 
 
-def keep(evaluation: Evaluation, entry: EvaluationEntry) -> None:
+def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictions | None" = None) -> None:
     """Keep a result in the run's `evaluations.json`; an earlier one of the same evaluation is replaced.
+
+    Predictions are kept in a file of their own. Those of the run's own test are not replaced, unless they are damaged.
 
     Raises:
         SaveError: the run has changed since, the file is damaged, or the folder cannot be written.
@@ -132,6 +159,16 @@ def keep(evaluation: Evaluation, entry: EvaluationEntry) -> None:
             if owner_of(run.path) is not None or run.record() != evaluation.record:
                 raise SaveError("the run was trained again meanwhile")
             entries = {**read_evaluations(run), evaluation.key: entry}
+            if predictions is not None:
+                _keep_predictions(evaluation, predictions)
             write_json(run.evaluations_file, {key: kept.to_json() for key, kept in entries.items()})
     except (OSError, UserError) as error:
         raise SaveError(str(error)) from error
+
+
+def _keep_predictions(evaluation: Evaluation, predictions: "Predictions") -> None:
+    from attnbench.runs.predictions import read_predictions, write_predictions
+
+    path = evaluation.predictions
+    if evaluation.settings or readable(lambda: read_predictions(path), None) is None:
+        write_predictions(path, predictions)

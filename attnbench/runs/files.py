@@ -55,11 +55,11 @@ def make_folder(path: Path) -> None:
         raise UserError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by `text`. A reader, or a crash, sees the old file or the new one, never a part."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file by text or bytes. A reader, or a crash, sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with temporary.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

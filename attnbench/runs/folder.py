@@ -26,6 +26,8 @@ class RunFolder:
         self.log_file = path / "log.txt"
         self.last_checkpoint = path / "checkpoints" / "last.ckpt"
         self.best_checkpoint = path / "checkpoints" / "best.ckpt"
+        self.last_predictions = path / "predictions" / "last.npz"
+        self.best_predictions = path / "predictions" / "best.npz"
 
     def record(self) -> RunRecord | None:
         """Return the record, or None if there is none yet. Raises `UserError` if it is damaged."""

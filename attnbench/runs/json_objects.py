@@ -7,6 +7,7 @@ dataclasses, `dict[str, X]`, `list[X]`, `tuple[X, Y]` and `X | None`. The metada
 - `flat()`: a dataclass whose keys are in the object itself, not in an object of their own.
 - `prefixed(...)`: the dictionary of all keys that start with one of these prefixes.
 - `named(key)`: the key in the file, where it is not the field's name.
+- `LOCAL`: not in the file; its value means something on this machine only.
 
 Keys that no field knows are kept in the field `unknown`, if there is one, and written back.
 """
@@ -24,6 +25,7 @@ from attnbench.runs.files import damaged
 T = TypeVar("T")
 Metadata = dict[str, Any]
 ALWAYS: Metadata = {"always": True}
+LOCAL: Metadata = {"local": True}
 UNKNOWN = "unknown"
 WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a finite number"}
 
@@ -88,10 +90,11 @@ class _Item(NamedTuple):
 
 @cache
 def _items(kind: Any) -> tuple[_Item, ...]:
-    """Return the known fields of a dataclass."""
+    """Return the fields of a dataclass that are in the file."""
     hints = get_type_hints(kind)
     inner = {name: next((part for part in get_args(hint) if is_dataclass(part)), hint) for name, hint in hints.items()}
-    return tuple(_Item(part, hints[part.name], inner[part.name]) for part in fields(kind) if part.name != UNKNOWN)
+    written = [part for part in fields(kind) if part.name != UNKNOWN and "local" not in part.metadata]
+    return tuple(_Item(part, hints[part.name], inner[part.name]) for part in written)
 
 
 def read_object(kind: type[T], content: Any, where: str, parent: str = "") -> T:

@@ -26,7 +26,9 @@ RECORDED_TOP1 = metric_name(RECORDED, TOP1)
 
 MONITOR = VAL_TOP1
 """The metric that decides which epoch is best."""
-PREFIXES = (f"{TRAIN}/", f"{VAL}/", f"{TEST}/")
+ATTENTION_PREFIX = "attention/"
+"""Of the attention's own diagnostics in training, such as the entropy of an importance."""
+PREFIXES = (f"{TRAIN}/", f"{VAL}/", f"{TEST}/", ATTENTION_PREFIX)
 """Every key of a record that starts with one of these is a metric."""
 RESPONSE_PREFIX = f"{TEST}/response/"
 """Of a stage's mean absolute response (Residual Attention Network, figure 4)."""

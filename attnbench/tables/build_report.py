@@ -8,6 +8,7 @@ from attnbench.tables.claim_results import claim_results
 from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
+from attnbench.tables.per_class_results import class_results
 from attnbench.tables.plots import make_plots
 from attnbench.tables.remarks import about_columns, remarks
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
@@ -31,6 +32,7 @@ def build_report(inputs: ReportInputs) -> Report:
         remarks=tuple(remarks(inputs, comparisons)),
         about_columns=about_columns(inputs),
         plots=tuple(make_plots(inputs.table, inputs.results)) if inputs.has_runs else (),
+        per_class=class_results(inputs.table, inputs.results, inputs.archived),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from attnbench.formatting import signed
 from attnbench.tables.anytime import LEVEL, Estimate
+from attnbench.tables.attention_diagnostics import collapse_note
 from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
@@ -81,18 +82,18 @@ def mean_cell(inputs: ReportInputs, notes: Notes, result: Result, epoch: Epoch, 
         reason = result.unfinished if result.unfinished and not result.records else reason
         note = "" if reason == "not run" else reason
         return Cell(NOTHING, fields={"n": 0, "reason": reason}, marks=notes.mark(note))
-    marks = [*notes.mark(_missing_seeds(inputs, result, epoch)), *notes.mark(untrained)]
+    marks = [*notes.mark(_note_on_runs(inputs, result, epoch)), *notes.mark(untrained)]
     return summary_cell(summary, values, tuple(marks))
 
 
-def _missing_seeds(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
-    """Return a note for a cell that has fewer seeds than others, or than its runs; empty if none are missing."""
+def _note_on_runs(inputs: ReportInputs, result: Result, epoch: Epoch) -> str:
+    """Return a note for a cell with fewer seeds than others or than its runs, or whose attention has collapsed."""
     values, reason = result.values[epoch], result.reasons[epoch]
     if reason:
         seeds = f"{len(values)} of {len(result.records)} seeds: {reason}"
     else:
         seeds = format_seed_count(len(values)) if len(values) < inputs.most_seeds else ""
-    return "; ".join(text for text in (seeds, result.unfinished) if text)
+    return "; ".join(text for text in (seeds, result.unfinished, collapse_note(result)) if text)
 
 
 def format_seed_count(count: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.tables.parse_claims import parse_claim
 from attnbench.tables.spec import BY_SECTION, COSTS, METRICS, Column, PaperTable, Row, parse_number
 from attnbench.tables.yaml_nodes import (
@@ -40,6 +41,8 @@ def _column(key: str, node: Any) -> Column:
     require_keys(node, ("label", "metric"), f"columns.{key}")
     if node["metric"] not in METRICS:
         raise TableFileError(f"columns.{key}.metric: {node['metric']}: not one of {', '.join(METRICS)}")
+    if node.get("epoch") and (node["epoch"], node["metric"]) != (INITIAL, "response"):
+        raise TableFileError(f"columns.{key}.epoch: {node['epoch']}: must be {INITIAL}, of the metric response")
     lists = {name: strings_of(node, name) for name in ("overrides", "evaluate")}
     column: Column = make(Column, f"columns.{key}", {**node, **lists}, key)
     return column

@@ -111,11 +111,12 @@ def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
 
 
 def complete(run: RunFolder, record: Record) -> Record:
-    """Return a record with its evaluations and learning curve, as far as these can be read."""
+    """Return a record with its evaluations, learning curve and predictions, as far as these can be read."""
     return replace(
         record,
         evaluations=readable(lambda: read_evaluations(run), {}),
         curve=readable(lambda: learning_curve(run), []),
+        predictions=run.last_predictions,
     )
 
 

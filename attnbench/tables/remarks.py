@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from attnbench.tables.attention_diagnostics import guide_remarks
 from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.records import Record
@@ -24,9 +25,7 @@ CLAIMS = (
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
-BOLD = (
-    "A bold mean is the best of its column and differs from every other row beyond chance, by that procedure, at 95 %."
-)
+BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any look)."
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
@@ -38,8 +37,7 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         if inputs.table.baseline or inputs.table.claims:
             yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
-        if labels := _columns_with_the_same_runs(inputs):
-            yield f"These columns show the same runs in this profile: {', '.join(labels)}."
+        yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
     yield from inputs.table.notes
@@ -77,19 +75,6 @@ def _describe_pool(comparisons: Comparisons, column: Column) -> str:
     text += f"variances (Bartlett's test: p = {pool.p:.2g})"
     own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
     return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
-
-
-def _columns_with_the_same_runs(inputs: ReportInputs) -> list[str]:
-    """Return the labels of columns that show equal values, because a profile trains all of them on the same data."""
-    labels: dict[str, list[str]] = {}
-    for column in inputs.table.columns.values():
-        results = [inputs.results[row, column.key] for row in inputs.table.rows]
-        runs = [sorted(record.identity for record in result.records.values()) for result in results]
-        tests = [result.cell.evaluate for result in results]
-        if any(runs):
-            content = repr((runs, tests, column.metric, column.split, column.stage, column.relative_to))
-            labels.setdefault(content, []).append(column.label)
-    return [label for same in labels.values() if len(same) > 1 for label in same]
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:

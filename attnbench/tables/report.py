@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from attnbench.tables.per_class_results import ClassResults
+
+from attnbench.tables.forest import Forest
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
@@ -133,6 +138,8 @@ class Report:
     Attributes:
         notes: numbered from 1; the marks of cells refer to them.
         remarks: about the whole table.
+        per_class: of rows whose runs have predictions for each test image.
+        forest: with a line for each of the table's, in their order.
         about_columns: remarks that belong to columns of a kind, and are shown with them.
     """
 
@@ -144,6 +151,8 @@ class Report:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
+    per_class: tuple["ClassResults", ...] = ()
+    forest: Forest | None = None
     about_columns: Mapping[Kind, str] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from attnbench.tables.costs import CostComparison
+from attnbench.tables.per_class_summary import RunSummary
 from attnbench.tables.records import Record
 from attnbench.tables.spec import PaperTable, Profile
 from attnbench.tables.values import Key, Result
@@ -19,6 +20,7 @@ class ReportInputs:
         costs: by row and cost.
         method: of the means' intervals, `t` or `bootstrap`.
         changes: overrides typed by the user that make the table a different one.
+        archived: summaries of runs' predictions that were archived with the table, by the runs' names.
     """
 
     table: PaperTable
@@ -27,6 +29,7 @@ class ReportInputs:
     costs: Mapping[str, Mapping[str, CostComparison]]
     method: str = "t"
     changes: Sequence[str] = ()
+    archived: Mapping[str, RunSummary] = field(default_factory=dict)
 
     @cached_property
     def has_runs(self) -> bool:

@@ -62,6 +62,7 @@ class Column:
         split: the part of the data that the metric is read from.
         stage: the stage whose response the metric `response` reads.
         relative_to: key of the column that the metric `error_increase` refers to.
+        epoch: `initial` reads the metric `response` from the network before training; empty: from the trained one.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Column:
     split: str = "test"
     stage: str = ""
     relative_to: str = ""
+    epoch: Literal["", "initial"] = ""
 
     @property
     def better(self) -> str:

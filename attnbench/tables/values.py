@@ -9,7 +9,7 @@ from typing import Literal
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.errors import UserError
-from attnbench.runs.evaluation_entry import EvaluationEntry
+from attnbench.runs.evaluation_entry import INITIAL, EvaluationEntry
 from attnbench.runs.evaluations import RESPONSES
 from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
 from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
@@ -127,8 +127,11 @@ class Collector:
 
     def _response(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
         """Return a stage's mean absolute response divided by that of the first stage."""
+        initial = cell.column.epoch == INITIAL
+        if initial and epoch == "best":
+            raise MissingValue("no epoch has the initial weights")
         settings = settings_of(self.composer, record, cell.evaluate)
-        entry = _evaluation(record, epoch, [*settings, RESPONSES])
+        entry = _evaluation(record, INITIAL if initial else epoch, [*settings, RESPONSES])
         by_stage = {
             name.rpartition("/")[2]: value for name, value in entry.metrics.items() if name.startswith(RESPONSE_PREFIX)
         }
@@ -150,7 +153,7 @@ class Collector:
         }
 
 
-def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> EvaluationEntry:
+def _evaluation(record: Record, epoch: str, settings: Sequence[str]) -> EvaluationEntry:
     """Return a run's evaluation under settings. Raises `MissingValue` if there is none."""
     entry = record.evaluations.get(" ".join([epoch, *settings]))
     if entry is None:
@@ -158,7 +161,7 @@ def _evaluation(record: Record, epoch: Epoch, settings: Sequence[str]) -> Evalua
     return entry
 
 
-def _why_missing(record: Record, epoch: Epoch, otherwise: str) -> str:
+def _why_missing(record: Record, epoch: str, otherwise: str) -> str:
     """Return the reason for a missing value: without validation images there is no best epoch."""
     return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
 

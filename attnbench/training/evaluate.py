@@ -7,18 +7,21 @@ import pickle
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal, NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
+from attnbench.classifier import Classifier
 from attnbench.construct import guarded
 from attnbench.errors import UserError
 from attnbench.runs.environment import environment
+from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
 from attnbench.runs.metric_names import TEST, metric_name
+from attnbench.runs.predictions import Predictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
 from attnbench.training import distributed
@@ -27,13 +30,20 @@ from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_module import TrainingModule
-from attnbench.training.stage_responses import insert_probes, read_probes
+from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 from attnbench.training.train import describe as data_and_network
 from attnbench.training.trainer import make_trainer
-from attnbench.weights.load import differences, shape_of
+from attnbench.weights.load import differences, load, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""
+
+
+class EvaluationResult(NamedTuple):
+    """Result of an evaluation: the entry of `evaluations.json`, and the predictions for all test images."""
+
+    entry: EvaluationEntry
+    predictions: Predictions
 
 
 def check(evaluation: Evaluation) -> Experiment:
@@ -53,19 +63,18 @@ def check(evaluation: Evaluation) -> Experiment:
     data.check_available()
     if "test" not in data.splits:
         raise UserError(f"data={choice}: there is no test set to evaluate on")
-    if complaint := misfit(weights_of(evaluation), net):
+    if evaluation.checkpoint != INITIAL and (complaint := misfit(weights_of(evaluation), net)):
         settings = " ".join(evaluation.named_settings) or "this version"
         raise UserError(f"{settings}: the run's weights do not fit: {complaint}")
     return experiment
 
 
-def evaluate(evaluation: Evaluation) -> EvaluationEntry:
-    """Test a run and return the entry of `evaluations.json`. Raises `KeyboardInterrupt` when stopped."""
+def evaluate(evaluation: Evaluation) -> EvaluationResult:
+    """Test a run. Raises `KeyboardInterrupt` when stopped."""
     experiment = Experiment(evaluation.config)
     hardware = resolve(experiment.options, experiment.blueprint.eval(), kept_choices(evaluation))
     set_up(hardware)
-    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
-    net.load_state_dict(weights_of(evaluation))
+    net = network_of(evaluation, experiment, hardware)
     probes = insert_probes(net.backbone) if evaluation.responses else {}
     watch = Stopwatch()
     trainer = make_trainer(hardware, evaluation.run, callbacks=[watch])
@@ -74,7 +83,21 @@ def evaluate(evaluation: Evaluation) -> EvaluationEntry:
         with stopped_by_termination(), interrupts_raised(trainer):
             trainer.test(module, datamodule=data, verbose=False)
         metrics = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
-        return describe(evaluation, experiment, data, {**metrics, **read_probes(probes)}, hardware, watch.seconds)
+        metrics |= read_probes(probes)
+        entry = describe(evaluation, experiment, data, metrics, hardware, watch.seconds)
+        assert module.test_predictions is not None
+        return EvaluationResult(entry, module.test_predictions.read(experiment.data.classes))
+
+
+def network_of(evaluation: Evaluation, experiment: Experiment, hardware: Hardware) -> Classifier:
+    """Return the network with the weights of the evaluation's checkpoint, or with those that its run started with."""
+    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    if evaluation.checkpoint == INITIAL:
+        load(evaluation.config, net.backbone)
+        use_batch_moments(net)
+    else:
+        net.load_state_dict(weights_of(evaluation))
+    return net
 
 
 def describe(
@@ -88,7 +111,7 @@ def describe(
     """Return an entry of `evaluations.json`. seconds: that the pass over the test images took."""
     data_record, costs = data_and_network(experiment, data)
     return EvaluationEntry(
-        checkpoint="best" if evaluation.checkpoint == "best" else "last",
+        checkpoint=cast(Literal["last", "best", "initial"], evaluation.checkpoint),
         epoch=evaluation.epoch,
         settings=evaluation.settings,
         metrics=metrics,

@@ -19,6 +19,7 @@ from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
 from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
+    ATTENTION_PREFIX,
     GATE_PREFIX,
     IMAGES,
     IMAGES_PER_SECOND,
@@ -35,6 +36,7 @@ from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
 from attnbench.training.metrics import TOP, ImageCounter, Meter, Step
+from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
 
 
@@ -42,7 +44,7 @@ class TrainingModule(pl.LightningModule):
     """Train and evaluate a classifier.
 
     After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
-    `test_metrics` does. `seen` counts training images as they are seen.
+    `test_metrics` and `test_predictions` do. `seen` counts training images as they are seen.
 
     Args:
         net: the classifier.
@@ -77,6 +79,8 @@ class TrainingModule(pl.LightningModule):
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
         self.attention_statistics: dict[str, float] = {}
+        self.collector: PredictionCollector | None = None
+        self.test_predictions: PredictionCollector | None = None
 
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes and losses are computed."""
@@ -151,7 +155,7 @@ class TrainingModule(pl.LightningModule):
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
-        own = {f"attention/{name}": value.item() for name, value in self.diagnostics.items()}
+        own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
 
     def _average_buffers(self) -> None:
@@ -164,7 +168,7 @@ class TrainingModule(pl.LightningModule):
     # evaluation
 
     def evaluation_step(self, block: Block) -> None:
-        """Count a block's correct predictions and losses."""
+        """Count a block's correct predictions and losses; in a test, collect its predictions too."""
         for number in block.numbers:
             images, labels = block.epoch.batch(number)
             if not len(labels):
@@ -172,7 +176,10 @@ class TrainingModule(pl.LightningModule):
             with self.autocast():
                 output = self.net.output(images)
                 loss = self.net.attention.evaluation_loss(output, labels)
-            self.evaluation.update(output.logits.float(), labels)
+            logits = output.logits.float()
+            if self.collector is not None:
+                self.collector.add(block.epoch, number, logits, labels)
+            self.evaluation.update(logits, labels)
             self.evaluation_loss.update(loss * len(labels))
 
     def validation_step(self, block: Block, index: int) -> None:
@@ -186,8 +193,14 @@ class TrainingModule(pl.LightningModule):
         shown = {metric_name(VAL, name): value for name, value in self.validation_metrics.items() if value is not None}
         self.log_dict(shown, logger=False)  # what callbacks monitor
 
+    def on_test_epoch_start(self) -> None:
+        self.collector = PredictionCollector(self.loaders["test"])
+
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._read_evaluation("test")
+        assert self.collector is not None
+        self.collector.gather()
+        self.test_predictions, self.collector = self.collector, None
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count

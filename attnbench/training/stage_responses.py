@@ -1,6 +1,9 @@
 """Measure how strongly stages respond: the mean absolute value of each stage's output over a test set.
 
 Figure 4 of Residual Attention Network (CVPR 2017) shows it relative to the first stage's.
+
+Before training, batch normalisation has no running moments yet: its buffers hold 0 and 1. The responses of a fresh
+network are therefore measured with the moments of each batch, as its first training step has them.
 """
 
 import torch
@@ -33,6 +36,13 @@ def insert_probes(backbone: Backbone) -> dict[str, Probe]:
     for stage, probe in probes.items():
         backbone.insert(f"{stage}.out", probe, NAME)
     return probes
+
+
+def use_batch_moments(net: nn.Module) -> None:
+    """Let batch normalisation take the moments of each batch in testing too; the running ones are dropped."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean = module.running_var = None
 
 
 def read_probes(probes: dict[str, Probe]) -> dict[str, float]:

@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,6 +19,7 @@ from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
 from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
+from attnbench.runs.predictions import write_predictions
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 from attnbench.runs.record_writer import RecordWriter, TrainingSummary, training_summary
@@ -156,12 +158,14 @@ def test(
 ) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
+    Predictions are kept in the run's folder.
+
     Returns:
         The metrics by their names in the record; all None without a test set.
     """
     if "test" not in data.loaders:
         return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
-    trainer.test(module, datamodule=data, verbose=False)
+    _test_once(trainer, module, data, run.last_predictions)
     result = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
     best_epoch = summary.best_epoch
     if best_epoch not in (None, summary.epochs):
@@ -169,9 +173,16 @@ def test(
         if best["epoch"] + 1 != best_epoch:
             raise RuntimeError(f"{run.best_checkpoint} is of epoch {best['epoch'] + 1}, the best one is {best_epoch}")
         module.load_state_dict(best["state_dict"])
-        trainer.test(module, datamodule=data, verbose=False)
+        _test_once(trainer, module, data, run.best_predictions)
     metrics = module.test_metrics.items()
     return result | {metric_name(TEST, name, best=True): value if best_epoch else None for name, value in metrics}
+
+
+def _test_once(trainer: pl.Trainer, module: TrainingModule, data: RunData, predictions: Path) -> None:
+    """Test the module's weights and write the predictions to a file."""
+    trainer.test(module, datamodule=data, verbose=False)
+    if trainer.is_global_zero and module.test_predictions is not None:
+        write_predictions(predictions, module.test_predictions.read(data.data.classes))
 
 
 @contextmanager

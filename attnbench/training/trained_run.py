@@ -15,6 +15,7 @@ from attnbench.errors import UserError
 from attnbench.runs.evaluations import Evaluation, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find_one
+from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.datamodule import RunData
 from attnbench.training.evaluate import check, weights_of
 from attnbench.training.hardware import resolve
@@ -60,6 +61,15 @@ class TrainedRun:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the labels."""
         return tuple(self._experiment.data.classes)
+
+    @cached_property
+    def test_predictions(self) -> Predictions:
+        """The predictions that the run's own test made for each image. Raises `UserError` if they are not at hand."""
+        path = self._evaluation.own_predictions
+        found = read_predictions(path)
+        if found is None:
+            raise UserError(f"{shown(path)} is not there; attnbench evaluate {shown(self.folder)} writes it")
+        return found
 
     def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the test set in order, as the network takes it.

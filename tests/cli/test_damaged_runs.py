@@ -78,6 +78,19 @@ def test_the_run_is_trained_again_only_when_asked_to(capsys: pytest.CaptureFixtu
     assert (run.path.parent / "aside" / "seed0-1" / "record.json").read_bytes() == b"\xff"
 
 
+def test_damaged_predictions_stop_neither_lists_nor_tables(
+    damaged: RunFolder, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged.last_predictions.parent.mkdir()
+    damaged.last_predictions.write_bytes(b"torn")
+    assert main(["list", "runs"]) == 0
+    assert not caplog.records
+    assert main(["table", "outputs/runs/*"]) == 0
+    assert "± 0.00" in capsys.readouterr().out
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"skipped: {damaged.last_predictions}: damaged: it holds no predictions")
+
+
 def test_damaged_metrics_of_an_interrupted_run_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", *TINY, "recipe.epochs=1"]
     assert main(words) == 0

@@ -16,10 +16,12 @@ import pytest
 import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
-from attnbench.runs.evaluations import Evaluation, EvaluationEntry
+from attnbench.runs.evaluations import Evaluation
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.predictions import read_predictions
 from attnbench.training import evaluate as evaluation
+from attnbench.training.evaluate import EvaluationResult
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
@@ -84,6 +86,17 @@ def test_without_overrides_the_result_is_the_recorded_one(runs: list[RunFolder],
     assert "measured once" in out
     assert kept(runs[0])["last"]["test/top1_accuracy"] == accuracy(runs[0])
     assert runs[0].record_file.read_bytes() == before
+
+
+def test_predictions_are_kept_for_every_setting(runs: list[RunFolder], say: Say) -> None:
+    assert say(str(runs[0].path), "trainer.precision=fp32")[0] == 0
+    (path,) = (path for path in runs[0].last_predictions.parent.iterdir() if path != runs[0].last_predictions)
+    found, own = read_predictions(path), read_predictions(runs[0].last_predictions)
+    assert found is not None
+    assert own is not None
+    assert path.name.startswith("last-trainer.precision=fp32-")
+    assert found.accuracy == kept(runs[0])["last trainer.precision=fp32"]["test/top1_accuracy"]
+    assert own.accuracy == accuracy(runs[0])
 
 
 def test_seeds_end_with_their_mean(runs: list[RunFolder], say: Say) -> None:
@@ -177,12 +190,12 @@ def test_every_run_that_cannot_be_evaluated_is_reported_first(runs: list[RunFold
     assert not runs[0].evaluations_file.exists()
 
 
-def raising(number: int, error: BaseException) -> Callable[[Evaluation], EvaluationEntry]:
+def raising(number: int, error: BaseException) -> Callable[[Evaluation], EvaluationResult]:
     """An `evaluate` that fails at its call `number`."""
     calls = []
     evaluate = evaluation.evaluate
 
-    def call(one: Evaluation) -> EvaluationEntry:
+    def call(one: Evaluation) -> EvaluationResult:
         calls.append(one)
         if len(calls) == number:
             raise error

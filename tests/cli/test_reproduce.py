@@ -51,9 +51,10 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert len(before) == 4
     kept = {path.name for path in KEPT.iterdir()}
     assert kept == {
-        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json"
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json",
+        "per_class.json.gz", "claims.csv",
     }  # fmt: skip
-    assert str(Path.cwd()) not in "".join(path.read_text() for path in KEPT.iterdir())
+    assert str(Path.cwd()).encode() not in b"".join(path.read_bytes() for path in KEPT.iterdir())
 
     status, again, _ = say("reproduce", "lab/tiny", "--seeds", "2")
     assert "4 runs: 4 done" in again
@@ -69,6 +70,11 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     status, kept_table, _ = say("table", "lab/tiny")
     assert status == 0
     assert kept_table.strip() in third
+    assert say("table", "lab/tiny", "--to", "table.html")[0] == 0
+    page = Path("table.html").read_text()
+    assert page == (KEPT / "table.html").read_text()
+    assert page.count("<summary>") == 2  # of each row, with McNemar's test of the second
+    assert page.count("only plain") == 1
 
 
 def test_kept_results_have_their_environment_and_records(say: Say) -> None:
@@ -247,6 +253,7 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
         "  far: {label: more, metric: error_increase, relative_to: error, evaluate: [data.distractors=16]}\n"
         "  one: {label: first, metric: response, stage: stage1}\n"
         "  two: {label: second, metric: response, stage: stage2}\n"
+        "  fresh: {label: fresh, metric: response, stage: stage2, epoch: initial}\n"
     )
     text = TABLE.replace("columns:\n", columns).replace(
         "data=digits, data.validation=200",
@@ -257,7 +264,14 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     assert (status, err.count("failed")) == (0, 0)
     entries = [json.loads(run.evaluations_file.read_text()) for run in find_runs(Path("outputs"))]
     assert all(
-        {"last data.distractors=16", "best data.distractors=16", "last responses", "best responses"} == set(entry)
+        set(entry)
+        == {
+            "last data.distractors=16",
+            "best data.distractors=16",
+            "last responses",
+            "best responses",
+            "initial responses",
+        }
         for entry in entries
     )
     written = [run.evaluations_file.stat().st_mtime_ns for run in find_runs(Path("outputs"))]
@@ -275,6 +289,10 @@ def test_an_evaluation_that_a_column_asks_for_is_done_once(say: Say) -> None:
     assert float(row["one.last.mean"]) == 1.0
     found = entry["last responses"]
     assert float(row["two.last.mean"]) == pytest.approx(found["test/response/stage2"] / found["test/response/stage1"])
+    fresh = entry["initial responses"]
+    assert (fresh["epoch"], fresh["recorded/top1_accuracy"]) == (0, None)
+    assert float(row["fresh.last.mean"]) == pytest.approx(fresh["test/response/stage2"] / fresh["test/response/stage1"])
+    assert row["fresh.last.mean"] != row["two.last.mean"]
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:

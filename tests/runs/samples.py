@@ -1,12 +1,14 @@
 """Records, rows and evaluations as small as they can be, for tests that need one on disk or in hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attnbench.runs.epoch_rows import EpochRow
 from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.json_objects import read_object
+from attnbench.runs.predictions import Predictions
 from attnbench.runs.record import FinishedRecord, RunRecord
 
 COSTS = {
@@ -92,3 +94,12 @@ def make_row(epoch: int, accuracy: float | None = None, seconds: float = 2.0) ->
     """A row of `metrics.jsonl`, of 100 images an epoch. accuracy: on the validation images."""
     metrics = {"train/loss": 0.5, "train/seconds": seconds, "val/top1_accuracy": accuracy}
     return EpochRow(epoch=epoch, images=100 * epoch, metrics=metrics)
+
+
+def make_predictions(
+    label: Sequence[int], predicted: Sequence[int], probability: Sequence[float] | None = None, classes: int = 10
+) -> Predictions:
+    """Predictions in memory. probability: of the predicted class, by default 0.5 everywhere."""
+    given = [0.5] * len(label) if probability is None else probability
+    names = [f"class {number}" for number in range(classes)]
+    return Predictions.make(names, range(len(label)), label, predicted, given, given)

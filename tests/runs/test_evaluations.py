@@ -1,6 +1,7 @@
 """Results of evaluations beside a run, and the mistakes in their file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.evaluations import SaveError, keep, read_evaluations, settle
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
+from attnbench.runs.predictions import read_predictions, write_predictions
 from tests.conftest import TINY
-from tests.runs.samples import entry_json, make_entry, make_finished, make_record
+from tests.runs.samples import entry_json, make_entry, make_finished, make_predictions, make_record
 
 
 @pytest.fixture
@@ -86,3 +88,29 @@ def test_an_unfinished_run_says_how_far_it_is(status: str, run: RunFolder) -> No
     run.metrics_file.write_text("damaged\n")
     with pytest.raises(UserError, match=rf"^the run is {status} after \?/4 epochs; finish it first"):
         settle(run, "last", Composer(), ())
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(b"torn")
+
+
+@pytest.mark.parametrize(("change", "replaced"), [(lambda _: None, False), (damage, True), (Path.unlink, True)])
+def test_an_evaluation_leaves_good_predictions_of_the_runs_own_test(
+    change: Callable[[Path], object], replaced: bool, run: RunFolder
+) -> None:
+    write_predictions(run.last_predictions, make_predictions(label=[1], predicted=[1]))
+    change(run.last_predictions)
+    keep(settle(run, "last", Composer(), ()), make_entry(), make_predictions(label=[1], predicted=[2]))
+    found = read_predictions(run.last_predictions)
+    assert found is not None
+    assert found.predicted.tolist() == [2 if replaced else 1]
+
+
+def test_predictions_under_settings_are_in_files_of_their_own(run: RunFolder) -> None:
+    for precision, predicted in (("fp32", 3), ("bf16", 4), ("fp32", 5)):
+        evaluation = settle(run, "last", Composer(), [f"trainer.precision={precision}"])
+        keep(evaluation, make_entry(), make_predictions(label=[1], predicted=[predicted]))
+    found = {path.name[:-13]: read_predictions(path) for path in run.last_predictions.parent.iterdir()}
+    assert {name: one.predicted.tolist() for name, one in found.items() if one} == {
+        "last-trainer.precision=fp32": [5], "last-trainer.precision=bf16": [4],
+    }  # fmt: skip

@@ -253,3 +253,11 @@ def test_a_record_that_was_written_is_read_again(own_folder: Path) -> None:
         assert run.finished() is (status == "finished")
     write_json(run.record_file, {**record_json(), "status": "interrupted"})
     assert not run.finished()
+
+
+def test_a_local_path_is_not_in_the_file_and_makes_no_other_record() -> None:
+    here = replace(make_finished(), predictions=Path("predictions/last.npz"))
+    assert here == make_finished()
+    assert here.to_json() == make_finished().to_json()
+    written = {**here.to_json(), "predictions": "later"}  # a later version's key of this name is kept as any other
+    assert RunRecord.from_json(written, "x").to_json() == written

@@ -132,7 +132,7 @@ def test_smaller_networks_are_never_shown_beside_the_papers_numbers(show: Show) 
 
 
 def test_claims_with_the_same_words_name_their_columns(show: Show) -> None:
-    columns = "columns:\n  second: {label: other digits, metric: top1_error}\n"
+    columns = "columns:\n  second: {label: other digits, metric: top1_error, overrides: [recipe.epochs=1]}\n"
     more = "claims:\n  - {says: SE helps, pairs: [[se, plain]], column: error}\n"
     out = show(text=TABLE.replace("columns:\n", columns).replace("claims:\n", more))
     assert "SE helps (digits)" in out

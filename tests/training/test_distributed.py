@@ -15,6 +15,7 @@ from attnbench.construct import build_data
 from attnbench.data.loaders.base import Placement
 from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.predictions import read_predictions
 from attnbench.training import distributed
 from tests.conftest import TINY
 from tests.runs.samples import written_record
@@ -67,6 +68,10 @@ def test_two_processes_are_one_run(run: RunFolder, own_folder: Path) -> None:
         found = evaluate(record["config"], first, split)
         assert found["top1"] == record[f"{prefix}/top1_accuracy"]
         assert found["loss"] == pytest.approx(record[f"{prefix}/loss"], rel=1e-5)
+    predictions = read_predictions(run.last_predictions)
+    assert predictions is not None
+    assert predictions.accuracy == record["test/top1_accuracy"]
+    assert predictions.label.tolist() == build_data(compose([*TINY, *WORDS])).load("test").labels.tolist()
 
 
 def evaluate(values: dict[str, Any], state: dict[str, torch.Tensor], split: Any) -> dict[str, float]:

@@ -18,6 +18,7 @@ from attnbench.runs.evaluations import Evaluation, SaveError, keep, settle
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
+from attnbench.runs.predictions import read_predictions
 from attnbench.training.evaluate import check, evaluate, misfit
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
@@ -74,7 +75,7 @@ def record_of(run: RunFolder) -> dict[str, Any]:
 
 def result_of(settled: Evaluation) -> dict[str, Any]:
     """The entry that an evaluation adds to the run's file."""
-    return evaluate(settled).to_json()
+    return evaluate(settled).entry.to_json()
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
@@ -87,6 +88,18 @@ def test_the_same_test_gives_the_recorded_number(checkpoint: str, cluttered: Run
         assert entry["test/top1_accuracy"] - entry["recorded/top1_accuracy"] == 0
         assert entry["epoch"] == record["best_epoch" if checkpoint == "best" else "epochs"]
         assert record_of(run) == record
+
+
+def test_predictions_of_both_checkpoints_are_kept(own_folder: Path) -> None:
+    run = trained(own_folder, "data.validation=10", "recipe.lr=1e-9")  # so the last epoch is no better than the first
+    record, last, best = record_of(run), read_predictions(run.last_predictions), read_predictions(run.best_predictions)
+    assert record["best_epoch"] < record["epochs"]
+    assert last is not None
+    assert best is not None
+    assert (last.accuracy, best.accuracy) == (record["test/top1_accuracy"], record["test/best/top1_accuracy"])
+    assert last.probability.tolist() != best.probability.tolist()
+    again = evaluate(evaluation(run, checkpoint="best")).predictions
+    assert again.probability.tolist() == best.probability.tolist()
 
 
 def test_an_entry_says_what_was_computed_on_what(cluttered: RunFolder) -> None:
@@ -219,7 +232,7 @@ def test_a_run_of_an_older_version_can_be_evaluated(own: RunFolder) -> None:
         del record["config"][group][key]
     del record["resolved"]["channels_last"]
     write_json(own.record_file, record)
-    assert evaluate(evaluation(own)).difference == 0
+    assert evaluate(evaluation(own)).entry.difference == 0
 
 
 def test_a_run_on_several_devices_is_evaluated_on_one(own: RunFolder) -> None:
@@ -290,4 +303,4 @@ def test_an_evaluation_can_be_stopped(cluttered: RunFolder, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):  # where Lightning would exit with status 1
         result_of(evaluation(cluttered))
     monkeypatch.setattr(TrainingModule, "test_step", step)
-    assert evaluate(evaluation(cluttered)).difference == 0
+    assert evaluate(evaluation(cluttered)).entry.difference == 0

@@ -8,7 +8,7 @@ from attnbench.attention.base import Attention
 from attnbench.backbones.base import ModuleOutput
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.classifier import Classifier
-from attnbench.training.stage_responses import insert_probes, read_probes
+from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 
 
 class ImageCounter(nn.Module):
@@ -49,3 +49,11 @@ def test_they_are_part_of_no_checkpoint() -> None:
 
 def test_a_stage_that_was_not_reached_has_none() -> None:
     assert read_probes(insert_probes(make(Attention()).backbone)) == {}
+
+
+@torch.no_grad()
+def test_a_fresh_network_is_measured_as_its_first_step_computes_it() -> None:
+    net, images = make(BAM(reduction=4)), torch.randn(8, 3, 32, 32)
+    expected = net.train()(images)
+    use_batch_moments(net.eval())
+    assert torch.allclose(net(images), expected, atol=1e-5)

@@ -14,9 +14,11 @@ from tensorboard.summary.writer import event_file_writer
 
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
+from attnbench.construct import build_data
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock, RunLockedError
+from attnbench.runs.predictions import read_predictions
 from attnbench.training import train as training
 from attnbench.training.callbacks.epoch_log import EpochLog, TrainingError
 from attnbench.training.lightning_module import TrainingModule
@@ -109,6 +111,17 @@ def test_the_record_holds_results_costs_and_environment(finished: Job) -> None:
         "validation_images": 200,
         "test_images": 360,
     }
+
+
+def test_predictions_agree_with_the_recorded_accuracy_to_the_last_image(finished: Job) -> None:
+    record, found = record_of(finished), read_predictions(RunFolder(finished.folder).last_predictions)
+    assert found is not None
+    assert found.accuracy == record["test/top1_accuracy"]
+    assert found.label.tolist() == build_data(finished.config).load("test").labels.tolist()
+    assert found.index.tolist() == list(range(360))
+    assert found.classes == tuple("0123456789")
+    assert (found.probability >= found.label_probability).all()
+    assert (found.probability == found.label_probability)[found.correct].all()
 
 
 def test_the_best_epoch_is_the_first_best_validation_epoch(finished: Job) -> None:

@@ -1,5 +1,6 @@
 """A trained run in one line of Python."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ def test_it_predicts_what_the_record_says(trained: Any) -> None:
     accuracy = (probabilities.argmax(1) == run.test_labels).double().mean().item()
     # the run may have been tested in bf16, which moves a few borderline images
     assert accuracy == pytest.approx(run.record.metrics["test/top1_accuracy"], abs=0.02)
+
+
+def test_predictions_are_those_of_the_runs_own_test(trained: Any, own_folder: Path) -> None:
+    found = load(trained).test_predictions
+    assert found.accuracy == load(trained).record.metrics["test/top1_accuracy"]
+    run = attnbench.load_run(shutil.copytree(trained.folder, own_folder / "copy"))
+    shutil.rmtree(own_folder / "copy" / "predictions")
+    with pytest.raises(UserError, match=r"predictions/last.npz is not there; attnbench evaluate copy writes it"):
+        _ = run.test_predictions
 
 
 def test_images_are_the_whole_test_set_in_order(trained: Any) -> None:

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
@@ -61,6 +63,10 @@ class Loader(ABC):
         """Number of images in an epoch, over all processes."""
         return min(self.count, len(self) * self.batch_size)
 
+    def indices(self) -> NDArray[np.int64]:
+        """Return the index (N,) of each image in the split as the data set has it; images left out leave gaps."""
+        return np.arange(self.count)
+
     @abstractmethod
     def epoch(self, number: int = 0) -> "Epoch":
         """Draw an epoch. Without a seed, images come in the order of the files."""
@@ -86,6 +92,11 @@ class Epoch(ABC):
     def size(self, number: int) -> int:
         """Return the number of images in a batch, over all processes."""
         return min(self.loader.batch_size, self.loader.count - number * self.loader.batch_size)
+
+    def share(self, number: int) -> slice:
+        """Return the positions in the epoch of this process's share of a batch."""
+        start, placement = number * self.loader.batch_size, self.loader.placement
+        return slice(start + placement.rank, start + self.size(number), placement.world)
 
     @abstractmethod
     def batch(self, number: int) -> Batch:

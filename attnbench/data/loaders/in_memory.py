@@ -85,9 +85,7 @@ class InMemoryEpoch(Epoch):
 
     def batch(self, number: int) -> Batch:
         """Make this process's share of a batch."""
-        loader, placement = self.loader, self.loader.placement
-        start = number * loader.batch_size
-        mine = slice(start + placement.rank, start + self.size(number), placement.world)
+        loader, placement, mine = self.loader, self.loader.placement, self.share(number)
         chosen = self.order[mine]
         pixels = loader.pixels.index_select(0, self._positions(chosen, mine).reshape(-1))
         images = pixels.float().mul_(loader.scale).add_(loader.shift).to(placement.dtype)

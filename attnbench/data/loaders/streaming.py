@@ -74,13 +74,16 @@ class StreamingLoader(Loader):
         bad = np.intersect1d(self._find_bad(), members)
         if len(bad) and placement.rank == 0:
             log_skipped(data, self.source, bad.tolist())
-        self.members = np.setdiff1d(members, bad)
+        self.members, self.kept = np.setdiff1d(members, bad), ~np.isin(members, bad)
         self.count, self.skipped = len(self.members), len(bad)
         if not self.count:
             raise UserError(f"data={data.name}: none of the {split} images in {data.root} can be decoded")
         device = placement.device
         self.labels = torch.from_numpy(self.files.labels[self.members]).to(device)
         self.normalise = Normaliser(data.mean, data.std, device)
+
+    def indices(self) -> Integers:
+        return np.flatnonzero(self.kept)
 
     def epoch(self, number: int = 0) -> "StreamingEpoch":
         """Draw an epoch. Without a seed, images come in the order of the files."""
@@ -162,7 +165,7 @@ class StreamingEpoch(Epoch):
         if (number, loader.workers.stream_number) != (self._next, self._stream_number):
             self._open(number)
         self._next = number + 1
-        mine = self._mine(number)
+        mine = self.share(number)
         images, boxes = self._empty(len(range(mine.start, mine.stop, mine.step))), []
         done = 0
         for positions in self._chunk_positions(number):
@@ -185,13 +188,8 @@ class StreamingEpoch(Epoch):
         self._chunks = loader.decoded([self._members(positions) for positions in chunks])
         self._stream_number = loader.workers.stream_number
 
-    def _mine(self, number: int) -> slice:
-        """Return the positions in the epoch of this process's share of a batch."""
-        start, placement = number * self.loader.batch_size, self.loader.placement
-        return slice(start + placement.rank, start + self.size(number), placement.world)
-
     def _chunk_positions(self, number: int) -> list[Integers]:
-        mine = self._mine(number)
+        mine = self.share(number)
         positions = np.arange(mine.start, mine.stop, mine.step)
         return [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
 

@@ -3,24 +3,38 @@
 Read in torchvision's standard layout: `root` holds `cifar-10-batches-py` or `cifar-100-python`.
 """
 
+from typing import Any, Literal
+
 import numpy as np
 
 from attnbench.data.bases.dataset import SplitDataSet
 from attnbench.data.bases.torchvision_layout import TorchvisionLayout
 from attnbench.data.sources.arrays import Arrays
+from attnbench.data.splits import hold_out
+from attnbench.errors import require
+
+IMAGES = 50_000
+"""Training images of each set."""
 
 
 class CIFAR(TorchvisionLayout, SplitDataSet):
     """Base of CIFAR-10 and CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels.
 
-    Options as in `TorchvisionLayout`.
+    Args:
+        train_images: number of training images used, including those held out; fewer than all are balanced over the
+            classes and the same for every seed. All test images are used.
+        options: see `TorchvisionLayout`.
     """
 
     image_size = 32
     channels = 3
-    train_images = 50_000
-    counts = (50_000, 10_000)
+    counts = (IMAGES, 10_000)
     terms = "none stated; citation asked for"
+
+    def __init__(self, train_images: int | Literal["all"] = "all", **options: Any) -> None:
+        self.train_images = IMAGES if train_images == "all" else train_images
+        require(1 <= self.train_images <= IMAGES, "train_images", train_images, f"must be all, or from 1 to {IMAGES}")
+        super().__init__(**options)
 
     def fingerprint(self) -> str:
         return self.name  # torchvision checks every file against the published md5
@@ -30,7 +44,8 @@ class CIFAR(TorchvisionLayout, SplitDataSet):
             split = self.fetch(train=train)
         except RuntimeError as error:
             raise self.damaged_error(self.root / self.folder) from error
-        return Arrays(np.asarray(split.data, dtype=np.uint8), np.asarray(split.targets, dtype=np.int64))
+        arrays = Arrays(np.asarray(split.data, dtype=np.uint8), np.asarray(split.targets, dtype=np.int64))
+        return arrays.take(hold_out(arrays.labels, self.train_images)) if train else arrays
 
 
 class CIFAR10(CIFAR):

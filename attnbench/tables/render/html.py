@@ -6,8 +6,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from attnbench.tables.render import forest
 from attnbench.tables.render.html_claims import claims
-from attnbench.tables.render.layout import details, groups, has_groups, number_and_rest, sections
+from attnbench.tables.render.layout import details, groups, has_groups, number_and_rest, one_line, sections
+from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
 from attnbench.tables.report import NOTHING, Cell, Heading, Kind, Line, Plot, Report
 
@@ -35,7 +37,9 @@ def render(report: Report) -> str:
         table="\n".join(_table(report)),
         notes="\n".join(_notes(report.notes)),
         claims="\n".join(claims(report)),
-        plots="\n".join(_plots(report.plots)),
+        per_class=per_class(report.per_class),
+        per_class_styles=STYLES if report.per_class else "",
+        plots="\n".join([*_forest(report), *_plots(report.plots)]),
         remarks="\n".join(_remarks(report)),
     )
 
@@ -138,6 +142,13 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield '<ol class="notes">'
         yield from (f'<li id="note-{n}">{escape(note)}</li>' for n, note in enumerate(notes, start=1))
         yield "</ol>"
+
+
+def _forest(report: Report) -> Iterator[str]:
+    """Yield the forest plot, if the report has one."""
+    if report.forest is not None:
+        title = escape(one_line(report.forest.axis))
+        yield f"<figure><figcaption>{title}</figcaption>\n{forest.svg(report.forest, 'forest')}</figure>"
 
 
 def _plots(plots: Sequence[Plot]) -> Iterator[str]:

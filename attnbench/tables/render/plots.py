@@ -141,6 +141,10 @@ def _scatter(axes: "Axes", curves: Sequence[Curve]) -> None:
 
 
 def _inline(text: str, name: str, plot: Plot) -> str:
+    return inline_svg(text, name, f"{one_line(plot.title)}: {one_line(plot.y_label)} over {one_line(plot.x_label)}")
+
+
+def inline_svg(text: str, name: str, label: str) -> str:
     """Return the SVG element of a file, with unique ids, the page's colours, and a label for screen readers."""
     from html import escape
 
@@ -148,5 +152,4 @@ def _inline(text: str, name: str, plot: Plot) -> str:
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: VARIABLES.get(found[0], found[0]), text)
     text = re.sub(r' width="[^"]*pt" height="[^"]*pt"', "", text, count=1)
-    label = escape(f"{one_line(plot.title)}: {one_line(plot.y_label)} over {one_line(plot.x_label)}")
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

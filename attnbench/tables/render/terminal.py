@@ -1,6 +1,7 @@
 """Tables in the terminal, or in a pipe. Plots are on the HTML page alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -11,6 +12,7 @@ from rich.text import Text
 from attnbench.console import WIDTH_OF_FILES, make_table
 from attnbench.tables.columns import shown_columns
 from attnbench.tables.render.claims import FACTS, facts, known_facts, part_text, reasons, remark_text
+from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
 from attnbench.tables.render.layout import marks, number_and_rest, one_line, sections
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Outcome, PartResult, Report
 
@@ -76,6 +78,10 @@ def _table(console: Console, report: Report, columns: Sequence[int]) -> Table:
         width = max([_longest_word(heading), *(text.cell_len for text in texts)])
         _add_column(table, heading, width, folds=column == columns[0])
         cells.append([_placed(heading, text, width) for text in texts])
+        if report.forest is not None and column == columns[0] and 1 in columns:
+            bar_width = _bar_width(console, report)
+            table.add_column(axis(report.forest, bar_width), width=bar_width, no_wrap=True)
+            cells.append(bars(report.forest, bar_width))
     rows = iter(zip(*cells, strict=True))
     for section, lines in sections(report.lines):
         table.add_section()
@@ -86,6 +92,13 @@ def _table(console: Console, report: Report, columns: Sequence[int]) -> Table:
     if (least := _least_width(console, table)) > console.width:  # of one column: its numbers are printed in full
         table.width = least
     return table
+
+
+def _bar_width(console: Console, report: Report) -> int:
+    """Return the width of a forest plot's bars: what all columns leave of the console, within limits."""
+    table = _table(console, replace(report, forest=None), range(len(report.headings)))
+    room = console.width - Measurement.get(console, console.options.update_width(UNLIMITED), table).maximum - 2
+    return min(max(room, LEAST_WIDTH), MOST_WIDTH)
 
 
 def _add_column(table: Table, heading: Heading, width: int, folds: bool) -> None:

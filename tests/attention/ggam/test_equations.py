@@ -30,6 +30,9 @@ CASES: list[dict[str, Any]] = [
     {"spatial": False},
     {"spatial": False, "scale": "literal"},
     {"scale": "literal"},
+    {"descriptor": "literal"},
+    {"scale": "literal", "descriptor": "literal"},
+    {"variant": "official", "descriptor": "unit"},
     {"variant": "official", "spatial_norm": "softmax", "scale": "unit"},
     {"channel": False, "lambda_": 0.0},
     {"channel": False, "lambda_": 0.0, "spatial_norm": "sigmoid"},
@@ -52,7 +55,7 @@ def test_parity_with_the_equations(options: dict[str, Any], training: bool) -> N
     for b, sample in enumerate(a):
         if attention.channel:
             found = maps["channel"][b, :, 0, 0].detach().numpy()
-            assert np.abs(found - reference_importance(sample, state)).max() < 1e-10
+            assert np.abs(found - reference_importance(sample, state, attention)).max() < 1e-10
         if attention.spatial:
             found = maps["spatial"][b, 0].detach().numpy()
             assert np.abs(found - reference_attended(sample, state, attention)[1]).max() < 1e-10
@@ -72,7 +75,7 @@ def test_weights_and_guide_have_parity_with_complex_steps(options: dict[str, Any
     beta = reference_weights(a, state, attention, labels)
     assert np.abs(beta).max() > 1e-4
     assert np.abs(guide.weights(output, LABELS).numpy() - beta).max() < 1e-10
-    s = np.stack([reference_importance(sample, state) for sample in a])
+    s = np.stack([reference_importance(sample, state, attention) for sample in a])
     expected = 1.5 * reference_distance(s, beta, guide.squash, guide.divergence, guide.loss_reduction)
     losses = attention.losses(output, LABELS)
     assert losses["guide"].item() == pytest.approx(expected, abs=1e-10)

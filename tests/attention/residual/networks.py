@@ -1,14 +1,11 @@
 """Small networks with residual attention, for its tests."""
 
 import torch
-from torch import Tensor
 
 from attnbench.attention.residual import ResidualAttention
 from attnbench.attention.residual_modules import ResidualAttentionModule
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.classifier import Classifier
-
-State = dict[str, Tensor]
 
 
 def attention(**options: object) -> ResidualAttention:

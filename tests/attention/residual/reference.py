@@ -1,48 +1,16 @@
-"""Figure 2 as a recursion, every layer by its definition."""
+"""Figure 2 as a recursion, and the networks around it, every layer by its definition."""
 
-import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from tests.attention.residual.networks import State
+from tests.attention.parity.layers import Layers, Values, caffe_pool, sigmoid
 
-
-def norm_relu(x: Tensor, state: State, name: str) -> Tensor:
-    mean, variance, weight, bias = (
-        state[f"{name}.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
-    )
-    return ((x - mean) / (variance + 1e-5).sqrt() * weight + bias).clamp_min(0)
-
-
-def conv(x: Tensor, state: State, name: str) -> Tensor:
-    weight = state[f"{name}.weight"]
-    size = weight.shape[-1]
-    return (weight.flatten(1) @ F.unfold(x, size, padding=size // 2)).reshape(len(x), -1, *x.shape[2:])
-
-
-def unit(x: Tensor, state: State, name: str) -> Tensor:
-    y = x
-    for index in (1, 2, 3):
-        y = conv(norm_relu(y, state, f"{name}.bn{index}"), state, f"{name}.conv{index}")
-    return x + y
-
-
-def units(x: Tensor, state: State, name: str, number: int) -> Tensor:
-    for index in range(number):
-        x = unit(x, state, f"{name}.{index}")
-    return x
-
-
-def caffe_pool(x: Tensor) -> Tensor:
-    """Caffe's 3x3 pooling with stride 2: output sizes rounded up, windows cut off at the border."""
-    height, width = (math.ceil((side - 3) / 2) + 1 for side in x.shape[2:])
-    rows = [
-        torch.stack([x[:, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].amax((2, 3)) for j in range(width)], -1)
-        for i in range(height)
-    ]
-    return torch.stack(rows, -2)
+FIGURE_2: dict[str, Any] = {
+    "p": 1, "t": 2, "r": 1, "mask": "encoder_decoder", "activation": "mixed", "learning": "residual",
+}  # fmt: skip
 
 
 def lines(small: int, large: int) -> Tensor:
@@ -61,45 +29,107 @@ def aligned(x: Tensor, size: torch.Size) -> Tensor:
     return torch.einsum("ih,bchw,jw->bcij", rows, x, columns)
 
 
-def descend(x: Tensor, state: State, level: int, depth: int, r: int) -> Tensor:
-    """The mask branch below a map: pool, r units, and everything deeper."""
-    pooled = caffe_pool(x)
-    if level == depth:
-        return units(pooled, state, f"mask.branch.down.{level - 1}", 2 * r)
-    here = units(pooled, state, f"mask.branch.down.{level - 1}", r)
-    below = descend(here, state, level + 1, depth, r)
-    inner_first = depth - 1 - level
-    joint = aligned(below, here.shape[2:]) + unit(here, state, f"mask.branch.skip.{inner_first}")
-    return units(joint, state, f"mask.branch.up.{inner_first}", r)
-
-
 def activate(u: Tensor, activation: str) -> Tensor:
-    """Equations 4 to 6, one position or one channel at a time."""
-    result = torch.empty_like(u)
+    """Equations 4 to 6."""
     if activation == "channel":
-        for i in range(u.shape[2]):
-            for j in range(u.shape[3]):
-                vector = u[:, :, i, j]
-                result[:, :, i, j] = vector / vector.pow(2).sum(1, keepdim=True).sqrt()
-        return result
-    for b in range(u.shape[0]):
-        for c in range(u.shape[1]):
-            plane = u[b, c]
-            if activation == "spatial":
-                mean = plane.sum() / plane.numel()
-                plane = (plane - mean) / ((plane - mean).pow(2).sum() / plane.numel() + 1e-5).sqrt()
-            result[b, c] = 1 / (1 + torch.exp(-plane))
-    return result
+        return u / u.square().sum(1, keepdim=True).sqrt()
+    if activation == "spatial":
+        positions = u.shape[2] * u.shape[3]
+        centred = u - u.sum((2, 3), keepdim=True) / positions
+        u = centred / (centred.square().sum((2, 3), keepdim=True) / positions + 1e-5).sqrt()
+    return sigmoid(u)
 
 
-def reference(
-    x: Tensor, state: State, depth: int, p: int, t: int, r: int, mask: str, activation: str, learning: str
-) -> tuple[Tensor, Tensor]:
-    x = units(x, state, "pre", p)
-    local = mask == "local"
-    u = units(x, state, "mask.branch", 3) if local else aligned(descend(x, state, 1, depth, r), x.shape[2:])
-    for index in (1, 2):
-        u = conv(norm_relu(u, state, f"mask.norm{index}"), state, f"mask.conv{index}")
-    m = activate(u, activation)
-    trunk = units(x, state, "trunk", t)
-    return units(m * trunk if learning == "naive" else (1 + m) * trunk, state, "post", p), m
+class Reference(Layers):
+    """Attention modules and networks.
+
+    Args:
+        values: Parameters and running statistics, by name.
+        options: Of the attention, where they differ from figure 2.
+        training: Whether batch normalisation takes the batch's own moments.
+        preactivated: Whether units are pre-activation bottlenecks, else ResNeXt's.
+    """
+
+    def __init__(
+        self, values: Values, options: Mapping[str, Any], training: bool = False, preactivated: bool = True
+    ) -> None:
+        super().__init__(values, training)
+        self.options, self.preactivated = {**FIGURE_2, **options}, preactivated
+
+    def unit(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+        """Three convolutions, the second with the stride; projections where there are some."""
+        if self.preactivated:
+            pre = self.norm_relu(x, f"{name}.bn1")
+            y = self.norm_relu(self.convolve(pre, f"{name}.conv1"), f"{name}.bn2")
+            y = self.norm_relu(self.convolve(y, f"{name}.conv2", stride), f"{name}.bn3")
+            projected = f"{name}.shortcut.weight" in self.values
+            shortcut = self.convolve(pre, f"{name}.shortcut", stride) if projected else x
+            return self.convolve(y, f"{name}.conv3") + shortcut
+        y = self.norm_relu(self.convolve(x, f"{name}.conv1"), f"{name}.bn1")
+        y = self.norm_relu(self.convolve(y, f"{name}.conv2", stride), f"{name}.bn2")
+        y = self.norm(self.convolve(y, f"{name}.conv3"), f"{name}.bn3")
+        if f"{name}.shortcut.0.weight" in self.values:
+            x = self.norm(self.convolve(x, f"{name}.shortcut.0", stride), f"{name}.shortcut.1")
+        return (x + y).clamp_min(0)
+
+    def units(self, x: Tensor, name: str, number: int) -> Tensor:
+        for index in range(number):
+            x = self.unit(x, f"{name}.{index}")
+        return x
+
+    def descend(self, x: Tensor, name: str, level: int, depth: int) -> Tensor:
+        """The mask branch below a map: pool, r units, and everything deeper."""
+        r = self.options["r"]
+        pooled = caffe_pool(x)
+        if level == depth:
+            return self.units(pooled, f"{name}.down.{level - 1}", 2 * r)
+        here = self.units(pooled, f"{name}.down.{level - 1}", r)
+        below = self.descend(here, name, level + 1, depth)
+        inner_first = depth - 1 - level
+        joint = aligned(below, here.shape[2:]) + self.unit(here, f"{name}.skip.{inner_first}")
+        return self.units(joint, f"{name}.up.{inner_first}", r)
+
+    def mask(self, x: Tensor, name: str, depth: int) -> Tensor:
+        local = self.options["mask"] == "local"
+        branch = f"{name}.branch"
+        u = self.units(x, branch, 3) if local else aligned(self.descend(x, branch, 1, depth), x.shape[2:])
+        if self.preactivated:
+            u = self.norm_relu(u, f"{name}.norm1")
+        u = self.norm_relu(self.convolve(u, f"{name}.conv1"), f"{name}.norm2")
+        return activate(self.convolve(u, f"{name}.conv2"), self.options["activation"])
+
+    def module(self, x: Tensor, name: str, depth: int) -> tuple[Tensor, Tensor]:
+        """Return a module's output and its mask; `name` ends with a dot, or is empty."""
+        x = self.units(x, f"{name}pre", self.options["p"])
+        mask = self.mask(x, f"{name}mask", depth)
+        trunk = self.units(x, f"{name}trunk", self.options["t"])
+        joined = mask * trunk if self.options["learning"] == "naive" else (1 + mask) * trunk
+        if f"{name}norm.weight" in self.values:
+            joined = self.norm(joined, f"{name}norm")
+        return self.units(joined, f"{name}post", self.options["p"]), mask
+
+    def stem(self, x: Tensor, name: str) -> Tensor:
+        """A 3x3 convolution, or a 7x7 one that strides and is pooled as Caffe pools; BN-ReLU where there is some."""
+        imagenet = self.values[f"{name}.0.weight"].shape[-1] == 7
+        x = self.convolve(x, f"{name}.0", 2 if imagenet else 1)
+        x = self.norm_relu(x, f"{name}.1") if f"{name}.1.weight" in self.values else x
+        return caffe_pool(x) if imagenet else x
+
+    def network(self, x: Tensor, blocks: Sequence[int], modules: Sequence[int], depths: Sequence[int]) -> Tensor:
+        """Return logits of a network.
+
+        Args:
+            x: Images.
+            blocks: Units of each stage before its modules.
+            modules: Modules of each stage; none in further stages.
+            depths: Poolings of each stage's masks.
+        """
+        x = self.stem(x, "backbone.stem")
+        for index, count in enumerate(blocks):
+            stage = f"backbone.stage{index + 1}"
+            for number in range(count):
+                x = self.unit(x, f"{stage}.block{number}", 2 if index > 0 and number == 0 else 1)
+            for number in range(modules[index] if index < len(modules) else 0):
+                x, _ = self.module(x, f"{stage}.out.residual{number}.", depths[index])
+        x = self.norm_relu(x, "backbone.bn") if self.preactivated else x
+        return self.dense(x.mean((2, 3)), "backbone.classifier")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from attnbench.attention.residual_modules import ACTIVATIONS, ResidualAttentionModule
 from attnbench.backbones.base import Backbone
@@ -17,8 +17,9 @@ from attnbench.backbones.resnext import ResNeXt
 from attnbench.build import build_backbone
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
-from tests.attention.residual.networks import State, attention, module, randomised
-from tests.attention.residual.reference import activate, caffe_pool, conv, norm_relu, reference
+from tests.attention.parity.layers import Layers, caffe_pool
+from tests.attention.residual.networks import attention, module, randomised
+from tests.attention.residual.reference import Reference, activate
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,8 @@ def test_parity_with_the_equations(
     x = torch.randn(2, 8, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         refined = found(x)
-        expected, gate = reference(x, found.state_dict(), depth, p, t, r, mask, activation, learning)
+        options = {"p": p, "t": t, "r": r, "mask": mask, "activation": activation, "learning": learning}
+        expected, gate = Reference(found.state_dict(), options).module(x, "", depth)
     assert torch.allclose(refined.extras["mask"], gate, rtol=1e-10, atol=1e-10)
     assert torch.allclose(refined.features, expected, rtol=1e-10, atol=1e-10)
     if size != (1, 1):
@@ -57,14 +59,6 @@ POSTACTIVATED: dict[str, Callable[[], Backbone]] = {
     "resnext": lambda: ResNeXt(11, 2, 2, 10, width=2),
     "inception": lambda: InceptionResNet(10, width=4, blocks=[1, 1, 1]),
 }
-
-
-def affine_norm(x: Tensor, state: State) -> Tensor:
-    """Batch normalisation of the joined sum in evaluation, by its definition."""
-    mean, variance, weight, bias = (
-        state[f"norm.{name}"][:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
-    )
-    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
 @pytest.mark.parametrize("activation", ["mixed", "channel", "spatial"])
@@ -81,9 +75,10 @@ def test_a_mask_of_postactivation_blocks_ends_without_their_norm(family: str, ac
     x = torch.randn(2, channels, 12, 9, dtype=torch.float64).relu()
     branch = found.mask.get_submodule("branch")(found.pre(x))
     assert branch.min() >= 0
-    u = conv(norm_relu(conv(branch, state, "mask.conv1"), state, "mask.norm2"), state, "mask.conv2")
+    layers = Layers(state)
+    u = layers.convolve(layers.norm_relu(layers.convolve(branch, "mask.conv1"), "mask.norm2"), "mask.conv2")
     refined, gate = found(x), activate(u, activation)
-    joined = affine_norm((1 + gate) * found.trunk(found.pre(x)), state)
+    joined = layers.norm((1 + gate) * found.trunk(found.pre(x)), "norm")
     assert torch.allclose(refined.extras["mask"], gate, rtol=1e-10, atol=1e-10)
     assert torch.allclose(refined.features, found.post(joined), rtol=1e-10, atol=1e-10)
     assert {name.split(".")[1] for name in state if name.startswith("mask")} == {"branch", "conv1", "norm2", "conv2"}
@@ -152,7 +147,7 @@ def test_the_imagenet_networks_pool_their_stem_as_caffe_does(name: str) -> None:
     state = net.state_dict()
     images = torch.randn(2, 3, 60, 64, dtype=torch.float64)
     drawn = F.conv2d(images, state["stem.0.weight"], stride=2, padding=3)
-    expected = caffe_pool(norm_relu(drawn, state, "stem.1"))
+    expected = caffe_pool(Layers(state).norm_relu(drawn, "stem.1"))
     assert torch.allclose(net.get_submodule("stem")(images), expected, rtol=1e-12, atol=1e-12)
-    padded = F.max_pool2d(norm_relu(drawn, state, "stem.1"), 3, 2, padding=1)
+    padded = F.max_pool2d(Layers(state).norm_relu(drawn, "stem.1"), 3, 2, padding=1)
     assert not torch.allclose(padded, expected, atol=0.1)

@@ -36,6 +36,8 @@ def test_bad_images_are_left_out_and_counted(
     images, labels = zip(*made.epoch(0), strict=True)
     assert [len(batch) for batch in labels] == [25, 25, 23]
     assert torch.bincount(torch.cat(labels)).tolist() == [25, 24, 24]
+    paths = sorted((root / "train").glob("*/*"))
+    assert made.indices().tolist() == [index for index, path in enumerate(paths) if path not in bad]
     # no image is black, or what else may stand for one that is not there
     assert min(image.std() for batch in images for image in batch) > 0.01
     again = loader(*options)

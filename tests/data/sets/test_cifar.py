@@ -49,6 +49,25 @@ def test_reads_torchvisions_layout(miniature: Path) -> None:
     assert np.bincount(validation.labels).tolist() == [1] * 10
 
 
+def test_fewer_training_images_are_balanced_and_always_the_same(miniature: Path) -> None:
+    few = ["data=cifar10", f"data.root={miniature}", "data.train_images=40", "data.validation=10"]
+    data, again = build_data(compose(few)), build_data(compose([*few, "seed=1"]))
+    train, validation = data.load("train"), data.load("validation")
+    assert np.bincount(train.labels).tolist() == [3] * 10
+    assert np.bincount(validation.labels).tolist() == [1] * 10
+    assert len(data.load("test")) == 20
+    assert np.array_equal(train.images, again.load("train").images)
+    everything = build_data(compose([*few[:2], "data.validation=0"])).load("train").images.reshape(100, -1)
+    used = np.concatenate([train.images, validation.images]).reshape(40, -1)
+    assert len({row.tobytes() for row in used} & {row.tobytes() for row in everything}) == 40
+
+
+@pytest.mark.parametrize("number", [0, -1, 50_001])
+def test_an_impossible_number_of_training_images_is_rejected(number: int) -> None:
+    with pytest.raises(UserError, match=r"data\.train_images.*must be all, or from 1 to 50000"):
+        build_data(compose(["data=cifar10", "data.validation=0", f"data.train_images={number}"]))
+
+
 def test_files_that_are_damaged_are_named(miniature: Path) -> None:
     (miniature / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"broken")
     data = build_data(compose(["data=cifar10", f"data.root={miniature}"]))

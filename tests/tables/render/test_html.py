@@ -21,7 +21,7 @@ from tests.tables.render.made_up import inputs_of
 from tests.tables.render.reports import LINES, PLAIN, REPORT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "img"}
 
 
 class PageReader(HTMLParser):

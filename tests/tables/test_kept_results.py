@@ -1,0 +1,37 @@
+"""Results that are kept with the package: every network in them has learned, and quick ones are those of today."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attnbench.reproduce.campaign import TableReproduction
+from attnbench.runs.metric_names import TEST_TOP1
+from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.tables.training_state import least_accuracy
+
+REPOSITORY = Path(__file__).parents[2]
+KEPT = sorted((REPOSITORY / "outputs" / "reproduced").rglob("records.jsonl"))
+TIMES_CHANCE = 3
+
+
+def name_of(path: Path) -> str:
+    return path.parent.relative_to(REPOSITORY / "outputs" / "reproduced").as_posix()
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name_of)
+def test_every_network_has_learned(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = RunRecord.from_json(json.loads(line), path)
+        assert isinstance(record, FinishedRecord)
+        accuracy = record.metrics[TEST_TOP1]
+        assert accuracy is not None
+        assert accuracy >= least_accuracy(1 / record.data.classes, TIMES_CHANCE), (record.identity, record.seed)
+
+
+@pytest.mark.parametrize("path", [path for path in KEPT if path.parent.name == "quick"], ids=name_of)
+def test_quick_results_belong_to_the_rows_of_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    name = name_of(path).removesuffix("/quick")
+    results = TableReproduction.open(name, "quick").results()
+    assert [key for key, result in results.items() if result.cell.config and not result.records] == []
