@@ -153,7 +153,7 @@ MISTAKES = {
     ("table", "lab"): "did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/none"): "nothing in it can be run: it is not known how",
     ("table",): "name a table",
-    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has its own rows and columns",
+    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has its own rows and metrics",
     ("table", "lab/tiny", "bam/1b"): "bam/1b: one table at a time",
     ("table", "lab/tiny", "--to", "table.doc"): "--to table.doc: no format has this ending",
     ("table", "lab/tiny", "--to", "nowhere/table.md"): "--to nowhere/table.md: cannot be written",

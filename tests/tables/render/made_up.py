@@ -18,7 +18,7 @@ def result(table: PaperTable, row: Row, column: str, spread: float = 1.37) -> Re
         return Result(cell, {}, {"last": {}, "best": {}}, dict.fromkeys(("last", "best"), row.not_runnable))
     place = list(table.rows).index(row.key)
     records = {seed: make_finished(seed=seed, identity=f"{place:010d}") for seed in SEEDS}
-    last = {seed: 10 + 2.5 * place + spread * (seed - 1) for seed in SEEDS}
+    last = {seed: 10 + 2.5 * place + spread * (1 + place / 9) * (seed - 1) for seed in SEEDS}
     best = {seed: value - 0.1 for seed, value in last.items()}
     return Result(cell, records, {"last": last, "best": best}, {"last": "", "best": ""})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.tables.build_report import build_report
+from attnbench.tables.columns import shown_columns
 from attnbench.tables.load import table_files
 from attnbench.tables.render import latex
 from attnbench.tables.render.latex_layout import LINE, fit
@@ -47,7 +48,7 @@ def test_kept_tables_fit_a_line(path: Path) -> None:
 
 def test_the_layout_knows_how_wide_a_table_becomes() -> None:
     for report in (REPORT, PLAIN, build_report(inputs_of("bam/3a"))):
-        layout = fit(report)
+        layout = fit(shown_columns(report))
         found = [tabular.total(scale, separation) for tabular, scale, separation in tabulars(latex.render(report))]
         estimates = [layout.total(part) for part in layout.parts]
         for measured, estimate in zip(found, estimates, strict=True):
