@@ -60,7 +60,8 @@ attnbench reproduce TABLE [OVERRIDE ...]   train what a paper's table still lack
 
 TABLE is a paper's table or figure, such as bam/1b; list them with attnbench list paper. The runs are listed first, with
 their states and the time that the rest will take. Stop the command at any point and repeat it: only what is missing is
-run. The table, in all formats, and the records behind it are kept in outputs/reproduced/TABLE/PROFILE.
+run. The table, in all formats, and the records behind it are kept in outputs/reproduced/TABLE/PROFILE; a run whose
+record is kept there is not trained again.
 
 Overrides apply to every row (data.root=DIR, recipe.epochs=5). sweep.skip_invalid=true leaves out what cannot be run.
 
@@ -69,7 +70,12 @@ Flags:
                      cluttered digits, minutes on a CPU, to try a table out: not comparable with the paper's numbers
   --seeds N          seeds 0 to N-1 (default: 3); a larger N later adds to the runs that exist
   --jobs N           runs at a time (default: as many as the machine can take)
-  --dry-run          list the runs, their states and the time, and stop
+  --until-decided    rounds of seeds: first the --seeds of every row, then one more for the rows of claims that are open
+                     and may still be decided; ends when all claims are decided or hopeless, or the budget is spent
+  --budget TIME      with --until-decided: wall time, such as 90m, 2h or 1h30m; a round that does not fit is not begun
+  --max-seeds N      with --until-decided: the most seeds that a row gets (default: 20)
+  --dry-run          list the runs, their states and the time, and stop; with --until-decided also what the budget is
+                     likely to buy
   --columns NAMES    columns of the printed table; see attnbench table --help
   --format terminal|markdown|latex|csv|claims-csv|html   format of the printed table; --to FILE writes it to a file
   --config-dir DIR   a folder with your own configs, which may hold your own tables in paper/
@@ -77,6 +83,7 @@ Flags:
 Examples:
   attnbench reproduce bam/1b --profile quick
   attnbench reproduce bam/1b --seeds 5 data.root=DIR
+  attnbench reproduce bam/1b --profile quick --until-decided --budget 2h --max-seeds 10
 """
 
 TABLE = """\

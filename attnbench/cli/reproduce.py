@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from attnbench.cli.arguments import Parser, wants_help
+from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
 from attnbench.cli.table import add_output, check_names, check_output, show
 from attnbench.cli.wrap import print_help
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from attnbench.reproduce.campaign import TableReproduction
-
-STATES = ("done", "partial", "missing", "failed", "running", "damaged")
-STATE_WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
+    from attnbench.reproduce.states import RunStates
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = parse(words)
     from attnbench.cli.sweep import print_mistakes
+    from attnbench.cli.until_decided import until_decided
     from attnbench.console import make_console
     from attnbench.launch.processes import warm_up
     from attnbench.reproduce.campaign import TableReproduction
@@ -42,14 +42,15 @@ def main(words: Sequence[str]) -> int:
         reason = next(iter(reproduction.cells.values())).reason
         raise UserError(f"{arguments.table}: nothing in it can be run: {reason}")
     warm_up()
-    jobs, mistakes = reproduction.jobs(range(arguments.seeds))
+    jobs, mistakes = reproduction.jobs(range(most_seeds(arguments)))
     if mistakes and not (reproduction.skips_invalid and jobs):
         print_mistakes(mistakes)
         return WRONG_INPUT
     console = make_console()
     for mistake in mistakes:
         console.print(f"attnbench: left out: {mistake}", soft_wrap=True, markup=False)
-    status = run_missing(reproduction, jobs, arguments, console)
+    run = until_decided if arguments.until_decided else run_missing
+    status = run(reproduction, jobs, arguments, console)
     if status == INTERRUPTED or arguments.dry_run:
         return status
     return finish(reproduction, jobs, arguments, console, status)
@@ -65,6 +66,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--columns")
+    add_decision_flags(parser)
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
     if arguments.table is None or "=" in arguments.table:
@@ -75,6 +77,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     for flag in ("seeds", "jobs"):
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
+    check_decision_flags(arguments)
     for key in ("seed", "run.again"):
         if any(key_of(word) == key for word in arguments.overrides):
             raise UserError(f"{key}: attnbench reproduce chooses it; --seeds N runs seeds 0 to N-1")
@@ -87,13 +90,7 @@ def run_missing(
     """Print the states of the runs and the time that the missing ones need, then run them; returns the exit status."""
     from attnbench.cli.sweep import run_jobs, slots_for, tally
 
-    unique_jobs = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
-    states = {job.folder: state_of(job) for job in unique_jobs}
-    profile = reproduction.profile
-    console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True, markup=False)
-    console.print(state_table(reproduction, jobs))
-    console.print(f"{len(unique_jobs)} runs: {count_states(states.values())}", soft_wrap=True)
-    missing = [job for job in unique_jobs if states[job.folder] != "done"]
+    missing = print_states(reproduction, jobs, console)
     if not missing:
         return DONE
     slots = arguments.jobs or slots_for(missing)
@@ -103,6 +100,19 @@ def run_missing(
     tasks, status = run_jobs(missing, console, slots)
     console.print(tally(tasks), soft_wrap=True)
     return status
+
+
+def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], console: "Console") -> list[Job]:
+    """Print the states of the runs and return the jobs that have no result yet."""
+    from attnbench.reproduce.states import RunStates
+
+    states = RunStates(reproduction, jobs)
+    unique_jobs = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
+    profile = reproduction.profile
+    console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True, markup=False)
+    console.print(state_table(reproduction, jobs, states))
+    console.print(f"{len(unique_jobs)} runs: {count_states(map(states.of, unique_jobs))}", soft_wrap=True)
+    return [job for job in unique_jobs if not states.has_result(job)]
 
 
 def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> None:
@@ -118,19 +128,15 @@ def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> No
     console.print(f"about {duration(seconds)} for {count}, {slots} at a time", soft_wrap=True)
 
 
-def state_of(job: Job) -> str:
-    """Return how far a run is, as one of `STATES`."""
-    state = RunFolder(job.folder).state()
-    return STATE_WORDS.get(state, state)
-
-
 def count_states(states: Iterable[str]) -> str:
     """Return the number of runs in each state: `2 done, 1 partial`."""
     counts = Counter(states)
+    from attnbench.reproduce.states import STATES
+
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
 
 
-def state_table(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> "Table":
+def state_table(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], states: "RunStates") -> "Table":
     """Return a table of the runs' states, with the rows and columns of the paper's table."""
     from attnbench.console import make_table
 
@@ -140,7 +146,7 @@ def state_table(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]
         table.add_column(column.label)
     for row in reproduction.table.rows.values():
         cells = [
-            cell_states(jobs[row.key, column])
+            cell_states(jobs[row.key, column], states)
             if (row.key, column) in jobs
             else reproduction.cells[row.key, column].reason or "left out"
             for column in reproduction.table.columns
@@ -149,9 +155,9 @@ def state_table(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]
     return table
 
 
-def cell_states(jobs: Sequence[Job]) -> str:
+def cell_states(jobs: Sequence[Job], known: "RunStates") -> str:
     """Return the states of a cell's runs: `2 done, 1 partial (3/6 epochs)`."""
-    states = [state_of(job) for job in jobs]
+    states = [known.of(job) for job in jobs]
     partial = next((job for job, state in zip(jobs, states, strict=True) if state == "partial"), None)
     return count_states(states) + (f" ({RunFolder(partial.folder).epochs()} epochs)" if partial else "")
 

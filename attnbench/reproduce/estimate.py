@@ -1,6 +1,7 @@
 """An estimate of the time that missing runs will take: from finished runs of the same kind, or a few measured steps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from attnbench.runs.files import readable
@@ -21,33 +22,73 @@ def seconds_left(jobs: Sequence[Job], slots: int) -> tuple[float, list[str]]:
     Returns:
         Seconds, and for each kind of run that could not be measured the error; such runs are not in the estimate.
     """
+    epoch_seconds, failures = seconds_per_epoch(jobs, slots)
+    total = sum(epochs_left(job) * epoch_seconds[job.identity] for job in jobs if job.identity in epoch_seconds)
+    return total / min(slots, max(1, len(jobs))), failures
+
+
+def seconds_per_run(jobs: Sequence[Job], slots: int) -> tuple[dict[str, float], list[str]]:
+    """Estimate the time that a whole run of each kind takes: that of finished runs, else from a few measured steps.
+
+    Args:
+        jobs: one of each kind at least.
+        slots: how many run at a time.
+
+    Returns:
+        Seconds by identity, and the errors of kinds that could not be measured.
+    """
+    recorded = {job.identity: seconds for job in jobs if (seconds := recorded_seconds(job)) is not None}
+    others = [job for job in jobs if job.identity not in recorded]
+    epoch_seconds, failures = seconds_per_epoch(others, slots)
+    measured = {
+        job.identity: int(job.config["recipe"]["epochs"]) * epoch_seconds[job.identity]
+        for job in others
+        if job.identity in epoch_seconds
+    }
+    return {**measured, **recorded}, failures
+
+
+def seconds_per_epoch(jobs: Sequence[Job], slots: int) -> tuple[dict[str, float], list[str]]:
+    """Return the seconds of an epoch by identity, and the errors of kinds that could not be measured."""
     from attnbench.training.experiment import Experiment
 
-    epoch_seconds: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
-    total = 0.0
     for job in jobs:
-        if job.identity not in {*epoch_seconds, *failures}:
-            experiment = Experiment(job.config)
-            try:
-                speed = recorded_speed(job) or measured_speed(experiment, slots)
-            except Exception as error:  # a user's network may raise anything; the run itself will report it
-                failures[job.identity] = f"{type(error).__name__}: {error}"
-            else:
-                epoch_seconds[job.identity] = images_per_epoch(experiment) / speed
-        if job.identity in epoch_seconds:
-            epochs = int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
-            total += epochs * epoch_seconds[job.identity]
-    return total / min(slots, max(1, len(jobs))), sorted(set(failures.values()))
+        if job.identity in {*seconds, *failures}:
+            continue
+        experiment = Experiment(job.config)
+        try:
+            speed = recorded_speed(job) or measured_speed(experiment, slots)
+        except Exception as error:  # a user's network may raise anything; the run itself will report it
+            failures[job.identity] = f"{type(error).__name__}: {error}"
+        else:
+            seconds[job.identity] = images_per_epoch(experiment) / speed
+    return seconds, sorted(set(failures.values()))
+
+
+def epochs_left(job: Job) -> int:
+    """Return how many epochs of a run are still to be trained."""
+    return int(job.config["recipe"]["epochs"]) - len(readable(RunFolder(job.folder).rows, []))
+
+
+def recorded_seconds(job: Job) -> float | None:
+    """Return the mean time of the finished runs that differ from a job only in the seed; None if there are none."""
+    seconds = [record.wall_seconds for record in finished_records(job)]
+    return fmean(seconds) if seconds else None
 
 
 def recorded_speed(job: Job) -> float | None:
     """Return the images per second of a finished run that differs only in its seed; None if there is none."""
+    return next((record.images_per_second for record in finished_records(job)), None)
+
+
+def finished_records(job: Job) -> Iterator[FinishedRecord]:
+    """Yield the records of finished runs on this machine that differ from a job only in the seed."""
     for folder in sorted(job.folder.parent.glob("seed*")):
         record = readable(RunFolder(folder).record, None)
         if isinstance(record, FinishedRecord):
-            return record.images_per_second
-    return None
+            yield record
 
 
 def measured_speed(experiment: "Experiment", slots: int) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attnbench.runs.evaluation_entry import INITIAL
-from attnbench.runs.evaluations import Evaluation, read_evaluations, settle
+from attnbench.runs.evaluations import RESPONSES, Evaluation, read_evaluations, settle
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.record import FinishedRecord
@@ -27,17 +27,36 @@ def missing_evaluations(reproduction: "TableReproduction", jobs: Mapping[Key, li
 def _missing(reproduction: "TableReproduction", key: Key, run: RunFolder) -> list[Evaluation]:
     """Return the missing evaluations of a run that a cell asks for; none if the run is not finished."""
     cell, record = reproduction.cells[key], readable(run.record, None)
-    responses = cell.column.metric == "response"
-    if not isinstance(record, FinishedRecord) or not (cell.evaluate or responses):
+    if not isinstance(record, FinishedRecord) or _wanted_settings(reproduction, key, record) is None:
         return []
-    try:
-        if not settings_of(reproduction.composer, record, cell.evaluate) and not responses:
-            return []
-    except MissingValue:  # the cell shows the reason
-        return []
-    done = read_evaluations(run)
-    epochs: list[str] = [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]
-    if cell.column.epoch == INITIAL:
-        epochs = [INITIAL]
+    responses, done = cell.column.metric == "response", read_evaluations(run)
+    epochs = _epochs(reproduction, key, record)
     evaluations = [settle(run, epoch, reproduction.composer, cell.evaluate, responses) for epoch in epochs]
     return [evaluation for evaluation in evaluations if evaluation.key not in done]
+
+
+def lacks_evaluations(reproduction: "TableReproduction", key: Key, record: FinishedRecord) -> bool:
+    """Return whether an archived record, whose run is not at hand, lacks evaluations that a cell asks for."""
+    settings = _wanted_settings(reproduction, key, record)
+    if settings is None:
+        return False
+    responses = [RESPONSES] if reproduction.cells[key].column.metric == "response" else []
+    keys = [" ".join([epoch, *settings, *responses]) for epoch in _epochs(reproduction, key, record)]
+    return any(name not in record.evaluations for name in keys)
+
+
+def _wanted_settings(reproduction: "TableReproduction", key: Key, record: FinishedRecord) -> list[str] | None:
+    """Return the settings under which a cell wants a run to be tested; None if the run's own test is enough."""
+    cell = reproduction.cells[key]
+    try:
+        settings = settings_of(reproduction.composer, record, cell.evaluate)
+    except MissingValue:  # the cell shows the reason
+        return None
+    return settings if settings or cell.column.metric == "response" else None
+
+
+def _epochs(reproduction: "TableReproduction", key: Key, record: FinishedRecord) -> list[str]:
+    """Return the checkpoints that a cell wants to be tested."""
+    if reproduction.cells[key].column.epoch == INITIAL:
+        return [INITIAL]
+    return [epoch for epoch in EPOCHS if epoch == "last" or record.held_out]

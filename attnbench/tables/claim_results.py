@@ -13,7 +13,7 @@ from attnbench.tables.claim_words import (
     term_key,
     wording,
 )
-from attnbench.tables.claims import Part, PartJudgement, combine, judge
+from attnbench.tables.claims import Judgement, Part, PartJudgement, combine, judge
 from attnbench.tables.comparisons import Comparisons, contrast_key
 from attnbench.tables.printed import printed_difference
 from attnbench.tables.report import ClaimResult, Outcome, PartResult
@@ -26,6 +26,23 @@ def claim_results(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[Cl
 
     A claim about networks that have not learned is not judged.
     """
+    for claim, own, asked, judgement in judge_claims(inputs, comparisons):
+        if asked:
+            results = [
+                judged_result(comparisons, claim, *three) for three in zip(own, asked, judgement.parts, strict=True)
+            ]
+        else:
+            results = [untrained_result(comparisons, claim, part) for part in own]
+        yield _claim_result(inputs, claim, results, judgement.p)
+
+
+def judge_claims(
+    inputs: ReportInputs, comparisons: Comparisons
+) -> Iterator[tuple[Claim, Sequence[ClaimPart], Sequence[Part], Judgement]]:
+    """Judge all claims of a table together; yield each with its parts, their numbers and the judgement.
+
+    There are no numbers for a claim about networks that have not learned.
+    """
     claims = inputs.table.claims
     parts = [judged_parts(inputs, claim) for claim in claims]
     questions = [
@@ -34,14 +51,7 @@ def claim_results(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[Cl
         else [make_part(comparisons, claim, part) for part in own]
         for claim, own in zip(claims, parts, strict=True)
     ]
-    for claim, own, asked, judgement in zip(claims, parts, questions, judge(questions), strict=True):
-        if asked:
-            results = [
-                judged_result(comparisons, claim, *three) for three in zip(own, asked, judgement.parts, strict=True)
-            ]
-        else:
-            results = [untrained_result(comparisons, claim, part) for part in own]
-        yield _claim_result(inputs, claim, results, judgement.p)
+    yield from zip(claims, parts, questions, judge(questions), strict=True)
 
 
 def judged_parts(inputs: ReportInputs, claim: Claim) -> Sequence[ClaimPart]:

@@ -1,0 +1,50 @@
+"""The states of a table's runs: on this machine, or kept with the table's archived results."""
+
+from collections.abc import Mapping
+
+from attnbench.reproduce.campaign import TableReproduction
+from attnbench.reproduce.evaluations import lacks_evaluations
+from attnbench.runs.folder import Job, RunFolder
+from attnbench.tables.records import read_archived, with_current_identity
+from attnbench.tables.values import Key
+
+STATES = ("done", "kept", "partial", "missing", "failed", "running", "damaged")
+HAVE_RESULTS = ("done", "kept")
+"""States of runs that need not be trained."""
+_WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
+
+
+class RunStates:
+    """How far runs are. `kept`: the run is not on this machine, but its record is archived with the table.
+
+    Args:
+        reproduction: of the table.
+        jobs: by cell.
+
+    Raises:
+        UserError: an archived record is damaged.
+    """
+
+    def __init__(self, reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]) -> None:
+        cells: dict[str, list[Key]] = {}
+        for key, cell_jobs in jobs.items():
+            cells.setdefault(cell_jobs[0].identity, []).append(key)
+        records = [
+            with_current_identity(record, reproduction.composer) for record in read_archived(reproduction.folder)
+        ]
+        self.kept = {
+            (record.identity, record.seed)
+            for record in records
+            if not any(lacks_evaluations(reproduction, key, record) for key in cells.get(record.identity, ()))
+        }
+
+    def of(self, job: Job) -> str:
+        """Return how far a run is, as one of `STATES`."""
+        state = RunFolder(job.folder).state()
+        if state not in ("finished", "running") and (job.identity, job.config["seed"]) in self.kept:
+            return "kept"
+        return _WORDS.get(state, state)
+
+    def has_result(self, job: Job) -> bool:
+        """Return whether a run need not be trained."""
+        return self.of(job) in HAVE_RESULTS
