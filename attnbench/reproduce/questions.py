@@ -27,18 +27,13 @@ def questions(inputs: ReportInputs, kinds: Mapping[Key, str]) -> Iterator[Questi
     share = LEVEL / max(1, len({claim_key(asked) for _, _, asked, _ in judged if asked}))
     results = claim_results(inputs, comparisons)
     for result, (claim, parts, asked, judgement) in zip(results, judged, strict=True):
-        known = zip(parts, asked, judgement.parts, result.parts, strict=True) if asked else ()
-        yield Question(
-            result.claim,
-            result.outcome,
-            result.details,
-            min(part.n for part in result.parts),
-            claim.column,
-            tuple(
-                QuestionPart(numbers, each.outcome, weights_of(inputs, part, kinds), _level(numbers, own, share))
-                for part, numbers, own, each in known
-            ),
-        )
+        weights = [weights_of(inputs, part, kinds) for part in parts]
+        outcomes = [part.outcome for part in result.parts]
+        numbers = asked or [Part(None, 1)] * len(parts)  # none of networks that have not learned
+        levels = [_level(*each, share) for each in zip(asked, judgement.parts, strict=True)] or [share] * len(parts)
+        own = tuple(map(QuestionPart, numbers, outcomes, weights, levels))
+        seeds = min(part.n for part in result.parts)
+        yield Question(result.claim, result.outcome, result.details, seeds, claim.column, own)
 
 
 def _level(part: Part, judgement: PartJudgement, share: float) -> float:

@@ -32,13 +32,13 @@ def print_plan(number: int, rounds: Rounds, look: Look, planned: Round, console:
     cut = "; what does not fit is left out" if planned.cut else ""
     time = f"about {duration(planned.seconds)}{left}{cut}"
     console.print(f"\nround {number}: {count(len(planned.runs), 'run')}, {time}", soft_wrap=True)
-    table = make_table()
+    table, costs = make_table(), rounds.costs()
     for heading in ("open claim", "so far", "n", "a seed for", "about"):
         table.add_column(heading, justify="right" if heading in ("n", "about") else "left")
     for each in look.prospects:
         if each.state == "open":
             runs = [run for run in planned.runs if run.kind in each.question.kinds]
-            seconds = duration(sum(map(rounds.costs().of, runs))) if runs else "–"
+            seconds = duration(sum(map(costs.of, runs))) if runs else "–"
             table.add_row(each.question.claim, so_far(each), str(each.question.n), seeds_for(rounds, runs), seconds)
     console.print(table)
     if others := states_in_words(each for each in look.prospects if each.state != "open"):
