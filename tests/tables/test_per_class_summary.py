@@ -70,8 +70,16 @@ def test_ten_classes_are_archived_with_confusions(own_folder: Path) -> None:
     assert read_summaries(own_folder) == summaries
 
 
-@pytest.mark.parametrize("content", [b"", b"torn", gzip.compress(b"{")[:-4], gzip.compress(b"[]"),
-                                     gzip.compress(b'{"a/0": {"classes": 3}}')])  # fmt: skip
+DAMAGED = {
+    "empty": b"",
+    "not compressed": b"torn",
+    "cut off": gzip.compress(b"{")[:-4],
+    "a list": gzip.compress(b"[]"),
+    "fields missing": gzip.compress(b'{"a/0": {"classes": 3}}'),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_file_is_one_warning(content: bytes, own_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (own_folder / SUMMARY_FILE).write_bytes(content)
     assert read_summaries(own_folder) == {}
