@@ -16,7 +16,7 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
-from attnbench.tables.load import load_table
+from attnbench.tables.spec.load import load_table
 from tests.conftest import TINY
 from tests.runs.samples import written_record
 from tests.tables.lab import PROFILES, TABLE, write_table

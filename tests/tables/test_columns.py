@@ -8,8 +8,8 @@ from attnbench.errors import UserError
 from attnbench.tables.best_cells import mark_best
 from attnbench.tables.build_report import build_report
 from attnbench.tables.columns import check_columns, choose_columns, shown_columns, split_names
-from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.report import Report
+from attnbench.tables.verdicts.comparisons import Comparisons
 from tests.tables.render.made_up import inputs_of, result
 
 

@@ -1,11 +1,11 @@
 """Reports of papers' tables with made-up runs: three seeds in every cell, as wide as results become."""
 
-from attnbench.tables.cell_configs import CellConfig
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.load import load_profiles, load_table
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import COSTS, PaperTable, Row, parse_number
-from attnbench.tables.values import Result
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.values import Result
+from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.load import load_profiles, load_table
+from attnbench.tables.spec.table import COSTS, PaperTable, Row, parse_number
 from tests.runs.samples import make_finished
 
 SEEDS = range(3)

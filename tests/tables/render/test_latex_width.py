@@ -6,10 +6,10 @@ import pytest
 
 from attnbench.tables.build_report import build_report
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.load import table_files
 from attnbench.tables.render import latex
 from attnbench.tables.render.latex_layout import LINE, fit
 from attnbench.tables.render.latex_width import _GROUPS, text_width
+from attnbench.tables.spec.load import table_files
 from tests.tables.render.latex_measure import letter, tabulars, width
 from tests.tables.render.made_up import inputs_of
 from tests.tables.render.reports import PLAIN, REPORT
