@@ -7,8 +7,8 @@ import logging
 
 from attnbench.reproduce.archive import archive_results, update_identities
 from attnbench.reproduce.campaign import TableReproduction
-from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.records import RECORDS_FILE
+from attnbench.tables.results.records import RECORDS_FILE
+from attnbench.tables.spec.load import load_profiles, load_table, table_files
 
 log = logging.getLogger("attnbench")
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import Job
 from attnbench.runs.metric_names import TEST_TOP1
-from attnbench.tables.load import load_table, table_files
-from attnbench.tables.training_state import least_accuracy
+from attnbench.tables.results.training_state import least_accuracy
+from attnbench.tables.spec.load import load_table, table_files
 from attnbench.training.train import train
 
 TIMES_CHANCE = 3.0

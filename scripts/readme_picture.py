@@ -29,8 +29,8 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError
 from attnbench.runs.metric_names import TOP1
 from attnbench.tables.forest import Forest
-from attnbench.tables.pooled_report import pooled_report
-from attnbench.tables.pooled_sources import read_sources
+from attnbench.tables.pooled.report import pooled_report
+from attnbench.tables.pooled.sources import read_sources
 from attnbench.tables.render.forest import save
 
 RUNS = "cluttered_digits-preact_resnet20"

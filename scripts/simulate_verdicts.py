@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from attnbench.runs.files import write_atomically
-from attnbench.tables.anytime import LEVEL, PRIOR_VARIANCE, critical_t
-from attnbench.tables.variances import alike, borrow
+from attnbench.tables.verdicts.anytime import LEVEL, PRIOR_VARIANCE, critical_t
+from attnbench.tables.verdicts.variances import alike, borrow
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 START, END = "<!-- simulation: scripts/simulate_verdicts.py -->", "<!-- /simulation -->"
@@ -69,7 +69,7 @@ def moments_of(total: Floats, squares: Floats, counts: Floats) -> Moments:
 
 
 def log_bayes_factor(t: Floats, freedom: Floats, size: Floats, prior: float = PRIOR_VARIANCE) -> Floats:
-    """Return `attnbench.tables.anytime.log_bayes_factor` for arrays."""
+    """Return `attnbench.tables.verdicts.anytime.log_bayes_factor` for arrays."""
     shrink = 1 + prior * size
     ratio = t**2 / freedom
     return -np.log(shrink) / 2 + (freedom + 1) / 2 * (np.log1p(ratio) - np.log1p(ratio / shrink))

@@ -12,9 +12,9 @@ from statistics import fmean
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.files import write_atomically
 from attnbench.tables.format_cells import unit_of
-from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.records import RECORDS_FILE
-from attnbench.tables.values import Result
+from attnbench.tables.results.records import RECORDS_FILE
+from attnbench.tables.results.values import Result
+from attnbench.tables.spec.load import load_profiles, load_table, table_files
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproducing.md"
 START, END = "<!-- tables: scripts/tables_in_docs.py -->", "<!-- /tables -->"

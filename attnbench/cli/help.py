@@ -109,7 +109,7 @@ Flags:
   --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
   --pooled           differences to attention=none in blocks of otherwise equal runs, and their random-effects mean
   --bootstrap        intervals of means by the bootstrap instead of Student's t
-  --format terminal|markdown|latex|csv|html   html is one page with sortable columns and plots
+  --format terminal|markdown|latex|csv|claims-csv|html   claims-csv: a line for each part of a claim; html: a page
   --to FILE          write the table to a file; its ending (.md, .tex, .csv, .html, .txt) decides the format
                      (with --pooled also .png, .svg or .pdf: the forest plot alone)
   --config-dir DIR   a folder with your own configs

@@ -70,7 +70,7 @@ def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:
 
 def list_papers(console: Console, config_dir: str | None) -> None:
     """Print the papers' tables with their descriptions."""
-    from attnbench.tables.load import descriptions
+    from attnbench.tables.spec.load import descriptions
 
     table = Table(show_header=False, box=None)
     for name, text in descriptions(config_dir).items():

@@ -21,8 +21,8 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
     from attnbench.cli.evaluate import split_words
     from attnbench.config.compose import Composer
     from attnbench.runs.metric_names import TOP1
-    from attnbench.tables.pooled_report import pooled_report
-    from attnbench.tables.pooled_sources import read_sources
+    from attnbench.tables.pooled.report import pooled_report
+    from attnbench.tables.pooled.sources import read_sources
 
     names, rest, output = split_words(words)
     if rest:

@@ -14,8 +14,8 @@ from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
-from attnbench.tables.cell_configs import key_of
-from attnbench.tables.values import Key
+from attnbench.tables.results.values import Key
+from attnbench.tables.spec.cell_configs import key_of
 
 if TYPE_CHECKING:
     from rich.console import Console

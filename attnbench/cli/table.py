@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
 def check_names(name: str, columns: str | None, config_dir: str | None) -> list[str]:
     """Return the columns of a paper's table that `--columns` names. Raises `UserError` for one that it cannot have."""
     from attnbench.tables.columns import check_columns, split_names
-    from attnbench.tables.load import load_table
+    from attnbench.tables.spec.load import load_table
 
     names = split_names(columns)
     if names:
@@ -70,7 +70,7 @@ def make_report(arguments: argparse.Namespace) -> Report:
     """Build the table of a paper or of the user's runs, whichever is named. Raises `UserError`."""
     if arguments.pooled:
         return make_pooled_report(arguments, arguments.words)
-    from attnbench.tables.load import table_files
+    from attnbench.tables.spec.load import table_files
 
     names = [word for word in arguments.words if "=" not in word or Path(word).exists()]
     overrides = [word for word in arguments.words if word not in names]
@@ -101,7 +101,7 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
     from attnbench.runs.metric_names import TOP1
     from attnbench.tables.columns import NAMES, choose_columns, split_names
     from attnbench.tables.compare_runs import compare_runs
-    from attnbench.tables.load import hint, table_files
+    from attnbench.tables.spec.load import hint, table_files
 
     if arguments.profile:
         raise UserError(f"--profile: {names[0]} is not a paper's table; attnbench list paper shows all")

@@ -9,7 +9,7 @@ from attnbench.cli.decision_flags import most_seeds
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED
 from attnbench.runs.folder import Job
-from attnbench.tables.values import Key
+from attnbench.tables.results.values import Key
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,11 +9,11 @@ from typing import Any
 
 from attnbench.reproduce.campaign import TableReproduction, records_in
 from attnbench.runs.files import to_text, write_atomically, write_json
-from attnbench.tables.per_class_results import run_summaries
-from attnbench.tables.per_class_summary import read_summaries, write_summaries
-from attnbench.tables.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.report import Report
-from attnbench.tables.values import Key, Result
+from attnbench.tables.results.class_results import run_summaries
+from attnbench.tables.results.per_class_summary import read_summaries, write_summaries
+from attnbench.tables.results.records import RECORDS_FILE, Record, read_archived, with_current_identity
+from attnbench.tables.results.values import Key, Result
 
 FILES = {
     "markdown": "table.md",

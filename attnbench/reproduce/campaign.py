@@ -11,16 +11,16 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import Job
 from attnbench.tables.build_report import build_report
-from attnbench.tables.cell_configs import CellConfig, compose_cells, with_seed
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.load import load_profiles, load_table
-from attnbench.tables.per_class_summary import read_summaries
-from attnbench.tables.records import Record, gather
-from attnbench.tables.repeated_columns import merge_columns
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import PaperTable, Profile
-from attnbench.tables.values import Collector, Key, Result
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.per_class_summary import read_summaries
+from attnbench.tables.results.records import Record, gather
+from attnbench.tables.results.values import Collector, Key, Result
+from attnbench.tables.spec.cell_configs import CellConfig, compose_cells, with_seed
+from attnbench.tables.spec.load import load_profiles, load_table
+from attnbench.tables.spec.repeated_columns import merge_columns
+from attnbench.tables.spec.table import PaperTable, Profile
 
 IRRELEVANT = (
     "output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger",

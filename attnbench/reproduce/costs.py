@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from attnbench.config.validate import RunConfig
 from attnbench.errors import NotInstalledError
-from attnbench.tables.cell_configs import CellConfig
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.spec import COSTS, PaperTable, Row
-from attnbench.tables.values import Key
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.values import Key
+from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.table import COSTS, PaperTable, Row
 from attnbench.training.experiment import Experiment
 
 

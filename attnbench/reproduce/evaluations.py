@@ -8,7 +8,7 @@ from attnbench.runs.evaluations import RESPONSES, Evaluation, read_evaluations, 
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.record import FinishedRecord
-from attnbench.tables.values import EPOCHS, Key, MissingValue, settings_of
+from attnbench.tables.results.values import EPOCHS, Key, MissingValue, settings_of
 
 if TYPE_CHECKING:
     from attnbench.reproduce.campaign import TableReproduction

@@ -22,10 +22,10 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from attnbench.tables.anytime import Estimate, critical_t
-from attnbench.tables.claims import Part
 from attnbench.tables.report import Outcome
-from attnbench.tables.variances import Floats
+from attnbench.tables.verdicts.anytime import Estimate, critical_t
+from attnbench.tables.verdicts.judge import Part
+from attnbench.tables.verdicts.variances import Floats
 
 WORTH = 0.1
 """Chance of a verdict below which a claim is hopeless."""

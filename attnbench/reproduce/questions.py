@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from attnbench.reproduce.prospects import Question, QuestionPart
-from attnbench.tables.anytime import LEVEL
-from attnbench.tables.claim_results import claim_results, judge_claims
-from attnbench.tables.claims import Part, PartJudgement, claim_key
-from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import ClaimPart, PaperTable
-from attnbench.tables.values import Key
+from attnbench.tables.results.values import Key
+from attnbench.tables.spec.table import ClaimPart, PaperTable
+from attnbench.tables.verdicts.anytime import LEVEL
+from attnbench.tables.verdicts.claim_results import claim_results, judge_claims
+from attnbench.tables.verdicts.comparisons import RELATED, Comparisons
+from attnbench.tables.verdicts.judge import Part, PartJudgement, claim_key
 
 Sample = tuple[str, *tuple[object, ...]]
 """A kind of runs, the overrides that they are tested under, and the metric."""

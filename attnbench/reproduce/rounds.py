@@ -16,7 +16,7 @@ from attnbench.reproduce.questions import questions
 from attnbench.reproduce.states import RunStates
 from attnbench.runs.folder import Job
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.values import Key
+from attnbench.tables.results.values import Key
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.reproduce.evaluations import lacks_evaluations
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.tables.records import read_archived, with_current_identity
-from attnbench.tables.values import Key
+from attnbench.tables.results.records import read_archived, with_current_identity
+from attnbench.tables.results.values import Key
 
 STATES = ("done", "kept", "partial", "missing", "failed", "running", "damaged")
 HAVE_RESULTS = ("done", "kept")

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import mean
 
-from attnbench.tables.anytime import LEVEL, Estimate
-from attnbench.tables.comparisons import Comparisons, sample_key
 from attnbench.tables.report import Heading, Line
+from attnbench.tables.verdicts.anytime import LEVEL, Estimate
+from attnbench.tables.verdicts.comparisons import Comparisons, sample_key
 
 
 def mark_best(comparisons: Comparisons, lines: Sequence[Line], headings: Sequence[Heading]) -> Iterator[Line]:

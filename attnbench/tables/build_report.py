@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from attnbench.tables.best_cells import mark_best
-from attnbench.tables.claim_results import claim_results
-from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
-from attnbench.tables.per_class_results import class_results
-from attnbench.tables.plots import make_plots
+from attnbench.tables.plots.make import make_plots
 from attnbench.tables.remarks import about_columns, remarks
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
-from attnbench.tables.spec import COSTS, Column, Row
-from attnbench.tables.values import EPOCHS, mean_of
+from attnbench.tables.results.class_results import class_results
+from attnbench.tables.results.values import EPOCHS, mean_of
+from attnbench.tables.spec.table import COSTS, Column, Row
+from attnbench.tables.verdicts.claim_results import claim_results
+from attnbench.tables.verdicts.comparisons import Comparisons
 
 
 def build_report(inputs: ReportInputs) -> Report:

@@ -13,14 +13,14 @@ from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.tables.build_report import build_report
-from attnbench.tables.cell_configs import CellConfig
 from attnbench.tables.columns import NAMES
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.records import Record, finished, with_current_identity
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import COSTS, METRICS, Column, PaperTable, Profile, Row
-from attnbench.tables.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.records import Record, finished, with_current_identity
+from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy
+from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
 ACCURACIES = [name for name in METRICS if name.startswith("top")]

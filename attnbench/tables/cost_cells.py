@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from attnbench.formatting import duration
-from attnbench.tables.costs import format_cost
 from attnbench.tables.format_cells import printed_cell
-from attnbench.tables.records import Record
 from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
-from attnbench.tables.spec import COSTS, Row
-from attnbench.tables.values import mean_of
+from attnbench.tables.results.costs import format_cost
+from attnbench.tables.results.records import Record
+from attnbench.tables.results.values import mean_of
+from attnbench.tables.spec.table import COSTS, Row
 
 COST_TITLES = {"parameters": "parameters", "multiply_adds": "multiply-adds"}
 MEASUREMENTS = {

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from attnbench.formatting import signed
-from attnbench.tables.anytime import LEVEL, Estimate
-from attnbench.tables.attention_diagnostics import collapse_note
-from attnbench.tables.comparisons import Comparisons
 from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
-from attnbench.tables.spec import Column, Row, last_place, parse_number
-from attnbench.tables.statistics import Summary, summarise
-from attnbench.tables.values import Epoch, Key, Result
+from attnbench.tables.results.attention_diagnostics import collapse_note
+from attnbench.tables.results.values import Epoch, Key, Result
+from attnbench.tables.spec.table import Column, Row, last_place, parse_number
+from attnbench.tables.verdicts.anytime import LEVEL, Estimate
+from attnbench.tables.verdicts.comparisons import Comparisons
+from attnbench.tables.verdicts.statistics import Summary, summarise
 
 MINUS = "−"
 SAME = "same"

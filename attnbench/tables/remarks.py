@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from attnbench.tables.attention_diagnostics import guide_remarks
-from attnbench.tables.comparisons import RELATED, Comparisons
 from attnbench.tables.cost_cells import cost_remark
-from attnbench.tables.records import Record
 from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import Column
-from attnbench.tables.values import Key, Result
+from attnbench.tables.results.attention_diagnostics import guide_remarks
+from attnbench.tables.results.records import Record
+from attnbench.tables.results.values import Key, Result
+from attnbench.tables.spec.table import Column
+from attnbench.tables.verdicts.comparisons import RELATED, Comparisons
 
 SPREAD = "Mean ± standard deviation over seeds (n-1)."
 DIFFERENCE = (

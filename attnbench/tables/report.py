@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from attnbench.tables.per_class_results import ClassResults
+    from attnbench.tables.results.class_results import ClassResults
 
 from attnbench.tables.forest import Forest
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.per_class_summary import RunSummary
-from attnbench.tables.records import Record
-from attnbench.tables.spec import PaperTable, Profile
-from attnbench.tables.values import Key, Result
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.per_class_summary import RunSummary
+from attnbench.tables.results.records import Record
+from attnbench.tables.results.values import Key, Result
+from attnbench.tables.spec.table import PaperTable, Profile
 
 
 @dataclass(frozen=True)

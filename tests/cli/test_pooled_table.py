@@ -9,7 +9,7 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.reproduce.archive import write_records
 from attnbench.runs.files import write_json
-from attnbench.tables.records import Record
+from attnbench.tables.results.records import Record
 from tests.tables.lab import write_table
 from tests.tables.pooled_lab import golden_records, three_blocks
 

@@ -16,7 +16,7 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
-from attnbench.tables.load import load_table
+from attnbench.tables.spec.load import load_table
 from tests.conftest import TINY
 from tests.runs.samples import written_record
 from tests.tables.lab import PROFILES, TABLE, write_table
@@ -52,7 +52,8 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert len(before) == 4
     kept = {path.name for path in KEPT.iterdir()}
     assert kept == {
-        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json", "per_class.json.gz"
+        "table.md", "table.tex", "table.csv", "table.html", "records.jsonl", "environment.json",
+        "per_class.json.gz", "claims.csv",
     }  # fmt: skip
     assert str(Path.cwd()).encode() not in b"".join(path.read_bytes() for path in KEPT.iterdir())
 
@@ -152,7 +153,7 @@ MISTAKES = {
     ("table", "lab"): "did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/none"): "nothing in it can be run: it is not known how",
     ("table",): "name a table",
-    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has its own rows and columns",
+    ("table", "lab/tiny", "--rows", "attention"): "--rows: lab/tiny has its own rows and metrics",
     ("table", "lab/tiny", "bam/1b"): "bam/1b: one table at a time",
     ("table", "lab/tiny", "--to", "table.doc"): "--to table.doc: no format has this ending",
     ("table", "lab/tiny", "--to", "nowhere/table.md"): "--to nowhere/table.md: cannot be written",

@@ -13,7 +13,7 @@ from attnbench.cli.main import VERBS, main
 from attnbench.cli.reproduce import parse as parse_reproduce
 from attnbench.config.compose import compose
 from attnbench.config.sweep import expand
-from attnbench.tables.load import load_profiles, load_table, table_files
+from attnbench.tables.spec.load import load_profiles, load_table, table_files
 from tests.docs.pages import ROOT, Command, commands, pages
 
 ALL = [command for page, text in pages().items() for command in commands(page, text)]

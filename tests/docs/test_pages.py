@@ -9,7 +9,7 @@ import yaml
 
 from attnbench import __version__
 from attnbench.config.search_path import choices, search_path
-from attnbench.tables.load import table_files
+from attnbench.tables.spec.load import table_files
 from tests.docs.pages import ROOT, code, pages
 
 PAGES = pages()

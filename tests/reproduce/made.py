@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from attnbench.reproduce.prospects import Prospect, Question, QuestionPart, prospect
-from attnbench.tables.anytime import Estimate
-from attnbench.tables.claims import Part
 from attnbench.tables.report import Outcome
+from attnbench.tables.verdicts.anytime import Estimate
+from attnbench.tables.verdicts.judge import Part
 
 
 def estimate(value: float, n: int = 3, std: float = 1.0, freedom: float = 12.0) -> Estimate:

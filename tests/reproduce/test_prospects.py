@@ -17,7 +17,7 @@ from attnbench.reproduce.prospects import (
     prospect,
     smallest_in_deviations,
 )
-from attnbench.tables.anytime import critical_t
+from attnbench.tables.verdicts.anytime import critical_t
 from tests.reproduce.made import estimate, look, pair, part, question, seeds
 
 AB = {"a": 1.0, "b": -1.0}

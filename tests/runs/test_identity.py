@@ -18,7 +18,7 @@ GOLDEN = {
     ),
     "backbone=preact_resnet20 attention=residual": "cluttered_digits-preact_resnet20-residual-523e190dbb",
     "attention=residual attention.sum_norm=none": "cluttered_digits-resnet20-residual-dc3be130a4",
-    "attention=ggam attention.scale=literal": "cluttered_digits-resnet20-ggam-15f49dd273",
+    "attention=ggam attention.scale=literal attention.descriptor=literal": "cluttered_digits-resnet20-ggam-15f49dd273",
     "attention=ggam attention.variant=official": "cluttered_digits-resnet20-ggam-7a02617bf7",
     "backbone=resnet50 attention=bam data=cifar100": "cifar100-resnet50-bam-0411dcb678",
     "backbone=wrn28_10 data=cifar10 recipe=gated_cifar": "cifar10-wrn28_10-none-f007e21221",

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.config.compose import Composer
-from attnbench.tables.pooled_report import pooled_report
-from attnbench.tables.pooled_sources import Sources
-from attnbench.tables.records import Record
+from attnbench.tables.pooled.report import pooled_report
+from attnbench.tables.pooled.sources import Sources
 from attnbench.tables.report import Report
+from attnbench.tables.results.records import Record
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
 COSTS = {"none": (10_000, 1_000_000), "bam": (10_500, 1_010_000), "se": (11_000, 1_001_000)}

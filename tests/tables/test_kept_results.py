@@ -8,7 +8,7 @@ import pytest
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.metric_names import TEST_TOP1
 from attnbench.runs.record import FinishedRecord, RunRecord
-from attnbench.tables.training_state import least_accuracy
+from attnbench.tables.results.training_state import least_accuracy
 
 REPOSITORY = Path(__file__).parents[2]
 KEPT = sorted((REPOSITORY / "outputs" / "reproduced").rglob("records.jsonl"))

@@ -3,8 +3,8 @@
 import pytest
 
 from attnbench.config.compose import Composer
-from attnbench.tables.cell_configs import CellConfig, compose_cells
-from attnbench.tables.load import load_profiles, load_table
+from attnbench.tables.spec.cell_configs import CellConfig, compose_cells
+from attnbench.tables.spec.load import load_profiles, load_table
 
 FAMILIES = {
     # choice of backbone: recipe; epochs, milestones, factor, weight decay, images a step, dropout

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnbench.tables.anytime import LEVEL, log_bayes_factor
-from attnbench.tables.estimates import estimate, pool_rows
+from attnbench.tables.verdicts.anytime import LEVEL, log_bayes_factor
+from attnbench.tables.verdicts.estimates import estimate, pool_rows
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 

@@ -13,10 +13,10 @@ from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
 from attnbench.cost import Cost, count, count_parameters
 from attnbench.data.bases.dataset import DataSet
-from attnbench.tables.cell_configs import compose_cells
-from attnbench.tables.load import load_profiles, load_table, table_files
-from attnbench.tables.repeated_columns import merge_columns
-from attnbench.tables.spec import BY_SECTION, COSTS, ClaimPart, PaperTable, Profile, Row, last_place, parse_number
+from attnbench.tables.spec.cell_configs import compose_cells
+from attnbench.tables.spec.load import load_profiles, load_table, table_files
+from attnbench.tables.spec.repeated_columns import merge_columns
+from attnbench.tables.spec.table import BY_SECTION, COSTS, ClaimPart, PaperTable, Profile, Row, last_place, parse_number
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")

@@ -20,7 +20,7 @@ from attnbench.reproduce.prospects import (
     smallest_in_deviations,
 )
 from attnbench.reproduce.rounds import Look, Rounds
-from attnbench.tables.claim_words import amount
+from attnbench.tables.verdicts.claim_words import amount
 
 if TYPE_CHECKING:
     from rich.console import Console

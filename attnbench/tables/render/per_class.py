@@ -9,9 +9,9 @@ from html import escape
 import numpy as np
 
 from attnbench.formatting import spread
-from attnbench.tables.per_class import BINS, Fractions, McNemar
-from attnbench.tables.per_class_results import ClassResults
 from attnbench.tables.report import NOTHING
+from attnbench.tables.results.class_results import ClassResults
+from attnbench.tables.results.per_class import BINS, Fractions, McNemar
 
 FEW_CLASSES = 20
 """Up to this number, every class has its bar and every confusion its cell."""

@@ -62,7 +62,7 @@ class Tabular:
         start = source.index("{@{}") + 1
         self.specification, body = _group(source, start - 1)
         self.scale = 1.0
-        self.columns = list(_columns(self.specification))
+        self.columns = list(columns_of(self.specification))
         body = re.sub(
             r"\\begin\{tabular\}\[b\].*?\\end\{tabular\}", lambda found: found[0].replace(r" \\ ", LINE), body
         )
@@ -111,7 +111,7 @@ def _group(text: str, start: int) -> tuple[str, str]:
     raise ValueError(text)
 
 
-def _columns(specification: str) -> Iterator[str]:
+def columns_of(specification: str) -> Iterator[str]:
     """Each column as its letter, with the width of a `p` column, and `@` if no gap follows it."""
     inner = specification.removeprefix("@{}").removesuffix("@{}").replace(r">{\raggedright\arraybackslash}", "")
     for found in re.finditer(r"p\{([\d.]+)pt\}|([lrc])(@\{\})?", inner):

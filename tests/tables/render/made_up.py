@@ -1,11 +1,11 @@
 """Reports of papers' tables with made-up runs: three seeds in every cell, as wide as results become."""
 
-from attnbench.tables.cell_configs import CellConfig
-from attnbench.tables.costs import CostComparison
-from attnbench.tables.load import load_profiles, load_table
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import COSTS, PaperTable, Row, parse_number
-from attnbench.tables.values import Result
+from attnbench.tables.results.costs import CostComparison
+from attnbench.tables.results.values import Result
+from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.load import load_profiles, load_table
+from attnbench.tables.spec.table import COSTS, PaperTable, Row, parse_number
 from tests.runs.samples import make_finished
 
 SEEDS = range(3)
@@ -18,7 +18,7 @@ def result(table: PaperTable, row: Row, column: str, spread: float = 1.37) -> Re
         return Result(cell, {}, {"last": {}, "best": {}}, dict.fromkeys(("last", "best"), row.not_runnable))
     place = list(table.rows).index(row.key)
     records = {seed: make_finished(seed=seed, identity=f"{place:010d}") for seed in SEEDS}
-    last = {seed: 10 + 2.5 * place + spread * (seed - 1) for seed in SEEDS}
+    last = {seed: 10 + 2.5 * place + spread * (1 + place / 9) * (seed - 1) for seed in SEEDS}
     best = {seed: value - 0.1 for seed, value in last.items()}
     return Result(cell, records, {"last": last, "best": best}, {"last": "", "best": ""})
 

@@ -15,7 +15,14 @@ from attnbench.tables.report import Report
 from tests.tables.render.reports import PLAIN, REPORT
 
 GOLDEN = Path(__file__).parent / "golden"
-SUFFIXES = {"terminal": "txt", "markdown": "md", "latex": "tex", "csv": "csv", "html": "html"}
+SUFFIXES = {
+    "terminal": "txt",
+    "markdown": "md",
+    "latex": "tex",
+    "csv": "csv",
+    "claims-csv": "claims.csv",
+    "html": "html",
+}
 
 
 def without_drawings(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from attnbench.tables.build_report import build_report
 from attnbench.tables.render import html
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from tests.tables.render.made_up import inputs_of
 from tests.tables.render.reports import LINES, PLAIN, REPORT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -36,7 +39,8 @@ class PageReader(HTMLParser):
         self.attributes.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
-            self.texts.append((tag if dict(attrs).get("class") != "value" else "value", ""))
+            named = dict(attrs).get("class")
+            self.texts.append((named if named in ("value", "rest") else tag, ""))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -106,7 +110,15 @@ def after(page: str, script: str) -> str:
     """Return a page as headless Chromium dumps it after a script."""
     path = Path("page.html").absolute()
     path.write_text(page.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
-    command = [os.fspath(CHROMIUM or ""), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", path.as_uri()]
+    command = [
+        os.fspath(CHROMIUM or ""),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        "--virtual-time-budget=5000",
+        path.as_uri(),
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
@@ -148,6 +160,36 @@ def test_chromium_shows_the_whole_page_without_an_error(own_folder: Path) -> Non
     wide = "document.body.dataset.wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;"
     page = after(html.render(REPORT), tell + wide + "document.getElementById('show-details').click();")
     assert len(re.findall(r"<tr data-key", page)) == len(LINES)
-    assert 'class="detailed"' in page
+    assert re.search(r'<table [^>]*class="[^"]*detailed', page)
     assert float(re.findall(r'data-height="([\d.]+)"', page)[0]) > 100
     assert 'data-wide="false"' in page
+
+
+FRAMES = """
+addEventListener("load", () => setTimeout(() => {
+  document.body.dataset.told = JSON.stringify([...document.querySelectorAll("iframe")].map((frame) => {
+    const table = frame.contentDocument.getElementById("table");
+    const shown = [...table.querySelectorAll("thead [data-key]")].filter((heading) => !heading.hidden);
+    return [table.offsetWidth <= table.parentElement.clientWidth, shown.map((heading) => heading.dataset.kind)];
+  }));
+}, 500));
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_narrow_page_leaves_out_costs_before_differences(own_folder: Path) -> None:
+    reports = [build_report(inputs_of(name)) for name in ("bam/3b", "bam/1a", "gated/2")]
+    frames = [
+        f'<iframe style="width: {width}px" srcdoc="{escape(html.render(replace(report, plots=())))}"></iframe>'
+        for report in reports
+        for width in (1200, 500)
+    ]
+    page = PageReader(after(f"<!DOCTYPE html><body>{''.join(frames)}</body>", FRAMES))
+    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
+    shown = json.loads(told or "")
+    assert [fits for fits, _ in shown[::2]] == [True] * len(reports)
+    for (_, wide), (_, narrow) in zip(shown[::2], shown[1::2], strict=True):
+        assert {"last", "difference", "printed"} <= set(wide)
+        assert "measured" not in wide
+        assert {"last", "difference", "printed"} <= set(narrow)
+        assert not {"best", "cost", "printed-cost", "measured"} & set(narrow)

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from attnbench.tables.build_report import build_report
-from attnbench.tables.load import table_files
+from attnbench.tables.columns import shown_columns
 from attnbench.tables.render import latex
 from attnbench.tables.render.latex_layout import LINE, fit
 from attnbench.tables.render.latex_width import _GROUPS, text_width
+from attnbench.tables.spec.load import table_files
 from tests.tables.render.latex_measure import letter, tabulars, width
 from tests.tables.render.made_up import inputs_of
 from tests.tables.render.reports import PLAIN, REPORT
@@ -47,7 +48,7 @@ def test_kept_tables_fit_a_line(path: Path) -> None:
 
 def test_the_layout_knows_how_wide_a_table_becomes() -> None:
     for report in (REPORT, PLAIN, build_report(inputs_of("bam/3a"))):
-        layout = fit(report)
+        layout = fit(shown_columns(report))
         found = [tabular.total(scale, separation) for tabular, scale, separation in tabulars(latex.render(report))]
         estimates = [layout.total(part) for part in layout.parts]
         for measured, estimate in zip(found, estimates, strict=True):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnbench.tables.per_class import McNemar
-from attnbench.tables.per_class_results import ClassResults
 from attnbench.tables.render import html
+from attnbench.tables.results.class_results import ClassResults
+from attnbench.tables.results.per_class import McNemar
 from tests.tables.render.reports import PLAIN
 from tests.tables.render.test_html import PageReader
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from attnbench.tables.render import csv as csv_format
 from attnbench.tables.render import latex, latex_text, markdown
 from attnbench.tables.report import Cell, Heading, Line, Report
+from tests.tables.render.latex_measure import columns_of
 from tests.tables.render.reports import LINES, PLAIN, REPORT
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -115,12 +116,15 @@ def test_latex_has_no_sign_left_that_means_something(text: str) -> None:
 def test_latex_keeps_its_columns(label: str, text: str) -> None:
     rendered = latex.render(report_of(label, text))
     assert braces(rendered) == 0
-    rows = [
-        line for line in rendered.splitlines() if line.endswith(r"\\") and not line.startswith(r"\multicolumn{3}{l}")
-    ]
-    for row in rows:
-        spanned = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d)\}", row))
-        assert len(re.findall(r"(?<!\\)&", row)) + spanned == 2 + rendered.count("r@{}l")
+    tables = re.findall(r"begin\{tabular\}\{@\{\}([^\n]*)@\{\}\}\n(.*?)\\bottomrule", rendered, re.DOTALL)
+    assert tables
+    for specification, body in tables:
+        count = len(list(columns_of(specification)))
+        rows = [line for line in body.split("\n") if line.endswith(r" \\")]
+        assert len(rows) >= 2
+        for row in rows:
+            spanned = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d)\}", row))
+            assert len(re.findall(r"(?<!\\)&", row)) + spanned == count - 1
 
 
 @pytest.mark.parametrize(

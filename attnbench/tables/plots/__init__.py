@@ -1,0 +1,1 @@
+"""Series of plots from the results of a table."""

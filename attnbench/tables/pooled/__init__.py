@@ -1,0 +1,1 @@
+"""What each attention adds to networks without it, pooled over tables."""

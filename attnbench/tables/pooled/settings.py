@@ -1,0 +1,169 @@
+"""Records to settings and blocks: a block's runs share everything but the attention, a setting's all but the seed."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+
+from attnbench.config.compose import Composer
+from attnbench.config.diff import differences, label, shown_choices
+from attnbench.config.recompose import recompose
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.formatting import of_all
+from attnbench.runs.record_parts import CostRecord, DataRecord
+from attnbench.tables.results.records import Record
+from attnbench.tables.results.values import PERCENT, TOP1, MissingValue, accuracy
+from attnbench.tables.spec.table import Column
+
+PLAIN = "none"
+"""The choice of attention that all others are compared with."""
+
+
+@dataclass
+class Setting:
+    """The runs of one configuration, and a metric's values in per cent, both by seed."""
+
+    config: RunConfig
+    records: dict[int, Record] = field(default_factory=dict)
+    values: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def attention(self) -> str:
+        """The choice of attention."""
+        return self.config.choices["attention"]
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The values of the attention that make the runs what they are, by dotted key."""
+        return {key: value for key, value in self.config.identity.items() if of_attention(key)}
+
+    @property
+    def data(self) -> DataRecord:
+        """The data set that the runs were trained on."""
+        return next(iter(self.records.values())).data
+
+    @property
+    def costs(self) -> CostRecord:
+        """The cost of the network."""
+        return next(iter(self.records.values())).costs
+
+    @property
+    def top1(self) -> float:
+        """Mean top-1 accuracy in per cent; 0 where it was not measured."""
+        return mean([_value(record, TOP1) or 0.0 for record in self.records.values()])
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing, in per cent."""
+        return PERCENT / self.data.classes
+
+    @property
+    def learned(self) -> bool:
+        """Whether the accuracy is three times that of guessing; for few classes, halfway from guessing to 100 %."""
+        return self.top1 >= min(3 * self.chance, (PERCENT + self.chance) / 2)
+
+
+def of_attention(key: str) -> bool:
+    """Return whether a key is the choice of attention or one of its options."""
+    return key == "attention" or key.startswith("attention.")
+
+
+def read_settings(records: Iterable[Record], metric: str, composer: Composer) -> tuple[list[Setting], list[str]]:
+    """Sort records by configuration, each run once.
+
+    Args:
+        records: of finished runs; those of one identity and seed are the same run.
+        metric: of the test set.
+        composer: composes the runs' configurations.
+
+    Returns:
+        The settings that have a value, and why other runs are left out, each reason once.
+    """
+    settings: dict[str, Setting] = {}
+    reasons: dict[str, None] = {}
+    column = Column("", "", metric)
+    for record in sorted(records, key=lambda record: (record.identity, record.seed)):
+        try:
+            if record.identity not in settings:
+                config, _ = recompose(composer, record.choices, record.config, [])
+                settings[record.identity] = Setting(config)
+        except UserError as error:
+            reasons[str(error)] = None
+            continue
+        setting = settings[record.identity]
+        if record.seed not in setting.records and (value := _value(record, column)) is not None:
+            setting.records[record.seed], setting.values[record.seed] = record, value
+    return [setting for setting in settings.values() if setting.values], list(reasons)
+
+
+def _value(record: Record, column: Column) -> float | None:
+    """Return a run's value after the last epoch; None where it was not measured or is not finite."""
+    try:
+        value = accuracy(record, column, "last")
+    except MissingValue:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def sort_into_blocks(settings: Iterable[Setting]) -> list[list[Setting]]:
+    """Group settings that share everything but the attention, data included, in an order that runs do not change."""
+    blocks: dict[str, list[Setting]] = {}
+    for setting in settings:
+        blocks.setdefault(_block_key(setting), []).append(setting)
+    return [sorted(blocks[key], key=lambda setting: repr(setting.options)) for key in sorted(blocks)]
+
+
+def _block_key(setting: Setting) -> str:
+    shared = {key: value for key, value in setting.config.identity.items() if not of_attention(key)}
+    return json.dumps([shared, setting.data.fingerprint], sort_keys=True)
+
+
+def name_blocks(blocks: Sequence[Sequence[Setting]]) -> tuple[list[str], str]:
+    """Name blocks by backbone, by data where it differs, and by further keys as far as these tell blocks apart.
+
+    Returns:
+        The names, and the data that all blocks share; the latter is empty if they do not.
+    """
+    data = [_data_name(block[0]) for block in blocks]
+    shared = data[0] if len(set(data)) == 1 else ""
+    names = [" · ".join([_backbone_name(block[0]), *([] if shared else [name])])
+             for block, name in zip(blocks, data, strict=True)]  # fmt: skip
+    for name in {name for name in names if names.count(name) > 1}:
+        places = [place for place, other in enumerate(names) if other == name]
+        extra = _tell_apart([blocks[place][0].config for place in places])
+        for place, text in zip(places, extra, strict=True):
+            names[place] = f"{name} {text}".strip()
+    return names, shared
+
+
+def _backbone_name(setting: Setting) -> str:
+    return shown_choices(setting.config)["backbone"]
+
+
+def _data_name(setting: Setting) -> str:
+    data, name = setting.data, shown_choices(setting.config)["data"]
+    return f"{name} ({of_all(data.classes, data.all_classes)} classes)" if data.all_classes else name
+
+
+def _tell_apart(configs: Sequence[RunConfig]) -> list[str]:
+    """Write what tells configurations apart, attention aside, with no more keys than that takes.
+
+    Blocks that share all keys, and differ in their data's files, get the same words.
+    """
+    found = [{key: value for key, value in values.items() if key not in ("attention", "backbone", "data")}
+             for values in differences([_without_attention(config) for config in configs])]  # fmt: skip
+    chosen: list[str] = []
+    for key in dict.fromkeys(key for values in found for key in values):
+        kinds, more = (len({tuple(values.get(name) for name in names) for values in found})
+                       for names in (chosen, [*chosen, key]))  # fmt: skip
+        if more > kinds:
+            chosen.append(key)
+    return [label({key: values[key] for key in chosen if key in values}) for values in found]
+
+
+def _without_attention(config: RunConfig) -> RunConfig:
+    values = {group: node for group, node in config.values.items() if group != "attention"}
+    choices = {group: choice for group, choice in config.choices.items() if group != "attention"}
+    return RunConfig(values, choices, {key: node for key, node in config.identity.items() if not of_attention(key)})

@@ -1,0 +1,78 @@
+"""Cells whose networks have not learned: no verdict rests on them, whatever p is.
+
+Two signs, both of the runs' own accuracy, whatever metric the cell shows:
+
+- It is close to chance, which is 1 / classes: below the table's `least_over_chance` times chance (3 unless it says
+  otherwise), or, with few classes, less than half way from chance to 1.
+- It still rises steeply: the last quarter of the epochs brought more than half of all that was learned above chance. A
+  learning rate that falls to 0 brings part of the accuracy at the end: up to four tenths in our runs of six epochs that
+  ended at 90 %; networks that left chance only just before the end get more than half of it there. Fewer than four
+  epochs show no such course.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+
+from attnbench.runs.metric_names import TEST, TOP1, VAL_TOP1, metric_name
+from attnbench.tables.results.records import Record
+from attnbench.tables.results.values import Key, Result
+from attnbench.tables.spec.table import PaperTable
+
+LATE_SHARE = 0.25
+"""Of a run's epochs, rounded up: its end."""
+STEEP = 0.5
+"""Of what was learned above chance: more than that, gained at the end, is steep."""
+FEWEST_EPOCHS = 4
+
+
+def untrained_cells(table: PaperTable, results: Mapping[Key, Result]) -> dict[Key, str]:
+    """Return why the networks of cells have not learned; without cells whose networks have, or that have no runs."""
+    reasons = {
+        key: why_untrained(list(result.records.values()), table.least_over_chance) for key, result in results.items()
+    }
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def why_untrained(records: Sequence[Record], least_over_chance: float) -> str:
+    """Return why networks of one kind have not learned; empty if they have, or if nothing says so."""
+    return next(_signs(records, least_over_chance), "")
+
+
+def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]:
+    accuracies = [accuracy for record in records if (accuracy := _accuracy(record)) is not None]
+    if not accuracies:
+        return
+    chance = 1 / records[0].data.classes
+    accuracy, least = fmean(accuracies), least_accuracy(chance, least_over_chance)
+    if accuracy < least:
+        bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
+        yield f"not trained: its accuracy of {100 * accuracy:.1f} % is below {bound}"
+    share = late_share([record.curve for record in records], chance)
+    if share is not None and share > STEEP:
+        yield f"not trained: {100 * share:.0f} % of what it learned came in the last quarter of its epochs"
+
+
+def least_accuracy(chance: float, least_over_chance: float) -> float:
+    """Return the accuracy from which a network counts as trained."""
+    return min(least_over_chance * chance, (1 + chance) / 2)
+
+
+def late_share(curves: Sequence[Sequence[tuple[int, float]]], chance: float) -> float | None:
+    """Return which share of the accuracy above chance the last quarter of the epochs brought, in the mean over runs.
+
+    It is the gain over the best epoch before, as single epochs at high learning rates dip. None if no run has enough
+    epochs, or if nothing was learned.
+    """
+    long = [[accuracy for _, accuracy in curve] for curve in curves if len(curve) >= FEWEST_EPOCHS]
+    if not long:
+        return None
+    end = fmean(accuracies[-1] for accuracies in long)
+    before = fmean(max(accuracies[: -math.ceil(LATE_SHARE * len(accuracies))]) for accuracies in long)
+    return (end - before) / (end - chance) if end > chance else None
+
+
+def _accuracy(record: Record) -> float | None:
+    """Return a run's accuracy after its last epoch: of the test, otherwise of the validation images."""
+    names = (metric_name(TEST, TOP1, False), VAL_TOP1)
+    return next((value for name in names if (value := record.metrics.get(name)) is not None), None)

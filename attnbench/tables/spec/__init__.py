@@ -1,0 +1,1 @@
+"""Tables as their files describe them, and the configurations of their cells."""

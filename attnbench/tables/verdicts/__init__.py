@@ -1,0 +1,1 @@
+"""Statistics of results over seeds, and the verdicts on claims."""
