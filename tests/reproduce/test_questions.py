@@ -8,11 +8,11 @@ import pytest
 
 from attnbench.reproduce.prospects import Question, prospect
 from attnbench.reproduce.questions import questions
-from attnbench.tables.anytime import LEVEL
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.spec import Claim
-from attnbench.tables.values import Key
-from tests.tables.results import inputs
+from attnbench.tables.results.values import Key
+from attnbench.tables.spec.table import Claim
+from attnbench.tables.verdicts.anytime import LEVEL
+from tests.tables.sample_results import inputs
 
 GENERATOR = np.random.default_rng(4)
 
@@ -58,7 +58,7 @@ def test_columns_of_the_same_runs_need_the_same_seeds() -> None:
     cells = {**CELLS, ("good", "d"): SAME, ("bad", "d"): values(5)}
     shared = {("good", "d"): "good/c", ("bad", "d"): "bad/c"}
     mixed = claim(contrasts=({"good": 1.0, "good@d": -1.0, "bad": -1.0, "bad@d": 1.0},))
-    given = inputs(cells, [mixed], runs=shared, evaluate=dict.fromkeys(shared, ["x=1"]))
+    given = inputs(cells, [mixed], runs=shared, evaluate={key: ["x=1"] for key in shared})
     kinds = {key: shared.get(key, "/".join(key)) for key in cells}
     assert asked(given, kinds)[0].parts[0].weights == {"good/c": 1.0, "bad/c": 1.0}
 
