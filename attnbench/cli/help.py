@@ -98,8 +98,7 @@ cell. With --pooled, NAME is a kept table, a run, or a folder of either.
 
 Flags:
   --profile NAME     profile of a paper's table: paper (default), short, small or quick; a table shows one
-                     profile only
-                     (with --pooled: of the kept tables, default: all)
+                     profile only (with --pooled: of the kept tables, default: all)
   --rows KEYS        for your own runs: keys that define the rows, such as attention or attention,attention.lambda
                      (default: all in which the runs differ)
   --columns NAMES    columns to show, separated by commas (default: default):
