@@ -66,8 +66,9 @@ record is kept there is not trained again.
 Overrides apply to every row (data.root=DIR, recipe.epochs=5). sweep.skip_invalid=true leaves out what cannot be run.
 
 Flags:
-  --profile NAME     paper: the paper's own recipe (default); short: 30 epochs on its data; quick: tiny networks on
-                     cluttered digits, minutes on a CPU, to try a table out: not comparable with the paper's numbers
+  --profile NAME     paper: the paper's own recipe (default); short: 30 epochs on its data; small: small networks on its
+                     data; quick: tiny networks on cluttered digits, minutes on a CPU, to try a table out. Numbers of
+                     small and quick are not comparable with the paper's
   --seeds N          seeds 0 to N-1 (default: 3); a larger N later adds to the runs that exist
   --jobs N           runs at a time (default: as many as the machine can take)
   --until-decided    rounds of seeds: first the --seeds of every row, then one more for the rows of claims that are open
@@ -96,8 +97,8 @@ the start of its hash, or a pattern in quotes, as for attnbench evaluate; runs t
 cell. With --pooled, NAME is a kept table, a run, or a folder of either.
 
 Flags:
-  --profile NAME     profile of a paper's table: paper (default), short or quick; a table shows one profile only
-                     (with --pooled: of the kept tables, default: all)
+  --profile NAME     profile of a paper's table: paper (default), short, small or quick; a table shows one
+                     profile only (with --pooled: of the kept tables, default: all)
   --rows KEYS        for your own runs: keys that define the rows, such as attention or attention,attention.lambda
                      (default: all in which the runs differ)
   --columns NAMES    columns to show, separated by commas (default: default):
