@@ -43,7 +43,19 @@ def identity_today(
         The identity, or None where a record is not enough to compute it: for runs that started from a file of weights
         or had callbacks, and for choices or options that this version does not have.
     """
-    if values.get("callbacks") or values.get("backbone", {}).get("weights"):
+    starts_from_file = bool(values.get("backbone", {}).get("weights"))
+    return None if starts_from_file else identity_by_path(composer, choices, values, fingerprint)
+
+
+def identity_by_path(
+    composer: Composer, choices: Mapping[str, str], values: Mapping[str, Any], fingerprint: str
+) -> str | None:
+    """Compute the hash in which weights that a run started with count by their path, not by their content.
+
+    It is not the run's identity, and finds the run where the file of weights is not at hand. Arguments and None as in
+    `identity_today`, but runs that started from a file have this hash.
+    """
+    if values.get("callbacks"):
         return None
     try:
         config, _ = recompose(composer, choices, dict(values), [])

@@ -9,7 +9,7 @@ from attnbench.config.validate import RunConfig
 from attnbench.runs.evaluations import read_evaluations
 from attnbench.runs.files import parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
-from attnbench.runs.identity import identity, identity_today
+from attnbench.runs.identity import identity, identity_by_path, identity_today
 from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
 from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
@@ -38,6 +38,13 @@ class Records:
         self.runs.setdefault((record.identity, record.seed), record)
         self._add_fingerprint(record)
 
+    def add_by_path(self, record: Record, composer: Composer) -> None:
+        """Let a run that started from a file of weights be found where that file is not at hand."""
+        if record.config.get("backbone", {}).get("weights"):
+            name = identity_by_path(composer, record.choices, record.config, record.data.fingerprint)
+            if name is not None:
+                self.runs.setdefault((name, record.seed), record)
+
     def add_unfinished(self, record: RunRecord, state: str) -> None:
         """Add the state of a run that is not finished."""
         self.unfinished[record.identity, record.seed] = state
@@ -55,7 +62,8 @@ class Records:
 
         Args:
             config: any seed's.
-            identities: of the configuration, where they are known; needed only for runs that start from weights.
+            identities: of the configuration, where they are known. Without them, runs that start from weights are found
+                by the path of these.
         """
         found: dict[int, Record] = {}
         for name in self._identities(config, identities):
@@ -88,12 +96,17 @@ def gather(output: Path, archive: Path, composer: Composer) -> Records:
     runs = [(run, record) for run in find_runs(output) if (record := readable(run.record, None)) is not None]
     for run, record in runs:
         if isinstance(record, FinishedRecord):
-            records.add(with_current_identity(complete(run, record), composer))
+            _add(records, complete(run, record), composer)
         else:
             records.add_unfinished(record, run.state())
     for record in read_archived(archive):
-        records.add(with_current_identity(record, composer))
+        _add(records, record, composer)
     return records
+
+
+def _add(records: Records, record: Record, composer: Composer) -> None:
+    records.add(with_current_identity(record, composer))
+    records.add_by_path(record, composer)
 
 
 def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
