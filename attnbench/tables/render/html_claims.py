@@ -52,8 +52,8 @@ def _parts(report: Report, result: ClaimResult) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Return a fact; an interval may go below its difference."""
+    """Return a fact, which is not broken; only an interval may go below its difference."""
     parts = number_and_rest(text)
     if parts is None or not parts[1].startswith(" ["):
-        return escape(text)
+        return escape(text).replace(" ", "&nbsp;")
     return f'{escape(parts[0])} <span class="interval">{escape(parts[1].strip())}</span>'

@@ -65,7 +65,7 @@ def _summary(one: ClassResults) -> str:
     seeds = f"{len(one.seeds)} seed{'s' * (len(one.seeds) > 1)}"
     known = np.flatnonzero(~np.isnan(one.accuracy))
     order = known[np.argsort(one.accuracy[known], kind="stable")]
-    span = [f"{one.classes[number]} {_percent(one.accuracy[number])} %" for number in (order[0], order[-1])]
+    span = [f"{_percent(one.accuracy[number])} % ({one.classes[number]})" for number in (order[0], order[-1])]
     return f"{seeds} · from {span[0]} to {span[1]} · calibration error {_calibration(one)}"
 
 

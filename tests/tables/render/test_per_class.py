@@ -44,7 +44,7 @@ def test_each_row_is_closed_and_says_its_range() -> None:
         "details"
     ] * 2
     assert read.all("summary") == ["ResNet + BAM"] * 2
-    assert "2 seeds · from <c3> 0.0 % to <c0> 100.0 % · calibration error 5.00 ± 1.41 %" in read.all("span")
+    assert "2 seeds · from 0.0 % (<c3>) to 100.0 % (<c0>) · calibration error 5.00 ± 1.41 %" in read.all("span")
 
 
 def test_few_classes_have_their_bars_and_cells() -> None:
