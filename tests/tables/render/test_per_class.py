@@ -76,4 +76,4 @@ def test_what_is_not_known_is_a_dash_or_a_sentence() -> None:
     read = PageReader(text)
     assert read.all("b") == ["–", "50.0", "100.0"]
     assert "Confusions of this many classes are shown where the runs are at hand." in read.all("p")
-    assert any("from <c1> 50.0 % to <c2> 100.0 % · calibration error –" in text for text in read.all("span"))
+    assert any("from 50.0 % (<c1>) to 100.0 % (<c2>) · calibration error –" in text for text in read.all("span"))
