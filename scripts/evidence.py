@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from marked_text import replace_between
+
 from attnbench.reproduce.campaign import TableReproduction
-from attnbench.runs.files import write_atomically
 from attnbench.tables.render.claims import difference_text, p_text
 from attnbench.tables.report import ClaimResult, Outcome, PartResult
 from attnbench.tables.results.records import RECORDS_FILE
@@ -68,10 +69,8 @@ def line(text: str, outcome: str, part: PartResult | None) -> str:
 def main() -> None:
     """Replace the text between the marks."""
     tables = list(judged_tables())
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    _, after = rest.split(END)
     lines = "".join(text for table in tables for text in table_lines(table))
-    write_atomically(PAGE, f"{before}{START}\n{summary(tables)}{lines}{END}{after}")
+    replace_between(PAGE, START, END, f"\n{summary(tables)}{lines}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the references are in the tests
 
-from attnbench.runs.files import write_atomically
+from marked_text import replace_between
+
 from tests.attention.parity.compare import Differences, Row
 from tests.attention.parity.rows import END, PAGE, ROWS, START, cells, lines
 
@@ -23,9 +24,7 @@ def measure(row: Row) -> Differences:
 def main() -> None:
     """Measure all rows, then write the page."""
     table = "\n".join(lines(ROWS, map(measure, ROWS)))
-    page = PAGE.read_text(encoding="utf-8")
-    before, after = page.split(START)[0], page.split(END)[1]
-    write_atomically(PAGE, f"{before}{START}{table}\n{END}{after}")
+    replace_between(PAGE, START, END, f"{table}\n")
 
 
 if __name__ == "__main__":

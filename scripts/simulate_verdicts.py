@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from marked_text import replace_between
 from numpy.typing import NDArray
 from scipy import stats
 
-from attnbench.runs.files import write_atomically
 from attnbench.tables.verdicts.anytime import LEVEL, PRIOR_VARIANCE, critical_t
 from attnbench.tables.verdicts.variances import alike, borrow
 
@@ -296,9 +296,7 @@ def simulate() -> str:
 
 def main() -> None:
     """Replace the text between the marks."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    _, after = rest.split(END)
-    write_atomically(PAGE, f"{before}{START}\n{simulate()}{END}{after}")
+    replace_between(PAGE, START, END, f"\n{simulate()}")
 
 
 if __name__ == "__main__":

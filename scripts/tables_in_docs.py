@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from marked_text import replace_between
+
 from attnbench.reproduce.campaign import TableReproduction
-from attnbench.runs.files import write_atomically
 from attnbench.tables.format_cells import unit_of
 from attnbench.tables.results.records import RECORDS_FILE
 from attnbench.tables.results.values import Result
@@ -85,9 +86,7 @@ def lines() -> Iterator[str]:
 
 def main() -> None:
     """Replace the text between the marks."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(START)
-    _, after = rest.split(END)
-    write_atomically(PAGE, f"{before}{START}\n{HEAD}{''.join(lines())}{END}{after}")
+    replace_between(PAGE, START, END, f"\n{HEAD}{''.join(lines())}")
 
 
 if __name__ == "__main__":
