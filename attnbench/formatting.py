@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+MINUS = "−"
+"""The typographical minus."""
+
 
 def duration(seconds: float) -> str:
     """Write a duration in words: `59 s`, `1 min 30 s`, `2 h 05 min`."""
@@ -21,9 +24,17 @@ def big(number: float) -> str:
     return f"{number:.3g}"
 
 
-def signed(number: float) -> str:
-    """Write a number with two decimals and its sign; the minus is the typographical one: `−1.49`."""
-    return f"{number:+.2f}".replace("-", "−")
+def signed(number: float, decimals: int = 2) -> str:
+    """Write a number with its sign; the minus is the typographical one: `−1.49`."""
+    return f"{number:+.{decimals}f}".replace("-", MINUS)
+
+
+def signed_with_interval(number: float, interval: tuple[float, float] | None, decimals: int = 2) -> str:
+    """Write a difference, with its interval if it has one: `−1.49 [−2.10, −0.88]`."""
+    if interval is None:
+        return signed(number, decimals)
+    low, high = interval
+    return f"{signed(number, decimals)} [{signed(low, decimals)}, {signed(high, decimals)}]"
 
 
 def spread(values: Sequence[float | None]) -> str:

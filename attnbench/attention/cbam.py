@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import PerBlockAttention, rounded_channels
-from attnbench.backbones.layers import BatchNorm2d
+from attnbench.backbones.layers import BatchNorm2d, global_average
 from attnbench.errors import require
 
 KERNEL = 7
@@ -40,7 +40,7 @@ class ChannelGate(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        average = self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True))))
+        average = self.fc2(self.act(self.fc1(global_average(x)[:, :, None, None])))
         maximum = self.fc2(self.act(self.fc1(x.amax((2, 3), keepdim=True))))
         return x * (average + maximum).sigmoid()
 

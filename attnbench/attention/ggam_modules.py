@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.ggam_guide import SMALLEST
-from attnbench.backbones.layers import BatchNorm1d
+from attnbench.backbones.layers import BatchNorm1d, global_average
 
 NORM_EPS = 1e-5
 """Added to squared norms, as by batch normalisation: the gradient of features of zero stays moderate."""
@@ -55,7 +55,7 @@ class Excitation(nn.Sequential):
                 self.reduce.weight.mul_(channels**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        descriptor = x.mean((2, 3))
+        descriptor = global_average(x)
         if self.unit:
             descriptor = descriptor * (descriptor.square().sum(1, keepdim=True) + NORM_EPS).rsqrt()
         logits: Tensor = super().forward(descriptor)

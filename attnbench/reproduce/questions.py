@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from attnbench.reproduce.prospects import Question, QuestionPart
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.values import Key
-from attnbench.tables.spec.table import ClaimPart, PaperTable
+from attnbench.tables.spec.table import ClaimPart, PaperTable, Term
 from attnbench.tables.verdicts.anytime import LEVEL
-from attnbench.tables.verdicts.claim_results import claim_results, judge_claims
-from attnbench.tables.verdicts.comparisons import RELATED, Comparisons
+from attnbench.tables.verdicts.claim_results import claim_result, judge_claims
+from attnbench.tables.verdicts.comparisons import RELATED, Comparisons, sum_weights
 from attnbench.tables.verdicts.judge import Part, PartJudgement, claim_key
 
 Sample = tuple[str, *tuple[object, ...]]
@@ -25,8 +25,8 @@ def questions(inputs: ReportInputs, kinds: Mapping[Key, str]) -> Iterator[Questi
     comparisons = Comparisons(inputs)
     judged = list(judge_claims(inputs, comparisons))
     share = LEVEL / max(1, len({claim_key(asked) for _, _, asked, _ in judged if asked}))
-    results = claim_results(inputs, comparisons)
-    for result, (claim, parts, asked, judgement) in zip(results, judged, strict=True):
+    for claim, parts, asked, judgement in judged:
+        result = claim_result(comparisons, claim, parts, asked, judgement)
         weights = [weights_of(inputs, part, kinds) for part in parts]
         outcomes = [part.outcome for part in result.parts]
         numbers = asked or [Part(None, 1)] * len(parts)  # none of networks that have not learned
@@ -57,13 +57,12 @@ def weights_of(inputs: ReportInputs, part: ClaimPart, kinds: Mapping[Key, str]) 
 
 def _samples(inputs: ReportInputs, part: ClaimPart, kinds: Mapping[Key, str]) -> dict[Sample, float]:
     """Return the weight of every metric of a kind of runs; those whose weights cancel are left out."""
-    weights: dict[Sample, float] = {}
-    for term in part.terms:
-        key = (term.row, term.column)
-        column = inputs.table.columns[term.column]
-        sample = (kinds[key], inputs.results[key].cell.evaluate, column.metric, column.split, column.stage)
-        weights[sample] = weights.get(sample, 0.0) + term.weight
-    return {sample: weight for sample, weight in weights.items() if weight}
+
+    def sample_of(term: Term) -> Sample:
+        key, column = (term.row, term.column), inputs.table.columns[term.column]
+        return kinds[key], inputs.results[key].cell.evaluate, column.metric, column.split, column.stage
+
+    return sum_weights(part.terms, sample_of)
 
 
 def _subtracted(table: PaperTable, part: ClaimPart) -> Iterator[Key]:

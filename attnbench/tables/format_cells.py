@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from attnbench.formatting import signed
+from attnbench.formatting import MINUS, signed_with_interval
 from attnbench.tables.report import NOTHING, Cell
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.results.attention_diagnostics import collapse_note
@@ -13,7 +13,6 @@ from attnbench.tables.verdicts.anytime import LEVEL, Estimate
 from attnbench.tables.verdicts.comparisons import Comparisons
 from attnbench.tables.verdicts.statistics import Summary, summarise
 
-MINUS = "−"
 SAME = "same"
 """Text of a cell of the best epoch where every seed's is the last one, or as good."""
 EPOCH_TITLES: dict[Epoch, str] = {"last": "last epoch", "best": "best epoch"}
@@ -22,8 +21,6 @@ UNITS = {
     "accuracy_per_million": "points per million",
     "response": "of stage 1",
 }
-
-
 UNEXPECTED = "outside the 95 % prediction interval of our runs for one new run"
 
 
@@ -127,11 +124,8 @@ def difference_cell(difference: Difference | None) -> Cell:
         return Cell(NOTHING)
     estimate = difference.estimate
     low, high = difference.interval or (None, None)
-    text = signed(estimate.value)
-    if low is not None and high is not None:
-        text += f" [{signed(low)}, {signed(high)}]"
     fields = {"mean": estimate.value, "low": low, "high": high, "p": difference.p, "spread": estimate.method}
-    return Cell(text, estimate.value, fields)
+    return Cell(signed_with_interval(estimate.value, difference.interval), estimate.value, fields)
 
 
 def printed_cell(notes: Notes, row: Row, name: str) -> Cell:

@@ -1,7 +1,7 @@
 """Remarks below a table: how it was run and judged, and what its records have in common or not."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.report import Kind
@@ -91,19 +91,35 @@ def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
 
 def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
     """Return what readers must know of columns where these are shown."""
-    devices = sorted({describe_device(record) for record in inputs.records()})
-    if not devices:
+    records = list(inputs.records())
+    if not records:
         return {}
     return {
-        "measured": f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower.",
+        "measured": speed_remark(records),
         "best": "The best epoch is the one with the best accuracy on the validation images.",
     }
 
 
+def speed_remark(records: Iterable[Record]) -> str:
+    """Return on which devices the records' speeds were measured."""
+    devices = sorted({describe_device(record) for record in records})
+    return f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
+
+
+def several_versions_remark(versions: Sequence[str]) -> str:
+    """Return from which versions of the code runs come."""
+    return f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+
+
+def code_versions(records: Iterable[Record]) -> list[str]:
+    """Return the versions of the code that runs were made with, each once."""
+    return sorted({code_version(record) for record in records})
+
+
 def _version_remarks(records: Sequence[Record]) -> Iterator[str]:
-    versions = sorted({code_version(record) for record in records})
+    versions = code_versions(records)
     if len(versions) > 1:
-        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+        yield several_versions_remark(versions)
     elif any(CHANGED in version for version in versions):
         yield f"The runs come from the code's version {versions[0]}."
 

@@ -19,7 +19,7 @@ from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.spec.load import load_table
 from tests.conftest import TINY
 from tests.runs.samples import written_record
-from tests.tables.lab import PROFILES, TABLE, write_table
+from tests.tables.lab import PROFILES, TABLE, write_broken_attention, write_table
 
 Say = Callable[..., tuple[int, str, str]]
 KEPT = Path("outputs/reproduced/lab/tiny/paper")
@@ -109,14 +109,7 @@ def test_results_under_other_settings_have_their_own_folder(say: Say) -> None:
 
 
 def test_a_run_that_fails_does_not_stop_the_others(say: Say) -> None:
-    Path("broken.py").write_text(
-        "from attnbench.attention.base import Attention\n\n\n"
-        "class Broken(Attention):\n"
-        "    def losses(self, output, target):\n"
-        "        raise RuntimeError('broken on purpose')\n"
-    )
-    Path("mine/attention").mkdir()
-    Path("mine/attention/broken.yaml").write_text("# Fails\n_target_: broken.Broken\n")
+    write_broken_attention()
     row = "rows:\n  broken: {label: broken, overrides: [attention=broken]}\n"
     write_table(TABLE.replace("rows:\n", row))
     status, out, err = say("reproduce", "lab/tiny", "--seeds", "1")

@@ -15,7 +15,7 @@ from attnbench.cli.main import main
 from attnbench.cli.reproduce import parse
 from attnbench.runs.folder import RunFolder, find_runs
 from tests.cli.test_reproduce import Say, start
-from tests.tables.lab import TABLE, write_table
+from tests.tables.lab import TABLE, write_broken_attention, write_table
 
 LEARNS = TABLE.replace("recipe.epochs=2", "recipe.epochs=3")
 """Networks that end above three times chance, so that claims about them are judged."""
@@ -114,14 +114,7 @@ def test_a_round_that_does_not_fit_is_not_begun(say: Say) -> None:
 
 
 def test_a_row_whose_runs_fail_gets_no_further_seeds(say: Say) -> None:
-    Path("broken.py").write_text(
-        "from attnbench.attention.base import Attention\n\n\n"
-        "class Broken(Attention):\n"
-        "    def losses(self, output, target):\n"
-        "        raise RuntimeError('broken on purpose')\n"
-    )
-    Path("mine/attention").mkdir()
-    Path("mine/attention/broken.yaml").write_text("# Fails\n_target_: broken.Broken\n")
+    write_broken_attention()
     write_table(LEARNS.replace("[attention=se, attention.reduction=2]", "[attention=broken]"))
     status, out, err = say(*COMMAND, "--seeds", "1")
     assert status == 1

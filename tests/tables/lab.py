@@ -34,3 +34,15 @@ def write_table(text: str = TABLE, profiles: str = PROFILES, name: str = "tiny")
     (folder / "paper" / "lab" / f"{name}.yaml").write_text(text)
     (folder / "paper" / "profiles.yaml").write_text(profiles)
     return folder
+
+
+def write_broken_attention() -> None:
+    """Write `attention=broken`, which fails in training, beside the table of `write_table`."""
+    Path("broken.py").write_text(
+        "from attnbench.attention.base import Attention\n\n\n"
+        "class Broken(Attention):\n"
+        "    def losses(self, output, target):\n"
+        "        raise RuntimeError('broken on purpose')\n"
+    )
+    Path("mine/attention").mkdir()
+    Path("mine/attention/broken.yaml").write_text("# Fails\n_target_: broken.Broken\n")

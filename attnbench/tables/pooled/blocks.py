@@ -103,7 +103,7 @@ def _compare(
     """Return a block's comparisons; methods of which one of several settings is chosen are added to `several`."""
     plain = next(setting for setting in block if setting.attention == PLAIN)
     arms = {str(place): list(setting.values.values()) for place, setting in enumerate(block)}
-    effects = block_effects(arms, str(block.index(plain)))
+    effects, similar = block_effects(arms, str(block.index(plain))), similar_variances(arms)
     methods: dict[str, list[Setting]] = {}
     for setting in block:
         if setting is not plain:
@@ -114,8 +114,7 @@ def _compare(
         if len(settings) > 1:
             several.append(f"{method} in {name} ({len(settings)} settings)")
         options = {key: value for key, value in defaults.changed(nearest).items() if key not in rows}
-        effect, similar = effects[str(block.index(nearest))], similar_variances(arms)
-        found.append(Comparison(method, name, nearest, plain, effect, options, similar))
+        found.append(Comparison(method, name, nearest, plain, effects[str(block.index(nearest))], options, similar))
     return found
 
 

@@ -16,6 +16,8 @@ from statistics import mean, variance
 import numpy as np
 from scipy import stats
 
+from attnbench.tables.verdicts.estimates import estimate
+
 LEVEL = 0.95
 HOMOGENEITY_LEVEL = 0.05
 """Arms of a block whose variances differ at this level are not given a common one."""
@@ -41,8 +43,7 @@ class Effect:
         """The 95 % interval of the difference (Student's t); None without a standard error."""
         if self.se is None or self.df is None:
             return None
-        half = float(stats.t.ppf((1 + LEVEL) / 2, self.df)) * self.se
-        return self.mean - half, self.mean + half
+        return _around(self.mean, self.se, self.df)
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,12 @@ def _common_variance(arms: Sequence[Sequence[float]]) -> tuple[float, float] | N
 def _effect(arm: Sequence[float], other: Sequence[float], common: tuple[float, float] | None) -> Effect:
     difference = mean(arm) - mean(other)
     if common is not None:
-        squared, df = common[0] * (1 / len(arm) + 1 / len(other)), common[1]
-    elif min(len(arm), len(other)) > 1:
-        parts = [variance(values) / len(values) for values in (arm, other)]
-        squared = sum(parts)
-        weighted = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (arm, other), strict=True))
-        df = squared**2 / weighted if weighted else 0.0  # Welch and Satterthwaite
+        error, df = math.sqrt(common[0] * (1 / len(arm) + 1 / len(other))), common[1]
     else:
-        squared = 0.0
-    return Effect(difference, math.sqrt(squared), df) if squared > 0 else Effect(difference)
+        sides = {sign: (sign, dict(enumerate(values))) for sign, values in ((1.0, arm), (-1.0, other))}
+        welch = estimate(sides, pool=None)
+        error, df = (welch.error, welch.freedom) if welch else (0.0, 0.0)
+    return Effect(difference, error, df) if error > 0 else Effect(difference)
 
 
 def pool(effects: Sequence[Effect]) -> PooledEffect | None:
@@ -126,6 +124,6 @@ def pool(effects: Sequence[Effect]) -> PooledEffect | None:
     )
 
 
-def _around(center: float, error: float, df: int) -> tuple[float, float]:
+def _around(center: float, error: float, df: float) -> tuple[float, float]:
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
     return center - half, center + half

@@ -6,15 +6,14 @@ from statistics import median
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from attnbench.formatting import signed
+from attnbench.formatting import MINUS, signed, signed_with_interval
 from attnbench.tables.compare_runs import check_metric, split_keys, unfinished_note
 from attnbench.tables.forest import Forest, ForestGroup, ForestLine
-from attnbench.tables.format_cells import MINUS
 from attnbench.tables.pooled.blocks import Comparison, Comparisons, compare_in_blocks, name_options
 from attnbench.tables.pooled.estimate import PooledEffect, pool
 from attnbench.tables.pooled.settings import of_attention, read_settings
 from attnbench.tables.pooled.sources import Sources
-from attnbench.tables.remarks import code_version, describe_device
+from attnbench.tables.remarks import code_versions, several_versions_remark, speed_remark
 from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes
 
@@ -141,11 +140,9 @@ class PooledReport:
     ) -> Cell:
         """Build the cell of a difference with its interval, marked where all of the interval is better than zero."""
         low, high = interval or (None, None)
-        text = signed(center)
-        if low is not None and high is not None:
-            text += f" [{signed(low)}, {signed(high)}]"
         worst = low if self.higher_is_better else high
         better = worst is not None and (worst > 0 if self.higher_is_better else worst < 0)
+        text = signed_with_interval(center, interval)
         return Cell(text, center, {"mean": center, "low": low, "high": high, **fields}, best=better)
 
     def _forest(
@@ -216,7 +213,6 @@ def _run_remarks(sources: Sources, comparisons: Comparisons) -> Iterator[str]:
     records = [record for setting in settings.values() for record in setting.records.values()]
     yield f"{len(records)} different runs, from {sources.describe()}."
     yield from unfinished_note(sources.unfinished)
-    devices = sorted({describe_device(record) for record in records})
-    yield f"Speeds are those of training, on {'; '.join(devices)}; runs that share a device are slower."
-    if len(versions := sorted({code_version(record) for record in records})) > 1:
-        yield f"The runs come from {len(versions)} versions of the code: {', '.join(versions)}."
+    yield speed_remark(records)
+    if len(versions := code_versions(records)) > 1:
+        yield several_versions_remark(versions)

@@ -14,8 +14,9 @@ from attnbench.errors import UserError
 from attnbench.formatting import of_all
 from attnbench.runs.record_parts import CostRecord, DataRecord
 from attnbench.tables.results.records import Record
+from attnbench.tables.results.training_state import least_accuracy
 from attnbench.tables.results.values import PERCENT, TOP1, MissingValue, accuracy
-from attnbench.tables.spec.table import Column
+from attnbench.tables.spec.table import LEAST_OVER_CHANCE, Column
 
 PLAIN = "none"
 """The choice of attention that all others are compared with."""
@@ -55,14 +56,9 @@ class Setting:
         return mean([_value(record, TOP1) or 0.0 for record in self.records.values()])
 
     @property
-    def chance(self) -> float:
-        """Accuracy of guessing, in per cent."""
-        return PERCENT / self.data.classes
-
-    @property
     def learned(self) -> bool:
         """Whether the accuracy is three times that of guessing; for few classes, halfway from guessing to 100 %."""
-        return self.top1 >= min(3 * self.chance, (PERCENT + self.chance) / 2)
+        return self.top1 >= PERCENT * least_accuracy(self.data.classes, LEAST_OVER_CHANCE)
 
 
 def of_attention(key: str) -> bool:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
-from attnbench.formatting import signed
+from attnbench.formatting import signed, signed_with_interval
 from attnbench.tables.report import NOTHING, ClaimResult, PartResult, Report
 
 FACTS = ("comparison", "difference", "p", "n", "paper")
@@ -18,9 +18,8 @@ def difference_text(part: PartResult) -> str:
     """Return a part's difference with its interval, as far as they are known: `−1.49 [−2.10, −0.88]`."""
     if part.difference is None:
         return NOTHING
-    if part.low is None or part.high is None:
-        return signed(part.difference)
-    return f"{signed(part.difference)} [{signed(part.low)}, {signed(part.high)}]"
+    interval = None if part.low is None or part.high is None else (part.low, part.high)
+    return signed_with_interval(part.difference, interval)
 
 
 def p_text(p: float | None) -> str:

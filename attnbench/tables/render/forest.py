@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attnbench.formatting import signed_with_interval
 from attnbench.tables.forest import Forest, ForestGroup, ForestLine
 from attnbench.tables.render.layout import one_line
 from attnbench.tables.render.plots import FAINT, INK, SERIES, SETTINGS, inline_svg
@@ -160,5 +161,4 @@ def _shortened(label: str) -> str:
 
 def _numbers(line: ForestLine) -> str:
     """Write a difference and its interval with one decimal."""
-    mean, *ends = (f"{number:+.1f}".replace("-", "−") for number in (line.mean, *(line.interval or ())))
-    return f"{mean} [{ends[0]}, {ends[1]}]" if ends else mean
+    return signed_with_interval(line.mean, line.interval, decimals=1)

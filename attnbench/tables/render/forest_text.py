@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from attnbench.formatting import signed
 from attnbench.tables.forest import Forest, ForestLine, Interval
 
 STYLES = {"better": "green", "worse": "red", "unclear": ""}
@@ -19,7 +20,7 @@ def axis(forest: Forest, width: int) -> Text:
     zero = _place(0.0, limits, width)
     sides = ("worse ◂", "▸ better") if forest.better == "right" else ("better ◂", "▸ worse")
     signs = _line(width, [(zero - len(sides[0]) - 1, sides[0]), (zero, "│"), (zero + 2, sides[1])])
-    low, high = (f"{number:+.1f}".replace("-", "−") for number in limits)
+    low, high = (signed(number, decimals=1) for number in limits)
     return Text(f"{signs}\n{_line(width, [(zero, '0'), (0, low), (width - len(high), high)])}")
 
 

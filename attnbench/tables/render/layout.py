@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from attnbench.formatting import MINUS
 from attnbench.tables.report import Cell, Field, Heading, Line
 
 NO_BREAK = "\u00a0"
@@ -55,4 +56,4 @@ def quantity(value: Field) -> str:
     if isinstance(value, str) or value is None:
         return value or ""
     text = f"{value:.4g}" if isinstance(value, float) and abs(value) < 1e4 else f"{value:,.0f}"
-    return text.replace("-", "−")
+    return text.replace("-", MINUS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from attnbench.runs.files import damaged, readable, shown
 from attnbench.runs.predictions import Predictions, read_predictions
-from attnbench.tables.results.per_class import Fractions, McNemar, disagreements, mcnemar_of_counts, shares
+from attnbench.tables.results.per_class import Fractions, McNemar, disagreements, fractions, mcnemar_of_counts, shares
 from attnbench.tables.results.per_class_summary import RunSummary, summarise_predictions
 from attnbench.tables.results.records import Record
 from attnbench.tables.results.values import Key, Result
@@ -130,7 +130,7 @@ def _results(
     """Return the results of a cell from its runs' summaries. others: the baseline's runs, by seed."""
     first = next(iter(by_seed.values()))
     alike = {seed: one for seed, one in by_seed.items() if one.classes == first.classes}
-    accuracies = [_fractions(one.correct, one.images) for one in alike.values()]
+    accuracies = [fractions(np.array(one.correct), np.array(one.images)) for one in alike.values()]
     confusions = [one.confusion for one in alike.values()]
     names = {seed: run_name(others[seed]) for seed in alike if seed in others}
     return ClassResults(
@@ -147,12 +147,6 @@ def _results(
             if name in alike[seed].against
         },
     )
-
-
-def _fractions(correct: list[int], images: list[int]) -> Fractions:
-    """Return the accuracy of each class; NaN for one without images."""
-    counts = np.array(images, np.float64)
-    return np.divide(np.array(correct, np.float64), counts, out=np.full(len(images), np.nan), where=counts > 0)
 
 
 def _mean_shares(confusions: list[list[list[int]]]) -> Fractions | None:

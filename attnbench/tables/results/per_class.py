@@ -53,8 +53,12 @@ def class_accuracies(confusion: Counts) -> Fractions:
 
 def shares(confusion: Counts) -> Fractions:
     """Return confusions (L, L) as fractions of each true class's images; NaN for a class without images."""
-    images = confusion.sum(1, keepdims=True).astype(np.float64)
-    return np.divide(confusion, images, out=np.full(confusion.shape, np.nan), where=images > 0)
+    return fractions(confusion, confusion.sum(1, keepdims=True))
+
+
+def fractions(counts: Counts, totals: Counts) -> Fractions:
+    """Return counts as fractions of totals; NaN where a total is 0."""
+    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
 
 
 def calibration_error(predictions: Predictions, bins: int = BINS) -> float:

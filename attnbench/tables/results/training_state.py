@@ -44,7 +44,7 @@ def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]
     if not accuracies:
         return
     chance = 1 / records[0].data.classes
-    accuracy, least = fmean(accuracies), least_accuracy(chance, least_over_chance)
+    accuracy, least = fmean(accuracies), least_accuracy(records[0].data.classes, least_over_chance)
     if accuracy < least:
         bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
         yield f"not trained: its accuracy of {100 * accuracy:.1f} % is below {bound}"
@@ -53,9 +53,9 @@ def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]
         yield f"not trained: {100 * share:.0f} % of what it learned came in the last quarter of its epochs"
 
 
-def least_accuracy(chance: float, least_over_chance: float) -> float:
+def least_accuracy(classes: int, least_over_chance: float) -> float:
     """Return the accuracy from which a network counts as trained."""
-    return min(least_over_chance * chance, (1 + chance) / 2)
+    return min(least_over_chance / classes, (1 + 1 / classes) / 2)
 
 
 def late_share(curves: Sequence[Sequence[tuple[int, float]]], chance: float) -> float | None:

@@ -52,6 +52,8 @@ METRICS = {
 """Metrics of a column, in per cent except for the last three, and whether a lower or a higher value is better."""
 COSTS = ("parameters", "multiply_adds")
 BY_SECTION = "section"
+LEAST_OVER_CHANCE = 3.0
+"""Times chance: the accuracy from which a network counts as trained."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,6 @@ class ClaimPart:
 
     terms: tuple[Term, ...]
     equal: bool = False
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether the part compares two rows of one column, the first minus the second."""
-        return [term.weight for term in self.terms] == [1, -1] and len({term.column for term in self.terms}) == 1
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,7 @@ class PaperTable:
     baseline: str = ""
     claims: tuple[Claim, ...] = ()
     margin: float | None = None
-    least_over_chance: float = 3.0
+    least_over_chance: float = LEAST_OVER_CHANCE
     profiles: Mapping[str, tuple[str, ...]] | None = None
     notes: tuple[str, ...] = ()
     x_label: str = ""

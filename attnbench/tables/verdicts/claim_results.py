@@ -26,14 +26,8 @@ def claim_results(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[Cl
 
     A claim about networks that have not learned is not judged.
     """
-    for claim, own, asked, judgement in judge_claims(inputs, comparisons):
-        if asked:
-            results = [
-                judged_result(comparisons, claim, *three) for three in zip(own, asked, judgement.parts, strict=True)
-            ]
-        else:
-            results = [untrained_result(comparisons, claim, part) for part in own]
-        yield _claim_result(inputs, claim, results, judgement.p)
+    for judged in judge_claims(inputs, comparisons):
+        yield claim_result(comparisons, *judged)
 
 
 def judge_claims(
@@ -95,6 +89,17 @@ def why_untrained(comparisons: Comparisons, part: ClaimPart) -> str:
         for term in part.terms
         if (term.row, term.column) in reasons
     )
+
+
+def claim_result(
+    comparisons: Comparisons, claim: Claim, own: Sequence[ClaimPart], asked: Sequence[Part], judgement: Judgement
+) -> ClaimResult:
+    """Return the result of a claim from what `judge_claims` yields."""
+    if asked:
+        parts = [judged_result(comparisons, claim, *three) for three in zip(own, asked, judgement.parts, strict=True)]
+    else:
+        parts = [untrained_result(comparisons, claim, part) for part in own]
+    return _claim_result(comparisons.inputs, claim, parts, judgement.p)
 
 
 def _claim_result(inputs: ReportInputs, claim: Claim, parts: Sequence[PartResult], p: float | None) -> ClaimResult:

@@ -5,8 +5,9 @@ identities of their records.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from scipy import stats
 
@@ -17,6 +18,7 @@ from attnbench.tables.spec.table import ClaimPart, Term
 from attnbench.tables.verdicts.anytime import LEVEL, Estimate
 from attnbench.tables.verdicts.estimates import Pool, Values, estimate, pool_rows
 
+K = TypeVar("K", bound=Hashable)
 SampleKey = tuple[Hashable, ...]
 """The runs, and which of their metrics under which test."""
 RELATED = ("accuracy_per_million",)
@@ -118,10 +120,16 @@ def _sum(parts: Iterable[tuple[float, Values]]) -> Values:
 
 def contrast_key(results: Mapping[Key, Result], terms: Iterable[Term], direction: int = 1) -> dict[SampleKey, float]:
     """Return the weight of each sample in a contrast, times a direction; equal for the same comparison of runs."""
-    weights: dict[SampleKey, float] = {}
+    weights = sum_weights(terms, lambda term: sample_key(results[term.row, term.column]))
+    return {key: weight * direction for key, weight in weights.items()}
+
+
+def sum_weights(terms: Iterable[Term], key_of: Callable[[Term], K]) -> dict[K, float]:
+    """Return the sum of the terms' weights by key; keys whose weights cancel are left out."""
+    weights: dict[K, float] = {}
     for term in terms:
-        key = sample_key(results[term.row, term.column])
-        weights[key] = weights.get(key, 0.0) + term.weight * direction
+        key = key_of(term)
+        weights[key] = weights.get(key, 0.0) + term.weight
     return {key: weight for key, weight in weights.items() if weight}
 
 

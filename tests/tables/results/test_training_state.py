@@ -18,7 +18,7 @@ def record(accuracy: float | None, *curve: float, classes: int = 10) -> object:
     ("classes", "least"), [(100, 0.03), (10, 0.3), (5, 0.6), (3, 2 / 3), (2, 0.75)]
 )  # three times chance, or half way to 1
 def test_the_least_accuracy(classes: int, least: float) -> None:
-    assert least_accuracy(1 / classes, 3.0) == pytest.approx(least)
+    assert least_accuracy(classes, 3.0) == pytest.approx(least)
 
 
 @pytest.mark.parametrize(
