@@ -8,8 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import EVALUATE
@@ -18,8 +17,10 @@ from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
 from attnbench.config.sweep import single_overrides
+from attnbench.console import make_console
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from attnbench.plain_text import plain
 from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
@@ -128,11 +129,11 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
         The evaluations that were done, with their results, and the exit status.
     """
     results: list[tuple[Evaluation, EvaluationEntry]] = []
-    status, console = DONE, Console(stderr=True)
+    status, console = DONE, make_console(stderr=True)
     try:
         for number, evaluation in enumerate(evaluations, 1):
             folder = shown(evaluation.run.path)
-            with console.status(f"evaluating {number} of {len(evaluations)}: {escape(folder)}"):
+            with console.status(Text(f"evaluating {number} of {len(evaluations)}: {plain(folder)}")):
                 failure = _evaluate_one(evaluation, results)
             if failure:
                 print_message(f"{folder}: {failure}")
@@ -167,7 +168,6 @@ def _show(results: Sequence[tuple[Evaluation, EvaluationEntry]], as_json: bool) 
         print(json.dumps([_json_entry(*result) for result in results], indent=2))
     elif results:
         from attnbench.cli.views.evaluation_table import evaluation_table
-        from attnbench.console import make_console
 
         make_console().print(evaluation_table(results))
 

@@ -52,7 +52,7 @@ def list_groups(console: Console, folders: Sequence[Path]) -> None:
     """Print all config groups and their choices."""
     for group in search_path.groups(folders):
         lines = group_lines(group, folders, indent="", width=console.width)
-        console.print(lines, markup=False, soft_wrap=True)
+        console.print(lines, soft_wrap=True)
 
 
 def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:

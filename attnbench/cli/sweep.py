@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.cli.output import print_message
 from attnbench.config.compose import Composer
 from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
@@ -12,6 +13,7 @@ from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.processes import warm_up
 from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
+from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
 from attnbench.runs.record import FinishedRecord
@@ -34,21 +36,21 @@ def sweep(arguments: argparse.Namespace) -> int:
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():
-        print(f"attnbench: {note}")
+        print(plain(f"attnbench: {note}"))
     jobs, mistakes = plan_all(expanded.configs)
     if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
         print_mistakes(mistakes)
         return WRONG_INPUT
     for mistake in mistakes:
-        print(f"attnbench: left out: {mistake}")
+        print(plain(f"attnbench: left out: {mistake}", keep=""))
     return run_all(jobs) if jobs else WRONG_INPUT
 
 
 def print_mistakes(mistakes: Sequence[str]) -> None:
     """Print the mistakes that keep a sweep from starting."""
     for mistake in mistakes:
-        print(f"attnbench: {mistake}", file=sys.stderr)
-    print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+        print_message(mistake)
+    print_message("nothing was started; sweep.skip_invalid=true leaves these out")
 
 
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
@@ -126,10 +128,10 @@ def tally(tasks: Sequence[Task]) -> str:
 def print_failure(task: Task) -> None:
     """Print which run failed and why, with the last lines of its log."""
     log = RunFolder(task.job.folder).log_file
-    print(f"attnbench: failed: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
-    for line in last_lines(log, 5):
-        print(f"    {line}", file=sys.stderr)
-    print(f"    (whole log: {shown(log)})", file=sys.stderr)
+    print_message(f"failed: {shown(task.job.folder)}: {task.reason}")
+    lines = last_lines(log, 5)
+    for line in [*lines, f"(whole log: {shown(log)})"] if lines else []:
+        print(f"    {plain(line)}", file=sys.stderr)
 
 
 def slots_for(jobs: Sequence[Job]) -> int:

@@ -67,7 +67,7 @@ class LiveView:
         done = sum(other.done for other in tasks)
         took = f" in {duration(task.ended - task.started)}" if task.ended else ""
         reason = f": {task.reason}" if task.reason else ""
-        self.console.print(f"[{done}/{len(tasks)}] {self.name(task)}: {task.state}{took}{reason}", markup=False)
+        self.console.print(f"[{done}/{len(tasks)}] {self.name(task)}: {task.state}{took}{reason}")
 
     def table(self, tasks: Sequence[Task]) -> Table:
         """Build a table of the tasks: running ones first, then those that wait, then those that are done."""
