@@ -15,7 +15,10 @@ from attnbench.plain_text import plain
         ("\x07\x00\x9b2J", r"\x07\x00\x9b2J"),
         ("abc\u202etxt.exe", r"abc\u202etxt.exe"),
         ("half \udcff", r"half \udcff"),
-        ("two\nlines\tof 99 % ± 1, naïve 中文 [b]x[/b] :smile:", "two\nlines\tof 99 % ± 1, naïve 中文 [b]x[/b] :smile:"),
+        (
+            "two\nlines\tof 99 % ± 1, naïve 中文 [b]x[/b] :smile:",
+            "two\nlines\tof 99 % ± 1, naïve 中文 [b]x[/b] :smile:",
+        ),
     ],
 )
 def test_control_characters_are_written_as_escapes(text: str, shown: str) -> None:

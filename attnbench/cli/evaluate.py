@@ -13,6 +13,7 @@ from rich.text import Text
 from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
+from attnbench.cli.plan_evaluations import EvaluationPlan, lines, plan_all
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
@@ -21,8 +22,8 @@ from attnbench.console import make_console
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.plain_text import plain
-from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
-from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep
+from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
 
 
@@ -36,16 +37,20 @@ def main(words: Sequence[str]) -> int:
     composer = Composer(arguments.config_dir)
     runs, mistakes = find(names, output)
     combinations = _combinations(overrides, composer) if arguments.multirun else [overrides]
-    evaluations: list[Evaluation] = []
+    plan = EvaluationPlan()
     if not mistakes:
-        evaluations, mistakes = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
-    if mistakes:
-        for mistake in mistakes:
+        plan = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
+    mistakes += lines(plan.mistakes)
+    left_out = lines(plan.left_out)
+    if mistakes or not plan.evaluations:
+        for mistake in [*mistakes, *left_out]:
             print_message(mistake)
         return WRONG_INPUT
-    results, status = evaluate_all(evaluations)
+    for reason in left_out:
+        print_message(f"left out: {reason}")
+    results, status = evaluate_all(list(plan.evaluations.values()))
     _show(results, arguments.json)
-    return status
+    return max(status, FAILED) if left_out else status
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -77,49 +82,6 @@ def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
     return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]
-
-
-def plan_all(
-    runs: Sequence[RunFolder],
-    combinations: Sequence[list[str]],
-    checkpoint: str,
-    composer: Composer,
-    responses: bool = False,
-) -> tuple[list[Evaluation], list[str]]:
-    """Check every evaluation before any is done; names and types of all runs before torch is imported.
-
-    Args:
-        runs: trained runs.
-        combinations: lists of overrides, each applied to every run.
-        checkpoint: `last` or `best`.
-        composer: composes the runs' configurations.
-        responses: whether the responses of stages are measured too.
-
-    Returns:
-        The evaluations, each once, and one message for each mistake, which names the runs that have it.
-    """
-    evaluations: dict[tuple[Path, str], Evaluation] = {}
-    mistakes: dict[str, list[RunFolder]] = {}
-    for run, overrides in product(runs, combinations):
-        try:
-            evaluation = settle(run, checkpoint, composer, overrides, responses)
-            evaluations.setdefault((run.path, evaluation.key), evaluation)
-        except UserError as error:
-            mistakes.setdefault(str(error), []).append(run)
-    if not mistakes:
-        from attnbench.training.evaluate import check
-
-        for evaluation in evaluations.values():
-            try:
-                check(evaluation)
-            except UserError as error:
-                mistakes.setdefault(str(error), []).append(evaluation.run)
-    return list(evaluations.values()), [f"{_names_of(found)}: {message}" for message, found in mistakes.items()]
-
-
-def _names_of(runs: Sequence[RunFolder]) -> str:
-    folders = list(dict.fromkeys(shown(run.path) for run in runs))
-    return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
 def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, EvaluationEntry]], int]:

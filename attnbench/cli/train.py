@@ -101,7 +101,7 @@ def train_one(config: RunConfig) -> int:
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
 
-    found = not job.again and RunFolder(job.folder).finished()
+    found = not job.again and RunFolder(job.folder).state() == "finished"
     return run_job(job, console, lambda record: show_result(console, record, job.folder, found), experiment)
 
 

@@ -15,12 +15,15 @@ from rich.console import Console
 from attnbench.cli.output import print_message, set_up_output
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from attnbench.runs.files import RunFileError
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import RunLockedError
 
 if TYPE_CHECKING:
     from attnbench.runs.record import FinishedRecord
     from attnbench.training.experiment import Experiment
+
+AGAIN = "; run.again=true archives the run and trains it again"
 
 
 def run_job(
@@ -43,7 +46,7 @@ def run_job(
     try:
         record = train(job, console, experiment)
     except UserError as error:
-        return _end(str(error), WRONG_INPUT)
+        return _end(f"{error}{AGAIN if isinstance(error, RunFileError) else ''}", WRONG_INPUT)
     except (RunLockedError, TrainingError) as error:
         return _end(str(error), FAILED)
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from attnbench.config.validate import (
     set_leaf,
     unknown_key,
 )
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
 KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
@@ -91,7 +91,7 @@ def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Declaration
             _check_same_code(key, value, known.get(key))
             continue
         if key not in known:
-            raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
+            raise RunError(f"{key}: the run was trained with {key}={value}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
         added_later = key.partition(".")[0] in values and key not in recorded
@@ -106,9 +106,9 @@ def _check_same_code(key: str, recorded: Any, current: Any) -> None:
     """Raise `UserError` if a choice's class is not the one the run was trained with; it may have moved in attnbench."""
     name = key.rpartition(".")[2]
     if name == "_target_" and recorded != current and not _both_ours(recorded, current):
-        raise UserError(f"{key}: the run was trained with {recorded}, and the choice names {current}")
+        raise RunError(f"{key}: the run was trained with {recorded}, and the choice names {current}")
     if name == REVISION and recorded != (current or NEUTRAL_REVISION):
-        raise UserError(
+        raise RunError(
             f"{key}: the run was trained with revision {recorded}; this version has revision "
             f"{current or NEUTRAL_REVISION}, which computes something else"
         )
@@ -132,9 +132,7 @@ def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[st
     kept = {group: choices[group] for group in CHOSEN if group not in changed}
     for group, choice in kept.items():
         if choice not in search_path.choices(group, composer.folders):
-            raise UserError(
-                f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir"
-            )
+            raise RunError(f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir")
     lines = [f"{group}={choice}" for group, choice in {**kept, **changed}.items()]
     tree, made = composer.chosen(parse(lines, composer.folders))
     return tree, {**made, **{group: choices[group] for group in ("recipe", "trainer") if group in choices}, **changed}

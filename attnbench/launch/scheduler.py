@@ -13,7 +13,7 @@ from typing import Literal
 
 from attnbench.errors import UserError
 from attnbench.launch.engine import Engine, Process, stop
-from attnbench.runs.files import make_folder, readable
+from attnbench.runs.files import check_file, make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
@@ -82,7 +82,7 @@ class Scheduler:
             try:
                 found = not task.job.again and run.finished()
             except UserError as error:  # its record is damaged
-                task.state, task.reason = "failed", str(error)
+                self._fail(task, str(error))
                 return
             if found:
                 task.state = "found"
@@ -97,11 +97,20 @@ class Scheduler:
             task.state = "waiting"
             return
         task.slots = [self.free.pop(0) for _ in range(wanted)]
-        make_folder(run.path)
-        job_file = run.path / "job.json"
-        task.job.save(job_file)
-        task.process = self.engine.start(job_file, run.log_file, task.slots)
-        task.state, task.started = "running", time.monotonic()
+        try:
+            make_folder(run.path)
+            check_log(run.log_file)
+            job_file = run.path / "job.json"
+            task.job.save(job_file)
+            task.process = self.engine.start(job_file, run.log_file, task.slots)
+        except (OSError, UserError) as error:  # of this run; the others go on
+            self.free = sorted(self.free + task.slots)
+            self._fail(task, f"cannot be started: {error}")
+        else:
+            task.state, task.started = "running", time.monotonic()
+
+    def _fail(self, task: Task, reason: str) -> None:
+        task.state, task.reason = "failed", reason
 
     def _check_process(self, task: Task) -> None:
         assert task.process is not None
@@ -115,7 +124,7 @@ class Scheduler:
         elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
-            task.state, task.reason = "failed", failure_reason(task.job, status)
+            self._fail(task, failure_reason(task.job, status))
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
@@ -123,6 +132,15 @@ class Scheduler:
         for task in self.tasks:
             if not task.done:
                 task.state = "interrupted"
+
+
+def check_log(path: Path) -> None:
+    """Raise `UserError` unless a log can be written to, before a process is started that could not say why it ends."""
+    try:
+        check_file(path)
+        path.open("ab").close()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def failure_reason(job: Job, status: int) -> str:
@@ -142,7 +160,7 @@ def last_lines(path: Path, count: int) -> list[str]:
     """Return the last lines of a log that are not empty."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:  # the process never wrote one
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
 

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from attnbench.errors import UserError
-from attnbench.runs.files import damaged, make_folder, read_json, shown, write_json
+from attnbench.runs.files import make_folder, read_json, shown, write_json
 from attnbench.runs.json_objects import ALWAYS, JsonObject, read_object
 
 LOCK_FILES = ("lock.json", ".lock")
@@ -94,6 +94,13 @@ def owner_of(folder: Path) -> Owner | None:
     return owner if owner is not None and alive(owner) else None
 
 
+def check_lock(folder: Path) -> None:
+    """Raise `UserError` if something else is in the place of a lock's files."""
+    for path in (folder / name for name in LOCK_FILES):
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+            raise UserError(f"{shown(path)}: is not a file; move it away")
+
+
 class Lock:
     """Own a run folder while in a `with` block.
 
@@ -118,12 +125,11 @@ class Lock:
 
     def __enter__(self) -> "Lock":
         make_folder(self.folder)
+        check_lock(self.folder)
         with self.guard:
             owner = owner_of(self.folder)
             if owner is not None:
                 raise RunLockedError(self.folder, owner)
-            if self.path.is_dir():
-                raise damaged(shown(self.path), "it is a folder, not a file")
             self._write()
         self._thread.start()
         return self

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
 from attnbench.construct import guarded
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 from attnbench.runs.environment import environment
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
@@ -152,15 +152,15 @@ class Stopwatch(Callback):
 
 
 def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
-    """Load the network's weights from a run's checkpoint. Raises `UserError` if it is damaged or of another epoch."""
+    """Load the network's weights from a run's checkpoint. Raises `RunError` if it is damaged or of another epoch."""
     path = evaluation.weights
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         epoch, state = checkpoint["epoch"] + 1, checkpoint["state_dict"]
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise UserError(f"checkpoints/{path.name} cannot be read; it is damaged ({type(error).__name__})") from error
+        raise RunError(f"checkpoints/{path.name} cannot be read; it is damaged ({type(error).__name__})") from error
     if epoch != evaluation.epoch:
-        raise UserError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
+        raise RunError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
     return {key.removeprefix(PREFIX): value for key, value in state.items()}
 
 
