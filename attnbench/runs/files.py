@@ -18,11 +18,12 @@ logger = logging.getLogger("attnbench.runs")
 
 def shown(path: Path) -> str:
     """Return a path as the user would type it: relative to the current folder where it is below it."""
-    absolute = path.absolute()
+    if not path.is_absolute():
+        return os.fspath(path)
     try:
-        return os.fspath(absolute.relative_to(Path.cwd()))
+        return os.fspath(path.relative_to(Path.cwd()))
     except ValueError:
-        return os.fspath(absolute)
+        return os.fspath(path)
 
 
 def as_typed(path: Path) -> str:

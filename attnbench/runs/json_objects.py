@@ -58,16 +58,12 @@ class JsonObject:
 
 
 class _Item(NamedTuple):
-    """A field with its annotation, and the class behind `X | None`."""
+    """A field with its annotation, the class behind `X | None`, and its key in the file."""
 
     field: "Field[Any]"
     hint: Any
     inner: Any
-
-    @property
-    def key(self) -> str:
-        """The field's key in the file."""
-        return str(self.field.metadata.get("key", self.field.name))
+    key: str
 
     @property
     def optional(self) -> bool:
@@ -84,8 +80,9 @@ class _Item(NamedTuple):
         """Return the keys of an object that belong to the field."""
         if "prefixes" in self.field.metadata:
             return [key for key in content if key.startswith(self.field.metadata["prefixes"])]
-        keys = [item.key for item in _items(self.inner)] if "flat" in self.field.metadata else [self.key]
-        return [key for key in keys if key in content]
+        if "flat" in self.field.metadata:
+            return [item.key for item in _items(self.inner) if item.key in content]
+        return [self.key] if self.key in content else []
 
 
 @cache
@@ -94,7 +91,8 @@ def _items(kind: Any) -> tuple[_Item, ...]:
     hints = get_type_hints(kind)
     inner = {name: next((part for part in get_args(hint) if is_dataclass(part)), hint) for name, hint in hints.items()}
     written = [part for part in fields(kind) if part.name != UNKNOWN and "local" not in part.metadata]
-    return tuple(_Item(part, hints[part.name], inner[part.name]) for part in written)
+    keys = (str(part.metadata.get("key", part.name)) for part in written)
+    return tuple(_Item(part, hints[part.name], inner[part.name], key) for part, key in zip(written, keys, strict=True))
 
 
 def read_object(kind: type[T], content: Any, where: str, parent: str = "") -> T:
@@ -168,18 +166,29 @@ def _read_value(hint: Any, value: Any, where: str, key: str) -> Any:
     """Return a value of the type that an annotation names. Raises `UserError` for any other."""
     if hint is Any:
         return value
-    if reader := READERS.get(get_origin(hint)):
+    if reader := READERS.get(_origin(hint)):
         return reader(hint, value, where, key)
     if is_dataclass(hint) and isinstance(hint, type):
         return read_object(hint, value, where, f"{key}.")
     return _read_plain(hint, value, where, key)
 
 
+@cache
+def _origin(hint: Any) -> Any:
+    return get_origin(hint)
+
+
+@cache
+def _behind_none(hint: Any) -> Any:
+    """Return X of `X | None`."""
+    (inner,) = (part for part in get_args(hint) if part is not NoneType)
+    return inner
+
+
 def _read_optional(hint: Any, value: Any, where: str, key: str) -> Any:
     """Return None for null, and for a number that is not finite."""
-    (inner,) = (part for part in get_args(hint) if part is not NoneType)
     missing = value is None or (isinstance(value, float) and not math.isfinite(value))
-    return None if missing else _read_value(inner, value, where, key)
+    return None if missing else _read_value(_behind_none(hint), value, where, key)
 
 
 def _read_choice(hint: Any, value: Any, where: str, key: str) -> Any:
@@ -191,7 +200,8 @@ def _read_choice(hint: Any, value: Any, where: str, key: str) -> Any:
 def _read_mapping(hint: Any, value: Any, where: str, key: str) -> dict[str, Any]:
     start = f"{key}." if key and not key.endswith(".") else key
     content = _mapping(value, where, key.removesuffix("."))
-    return {name: _read_value(get_args(hint)[1], part, where, f"{start}{name}") for name, part in content.items()}
+    inner = get_args(hint)[1]
+    return {name: _read_value(inner, part, where, f"{start}{name}") for name, part in content.items()}
 
 
 def _read_sequence(hint: Any, value: Any, where: str, key: str) -> Any:

@@ -1,10 +1,10 @@
-"""Tables of the user's runs: by which keys rows differ, and how they are named."""
+"""The keys in which runs differ, and how these name rows."""
 
 import pytest
 
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
-from attnbench.tables.compare_runs import describe_keys, differing_keys, reading_order, short_names
+from attnbench.tables.run_keys import describe_keys, differing_keys, short_names
 
 GATED = ("attention=gated", "attention.width=")
 
@@ -36,9 +36,3 @@ def test_keys_with_the_same_end_are_named_in_full() -> None:
 )
 def test_names_are_as_short_as_possible(names: list[str], short: list[str]) -> None:
     assert list(short_names(names).values()) == short
-
-
-def test_rows_without_attention_come_first_and_numbers_in_their_order() -> None:
-    names = ["bam reduction=16", "none", "bam reduction=8", "ggam", "none width=2"]
-    ordered = sorted(names, key=lambda name: reading_order((name, "")))
-    assert ordered == ["none", "none width=2", "bam reduction=8", "bam reduction=16", "ggam"]
