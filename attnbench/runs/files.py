@@ -13,6 +13,8 @@ from attnbench.errors import RunError, UserError
 
 T = TypeVar("T")
 U = TypeVar("U")
+DEEPEST = 50
+"""Objects and lists inside each other; a file of a run has a few."""
 logger = logging.getLogger("attnbench.runs")
 
 
@@ -155,4 +157,16 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         raise damaged(where, f"it is no JSON ({error})") from None
     if not isinstance(content, dict):
         raise damaged(where, "it is no JSON object")
+    if text.count("{") + text.count("[") > DEEPEST and _depth(content) > DEEPEST:
+        raise damaged(where, "it is nested too deeply")
     return content
+
+
+def _depth(content: Any) -> int:
+    """Return how many objects and lists are inside each other."""
+    depth, level = 0, [content]
+    while level:
+        depth += 1
+        inside = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+    return depth

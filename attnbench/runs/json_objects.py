@@ -8,6 +8,7 @@ dataclasses, `dict[str, X]`, `list[X]`, `tuple[X, Y]` and `X | None`. The metada
 - `prefixed(...)`: the dictionary of all keys that start with one of these prefixes.
 - `named(key)`: the key in the file, where it is not the field's name.
 - `LOCAL`: not in the file; its value means something on this machine only.
+- `between(...)`: the smallest and the largest number that the field may hold.
 
 Keys that no field knows are kept in the field `unknown`, if there is one, and written back.
 """
@@ -35,9 +36,20 @@ def flat() -> Metadata:
     return {"flat": True}
 
 
-def prefixed(*prefixes: str, required: tuple[str, ...] = ()) -> Metadata:
-    """Return the metadata of a dictionary of all keys with these prefixes; `required` ones must be there, not null."""
-    return {"prefixes": prefixes, "required": required}
+def prefixed(*prefixes: str, required: tuple[str, ...] = (), fractions: str) -> Metadata:
+    """Return the metadata of a dictionary of all keys with these prefixes.
+
+    Args:
+        prefixes: of the keys.
+        required: keys that must be there, not null.
+        fractions: end of the keys whose values are from 0 to 1.
+    """
+    return {"prefixes": prefixes, "required": required, "fractions": fractions}
+
+
+def between(least: float, most: float = math.inf) -> Metadata:
+    """Return the metadata of a number that is neither smaller nor larger than these."""
+    return {"between": (least, most)}
 
 
 def named(key: str) -> Metadata:
@@ -152,14 +164,27 @@ def _read_field(item: _Item, present: dict[str, Any], where: str, parent: str) -
         for name in metadata["required"]:
             if present.get(name) is None:
                 raise damaged(where, f"{parent}{name} is missing")
-        return _read_value(item.hint, present, where, parent)
+        values = _read_value(item.hint, present, where, parent)
+        for name in values:
+            if name.endswith(metadata["fractions"]):
+                _check_number((0, 1), values[name], where, f"{parent}{name}")
+        return values
     if not present and item.optional:
         return MISSING
     if "flat" in metadata:
         return read_object(item.inner, present, where, parent)
     if not present:
         raise damaged(where, f"{parent}{item.key} is missing")
-    return _read_value(item.hint, present[item.key], where, parent + item.key)
+    value = _read_value(item.hint, present[item.key], where, parent + item.key)
+    _check_number(metadata.get("between", (-math.inf, math.inf)), value, where, parent + item.key)
+    return value
+
+
+def _check_number(limits: tuple[float, float], value: Any, where: str, key: str) -> None:
+    """Raise `UserError` if a number is beyond its limits."""
+    least, most = limits
+    if isinstance(value, int | float) and not least <= value <= most:
+        raise _wrong(where, key, f"at least {least}" if most == math.inf else f"from {least} to {most}", value)
 
 
 def _read_value(hint: Any, value: Any, where: str, key: str) -> Any:

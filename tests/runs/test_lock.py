@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, Owner, RunLockedError, alive, owner_of, process_started
+from attnbench.runs.lock import DEAD_AFTER_SECONDS, LOCK_FILES, Lock, Owner, RunLockedError, alive, owner_of, process_started
 
 
 def write_lock(folder: Path, **content: object) -> None:
@@ -100,9 +101,10 @@ def test_a_damaged_lock_has_no_owner(content: bytes, own_folder: Path) -> None:
         assert owner_of(own_folder) is not None
 
 
-def test_a_folder_in_place_of_the_lock_is_one_line(own_folder: Path) -> None:
-    (own_folder / "lock.json").mkdir()
-    with pytest.raises(UserError, match=r"^lock\.json: damaged: it is a folder, not a file; [^\n]*$"), Lock(own_folder):
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_a_folder_in_place_of_the_lock_is_one_line(name: str, own_folder: Path) -> None:
+    (own_folder / name).mkdir()
+    with pytest.raises(UserError, match=rf"^{re.escape(name)}: is not a file; move it away$"), Lock(own_folder):
         pass
 
 
