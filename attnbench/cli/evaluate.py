@@ -34,7 +34,8 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = _parse(words)
     names, overrides, output = split_words(arguments.words)
-    composer = Composer(arguments.config_dir)
+    overrides, trusted = split_trust(overrides)
+    composer = Composer(arguments.config_dir, trusted=trusted)
     runs, mistakes = find(names, output)
     combinations = _combinations(overrides, composer) if arguments.multirun else [overrides]
     plan = EvaluationPlan()
@@ -75,6 +76,12 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
         raise UserError("attnbench evaluate: name a run: its folder, the start of its hash, or a pattern in quotes")
     overrides = [word for word in words if word not in names and not word.startswith("output=")]
     return names, overrides, Path(str(outputs[-1] if outputs else "outputs")).expanduser()
+
+
+def split_trust(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split overrides into those of the configuration and the packages that are trusted: `trust=PACKAGE`."""
+    packages = [word for word in overrides if word.startswith("trust=")]
+    return [word for word in overrides if word not in packages], [word.removeprefix("trust=") for word in packages]
 
 
 def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str]]:

@@ -18,7 +18,11 @@ names = st.sampled_from(["val/top1_accuracy", "train/loss/guide", "gates/stage1.
 
 
 @given(
-    st.integers(1), numbers, numbers, st.dictionaries(names, st.none() | numbers), st.dictionaries(st.just("new"), names)
+    st.integers(1),
+    numbers,
+    numbers,
+    st.dictionaries(names, st.none() | numbers),
+    st.dictionaries(st.just("new"), names),
 )
 def test_a_row_comes_back_as_it_was_written(
     images: int, loss: float, seconds: float, others: dict[str, float | None], unknown: dict[str, str]

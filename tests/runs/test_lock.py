@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.runs.lock import DEAD_AFTER_SECONDS, LOCK_FILES, Lock, Owner, RunLockedError, alive, owner_of, process_started
+from attnbench.runs.lock import (
+    DEAD_AFTER_SECONDS,
+    LOCK_FILES,
+    Lock,
+    Owner,
+    RunLockedError,
+    alive,
+    owner_of,
+    process_started,
+)
 
 
 def write_lock(folder: Path, **content: object) -> None:

@@ -10,7 +10,7 @@ from attnbench.config.validate import RunConfig
 from attnbench.runs.evaluations import read_evaluations
 from attnbench.runs.files import damaged, parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
-from attnbench.runs.identity import identity, identity_by_path, identity_today
+from attnbench.runs.identity import identity, identity_by_path, identity_today, weights_by_path
 from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
 from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
@@ -82,7 +82,9 @@ class Records:
     def _identities(self, config: RunConfig, identities: Iterable[str]) -> list[str]:
         """Return the identities that a configuration may have, one for each fingerprint of its data."""
         fingerprints = self.fingerprints.get(config.choices["data"], [])
-        return list(dict.fromkeys([*identities, *(identity(config, fingerprint) for fingerprint in fingerprints)]))
+        weights = weights_by_path(config)
+        by_data = (identity(config, fingerprint, weights) for fingerprint in fingerprints)
+        return list(dict.fromkeys([*identities, *by_data]))
 
 
 def gather(output: Path, archive: Path, composer: Composer) -> Records:
