@@ -124,6 +124,19 @@ def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) ->
     assert RunFolder(damaged.folder).record_file.read_text() == "{"
 
 
+def test_a_run_that_cannot_be_started_fails_alone(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+    (own_folder / "run").mkdir()
+    (own_folder / "run" / "seed1").write_text("in the way")
+    for name in ("job.json", "log.txt"):
+        (own_folder / "run" / f"seed{2 if name == 'job.json' else 3}" / name).mkdir(parents=True)
+    tasks = Scheduler(jobs(1, 2, 3, 0), LightEngine(1)).run()
+    assert states(tasks) == ["failed", "failed", "failed", "finished"]
+    assert "seed1: the folder cannot be made: something else has its name" in tasks[0].reason
+    assert "job.json: damaged: it is a folder" in tasks[1].reason
+    assert "log.txt: damaged: it is a folder" in tasks[2].reason
+    assert all(scheduler.last_lines(RunFolder(task.job.folder).log_file, 5) == [] for task in tasks[:3])
+
+
 def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)

@@ -16,7 +16,9 @@ from attnbench.tables.results.training_state import least_accuracy
 REPOSITORY = Path(__file__).parents[2]
 KEPT = sorted((REPOSITORY / "outputs" / "reproduced").rglob("records.jsonl"))
 TIMES_CHANCE = 3
-OF_A_MACHINE = re.compile(r'"(host|error|api_key|token|password)": "|"logger": \{|/(home|root|Users|tmp|mnt|work|scratch)/')
+OF_A_MACHINE = re.compile(
+    r'"(host|error|api_key|token|password)": "|"logger": \{|/(home|root|Users|tmp|mnt|work|scratch)/'
+)
 ABSOLUTE = re.compile(r'"(/|~/|[A-Za-z]:\\\\)')
 """A text in JSON that begins as a path of one machine does."""
 
