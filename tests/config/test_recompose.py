@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from attnbench.config.compose import Composer, compose
+from attnbench.config.compose import Composed, Composer, compose
+from attnbench.config.overrides import Parsed
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import RunError, UserError
@@ -165,12 +166,18 @@ def test_recorded_texts_are_never_interpolated(text: str, trained: RunConfig, mo
 
 
 def test_what_runs_of_a_kind_share_is_composed_once(trained: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    composer, calls = Composer(), []
-    monkeypatch.setattr(composer, "chosen", lambda parsed: calls.append(parsed) or Composer.chosen(composer, parsed))
+    composer, calls = Composer(), 0
+
+    def count(parsed: Parsed) -> Composed:
+        nonlocal calls
+        calls += 1
+        return Composer.chosen(composer, parsed)
+
+    monkeypatch.setattr(composer, "chosen", count)
     for seed in range(5):
         values = {**trained.values, "seed": seed, "output": f"there/{seed}"}
         assert recompose(composer, trained.choices, values, [])[0]["seed"] == seed
-    assert len(calls) == 1
+    assert calls == 1
 
 
 def test_a_run_of_another_revision_is_rejected(trained: RunConfig) -> None:
