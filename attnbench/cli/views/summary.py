@@ -1,13 +1,13 @@
 """Results in the terminal: one run in a few lines, a sweep in a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
 from rich.console import Console
 from rich.table import Table
 
-from attnbench.config.diff import differences
+from attnbench.config.diff import Difference, differences
 from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
@@ -70,10 +70,17 @@ def comparison(jobs: Sequence[Job], records: dict[Path, FinishedRecord]) -> Tabl
         table.add_column(key, no_wrap=True)
     for column in ("seeds", "last", "best", "params", "MACs", "img/s"):
         table.add_column(column, justify="right", no_wrap=True)
+    different = _baseline_first(jobs, different)
     for identity, difference in different.items():
         finished = [records[job.folder] for job in jobs if job.identity == identity and job.folder in records]
         table.add_row(*(difference.get(key, "") for key in keys), *_cells(finished))
     return table
+
+
+def _baseline_first(jobs: Sequence[Job], different: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the configurations with those without attention first, and otherwise as they were swept."""
+    plain = {job.identity for job in jobs if job.config.choices.get("attention") == "none"}
+    return dict(sorted(different.items(), key=lambda item: item[0] not in plain))
 
 
 def _cells(records: Sequence[FinishedRecord]) -> Iterator[str]:
