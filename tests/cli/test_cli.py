@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 import attnbench
-from attnbench.cli.list import list_runs
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
+from attnbench.cli.views.runs import show_runs
+from attnbench.config.compose import Composer
 from attnbench.config.search_path import search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
@@ -200,11 +201,13 @@ def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
     RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
     RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
     console = Console(width=72, file=io.StringIO())
-    list_runs(console, Path("outputs"))
+    show_runs(console, Path("outputs"), Composer())
     told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "0/4", "95.95%"))
+    assert all(part in told for part in ("finished", "4/4", "95.95%"))
     assert "…" not in told
-    assert name in "".join(line.split()[0] for line in told.splitlines() if line.strip())
+    words = [line.split() for line in told.splitlines()[4:] if line.strip()]
+    assert "".join(line[0] for line in words) == name.rpartition("-")[0]
+    assert words[0][1] == name.rpartition("-")[2]
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:

@@ -14,7 +14,9 @@ from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
 from attnbench.runs.names import names_by_difference
 from attnbench.runs.record import FinishedRecord, RunRecord
 
-COLUMNS = ("hash", "state", "epochs", "test top-1", "best val. epoch")
+COLUMNS = ("hash", "state", "epochs", "test\ntop-1", "best val.\nepoch")
+NAME_WIDTH = 9
+"""Least width of a name, which is folded in a narrow terminal."""
 
 
 def show_runs(console: Console, output: Path, composer: Composer) -> None:
@@ -25,7 +27,7 @@ def show_runs(console: Console, output: Path, composer: Composer) -> None:
     records = [readable(run.record, None) for run in runs]
     names = names_by_difference((record for record in records if record is not None), composer)
     table = make_table()
-    table.add_column("run", overflow="fold")  # the one column that may be narrow
+    table.add_column("run", overflow="fold", min_width=NAME_WIDTH)  # the one column that may be narrow
     for column in COLUMNS:
         table.add_column(column, no_wrap=True)
     for run, record in zip(runs, records, strict=True):
