@@ -37,7 +37,7 @@ def run_job(
         report: called with the finished run's record.
         experiment: what is made from the job's configuration, if the caller has it already.
     """
-    from attnbench.training.callbacks.epoch_log import TrainingError
+    from attnbench.training.failures import TrainingError
     from attnbench.training.train import train
 
     try:

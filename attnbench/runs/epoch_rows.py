@@ -30,27 +30,26 @@ class EpochRow(JsonObject):
 
     epoch: int
     images: int
-    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_LOSS, TRAIN_SECONDS)))
-
-    @property
-    def train_loss(self) -> float:
-        """Mean loss over the epoch's training images."""
-        return self._required(TRAIN_LOSS)
+    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_SECONDS,)))
 
     @property
     def seconds(self) -> float:
         """Seconds spent on training, validation left out."""
-        return self._required(TRAIN_SECONDS)
+        value = self.metrics[TRAIN_SECONDS]
+        assert value is not None  # reading requires it, and every epoch measures it
+        return value
 
     @property
     def monitored(self) -> float | None:
         """The metric that decides which epoch is best; None without validation images."""
         return self.metrics.get(MONITOR)
 
-    def _required(self, name: str) -> float:
-        value = self.metrics[name]
-        assert value is not None  # reading requires it, and every epoch measures it
-        return value
+
+def best_row(rows: Sequence[EpochRow]) -> EpochRow | None:
+    """Return the row of the best validation epoch, the first one if several are as good; None without validation."""
+    if not rows or rows[-1].monitored is None:
+        return None
+    return max(rows, key=lambda row: (row.monitored or 0.0, -row.epoch))
 
 
 def read_rows(path: Path) -> list[EpochRow]:
@@ -66,6 +65,8 @@ def read_rows(path: Path) -> list[EpochRow]:
     for number, line in enumerate(lines, 1):
         where = f"{shown(path)}, line {number}"
         row = read_object(EpochRow, parse_object(line, where), where)
+        if TRAIN_LOSS not in row.metrics:  # null where training diverged and went on
+            raise damaged(where, f"{TRAIN_LOSS} is missing")
         if row.epoch != number:
             raise damaged(where, f"epoch must be {number}, and is {row.epoch}")
         rows.append(row)

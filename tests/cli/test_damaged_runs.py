@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.main import main
+from attnbench.runs.epoch_rows import write_rows
 from attnbench.runs.folder import RunFolder, find_runs
 from tests.conftest import TINY
-from tests.runs.samples import make_finished
+from tests.runs.samples import make_finished, make_row
 
 Damage = Callable[[Path], object]
 
@@ -91,12 +92,30 @@ def test_damaged_predictions_stop_neither_lists_nor_tables(
     assert record.getMessage().startswith(f"skipped: {damaged.last_predictions}: damaged: it holds no predictions")
 
 
-def test_damaged_metrics_of_an_interrupted_run_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_metrics_of_an_interrupted_run_are_restored(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     words = ["train", *TINY, "recipe.epochs=1"]
     assert main(words) == 0
     (run,) = find_runs(Path("outputs"))
+    whole = run.metrics_file.read_bytes()
     run.record_file.unlink()
     run.metrics_file.write_text("damaged\n")
     capsys.readouterr()
-    assert main(words) == 2
-    assert "metrics.jsonl, line 1: damaged: it is no JSON" in capsys.readouterr().err
+    assert main(words) == 0
+    (record,) = caplog.records
+    assert "metrics.jsonl, line 1: damaged: it is no JSON" in record.getMessage()
+    assert record.getMessage().endswith("; its epochs are restored from last.ckpt")
+    assert run.metrics_file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", ["", "half"])
+def test_metrics_of_other_epochs_give_no_curve(
+    content: str, damaged: RunFolder, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(damaged.metrics_file, [make_row(1, 0.5), make_row(2, 0.6)] if content else [])
+    assert main(["table", "outputs/runs/*"]) == 0
+    assert "± 0.00" in capsys.readouterr().out
+    (record,) = caplog.records
+    held = 2 if content else 0
+    assert f"metrics.jsonl: damaged: it holds {held} epochs, and the record says 4" in record.getMessage()
