@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attnbench.runs.disk import writing
 from attnbench.runs.files import damaged, parse_object, read_text, shown, to_text, write_atomically
 from attnbench.runs.json_objects import JsonObject, prefixed, read_object
 from attnbench.runs.metric_names import (
@@ -80,7 +81,8 @@ def write_rows(path: Path, rows: Sequence[EpochRow]) -> None:
 
 def append_row(path: Path, row: EpochRow) -> None:
     """Add a row at the end of the file, and wait until it is on the disk."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(to_text(row.to_json()) + "\n")
+    line = to_text(row.to_json()) + "\n"
+    with writing(shown(path), path.parent, len(line)), path.open("a", encoding="utf-8") as stream:
+        stream.write(line)
         stream.flush()
         os.fsync(stream.fileno())

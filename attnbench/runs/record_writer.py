@@ -14,6 +14,8 @@ from attnbench.runs.metric_names import BEST_VAL_TOP1, PREFIXES
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 
+Outcome = Literal["interrupted", "failed", "diverged"]
+"""How a run may end without a result."""
 WARM_UP_EPOCHS = 1
 KEPT = ("started", "resolved", "costs", "data", "unknown")
 """What is kept of the record of an earlier, interrupted part."""
@@ -56,7 +58,7 @@ class RecordWriter:
         """Record that the run is training, on what, and what its network costs."""
         self._write(resolved=resolved, data=data, costs=costs)
 
-    def stop(self, status: Literal["interrupted", "failed", "diverged"], error: str = "") -> None:
+    def stop(self, status: Outcome, error: str = "") -> None:
         """Record that the run ended before it was finished. error: the reason, if it was not interrupted."""
         self._write(status=status, error=error)
 

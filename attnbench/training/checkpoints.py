@@ -13,7 +13,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from attnbench.errors import UserError
-from attnbench.runs.files import shown
+from attnbench.runs.files import make_folder, replace_file, shown
 from attnbench.weights.load import differences, shape_of
 
 PREFIX = "net."
@@ -46,21 +46,13 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
     """Replace a checkpoint. A reader, or a crash, sees the old file or the new one, never a part.
 
     Raises:
-        OSError: there is no room for the file; the old one is still there.
+        WriteError: there is no room for the file; the old one is still there.
     """
     buffer = io.BytesIO()  # torch hides why a write failed when it writes to a file itself
     torch.save(dict(checkpoint), buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.part")  # one process owns the run: it overwrites what a killed one left
-    try:
-        with part.open("wb") as stream:
-            stream.write(buffer.getbuffer())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    replace_file(path, part, buffer.getbuffer())
     _sync_folder(path.parent)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
 from attnbench.runs.predictions import write_predictions
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
-from attnbench.runs.record_writer import RecordWriter, TrainingSummary, training_summary
+from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
 from attnbench.training import distributed
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
 from attnbench.training.callbacks.epoch_log import EpochLog
@@ -26,9 +26,10 @@ from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
-from attnbench.training.failures import DivergedError
+from attnbench.training.failures import DivergedError, explain
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
+from attnbench.training.lightning_compat import event_errors_raised_once
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
@@ -65,7 +66,7 @@ def train(job: Job, console: Console | None = None, experiment: Experiment | Non
         elif isinstance(record := run.record(), FinishedRecord):
             return record
         recorder = RecordWriter(job, run)
-        with outcome_recorded(recorder), stopped_by_termination():
+        with outcome_recorded(recorder), stopped_by_termination(), event_errors_raised_once():
             return _train(job, experiment, lock, recorder, console)
 
 
@@ -173,12 +174,16 @@ def outcome_recorded(recorder: RecordWriter) -> Iterator[None]:
     """Record how a run ended if it did not finish."""
     try:
         yield
-    except KeyboardInterrupt:
-        recorder.stop("interrupted")
-        raise
-    except DivergedError as error:
-        recorder.stop("diverged", str(error))
-        raise
     except BaseException as error:
-        recorder.stop("failed", f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # on a full disk the old record stays; without an owner it counts as interrupted
+            recorder.stop(*outcome_of(error, recorder.job))
         raise
+
+
+def outcome_of(error: BaseException, job: Job) -> tuple[Outcome, str]:
+    """Return the status of a run that an error ended, and the reason."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", ""
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    return "failed", explain(error, job) or f"{type(error).__name__}: {error}"

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.main import main
-from attnbench.runs.epoch_rows import write_rows
 from attnbench.runs.folder import RunFolder, find_runs
 from tests.conftest import TINY
-from tests.runs.samples import make_finished, make_row
+from tests.runs.samples import make_finished
 
 Damage = Callable[[Path], object]
 
@@ -107,15 +106,3 @@ def test_damaged_metrics_of_an_interrupted_run_are_restored(
     assert "metrics.jsonl, line 1: damaged: it is no JSON" in record.getMessage()
     assert record.getMessage().endswith("; its epochs are restored from last.ckpt")
     assert run.metrics_file.read_bytes() == whole
-
-
-@pytest.mark.parametrize("content", ["", "half"])
-def test_metrics_of_other_epochs_give_no_curve(
-    content: str, damaged: RunFolder, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_rows(damaged.metrics_file, [make_row(1, 0.5), make_row(2, 0.6)] if content else [])
-    assert main(["table", "outputs/runs/*"]) == 0
-    assert "± 0.00" in capsys.readouterr().out
-    (record,) = caplog.records
-    held = 2 if content else 0
-    assert f"metrics.jsonl: damaged: it holds {held} epochs, and the record says 4" in record.getMessage()

@@ -7,7 +7,7 @@ from pathlib import Path
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.runs.evaluations import read_evaluations
-from attnbench.runs.files import damaged, parse_object, read_text, readable
+from attnbench.runs.files import parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
 from attnbench.runs.identity import identity, identity_by_path, identity_today
 from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
@@ -135,20 +135,14 @@ def complete(run: RunFolder, record: Record) -> Record:
     return replace(
         record,
         evaluations=readable(lambda: read_evaluations(run), {}),
-        curve=readable(lambda: learning_curve(run, record.epochs), []),
+        curve=readable(lambda: learning_curve(run), []),
         predictions=run.last_predictions,
     )
 
 
-def learning_curve(run: RunFolder, epochs: int) -> list[tuple[int, float]]:
-    """Return pairs of epoch and accuracy, on the validation images if there are any, else on the training images.
-
-    Raises:
-        UserError: the run's metrics are damaged, or not of the `epochs` that it recorded.
-    """
+def learning_curve(run: RunFolder) -> list[tuple[int, float]]:
+    """Return pairs of epoch and accuracy, on the validation images if there are any, else on the training images."""
     rows = run.rows()
-    if len(rows) != epochs and run.metrics_file.exists():
-        raise damaged(shown(run.metrics_file), f"it holds {len(rows)} epochs, and the record says {epochs}")
     metric = next((name for name in CURVES if rows and rows[-1].metrics.get(name) is not None), "")
     return [(row.epoch, value) for row in rows if (value := row.metrics.get(metric)) is not None]
 
