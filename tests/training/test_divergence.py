@@ -148,7 +148,7 @@ class Net(nn.Module):
         self.first, self.second, self.third = nn.Linear(2, 2), Square(), nn.Identity()
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return self.third(self.second(self.first(x)))  # type: ignore[no-any-return]
+        return self.third(self.second(self.first(x)))
 
 
 def test_the_first_layer_is_the_first_in_the_order_of_computation() -> None:
