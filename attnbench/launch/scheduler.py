@@ -5,6 +5,7 @@ run that another process trains, and continues that run if the process dies.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -131,6 +132,8 @@ def failure_reason(job: Job, status: int) -> str:
     """Return why a process failed or its training diverged: as its record says, or the last line of its log."""
     record = readable(RunFolder(job.folder).record, None)
     ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    if status == -signal.SIGKILL:
+        ending += " (as a system without free memory does; a smaller data.batch_size or sweep.jobs needs less)"
     if record is not None and record.status == "diverged":
         return record.error
     error = record.error if record is not None and record.status == "failed" else ""

@@ -26,7 +26,7 @@ from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
-from attnbench.training.failures import DivergedError, explain
+from attnbench.training.failures import DivergedError, explain, memory_for
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
 from attnbench.training.lightning_compat import event_errors_raised_once
@@ -78,7 +78,8 @@ def _train(
     hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
-    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    with memory_for(experiment.blueprint):
+        net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
         module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
         resumable = Resumable(job, net, experiment.recipe, finite=job.on_divergence == "stop")

@@ -85,7 +85,8 @@ def test_a_full_disk(size: int, own_folder: Path, capsys: pytest.CaptureFixture[
     probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", disk], check=False, capture_output=True)
     if probe.returncode:
         pytest.skip("mounting is not allowed here")
-    command = ["unshare", "-m", "sh", "-c", TMPFS.format(size=f"{size}k"), disk, sys.executable, "-m", "attnbench"]
+    mount = TMPFS.format(size=f"{size}k")
+    command = ["unshare", "-m", "sh", "-c", mount, os.fspath(disk), sys.executable, "-m", "attnbench"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run([*command, *WORDS], check=False, capture_output=True, text=True, env=environment)
     assert ended.returncode == 1
