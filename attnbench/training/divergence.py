@@ -5,8 +5,8 @@ at its end. The layer in which it began is found by repeating the steps since th
 does not depend on how long a block is.
 """
 
-import copy
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from attnbench.training.checkpoints import not_finite
 from attnbench.training.failures import DivergedError
@@ -68,8 +69,11 @@ class DivergenceWatch:
 
     def after_epoch(self) -> None:
         """Check the weights after an epoch's last step. Raises `DivergedError` if one is not finite."""
-        name = "" if self.diverged else next(not_finite(self.module.net.state_dict().items()), "")
-        if name:
+        weights = self.module.net.state_dict()
+        floating = [tensor for tensor in weights.values() if tensor.is_floating_point()]
+        if self.diverged or get_total_norm(floating, math.inf).isfinite():  # one wait for all weights together
+            return
+        if name := next(not_finite(weights.items()), ""):
             where = f"the weights or statistics of {name.rpartition('.')[0]}"
             self._end("weights or statistics are not finite", lambda: where, self.module.batches - 1)
 
@@ -149,7 +153,7 @@ class Snapshot:
         """Copy the state before a step."""
         weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
         generators = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(step, weights, copy.deepcopy(optimizer.state_dict()), generators)
+        return cls(step, weights, copied(optimizer.state_dict()), generators)
 
     def restore(self, net: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         """Bring network, optimiser and generators back to this state."""
@@ -158,6 +162,15 @@ class Snapshot:
         torch.set_rng_state(self.random[0])
         if self.random[1] is not None:
             torch.cuda.set_rng_state(self.random[1], device)
+
+
+def copied(state: Any) -> Any:
+    """Return nested dictionaries and lists with copies of their tensors; `copy.deepcopy` takes eight times as long."""
+    if isinstance(state, dict):
+        return {key: copied(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [copied(value) for value in state]
+    return state.clone() if isinstance(state, Tensor) else state
 
 
 def first_layer(net: nn.Module, forward: Callable[[], object]) -> str:

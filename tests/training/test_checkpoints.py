@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
-from attnbench.training.checkpoints import epoch_of, misfit, not_finite, read_checkpoint, weights_in, write_checkpoint
+from attnbench.training.checkpoints import (
+    clear_parts,
+    epoch_of,
+    misfit,
+    not_finite,
+    read_checkpoint,
+    weights_in,
+    write_checkpoint,
+)
 
 CHECKPOINT: dict[str, Any] = {"epoch": 2, "state_dict": {"net.weight": torch.arange(5000.0)}}
 
@@ -65,9 +73,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(own_folder: Path, monkey
     assert [child.name for child in own_folder.iterdir()] == ["last.ckpt"]
 
 
-def test_what_a_killed_process_left_is_overwritten(own_folder: Path) -> None:
+def test_what_a_killed_process_left_is_overwritten_or_removed(own_folder: Path) -> None:
     (own_folder / ".last.ckpt.part").write_bytes(b"a part")
     write_checkpoint(CHECKPOINT, own_folder / "last.ckpt")
+    assert [child.name for child in own_folder.iterdir()] == ["last.ckpt"]
+    (own_folder / ".best.ckpt.part").write_bytes(b"a part")
+    clear_parts(own_folder)
+    clear_parts(own_folder / "nowhere")
     assert [child.name for child in own_folder.iterdir()] == ["last.ckpt"]
 
 

@@ -14,7 +14,7 @@ from attnbench.config.validate import RunConfig
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.predictions import read_predictions
 from attnbench.training.checkpoints import epoch_of, read_checkpoint
-from attnbench.training.divergence import all_finite, first_bad_step, first_layer
+from attnbench.training.divergence import Snapshot, all_finite, first_bad_step, first_layer
 from attnbench.training.failures import DivergedError
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
@@ -158,6 +158,24 @@ def test_the_first_layer_is_the_first_in_the_order_of_computation() -> None:
     net.first.weight.data[0, 0] = torch.nan
     assert first_layer(net, lambda: net(torch.ones(1, 2))) == "the weights of first"
     assert not net.first._forward_hooks
+
+
+def test_a_snapshot_brings_training_back_to_its_step() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5))
+    optimizer = torch.optim.AdamW(net.parameters())
+
+    def steps() -> Tensor:
+        for _ in range(3):
+            net(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return torch.cat([tensor.flatten().double() for tensor in net.state_dict().values()])
+
+    steps()
+    snapshot = Snapshot.take(3, net, optimizer, torch.device("cpu"))
+    once = steps()
+    snapshot.restore(net, optimizer, torch.device("cpu"))
+    assert torch.equal(steps(), once)
 
 
 def test_all_tensors_in_nested_content_count() -> None:
