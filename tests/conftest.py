@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -33,10 +33,10 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Forget the modules that a test imported from a temporary folder: another test's `lab` is another module."""
-    yield
+def own_modules(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Forget what earlier tests imported from temporary folders: another test's `lab` is another module."""
     temporary = os.fspath(tmp_path_factory.getbasetemp())
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith(temporary)]
     for name, module in list(sys.modules.items()):
         if any(place.startswith(temporary) for place in _places(module)):
             del sys.modules[name]
