@@ -12,12 +12,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from tests.faults.children import Ended, Forked, Place, Started
 from tests.faults.compare import differences, finished_epochs, runs_of
 
 SINGLE = ("train", "data=cluttered_digits", "data.train_images=300", "data.validation=100", "data.test_images=100",
           "backbone.depth=8", "backbone.width=4", "recipe.epochs=3", "trainer.threads=1")  # fmt: skip
 """A run of about a second, which also writes a cache of generated images."""
+FOLDER = ("train", "data=image_folder", "data.cache=disk", "data.image_size=16", "data.resize=16", "data.batch_size=16",
+          "data.validation=20", "data.workers=1", *SINGLE[5:])  # fmt: skip
+"""A run that reads images from a folder, by another process, and caches them decoded; needs `data.root`."""
 SWEEP = ("train", "-m", *SINGLE[1:], "recipe.epochs=2", "attention=none,se", "attention.reduction=2", "sweep.jobs=2")
 EPOCH = re.compile(r"^epoch (\d+)/", re.MULTILINE)
 Problem = tuple[str, str]
@@ -136,6 +142,17 @@ class Campaign:
             epochs = [int(epoch) for epoch in EPOCH.findall(output)]
             if epochs != list(range(done + 1, len(run.rows()) + 1)):
                 yield "repeated", f"{name}: {done} epochs were done, and then it trained {epochs}"
+
+
+def prepare_folder(folder: Path) -> Campaign:
+    """Write a folder of images, and run `FOLDER` on it undisturbed."""
+    generator, images = np.random.default_rng(0), folder / "images"
+    for number in range(120):
+        place = images / ("test" if number % 3 == 0 else "train") / f"class {number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (16, 20, 3), np.uint8) // (1 + number % 2)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    return Campaign.prepare([*FOLDER, f"data.root={images}"], Forked, folder)
 
 
 def printed(log: Path) -> str:

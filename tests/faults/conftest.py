@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.campaign import SINGLE, SWEEP, Campaign
+from tests.faults.campaign import SINGLE, SWEEP, Campaign, prepare_folder
 from tests.faults.children import Forked, Started
 
 
@@ -16,3 +16,9 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """A sweep of two runs at a time, started as a user starts it."""
     return Campaign.prepare(SWEEP, Started, tmp_path_factory.mktemp("sweep"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A run on a folder of images, with a cache of decoded ones."""
+    return prepare_folder(tmp_path_factory.mktemp("folder"))

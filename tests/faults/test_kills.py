@@ -30,6 +30,11 @@ def test_a_run_killed_at_any_operation_is_resumed(single: Campaign) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_killed_while_it_fills_a_cache_is_resumed(folder: Campaign) -> None:
+    inject(folder, "kill", 16)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["kill", "kill-all"])
 def test_a_sweep_killed_at_an_operation_is_resumed(action: str, sweep: Campaign) -> None:
     inject(sweep, action, 8)
