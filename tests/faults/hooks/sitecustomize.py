@@ -23,7 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 CHANGES = ("link", "mkdir", "remove", "rename", "replace", "rmdir", "symlink", "truncate", "unlink")
-NEED_ROOM = ("link", "mkdir", "open", "fsync", "symlink", "write")
+CREATE = ("link", "mkdir", "open", "symlink")
+FILL = ("fsync", "write")
 WRITES = set("wax+")
 
 
@@ -48,10 +49,13 @@ class Injector:
         """Count an operation that is about to happen, and inject the fault if it is its turn."""
         number = self._count(f"{operation} {path}\n".encode(errors="replace"))
         if self.action == "full":
-            if 0 < self.number <= number and operation in NEED_ROOM:
+            if 0 < self.number <= number and self._needs_room(operation, path):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         elif number == self.number:
             self._act()
+
+    def _needs_room(self, operation: str, path: str) -> bool:
+        return operation in FILL or (operation in CREATE and not os.path.lexists(self.root + path))
 
     def _count(self, line: bytes) -> int:
         self.thread.busy = True
