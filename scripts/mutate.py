@@ -72,7 +72,7 @@ def _mutants(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Compare):
         for number, operator in enumerate(node.ops):
             changed = copy.deepcopy(node)
-            changed.ops[number] = SWAPS[type(operator)]()  # type: ignore[assignment,call-overload]
+            changed.ops[number] = SWAPS[type(operator)]()  # type: ignore[call-overload]
             yield changed
     elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in SWAPS:
         changed_operation = copy.deepcopy(node)
