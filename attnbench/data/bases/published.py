@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.data.sources.image_files import ImageFiles, first_few, images_below, missing_files
+from attnbench.data.sources.folders import images_below
+from attnbench.data.sources.image_files import ImageFiles, first_few, missing_files
 from attnbench.data.sources.label_files import LabelFileError, cached_until_changed
 from attnbench.data.splits import Split, hold_out_groups
 from attnbench.errors import UserError

@@ -150,7 +150,7 @@ def empty(name: str) -> Callable[[Path, Path], None]:
 
 
 MISTAKES: dict[str, Callable[[Path, Path], None]] = {
-    "train-000000.tar: 0002 has no image (jpg jpeg png webp)": without("0002.jpg"),
+    "train-000000.tar: 0002 has no image (jpg jpeg png webp ": without("0002.jpg"),
     "train-000000.tar: 0002 has no label: no .cls or .json": without("0002.cls"),
     "train-000000.tar: 0001.cls is in it twice": rewrite(lambda members: members.append(("0001.cls", b"2"))),
     "train-000000.tar: 0001 has two images, .jpg and .webp": rewrite(lambda found: found.append(("0001.webp", b"2"))),
