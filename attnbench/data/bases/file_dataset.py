@@ -8,6 +8,7 @@ torchvision's recipe: with `resize` at 256, small windows have less detail.
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -125,6 +126,11 @@ class FileDataSet(DataSet):
             self._listed[split] = self.files(split)
         return self._listed[split]
 
+    @property
+    def place(self) -> Path:
+        """The folder that the images are in."""
+        return self.root
+
     def left_out(self) -> LeftOut:
         """Count the files of the set's folder that are not used, by reason."""
         return LeftOut()
@@ -143,7 +149,7 @@ class FileDataSet(DataSet):
     def _report_left_out(self) -> None:
         """Log what the folder holds and training does not use, and which classes are never tested."""
         if left_out := self.left_out():
-            warn_once(f"data={self.name}: {self.root}: not used: {left_out}")
+            warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
         trained = set(self.listed("train").labels.tolist())
         for split in ("validation", "test"):
             labels = self.listed(split).labels

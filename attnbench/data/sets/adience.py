@@ -22,7 +22,7 @@ import numpy as np
 from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
 from attnbench.data.sources.image_files import ImageFiles, first_few
 from attnbench.data.sources.label_files import LabelFileError, read_lines
-from attnbench.data.sources.left_out import warn_once
+from attnbench.data.sources.left_out import LeftOut, warn_once
 from attnbench.errors import require, require_choice
 
 AGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
@@ -95,6 +95,9 @@ class Adience(PublishedDataSet):
         trained = [face for faces in labelled for face in faces]
         _, groups = np.unique([face.user for face in trained], return_inverse=True)
         return LabelledSplits(CLASSES[self.task], self._split(trained), self._split(tested), groups=groups)
+
+    def left_out(self) -> LeftOut:
+        return LeftOut()  # `read` counts the faces without a label, and other folds list the rest
 
     def _split(self, faces: Sequence[Face]) -> ImageFiles:
         return ImageFiles.from_lists(self.home, [face.path for face in faces], [face.label for face in faces])

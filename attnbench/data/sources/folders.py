@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,10 +175,18 @@ def _leave_out(left_out: LeftOut, found: Listing, shown: str) -> None:
         left_out.add(reason, (shown + name for name in names))
 
 
-def read_regular(path: str | Path) -> bytes:
-    """Read a file. Raises `OSError` if it is not a regular file: it may have been replaced since it was listed."""
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file. Raises `OSError` if it is not a regular file: it may have been replaced since it was listed."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is a pipe or a device, not a file", os.fspath(path))
+    stream = open(descriptor, "rb")  # noqa: PTH123, SIM115 - a descriptor, which the caller closes
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "is a pipe or a device, not a file", os.fspath(path))
+    return stream
+
+
+def read_regular(path: str | Path) -> bytes:
+    """Read a file. Raises `OSError` as `open_regular` does."""
+    with open_regular(path) as stream:
         return stream.read()

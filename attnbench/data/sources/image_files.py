@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.sources.folders import Names, images_below, listing, read_regular
+from attnbench.data.sources.folders import Names, images_below, listing, open_regular, read_regular
 
 Part = bytes | NDArray[Any] | None
 """Input of a list's digest."""
@@ -87,6 +87,10 @@ class ImageFiles(Images):
 
     def read(self, index: int) -> bytes:
         return read_regular(self.path(index))
+
+    def open(self, index: int) -> BinaryIO:
+        """Open the file of an image. Raises `OSError` if it is not a regular file."""
+        return open_regular(self.path(index))
 
     def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
         """Return paths, labels, boxes, crops, and sizes of all files or of the first one of each class.

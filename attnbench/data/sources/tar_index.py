@@ -19,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.sources.cache_dir import cache_folder
-from attnbench.data.sources.folders import Names
+from attnbench.data.sources.folders import Names, open_regular
 from attnbench.data.sources.shard_files import Shards
 from attnbench.data.sources.tar_samples import AUTO, IMAGES, Place, Sample, SampleError, samples_of
 from attnbench.errors import UserError
@@ -90,7 +90,7 @@ def make_index(shards: Shards, label: str, split: str) -> Index:
 def scan(path: Path, number: int, label: str) -> Index:
     """Index one tar file, which is shard `number`. Raises `UserError` if it is damaged or incomplete."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             samples, left_out = samples_of(members(stream), label)
             values = [_value(path, stream, sample, label) for sample in samples]
     except SampleError as error:

@@ -21,6 +21,7 @@ from datasets.packaged_modules.parquet.parquet import Parquet
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.data.loaders.make import LoaderFactory
+from attnbench.data.sources.left_out import warn_once
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.hub_sets import make_table, saved, table, write_parquet, write_saved
@@ -82,6 +83,25 @@ def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, f
         assert data.classes == ("3", "4", "12")
         assert data.load("train").labels.tolist() == [0, 1, 2, 0]
         assert [data.listed("train").read(index) for index in range(4)] == [path.read_bytes() for path, _ in images]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_splits_have_many_names(kind: str, folder: Path, own_folder: Path) -> None:
+    for old, new in zip(SPLITS, ("Train", "valid", "eval"), strict=True):
+        (folder / old).rename(folder / new)
+    data = packed_set("hub", WRITERS[kind](folder, own_folder / "set", ("Train", "valid", "eval")))
+    data.check_available()
+    assert {split: len(data.listed(split)) for split in data.splits} == {"train": 21, "validation": 9, "test": 9}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_is_not_used_is_named(kind: str, folder: Path, own_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    shutil.copytree(folder / "test", folder / "extra")
+    root = WRITERS[kind](folder, own_folder / "set", (*SPLITS, "extra"))
+    packed_set("hub", root).check_available()
+    name = "of no split 2 (data/extra-00000-of-00002.parquet, …)" if kind == "parquet" else "of no split 1 (extra)"
+    assert caplog.messages == [f"data=hub: {root}: not used: {name}"]
 
 
 def test_a_test_split_without_labels_is_left_out(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -275,6 +295,9 @@ SAVED: dict[str, Change] = {
     "test: cannot be read": emptied("test/data-00001-of-00002.arrow"),
     "train: cannot be read": emptied("train/dataset_info.json"),
     "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),
+    "state.json is not what datasets.save_to_disk writes: maximum recursion": lambda root: (
+        root / "train/state.json"
+    ).write_text("[" * 100_000),
     "state.json names no files": lambda root: (root / "train/state.json").write_text('{"_data_files": []}'),
     "train: row 5 has no image in the file": lambda root: without_image(root / "train"),
 }
