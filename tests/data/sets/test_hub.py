@@ -21,6 +21,7 @@ from datasets.packaged_modules.parquet.parquet import Parquet
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.data.loaders.make import LoaderFactory
+from attnbench.data.sources.hub_files import unpacked_bytes
 from attnbench.data.sources.left_out import warn_once
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
@@ -168,6 +169,35 @@ def test_unpacked_images_that_do_not_fit_are_rejected(root: Path, monkeypatch: p
     monkeypatch.setenv("ATTNBENCH_CACHE", str(root / "file" / "cache"))
     with pytest.raises(UserError, match=r"cannot be unpacked into .*: Not a directory; \$ATTNBENCH_CACHE"):
         packed_set("hub", root).load("train")
+
+
+def write_repeated(path: Path, image: bytes, rows: int) -> Path:
+    """A parquet file in which one image is stored once and used by all rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = [{"bytes": image, "path": "a.png"}] * rows
+    pq.write_table(make_table(cells, [0, 1] * (rows // 2)), path, compression="zstd", row_group_size=rows)
+    return path
+
+
+def test_repeated_images_are_counted_as_often_as_they_are_unpacked(own_folder: Path) -> None:
+    path = write_repeated(own_folder / "train.parquet", bytes(100_000), 200)
+    assert path.stat().st_size < 10_000
+    assert unpacked_bytes(path, "image") == 200 * 100_000
+
+
+def test_a_small_file_that_would_fill_the_cache_is_rejected(folder: Path, own_folder: Path) -> None:
+    write_repeated(own_folder / "bomb" / "train.parquet", bytes(2**20), 100)
+    with pytest.raises(UserError, match=r"train\.parquet: its [\d,]+ bytes unpack to 104,857,600, which images do not"):
+        packed_set("hub", own_folder / "bomb").load("train")
+    assert not [path for path in (own_folder / "cache").rglob("*") if path.is_file() and path.stat().st_size > 10_000]
+
+
+def test_a_small_file_of_many_rows_is_rejected(own_folder: Path) -> None:
+    (own_folder / "bomb").mkdir()
+    rows = pa.table({"image": pa.array([b""] * 100_000), "label": pa.array(np.zeros(100_000, np.int64))})
+    pq.write_table(rows, own_folder / "bomb" / "train.parquet")
+    with pytest.raises(UserError, match=r"claims to hold 100,000 images in [\d,]+ bytes"):
+        packed_set("hub", own_folder / "bomb").check_available()
 
 
 def test_a_full_disk_is_distinguished_from_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
