@@ -35,11 +35,12 @@ class ImageFolder(SplitFolders):
     """A user's own images.
 
     Args:
+        validation: training images to hold out for validation, a number or a share likewise.
         test: images to hold out for testing, balanced over the classes: a number, or a share of each class below 1.
         labels: a CSV file of files and labels; None where folders are the classes.
         group: images of one group are never in two splits: a column of `labels`, or a regular expression; what its
             parentheses match in an image's path names the group.
-        options: see `FileDataSet`; `validation` may be a share as well.
+        options: see `FileDataSet`.
     """
 
     name = "image_folder"
@@ -49,9 +50,17 @@ class ImageFolder(SplitFolders):
         "or <class>/<image>, with data.test=0.2"
     )
 
-    def __init__(self, test: float = 0, labels: str | None = None, group: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        validation: int | float = 0,
+        test: int | float = 0,
+        labels: str | None = None,
+        group: str | None = None,
+        **options: Any,
+    ) -> None:
         self.test, self.labels, self.group = test, labels, group
         require(_is_amount(test), "test", test, "must be a number of images, or a share of them below 1")
+        options["validation"] = validation
         super().__init__(**options)
         self._pattern = _compiled(group)
 
