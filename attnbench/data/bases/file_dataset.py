@@ -150,10 +150,10 @@ class FileDataSet(DataSet):
         """Log what the folder holds and training does not use, and which classes are never tested."""
         if left_out := self.left_out():
             warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
-        trained = set(self.listed("train").labels.tolist())
+        trained = np.unique(self.listed("train").labels)
         for split in ("validation", "test"):
             labels = self.listed(split).labels
-            absent = [self.classes[label] for label in sorted(trained - set(labels.tolist()))]
+            absent = [self.classes[label] for label in np.setdiff1d(trained, labels)]
             if len(labels) and absent:
                 classes = f"{len(absent):,} of {len(trained):,} classes have"
                 warn_once(f"data={self.name}: {classes} no image in {split}: {first_few(absent)}")

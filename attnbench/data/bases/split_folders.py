@@ -1,6 +1,7 @@
 """The base class of sets in the usual layout of image folders: `root/<split>/<class>/<image>`."""
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import ClassVar
 
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.find_layout import where_classes_are
-from attnbench.data.sources.folders import EXTENSIONS, folders_in, images_below, leave_out_beside
+from attnbench.data.sources.folders import EXTENSIONS, folders_in, images_below, leave_out_beside, walk
 from attnbench.data.sources.image_files import ImageFiles, first_few, read_classes
 from attnbench.data.sources.left_out import LeftOut
 from attnbench.data.sources.split_names import roles, split_folders
@@ -88,4 +89,4 @@ class SplitFolders(FileDataSet):
         prefix = f"{folder}/" if folder else ""
         leave_out_beside(left_out, self.root / folder, prefix, classes)
         for name in classes:
-            images_below(os.fspath(self.root / folder / name), os.fsencode(f"{prefix}{name}/"), left_out)
+            deque(walk(os.fspath(self.root / folder / name), left_out, f"{prefix}{name}/"), maxlen=0)

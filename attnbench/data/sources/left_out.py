@@ -30,7 +30,8 @@ class LeftOut:
         return ", ".join(f"{reason} {self.counts[reason]:,} ({self._example(reason)})" for reason in reasons)
 
     def _example(self, reason: str) -> str:
-        return self.first[reason] + (", …" if self.counts[reason] > 1 else "")
+        name = "".join(character if character.isprintable() else "?" for character in self.first[reason])
+        return name + (", …" if self.counts[reason] > 1 else "")
 
     def add(self, reason: str, names: Iterable[str]) -> None:
         """Count names under a reason, such as "broken links"."""
