@@ -1,6 +1,5 @@
 """Progress of a training run: a line an epoch and, in a terminal, a bar below."""
 
-import sys
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -65,7 +64,6 @@ class ProgressBar(Callback):
         if trainer.is_global_zero:
             line = f"epoch {epoch}/{trainer.max_epochs}: {summary(cast(TrainingModule, pl_module))}"
             self.console.print(line, highlight=False)
-            sys.stdout.flush()
         if self.bar is not None:
             self.bar.update(self.task, epoch=min(epoch + 1, trainer.max_epochs or epoch))
 
