@@ -4,6 +4,7 @@ import logging
 import sys
 
 from attnbench.cli.streams import protect
+from attnbench.plain_text import plain
 
 HANDLER = "attnbench"
 
@@ -21,8 +22,8 @@ def set_up_output() -> None:
 
 
 def print_message(message: str) -> None:
-    """Print `attnbench: message` on standard error."""
-    print(f"attnbench: {message}", file=sys.stderr, flush=True)
+    """Print `attnbench: message` on standard error, in one line whatever the message quotes."""
+    print(f"attnbench: {plain(message, keep='')}", file=sys.stderr, flush=True)
 
 
 class _MessageHandler(logging.Handler):
