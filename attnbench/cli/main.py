@@ -1,5 +1,6 @@
 """The command line. It imports nothing heavy before a verb needs it, so help and mistakes are answered at once."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ VERBS = {
 
 KEEP_RESULTS = ("train", "evaluate", "reproduce")
 """Verbs whose results are in files, whatever becomes of their output."""
+
+OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+"""Errors of the system that a path on the command line causes, not the state of the machine."""
 
 HELP = """\
 attnbench: combine a backbone, an attention module and a data set; train, compare, reproduce papers' tables.
@@ -53,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print_message(str(error))
         return WRONG_INPUT
+    except OSError as error:
+        print_message(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        return WRONG_INPUT if error.errno in OF_A_NAME else FAILED
     except KeyboardInterrupt:
         print_message("interrupted")
         return INTERRUPTED

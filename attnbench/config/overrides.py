@@ -155,7 +155,7 @@ def readable_errors() -> Iterator[None]:
         raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         raise UserError(_in_one_line(cause)) from None
 

@@ -1,6 +1,7 @@
 """The folders of configuration files, and the choices that each config group offers."""
 
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -128,7 +129,7 @@ def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
     if choice in names:
         return
     for path in (folder / group / f"{choice}.yml" for folder in folders):
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113 - pathlib's raises where a name is too long
             raise UserError(f"{group}={choice}: Hydra reads files that end in .yaml only; rename {path}")
     offered = names + [show_pattern(pattern) for pattern in name_patterns(group, folders).values()]
     raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")

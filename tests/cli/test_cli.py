@@ -23,6 +23,9 @@ Capture = pytest.CaptureFixture[str]
 ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
 
 
+TOO_LONG = "x" * 300
+
+
 def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
     """Run the command line; its status, output and errors."""
     status = main(words)

@@ -59,6 +59,7 @@ MISTAKES = {
     ("hydra=1",): ["hydra=1: name a key of Hydra's"],
     ("hydra.run=3",): ["hydra.run: Invalid type assigned"],
     ("hydra.sweeper.params.seed=1",): ["Hydra cannot compose hydra.sweeper.params.seed=1"],
+    (f"attention={'x' * 300}",): ["xxx: no such choice"],
     ("hydra/launcher=nothing",): ["hydra/launcher=nothing: no such choice"],
     ("hydra.nothing=1",): ["nothing"],
 }
@@ -145,7 +146,11 @@ OWN_MISTAKES = {
     "choice": ("experiment=own", "# @package _global_\ndefaults: [{override /attention: bamm}]\n", "did you mean bam?"),
     "recipe": ("recipe=own", "defaults: [one_cycle@_here_]\nwarmpu: 0.1\n", "did you mean warmup?"),
     "recipe type": ("recipe=own", "defaults: [one_cycle@_here_]\nlr: x\n", "recipe.lr=x: must be a number"),
-    "partial recipe": ("recipe=own", "lr: 0.1\n", "recipe.epochs: missing"),
+    "partial recipe": (
+        "recipe=own",
+        "lr: 0.1\n",
+        "recipe.epochs: recipe=own does not set it; such a file begins with `defaults: [one_cycle, _self_]`",
+    ),
     "null": ("attention=own", "_target_: x.Y\ndepth: null\n", "attention.depth: its default null has no type"),
     "auto": ("attention=own", "_target_: x.Y\ndepth: auto\n", "declare it under _keys_"),
     "declaration": ("attention=own", "_target_: x.Y\ndepth: 1\n_keys_: {depth: {typ: int}}\n", "typ: not one of type"),
