@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
+from glob import iglob
+from pathlib import Path
 from typing import NoReturn
 
 from attnbench.errors import UserError, nearest
@@ -60,6 +62,11 @@ def override_parser(verb: str) -> Parser:
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("-cn", "--config-name")
     return parser
+
+
+def is_name(word: str) -> bool:
+    """Return whether a word names files rather than a key's value: it has no equals sign, or there are such files."""
+    return "=" not in word or Path(word).exists() or next(iglob(word), None) is not None  # noqa: PTH207
 
 
 def wants_help(words: Sequence[str]) -> bool:

@@ -43,6 +43,8 @@ class ProgressBar(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = cast(TrainingModule, pl_module)
         epochs, images = trainer.max_epochs or 0, module.loaders["train"].images
+        if trainer.is_global_zero and trainer.current_epoch:
+            self.console.print(f"goes on after epoch {trainer.current_epoch} of {epochs}", highlight=False)
         if not trainer.is_global_zero or not self.console.is_terminal:
             return
         columns = (
