@@ -49,6 +49,7 @@ def test_a_mutant_that_no_test_notices_survives(test: str, result: str, own_fold
     source = "def double(x):\n    return x * 2\n"
     (own_folder / "doubling.py").write_text(source)
     (own_folder / "test_doubling.py").write_text(f"from doubling import double\n\ndef test_it():\n    {test}\n")
-    tree: ast.Module = mutate.Mutator(1).visit(ast.parse(source))  # x * 2 becomes x / 2
+    tree = ast.parse(source)
+    mutate.Mutator(1).visit(tree)  # x * 2 becomes x / 2
     sys.path.insert(0, str(own_folder))
     assert mutate.outcome("doubling", own_folder / "doubling.py", tree, [str(own_folder)]) == result
