@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
@@ -16,7 +16,6 @@ from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_li
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
-from attnbench.runs.record import FinishedRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +25,7 @@ ENDINGS = {
     "finished": "trained",
     "found": "already trained",
     "failed": "failed",
+    "diverged": "diverged",
     "interrupted": "interrupted (the same command continues)",
 }
 """Words for the final states of tasks."""
@@ -79,7 +79,8 @@ def run_all(jobs: Sequence[Job]) -> int:
     records = {
         job.folder: record
         for job in jobs
-        if isinstance(record := readable(RunFolder(job.folder).record, None), FinishedRecord)
+        if (record := readable(RunFolder(job.folder).record, None)) is not None
+        and record.status in ("finished", "diverged")
     }
     if records:
         console.print(comparison(jobs, records))
@@ -88,13 +89,16 @@ def run_all(jobs: Sequence[Job]) -> int:
     return status
 
 
-def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
+def run_jobs(
+    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+) -> tuple[Sequence[Task], int]:
     """Run jobs on this machine, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
         console: where the progress is shown.
         slots: how many run at a time.
+        labels: names of runs by identity, where there are better ones than how they differ.
 
     Returns:
         The tasks with their final states, and the exit status.
@@ -105,14 +109,14 @@ def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Seque
     scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs) as view:
+    with LiveView(console, jobs, labels) as view:
         scheduler.watch = view.show
         try:
             tasks = scheduler.run()
         except KeyboardInterrupt:
             tasks, status = scheduler.tasks, INTERRUPTED
     for task in tasks:
-        if task.state == "failed":
+        if task.state in ("failed", "diverged"):
             print_failure(task)
             status = max(status, FAILED)
     return tasks, status
@@ -126,10 +130,10 @@ def tally(tasks: Sequence[Task]) -> str:
 
 
 def print_failure(task: Task) -> None:
-    """Print which run failed and why, with the last lines of its log."""
+    """Print which run failed and why, with the last lines of its log; one that diverged has said all."""
     log = RunFolder(task.job.folder).log_file
-    print_message(f"failed: {shown(task.job.folder)}: {task.reason}")
-    lines = last_lines(log, 5)
+    print_message(f"{task.state}: {shown(task.job.folder)}: {task.reason}")
+    lines = [] if task.state == "diverged" else last_lines(log, 5)
     for line in [*lines, f"(whole log: {shown(log)})"] if lines else []:
         print(f"    {plain(line)}", file=sys.stderr)
 

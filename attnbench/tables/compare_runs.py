@@ -10,12 +10,14 @@ from attnbench.config.search_path import natural_order
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.runs.record_parts import CostRecord
 from attnbench.tables.build_report import build_report
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
-from attnbench.tables.results.records import Record, finished, with_current_identity
-from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy
+from attnbench.tables.results.records import Record, ended, with_current_identity
+from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy, without_values
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
 from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
@@ -26,9 +28,9 @@ ACCURACIES = [name for name in METRICS if name.startswith("top")]
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its record, and its configuration as this version reads it."""
+    """A run that ended: its record, and its configuration as this version reads it."""
 
-    record: Record
+    record: RunRecord
     config: RunConfig
 
     @property
@@ -67,7 +69,7 @@ def compare_runs(
         UserError: a flag is wrong, no run is finished, or runs of one cell differ in more than their seeds.
     """
     check_metric(metric)
-    records = list(finished(runs))
+    records = list(ended(runs))
     if not records:
         raise UserError(
             f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs shows their states"
@@ -85,9 +87,10 @@ def compare_runs(
     return build_table(cells, metric, method, len(runs) - len(records), row_label)
 
 
-def read_run(record: Record, composer: Composer) -> Run:
+def read_run(record: RunRecord, composer: Composer) -> Run:
     """Return a run with its configuration, as far as this version knows it."""
-    record = with_current_identity(record, composer)
+    if isinstance(record, FinishedRecord):
+        record = with_current_identity(record, composer)
     return Run(record, read_back(composer, record.choices, record.config))
 
 
@@ -156,12 +159,13 @@ def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_lab
     costs: dict[str, dict[str, CostComparison]] = {}
     for row in rows.values():
         for name, column in columns.items():
-            runs = cells.get((row.key, name), [])
-            by_seed = {run.record.seed: run.record for run in runs}
-            config = runs[0].config if runs else None
-            results[row.key, column.key] = own_result(CellConfig(row, column, config), by_seed)
-            if by_seed:
-                costs.setdefault(row.key, recorded_costs(next(iter(by_seed.values()))))
+            own = cells.get((row.key, name), [])
+            by_seed = {run.record.seed: run.record for run in own if isinstance(run.record, FinishedRecord)}
+            config = own[0].config if own else None
+            result = own_result(CellConfig(row, column, config), by_seed, len(own) - len(by_seed))
+            results[row.key, column.key] = result
+            if counted := next((run.record.costs for run in own if run.record.costs is not None), None):
+                costs.setdefault(row.key, recorded_costs(counted))
     table = PaperTable(
         name="",
         title=f"{count} run{'s' * (count > 1)}, {metric.replace('_', ' ')}",
@@ -175,9 +179,9 @@ def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_lab
     return build_report(ReportInputs(table, NO_PROFILE, results, costs, method=method))
 
 
-def recorded_costs(record: Record) -> dict[str, CostComparison]:
+def recorded_costs(costs: CostRecord) -> dict[str, CostComparison]:
     """Return the costs that a run recorded."""
-    return {key: CostComparison(getattr(record.costs, key), None) for key in COSTS}
+    return {key: CostComparison(getattr(costs, key), None) for key in COSTS}
 
 
 def baseline_of(cells: Cells) -> str:
@@ -194,8 +198,8 @@ def unfinished_note(count: int) -> tuple[str, ...]:
     return (f"{runs} left out.",)
 
 
-def own_result(cell: CellConfig, records: Mapping[int, Record]) -> Result:
-    """Return the values of a cell as the runs' own tests gave them."""
+def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: int = 0) -> Result:
+    """Return the values of a cell as the runs' own tests gave them; none if some of its runs diverged."""
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
@@ -206,4 +210,5 @@ def own_result(cell: CellConfig, records: Mapping[int, Record]) -> Result:
             except MissingValue as reason:
                 missing.append(str(reason))
         reasons[epoch] = next(iter(missing), "" if records else "not run")
-    return Result(cell, dict(sorted(records.items())), values, reasons)
+    result = Result(cell, dict(sorted(records.items())), values, reasons, diverged=diverged)
+    return without_values(result) if diverged else result

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from attnbench.config.compose import Composed, Composer, compose
+from attnbench.config.compose import Chosen, Composer, compose
 from attnbench.config.overrides import Parsed
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
@@ -168,7 +168,7 @@ def test_recorded_texts_are_never_interpolated(text: str, trained: RunConfig, mo
 def test_what_runs_of_a_kind_share_is_composed_once(trained: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     composer, calls = Composer(), 0
 
-    def count(parsed: Parsed) -> Composed:
+    def count(parsed: Parsed) -> Chosen:
         nonlocal calls
         calls += 1
         return Composer.chosen(composer, parsed)
