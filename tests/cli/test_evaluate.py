@@ -199,7 +199,7 @@ def test_a_damaged_run_is_left_out(runs: list[RunFolder], say: Say) -> None:
     status, out, err = say("outputs/runs/*")
     assert (status, err.count("\n")) == (1, 2)
     assert f"left out: {runs[0].record_file}: damaged: it is not text in UTF-8" in err
-    assert f"left out: {runs[1].path}: checkpoints/last.ckpt cannot be read" in err
+    assert f"left out: {runs[1].last_checkpoint}: damaged: it cannot be read" in err
     assert runs[2].path.parent.name in out
     status, out, err = say(str(runs[0].path))
     assert (status, out, err.count("\n")) == (2, "", 1)
