@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import is_name, make_parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -63,7 +63,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
 
     A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
     """
-    names = [word for word in words if "=" not in word or Path(word).exists()]
+    names = [word for word in words if is_name(word)]
     outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
     if not names:
         raise UserError("attnbench evaluate: name a run: its folder, the start of its hash, or a pattern in quotes")

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.config.compose import Composer
@@ -87,13 +87,16 @@ def run_all(jobs: Sequence[Job]) -> int:
     return status
 
 
-def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
+def run_jobs(
+    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+) -> tuple[Sequence[Task], int]:
     """Run jobs on this machine, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
         console: where the progress is shown.
         slots: how many run at a time.
+        labels: names of runs by identity, where there are better ones than how they differ.
 
     Returns:
         The tasks with their final states, and the exit status.
@@ -104,7 +107,7 @@ def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Seque
     scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs) as view:
+    with LiveView(console, jobs, labels) as view:
         scheduler.watch = view.show
         try:
             tasks = scheduler.run()
