@@ -141,7 +141,7 @@ def test_matplotlib_is_imported_for_plots_alone() -> None:
 
 def test_the_ticks_of_nearly_equal_costs_stay_apart() -> None:
     points = tuple(Curve(f"net {n}", (2.01 + n * 0.0004,), (90.0 + n,)) for n in range(4))
-    labels = [text for text in texts(svg(Plot("t", "multiply-adds (M)", "top-1 accuracy (%)", points, "scatter"), "x"))]
+    labels = texts(svg(Plot("t", "multiply-adds (M)", "top-1 accuracy (%)", points, "scatter"), "x"))
     ticks = [text for text in labels if re.fullmatch(r"2\.\d+", text)]
     assert 2 <= len(ticks) <= 6
     assert len(set(ticks)) == len(ticks)
