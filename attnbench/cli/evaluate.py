@@ -146,6 +146,7 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
 def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, EvaluationEntry]]) -> str | None:
     """Do and keep one evaluation and add it to the results. Return what went wrong, if anything did."""
     from attnbench.training.evaluate import evaluate
+    from attnbench.training.failures import memory_line, out_of_memory
 
     try:
         tested = evaluate(evaluation)
@@ -156,8 +157,9 @@ def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, Evalua
     except SaveError as error:
         return f"the result could not be kept: {error}"
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            traceback.print_exc()
+        if out_of_memory(error):
+            return f"failed: {memory_line(error, evaluation.config['data']['batch_size'])}"
+        traceback.print_exc()
         return f"failed: {type(error).__name__}: {error}"
     return None
 

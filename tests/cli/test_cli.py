@@ -100,7 +100,7 @@ MISTAKES = {
     ("train", "recipe.freeze=stage4"): "recipe.freeze=stage4: must be one of none, backbone, stem, stage1, stage2",
     ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
     ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
-    ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
+    ("train", "recipe.lr=nan"): "recipe.lr=nan: must be finite",
     ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
     ("train", "output=a_file"): "a_file is not a folder",
     ("train", "output=/proc/nothing"): "/proc/nothing",
