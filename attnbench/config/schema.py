@@ -168,13 +168,6 @@ def _range_problem(value: Any) -> str:
     return ""
 
 
-def _as_float(value: float) -> Any:
-    try:
-        return float(value)
-    except OverflowError:  # a whole number that is too large
-        return ABSENT
-
-
 DESCRIPTIONS = {
     "int": "a whole number",
     "float": "a number",
