@@ -23,6 +23,7 @@ from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
+from attnbench.training.distributed import take_world
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         print_help(EVALUATE)
         return DONE
     arguments = _parse(words)
+    take_world(devices=1)
     names, overrides, output = split_words(arguments.words)
     composer = Composer(arguments.config_dir)
     runs, mistakes = find(names, output)

@@ -9,6 +9,7 @@ from attnbench.cli.output import print_message, set_up_output
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
+from attnbench.termination import heed_requests
 from attnbench.version import __version__
 
 VERBS = {
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `attnbench`; those of this process if None.
     """
     set_up_output()
+    heed_requests()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return run(words)

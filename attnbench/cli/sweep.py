@@ -15,6 +15,7 @@ from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_li
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
 from attnbench.runs.record import FinishedRecord
+from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ ENDINGS = {
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
+    take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():

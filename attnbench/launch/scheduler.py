@@ -16,6 +16,7 @@ from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
+from attnbench.termination import requests_counted
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
 """`elsewhere`: another process trains the run; `found`: it was finished before."""
@@ -63,16 +64,24 @@ class Scheduler:
             KeyboardInterrupt: the user interrupted; running jobs have been stopped so that they can be resumed.
         """
         try:
-            while not all(task.done for task in self.tasks):
-                for task in self.tasks:
-                    self._update(task)
-                self.watch(self.tasks)
-                if not all(task.done for task in self.tasks):
-                    time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
+            with requests_counted() as requests:
+                while not all(task.done for task in self.tasks):
+                    for task in self.tasks:
+                        requests.check()
+                        self._update(task)
+                    self._show()
+                    if not all(task.done for task in self.tasks):
+                        requests.sleep(POLL_SECONDS)
+        except BaseException:  # whatever ends the scheduler, no run goes on unseen
             self._stop_all()
             raise
         return self.tasks
+
+    def _show(self) -> None:
+        try:
+            self.watch(self.tasks)
+        except OSError:  # nobody reads our output any more; the runs go on
+            self.watch = lambda tasks: None
 
     def _update(self, task: Task) -> None:
         if task.state == "running":
