@@ -6,6 +6,7 @@ other one that is called `RANK` or `WORLD_SIZE` is left over from something else
 """
 
 import os
+import socket
 import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MEETING_SECONDS = 120.0
 """Within this time all processes of a run must have come."""
+STORE_SECONDS = 30
+"""Time for one request to the store, which answers at once."""
 LOOK_SECONDS = 0.05
 LOCALHOST = "127.0.0.1"
 RANK_VARIABLES = (
@@ -99,7 +102,7 @@ class World:
         while self._store is None:
             try:
                 self._store = self._connect()
-            except RuntimeError as error:
+            except (OSError, RuntimeError) as error:
                 if self.serves or time.monotonic() > deadline:
                     raise MeetingError(
                         f"rank {self.rank} of {self.size} finds no others at {self.host}:{self.port}"
@@ -112,11 +115,13 @@ class World:
 
         from torch.distributed import TCPStore
 
+        if not self.serves:
+            socket.create_connection((self.host, self.port), timeout=2).close()  # torch reports each failure at length
         return TCPStore(
             self.host,
             self.port,
             is_master=self.serves,
-            timeout=timedelta(seconds=2),
+            timeout=timedelta(seconds=STORE_SECONDS),
             wait_for_workers=False,
             master_listen_fd=self.listener,
         )
