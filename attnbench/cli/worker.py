@@ -45,13 +45,14 @@ def run_job(
         world: this process's place among those of a run on several devices.
     """
     from attnbench.training.callbacks.epoch_log import TrainingError
+    from attnbench.training.metrics import ImageCountError
     from attnbench.training.train import train
 
     try:
         record = train(job, console, experiment, world)
     except UserError as error:
         return _end(str(error), WRONG_INPUT, world)
-    except (RunLockedError, TrainingError, MeetingError) as error:
+    except (RunLockedError, TrainingError, MeetingError, ImageCountError) as error:
         return _end(str(error), FAILED, world)
     except KeyboardInterrupt:
         epochs, total = len(RunFolder(job.folder).rows()), job.config["recipe"]["epochs"]

@@ -35,7 +35,7 @@ from attnbench.training.datamodule import Block
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import TOP, ImageCounter, Meter, Step
+from attnbench.training.metrics import TOP, ImageCounter, Meter, Step, require_images
 from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
 
@@ -73,6 +73,7 @@ class TrainingModule(pl.LightningModule):
         )
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
+        self.evaluated = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
         self.seen = ImageCounter()
         self.world_size = next(iter(loaders.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
@@ -153,6 +154,7 @@ class TrainingModule(pl.LightningModule):
         if self.world_size > 1:
             self._average_buffers()
         metrics = self.meter.read()
+        require_images("training", metrics[IMAGES], self.loaders["train"].images)
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
@@ -181,6 +183,7 @@ class TrainingModule(pl.LightningModule):
                 self.collector.add(block.epoch, number, logits, labels)
             self.evaluation.update(logits, labels)
             self.evaluation_loss.update(loss * len(labels))
+            self.evaluated.update(len(labels))
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -204,6 +207,7 @@ class TrainingModule(pl.LightningModule):
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
+        require_images(split, round(self.evaluated.compute().item()), images)
         metrics: dict[str, float | None] = {}
         for name, value in self.evaluation.compute().items():
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
@@ -212,6 +216,7 @@ class TrainingModule(pl.LightningModule):
         metrics[LOSS] = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
+        self.evaluated.reset()
         return metrics
 
 
