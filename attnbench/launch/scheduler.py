@@ -15,7 +15,8 @@ from attnbench.errors import UserError
 from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.lock import owner_of
+from attnbench.runs.lock import release_dead
+from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
 from attnbench.termination import requests_counted
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
@@ -34,6 +35,10 @@ class Task:
     started: float = 0.0
     ended: float = 0.0
     slots: list[int] = field(default_factory=list)
+    watch: OwnerWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = OwnerWatch(self.job.folder)
 
     @property
     def done(self) -> bool:
@@ -95,10 +100,17 @@ class Scheduler:
                 return
             if found:
                 task.state = "found"
-            elif owner_of(run.path) is not None:
+            elif self._owner(task) is not None:
                 task.state = "elsewhere"
             else:
                 self._start(task, run)
+
+    def _owner(self, task: Task) -> Owner | None:
+        """Return the live owner of a run. The lock of one that is found dead is removed, so it is watched once."""
+        owner = task.watch.owner()
+        if owner is None and (task.job.folder / LOCK_FILE).is_file():
+            release_dead(task.job.folder, task.watch)
+        return owner
 
     def _start(self, task: Task, run: RunFolder) -> None:
         wanted = min(int(task.job.config["trainer"]["devices"]), self.engine.slots)

@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,8 @@ def test_a_closed_terminal_stops_a_sweep() -> None:
     os.set_blocking(terminal, False)
 
     def read() -> bool:
-        try:
+        with suppress(BlockingIOError):
             os.read(terminal, 65536)
-        except BlockingIOError:
-            pass
         return sum(bool(run.rows()) for run in find_runs(Path("outputs"))) == 2
 
     wait_until(read, 120)
