@@ -9,7 +9,7 @@ from attnbench.cli.output import print_message, set_up_output
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
-from attnbench.termination import heed_requests
+from attnbench.termination import stopped_by_termination
 from attnbench.version import __version__
 
 VERBS = {
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `attnbench`; those of this process if None.
     """
     set_up_output()
-    heed_requests()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return run(words)
+        with stopped_by_termination():
+            return run(words)
     except UserError as error:
         print_message(str(error))
         return WRONG_INPUT

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attnbench.launch.engine import WORKER_MODULE
 from attnbench.launch.fork_server import COMMAND, Lines, Request
+from attnbench.runs.owner import process_started
 
 KILLED = -int(signal.SIGKILL)
 LOOK_SECONDS = 0.05
@@ -116,13 +117,7 @@ class ForkedProcess(LocalProcess):
         return self.status
 
     def _lives(self) -> bool:
-        if self.pid is None:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+        return self.pid is not None and process_started(self.pid) is not None
 
     def _signal(self, number: int) -> None:
         if self.poll() is None and self.pid is None:  # the server still imports: no job has begun

@@ -75,9 +75,13 @@ def this_system() -> str | None:
 
 
 def process_started(pid: int) -> str | None:
-    """Return when a process started, in the system's ticks; None where the system does not report it."""
+    """Return when a process started, in the system's ticks; None where the system does not report it.
+
+    One that has ended, though its parent has not asked for its status yet, is no process any more.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return None if fields[0] in ("Z", "X") else fields[19]
     except (OSError, IndexError):
         return None
 

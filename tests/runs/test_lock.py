@@ -75,6 +75,16 @@ def test_a_dead_process_is_no_owner(own_folder: Path) -> None:
 
 
 @pytest.mark.skipif(process_started(os.getpid()) is None, reason="the system does not tell when a process started")
+def test_a_process_that_nobody_has_waited_for_is_dead(own_folder: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    write_lock(own_folder, pid=process.pid, started=process_started(process.pid))
+    assert owner_of(own_folder) is not None
+    process.kill()
+    wait_until(lambda: owner_of(own_folder) is None, 10)
+    process.communicate()
+
+
+@pytest.mark.skipif(process_started(os.getpid()) is None, reason="the system does not tell when a process started")
 def test_a_process_that_got_a_dead_ones_number_is_no_owner(own_folder: Path) -> None:
     write_lock(own_folder, started="1")
     with Lock(own_folder):
