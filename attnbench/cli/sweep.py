@@ -1,6 +1,7 @@
 """attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -55,17 +56,25 @@ def print_mistakes(mistakes: Sequence[str]) -> None:
 
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
     """Check every configuration; returns the jobs, and the message of every mistake once."""
-    from attnbench.training.plan import plan
+    from attnbench.console import make_console
+    from attnbench.training.plan import check_seed, plan
 
     jobs: dict[str, Job] = {}
+    planned: dict[str, Job] = {}
     mistakes: dict[str, None] = {}
-    for config in configs:
-        try:
-            job = plan(config)
-        except UserError as error:
-            mistakes[str(error)] = None
-        else:
-            jobs.setdefault(str(job.folder), job)
+    with make_console().status("checking") as status:
+        for number, config in enumerate(configs, 1):
+            status.update(f"checking run {number:,} of {len(configs):,}")
+            content = json.dumps({**config.values, "seed": None}, sort_keys=True)
+            try:
+                check_seed(seed := config["seed"])
+                if content not in planned:  # once for all seeds: the network is built for it
+                    planned[content] = plan(config)
+            except UserError as error:
+                mistakes[str(error)] = None
+            else:
+                job = planned[content].with_seed(seed)
+                jobs.setdefault(str(job.folder), job)
     return list(jobs.values()), list(mistakes)
 
 
@@ -77,9 +86,9 @@ def run_all(jobs: Sequence[Job]) -> int:
     console = make_console()
     tasks, status = run_jobs(jobs, console, slots_for(jobs))
     records = {
-        job.folder: record
-        for job in jobs
-        if isinstance(record := readable(RunFolder(job.folder).record, None), FinishedRecord)
+        task.job.folder: record
+        for task in tasks
+        if isinstance(record := task.found or readable(RunFolder(task.job.folder).record, None), FinishedRecord)
     }
     if records:
         console.print(comparison(jobs, records))

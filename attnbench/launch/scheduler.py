@@ -17,6 +17,7 @@ from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import release_dead
 from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
+from attnbench.runs.record import FinishedRecord
 from attnbench.termination import requests_counted
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
@@ -26,7 +27,10 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Task:
-    """A job and its state; `reason` says in one line why it failed."""
+    """A job and its state.
+
+    reason: why it failed, in one line. found: the record of a run that was finished before.
+    """
 
     job: Job
     state: State = "waiting"
@@ -35,6 +39,7 @@ class Task:
     started: float = 0.0
     ended: float = 0.0
     slots: list[int] = field(default_factory=list)
+    found: FinishedRecord | None = None
     watch: OwnerWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,12 +99,12 @@ class Scheduler:
         elif task.state in ("waiting", "elsewhere"):
             run = RunFolder(task.job.folder)
             try:
-                found = not task.job.again and run.finished()
+                record = None if task.job.again else run.record()
             except UserError as error:  # its record is damaged
                 task.state, task.reason = "failed", str(error)
                 return
-            if found:
-                task.state = "found"
+            if isinstance(record, FinishedRecord):
+                task.state, task.found = "found", record
             elif self._owner(task) is not None:
                 task.state = "elsewhere"
             else:

@@ -1,6 +1,6 @@
 """A run to be done, as plain data that can be sent to another process as a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ class Job:
     def again(self) -> bool:
         """Whether a finished run is archived and trained again."""
         return bool(self.config["run"]["again"])
+
+    def with_seed(self, seed: int) -> "Job":
+        """Return the job of the same configuration with another seed, which is no part of the identity."""
+        config = replace(self.config, values={**self.config.values, "seed": seed})
+        return Job(config, self.identity, self.folder.parent / f"seed{seed}")
 
     def save(self, path: Path) -> None:
         """Write the job to a file that `load` reads."""
