@@ -5,7 +5,7 @@
 
 All numbers come from the runs' records, all maps from the trained networks, through `attnbench.load_run`.
 
-    python scripts/readme_picture.py --pooled outputs/reproduced --profile quick      # writes docs/images/forest.png
+    python scripts/readme_picture.py --pooled outputs/reproduced --profile small      # writes docs/images/forest.png
 
 draws the forest plot of `attnbench table --pooled` instead: what each attention adds to the same network without it.
 """

@@ -1,5 +1,6 @@
 """attnbench reproduce --until-decided as a user calls it: who gets seeds, when it stops, what it prints and resumes."""
 
+import os
 import re
 import shutil
 import signal
@@ -14,6 +15,8 @@ from attnbench.cli.decision_flags import most_seeds
 from attnbench.cli.main import main
 from attnbench.cli.reproduce import parse
 from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.lock import owner_of
+from attnbench.runs.metric_names import TEST_TOP1
 from tests.cli.test_reproduce import Say, start
 from tests.tables.lab import TABLE, write_broken_attention, write_table
 
@@ -48,6 +51,19 @@ def seeds_by_run() -> Counter[str]:
     return Counter(
         "still" if record.config["recipe"]["lr"] < 1e-6 else record.choices["attention"] for record in records if record
     )
+
+
+def results() -> dict[tuple[str, int], float | None]:
+    """Return the test accuracy of every run, by identity and seed."""
+    records = [record for run in find_runs(Path("outputs")) if (record := run.record())]
+    return {(record.identity, record.seed): record.metrics[TEST_TOP1] for record in records}
+
+
+def wait_until_free() -> None:
+    """Wait until no process trains a run, as a killed command's own children end a little later."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and any(owner_of(run.path) for run in find_runs(Path("outputs"))):
+        time.sleep(0.2)
 
 
 def test_rounds_go_to_open_claims_alone_and_nothing_is_trained_twice(say: Say) -> None:
@@ -103,6 +119,28 @@ def test_a_dry_run_says_what_the_budget_buys(say: Say) -> None:
     assert "within 100 h 00 min, as long as no claim is decided: 2 rounds with 12 runs in about" in out
     assert re.search(r"SE helps +not run +4 +\d\.\d standard deviations of a run +not known yet", out)
     assert not Path("outputs").exists()
+
+
+@pytest.mark.slow
+def test_a_round_that_was_killed_goes_on_and_ends_like_one_that_was_not(say: Say) -> None:
+    command = (*COMMAND, "--seeds", "2", "--max-seeds", "3")
+    process = start(*command[2:], "--jobs", "1")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(seeds_by_run()) < 2:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    finished = seeds_by_run()
+    assert finished
+    wait_until_free()
+    assert say(*command)[0] == 0
+    after_kill, kept = results(), Path("outputs/reproduced/lab/tiny/paper/claims.csv").read_text("utf-8")
+    assert seeds_by_run() >= finished
+
+    shutil.rmtree("outputs")
+    assert say(*command)[0] == 0
+    assert results() == after_kill
+    assert Path("outputs/reproduced/lab/tiny/paper/claims.csv").read_text("utf-8") == kept
 
 
 def test_a_round_that_does_not_fit_is_not_begun(say: Say) -> None:

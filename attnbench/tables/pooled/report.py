@@ -164,8 +164,6 @@ def forest_group(method: str, found: Sequence[Comparison], pooled: PooledEffect 
         lines.append(ForestLine(pooled_label(pooled), pooled.mean, pooled.interval, 1.0, True, pooled.prediction))
     costs = [f"{share_cell(share).text} {title}" for key, title in COSTS.items()
              if (share := middle([one.extra_cost(key) for one in found])) is not None]  # fmt: skip
-    speed = middle([one.speed() for one in found])
-    costs += [f"{speed_cell(speed).text} speed"] if speed is not None else []
     return ForestGroup(method, tuple(lines), ", ".join(costs))
 
 

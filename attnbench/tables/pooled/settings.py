@@ -124,13 +124,15 @@ def name_blocks(blocks: Sequence[Sequence[Setting]]) -> tuple[list[str], str]:
     """
     data = [_data_name(block[0]) for block in blocks]
     shared = data[0] if len(set(data)) == 1 else ""
-    names = [" · ".join([_backbone_name(block[0]), *([] if shared else [name])])
-             for block, name in zip(blocks, data, strict=True)]  # fmt: skip
-    for name in {name for name in names if names.count(name) > 1}:
-        places = [place for place, other in enumerate(names) if other == name]
+    networks = [_backbone_name(block[0]) for block in blocks]
+    alike: dict[tuple[str, str], list[int]] = {}
+    for place, pair in enumerate(zip(networks, data, strict=True)):
+        alike.setdefault(pair, []).append(place)
+    for places in (places for places in alike.values() if len(places) > 1):
         extra = _tell_apart([blocks[place][0].config for place in places])
         for place, text in zip(places, extra, strict=True):
-            names[place] = f"{name} {text}".strip()
+            networks[place] = f"{networks[place]} {text}".strip()
+    names = networks if shared else [" · ".join(pair) for pair in zip(networks, data, strict=True)]
     return names, shared
 
 

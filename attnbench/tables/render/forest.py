@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 6.6  # inches of 72 points
+WIDTH = 7.0  # inches of 72 points
 LINE, MARGIN_TOP, MARGIN_BOTTOM = 0.235, 0.3, 0.55  # inches
-LEFT, RIGHT = 0.335, 0.715  # ends of the plot, as shares of the width
+LEFT, RIGHT = 0.385, 0.73  # ends of the plot, as shares of the width
 COLORS = {"better": SERIES[0], "worse": SERIES[1], "unclear": INK}
 FILE_COLORS = {INK: "#24292f", FAINT: "#8c959f"}
-SIZE, SMALL = 10.0, 9.0  # points
-LONGEST, LONGEST_NAME = 27, 30  # characters of a label, and of a method's name beside its costs
+SIZE, SMALL = 10.5, 9.5  # points
+LONGEST, LONGEST_NAME = 38, 34  # characters of a label, and of a method's name beside its costs
 
 
 def svg(forest: Forest, name: str) -> str:

@@ -104,7 +104,7 @@ def test_a_saved_picture_has_a_white_ground() -> None:
 
     save(FOREST, Path("forest.png"))
     picture = imread("forest.png")
-    assert picture.shape[1] == 1320
+    assert picture.shape[1] == 1400
     assert picture[0, 0].tolist() == [1.0, 1.0, 1.0, 1.0]
 
 
