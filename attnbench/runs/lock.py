@@ -148,9 +148,9 @@ class _Guard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        native: dict[str, Any] = {"fallback_to_soft": False}  # a lock by a file's existence would outlive its process
         try:
-            # a lock by the mere existence of a file would outlive its process
-            self._lock = FileLock(path, **{"fallback_to_soft": False})
+            self._lock = FileLock(path, **native)
         except TypeError:  # filelock before 3.20 has no such fallback
             self._lock = FileLock(path)
 

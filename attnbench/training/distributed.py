@@ -11,12 +11,9 @@ import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from attnbench.errors import UserError
-
-if TYPE_CHECKING:
-    from torch.distributed import TCPStore
 
 MEETING_SECONDS = 120.0
 """Within this time all processes of a run must have come."""
@@ -56,7 +53,7 @@ class World:
     serves: bool = False
     listener: int | None = None
     attempt: str = ""
-    _store: "TCPStore | None" = field(default=None, repr=False)
+    _store: Any = field(default=None, repr=False)
 
     def meet(self, plan: str, backend: str, seconds: float = MEETING_SECONDS) -> None:
         """Wait for all processes of the run, check that they do the same, and connect them.
@@ -72,11 +69,12 @@ class World:
         if self.size == 1:
             return
         import torch
+        from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
         plans = self._exchange(f"{plan} on {self.size} devices", time.monotonic() + seconds)
         if len(set(plans)) > 1:
             raise MeetingError(f"the processes of this run have different plans: {'; '.join(plans)}")
-        store = torch.distributed.PrefixStore(f"{self.attempt}/group", self._connected(seconds))
+        store = PrefixStore(f"{self.attempt}/group", self._connected(seconds))
         device = torch.device("cuda", self.rank) if backend == "nccl" else None
         torch.distributed.init_process_group(
             backend, store=store, rank=self.rank, world_size=self.size, device_id=device
@@ -96,8 +94,8 @@ class World:
     def _key(self, rank: int) -> str:
         return f"{self.attempt}/plan/{rank}"
 
-    def _connected(self, seconds: float) -> "TCPStore":
-        """Return the store, connecting to it first. Short attempts leave room for signals in between."""
+    def _connected(self, seconds: float) -> Any:
+        """Return the `TCPStore`, connecting to it first. Short attempts leave room for signals in between."""
         deadline = time.monotonic() + seconds
         while self._store is None:
             try:
@@ -110,10 +108,10 @@ class World:
                 time.sleep(LOOK_SECONDS)
         return self._store
 
-    def _connect(self) -> "TCPStore":
+    def _connect(self) -> Any:
         from datetime import timedelta
 
-        from torch.distributed import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         if not self.serves:
             socket.create_connection((self.host, self.port), timeout=2).close()  # torch reports each failure at length

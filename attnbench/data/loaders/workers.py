@@ -105,13 +105,14 @@ class DecodeWorkers:
         self._loader = self._make_loader(workers, ahead) if workers else None
 
     def _make_loader(self, workers: int, ahead: int) -> DataLoader[Decoded]:
+        passed: Any = share if can_share() else pipe  # its type expects a list
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about more workers than cores, which is the user's choice
             return DataLoader(
                 self.decoder,
                 batch_size=None,
                 sampler=self._sampler,
-                collate_fn=share if can_share() else pipe,
+                collate_fn=passed,
                 num_workers=workers,
                 prefetch_factor=max(2, -(-ahead // (CHUNK * workers))),
                 persistent_workers=True,
