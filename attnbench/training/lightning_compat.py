@@ -4,7 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.environments import ClusterEnvironment
+from pytorch_lightning.plugins.environments import ClusterEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities import rank_zero_only
 
 from attnbench.training.distributed import World
@@ -18,7 +18,8 @@ class KnownWorld(ClusterEnvironment):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        rank_zero_only.rank = world.rank  # Lightning took it from the environment when it was imported
+        # Lightning took it from the environment when it was imported
+        rank_zero_only.rank = world.rank  # type: ignore[attr-defined]
 
     @property
     def main_address(self) -> str:

@@ -2,27 +2,27 @@
 
 import pytest
 
+from attnbench.build import build_model_on_meta
 from attnbench.classifier import Classifier
 from attnbench.cli.sweep import plan_all
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.data.bases.dataset import DataSet
 from attnbench.runs.job import Job
-from attnbench.training import experiment
 from attnbench.training.plan import plan
 from tests.conftest import TINY
 
 
 def test_the_network_is_built_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    build, built = experiment.build_model_on_meta, []
+    built: list[RunConfig] = []
 
     def build_counted(config: RunConfig, data: DataSet) -> Classifier:
         built.append(config)
-        return build(config, data)
+        return build_model_on_meta(config, data)
 
     configs = [compose([*TINY, f"recipe.epochs={epochs}", f"seed={seed}"]) for seed in range(3) for epochs in (1, 2)]
     with monkeypatch.context() as patched:
-        patched.setattr(experiment, "build_model_on_meta", build_counted)
+        patched.setattr("attnbench.training.experiment.build_model_on_meta", build_counted)
         jobs, mistakes = plan_all(configs)
     assert not mistakes
     assert len(built) == 2
