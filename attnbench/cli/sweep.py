@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.config.compose import Composer
@@ -15,7 +15,6 @@ from attnbench.launch.processes import warm_up
 from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
-from attnbench.runs.record import FinishedRecord
 from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ ENDINGS = {
     "finished": "trained",
     "found": "already trained",
     "failed": "failed",
+    "diverged": "diverged",
     "interrupted": "interrupted (the same command continues)",
 }
 """Words for the final states of tasks."""
@@ -88,7 +88,8 @@ def run_all(jobs: Sequence[Job]) -> int:
     records = {
         task.job.folder: record
         for task in tasks
-        if isinstance(record := task.found or readable(RunFolder(task.job.folder).record, None), FinishedRecord)
+        if (record := task.found or readable(RunFolder(task.job.folder).record, None)) is not None
+        and record.status in ("finished", "diverged")
     }
     if records:
         console.print(comparison(jobs, records))
@@ -97,13 +98,16 @@ def run_all(jobs: Sequence[Job]) -> int:
     return status
 
 
-def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
+def run_jobs(
+    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+) -> tuple[Sequence[Task], int]:
     """Run jobs on this machine, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
         console: where the progress is shown.
         slots: how many run at a time.
+        labels: names of runs by identity, where there are better ones than how they differ.
 
     Returns:
         The tasks with their final states, and the exit status.
@@ -114,14 +118,14 @@ def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Seque
     scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs) as view:
+    with LiveView(console, jobs, labels) as view:
         scheduler.watch = view.show
         try:
             tasks = scheduler.run()
         except KeyboardInterrupt:
             tasks, status = scheduler.tasks, INTERRUPTED
     for task in tasks:
-        if task.state == "failed":
+        if task.state in ("failed", "diverged"):
             print_failure(task)
             status = max(status, FAILED)
     return tasks, status
@@ -135,9 +139,11 @@ def tally(tasks: Sequence[Task]) -> str:
 
 
 def print_failure(task: Task) -> None:
-    """Print which run failed and why, with the last lines of its log."""
+    """Print which run failed and why, with the last lines of its log; one that diverged has said all."""
     log = RunFolder(task.job.folder).log_file
-    print(f"attnbench: failed: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
+    print(f"attnbench: {task.state}: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
+    if task.state == "diverged":
+        return
     for line in last_lines(log, 5):
         print(f"    {line}", file=sys.stderr)
     print(f"    (whole log: {shown(log)})", file=sys.stderr)

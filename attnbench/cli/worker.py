@@ -44,7 +44,7 @@ def run_job(
         experiment: what is made from the job's configuration, if the caller has it already.
         world: this process's place among those of a run on several devices.
     """
-    from attnbench.training.callbacks.epoch_log import TrainingError
+    from attnbench.training.failures import explain
     from attnbench.training.metrics import ImageCountError
     from attnbench.training.train import train
 
@@ -52,7 +52,7 @@ def run_job(
         record = train(job, console, experiment, world)
     except UserError as error:
         return _end(str(error), WRONG_INPUT, world)
-    except (RunLockedError, TrainingError, MeetingError, ImageCountError) as error:
+    except (RunLockedError, MeetingError, ImageCountError) as error:
         return _end(str(error), FAILED, world)
     except KeyboardInterrupt:
         epochs, total = len(RunFolder(job.folder).rows()), job.config["recipe"]["epochs"]
@@ -60,10 +60,11 @@ def run_job(
             f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED, world
         )
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":
-            return _end("the device is out of memory; a smaller data.batch_size may help", FAILED, world)
-        traceback.print_exc()
-        return _end(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
+        reason = explain(error, job)
+        if reason is None:
+            traceback.print_exc()
+            reason = f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})"
+        return _end(reason, FAILED, world)
     if report is not None and record is not None:
         report(record)
     return DONE

@@ -5,6 +5,7 @@ run that another process trains, and continues that run if the process dies.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
 from attnbench.runs.record import FinishedRecord
 from attnbench.termination import requests_counted
 
-State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
+State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted"]
 """`elsewhere`: another process trains the run; `found`: it was finished before."""
 POLL_SECONDS = 0.5
 
@@ -29,7 +30,7 @@ POLL_SECONDS = 0.5
 class Task:
     """A job and its state.
 
-    reason: why it failed, in one line. found: the record of a run that was finished before.
+    reason: why it failed or diverged, in one line. found: the record of a run that was finished before.
     """
 
     job: Job
@@ -48,7 +49,7 @@ class Task:
     @property
     def done(self) -> bool:
         """Whether its state is final."""
-        return self.state in ("finished", "found", "failed", "interrupted")
+        return self.state in ("finished", "found", "failed", "diverged", "interrupted")
 
 
 class Scheduler:
@@ -141,7 +142,9 @@ class Scheduler:
         elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
-            task.state, task.reason = "failed", failure_reason(task.job, status)
+            record = readable(RunFolder(task.job.folder).record, None)
+            task.state = "diverged" if record is not None and record.status == "diverged" else "failed"
+            task.reason = failure_reason(task.job, status)
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
@@ -152,9 +155,13 @@ class Scheduler:
 
 
 def failure_reason(job: Job, status: int) -> str:
-    """Return why a process failed: the error in its record, otherwise the last line of its log."""
+    """Return why a process failed or its training diverged: as its record says, or the last line of its log."""
     record = readable(RunFolder(job.folder).record, None)
     ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    if status == -signal.SIGKILL:
+        ending += " (as a system without free memory does; a smaller data.batch_size or sweep.jobs needs less)"
+    if record is not None and record.status == "diverged":
+        return record.error
     error = record.error if record is not None and record.status == "failed" else ""
     return f"{ending}: {error or last_line(RunFolder(job.folder).log_file)}"
 
