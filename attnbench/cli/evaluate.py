@@ -25,6 +25,7 @@ from attnbench.plain_text import plain
 from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep
 from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
+from attnbench.training.distributed import take_world
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,6 +34,7 @@ def main(words: Sequence[str]) -> int:
         print_help(EVALUATE)
         return DONE
     arguments = _parse(words)
+    take_world(devices=1)
     names, overrides, output = split_words(arguments.words)
     overrides, trusted = split_trust(overrides)
     composer = Composer(arguments.config_dir, trusted=trusted)

@@ -16,6 +16,7 @@ from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.tables.results.values import Key
 from attnbench.tables.spec.cell_configs import key_of
+from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         print_help(REPRODUCE)
         return DONE
     arguments = parse(words)
+    take_world(devices=1)
     from attnbench.cli.sweep import print_mistakes
     from attnbench.cli.until_decided import until_decided
     from attnbench.console import make_console

@@ -1,6 +1,7 @@
 """attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_li
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
+from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +35,7 @@ ENDINGS = {
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
+    take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():
@@ -55,17 +58,25 @@ def print_mistakes(mistakes: Sequence[str]) -> None:
 
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
     """Check every configuration; returns the jobs, and the message of every mistake once."""
-    from attnbench.training.plan import plan
+    from attnbench.console import make_console
+    from attnbench.training.plan import check_seed, plan
 
     jobs: dict[str, Job] = {}
+    planned: dict[str, Job] = {}
     mistakes: dict[str, None] = {}
-    for config in configs:
-        try:
-            job = plan(config)
-        except UserError as error:
-            mistakes[str(error)] = None
-        else:
-            jobs.setdefault(str(job.folder), job)
+    with make_console().status("checking") as status:
+        for number, config in enumerate(configs, 1):
+            status.update(f"checking run {number:,} of {len(configs):,}")
+            content = json.dumps({**config.values, "seed": None}, sort_keys=True)
+            try:
+                check_seed(seed := config["seed"])
+                if content not in planned:  # once for all seeds: the network is built for it
+                    planned[content] = plan(config)
+            except UserError as error:
+                mistakes[str(error)] = None
+            else:
+                job = planned[content].with_seed(seed)
+                jobs.setdefault(str(job.folder), job)
     return list(jobs.values()), list(mistakes)
 
 
@@ -77,9 +88,9 @@ def run_all(jobs: Sequence[Job]) -> int:
     console = make_console()
     tasks, status = run_jobs(jobs, console, slots_for(jobs))
     records = {
-        job.folder: record
-        for job in jobs
-        if (record := readable(RunFolder(job.folder).record, None)) is not None
+        task.job.folder: record
+        for task in tasks
+        if (record := task.found or readable(RunFolder(task.job.folder).record, None)) is not None
         and record.status in ("finished", "diverged")
     }
     if records:

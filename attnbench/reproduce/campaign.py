@@ -97,7 +97,7 @@ class TableReproduction:
             except UserError as error:
                 mistakes[str(error)] = None
             else:
-                jobs[key] = [_reseed(planned[content], seed) for seed in seeds]
+                jobs[key] = [planned[content].with_seed(seed) for seed in seeds]
         return jobs, list(mistakes)
 
     @cached_property
@@ -140,10 +140,6 @@ class TableReproduction:
         costs = self.costs_beside(results)
         inputs = ReportInputs(self.table, self.profile, results, costs, method, self.changes, summaries)
         return build_report(inputs)
-
-
-def _reseed(job: Job, seed: int) -> Job:
-    return Job(with_seed(job.config, seed), job.identity, job.folder.parent / f"seed{seed}")
 
 
 def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:

@@ -21,12 +21,12 @@ from attnbench.runs.metric_names import TEST, metric_name
 from attnbench.runs.predictions import Predictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
-from attnbench.training import distributed
+from attnbench.termination import stopped_by_termination
 from attnbench.training.checkpoints import epoch_of, misfit, read_checkpoint, weights_in
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
-from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
+from attnbench.training.interrupts import interrupts_raised
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 from attnbench.training.train import describe as data_and_network
@@ -47,8 +47,6 @@ def check(evaluation: Evaluation) -> Experiment:
     Raises:
         UserError: the data set, the network or the checkpoint does not allow it.
     """
-    if distributed.launched():
-        raise UserError("an evaluation runs in one process; start it without torchrun")
     experiment, choice = Experiment(evaluation.config), evaluation.config.choices["data"]
     options, data, trained_on = experiment.options, experiment.data, evaluation.record.data.classes
     if data.num_classes != trained_on:

@@ -50,7 +50,7 @@ class LightEngine(LocalEngine):
         with log_file.open("ab") as log:
             command = [sys.executable, "-c", WORKER, os.fspath(job_file)]
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        return LocalProcess(process.pid, process.poll, process.wait)
+        return LocalProcess(process.poll, process.pid)
 
 
 @pytest.fixture
@@ -178,6 +178,29 @@ def test_an_interrupt_stops_running_jobs_and_starts_no_others(jobs: Callable[...
     record = RunFolder(under_test.tasks[1].job.folder).record()
     assert record == make_record("interrupted")
     assert not under_test.tasks[2].job.folder.exists()
+
+
+def test_runs_go_on_when_nobody_reads_the_output_any_more(jobs: Callable[..., list[Job]]) -> None:
+    looks = 0
+
+    def watch(tasks: Sequence[Task]) -> None:
+        nonlocal looks
+        looks += 1
+        raise BrokenPipeError
+
+    assert states(Scheduler(jobs(0, 1), LightEngine(2), watch).run()) == ["finished", "finished"]
+    assert looks == 1
+
+
+def test_no_run_goes_on_when_the_scheduler_fails(jobs: Callable[..., list[Job]]) -> None:
+    def watch(tasks: Sequence[Task]) -> None:
+        if (tasks[0].job.folder / "lock.json").exists():
+            raise ZeroDivisionError
+
+    under_test = Scheduler(jobs(7), LightEngine(1), watch)
+    with pytest.raises(ZeroDivisionError):
+        under_test.run()
+    assert RunFolder(under_test.tasks[0].job.folder).record() == make_record("interrupted")
 
 
 def test_the_scheduler_waits_for_a_run_of_another_process(jobs: Callable[..., list[Job]]) -> None:
