@@ -188,6 +188,15 @@ def test_options_that_make_no_sense(options: dict[str, object], key: str) -> Non
     assert caught.value.key == key
 
 
+@pytest.mark.parametrize(
+    "options", [{"init": "he"}, {"variant": "own"}, {"branch": "none"}, {"gate": "relu"}, {"dilation": 0}]
+)
+def test_a_module_alone_checks_its_options_as_well(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError) as caught:
+        BAMModule(64, **options)
+    assert caught.value.key in options
+
+
 def test_a_reduction_that_leaves_no_channel() -> None:
     with pytest.raises(OptionError, match="leaves none of the 16 channels"):
         Classifier(ResNet(20, 10), BAM(reduction=17))
