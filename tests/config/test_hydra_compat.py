@@ -31,7 +31,8 @@ def private_imports(path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [*private_imports(Path(hydra_compat.__file__)), *private_imports(Path(hydra_files_compat.__file__))]
+    ("module", "name"),
+    [*private_imports(Path(hydra_compat.__file__)), *private_imports(Path(hydra_files_compat.__file__))],
 )
 def test_hydra_has_each_private_name(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name), f"Hydra no longer has {module}.{name}"
