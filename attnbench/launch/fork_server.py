@@ -37,13 +37,19 @@ HELD_BACK = {signal.SIGINT}
 
 @dataclass(frozen=True)
 class Request:
-    """A job to be done in a process of its own. number: of the job, for answers. environment: the whole of it."""
+    """A job to be done in a process of its own.
+
+    number: of the job, for answers. environment: the whole of it. folder: the scheduler's current folder. modules: the
+    folders in which the scheduler finds modules now; it may have changed both since it started the server.
+    """
 
     number: int
     worker: str
     job_file: str
     log_file: str
     environment: dict[str, str]
+    folder: str
+    modules: list[str]
 
     def to_line(self) -> bytes:
         """Return the request as a line of JSON."""
@@ -130,6 +136,7 @@ def do(request: Request) -> int:
     os.setsid()
     lifeline = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
+    os.chdir(request.folder)
     log = os.open(request.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)
@@ -138,6 +145,7 @@ def do(request: Request) -> int:
             stream.reconfigure(line_buffering=True)
     os.environ.clear()
     os.environ.update(request.environment)
+    sys.path[:] = request.modules
     module = importlib.import_module(request.worker)
     module.use_threads(int(request.environment["OMP_NUM_THREADS"]))  # OpenMP read its variable at the server's start
     watch_lifeline(lifeline)

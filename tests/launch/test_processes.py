@@ -81,6 +81,21 @@ def test_a_job_has_its_environment_session_and_log(start: Callable[[str], Forked
     assert (own_folder / "log").read_text() == 2 * "printed\n"
 
 
+def test_a_job_finds_files_and_modules_where_the_scheduler_does_now(
+    start: Callable[[str], ForkedProcess], own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ended(start("a.json")) == 7
+    moved = own_folder / "moved"
+    moved.mkdir()
+    (moved / "late_worker.py").write_text(WORKER.replace("said = {", 'said = {"folder": os.getcwd(), '))
+    monkeypatch.chdir(moved)
+    monkeypatch.syspath_prepend(moved)
+    environment = {"OMP_NUM_THREADS": "1"}
+    server = start("b.json").server
+    assert ended(server.start("late_worker", Path("c.json"), Path("log"), environment)) == 7
+    assert json.loads(said("c"))["folder"] == str(moved)
+
+
 def test_a_job_can_be_interrupted(start: Callable[[str], ForkedProcess]) -> None:
     process = start("long.json")
     said("long.json")
