@@ -144,7 +144,7 @@ class ServerConnection:
 
     def start(self, worker: str, job_file: Path, log_file: Path, environment: dict[str, str]) -> ForkedProcess:
         """Request a job's process and return at once."""
-        places = {"job_file": os.fspath(job_file), "log_file": os.fspath(log_file), "folder": os.getcwd()}
+        places = {"job_file": os.fspath(job_file), "log_file": os.fspath(log_file), "folder": os.fspath(Path.cwd())}
         request = Request(number=len(self.jobs), worker=worker, environment=environment, modules=sys.path, **places)
         self.jobs.append(job := ForkedProcess(self))
         content = request.to_line()
