@@ -14,6 +14,8 @@ from attnbench.version import __version__
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
     "evaluate": "test trained runs again, also under other settings",
+    "predict": "name the classes of image files",
+    "export": "write a trained network as a file that other programs run",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "list": "list what you can combine, data sets, papers' tables and runs",

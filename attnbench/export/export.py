@@ -1,0 +1,157 @@
+"""Export a trained run: build the file, compare it with the original, write it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attnbench.data.loaders.pixels import first_test_pixels
+from attnbench.errors import UserError
+from attnbench.export.agreement import TOLERANCE, largest_difference
+from attnbench.export.card import make_card
+from attnbench.export.card_markdown import to_markdown
+from attnbench.export.codecs import CODECS, Run
+from attnbench.export.formats import Format
+from attnbench.export.network import LOGITS, MAPS, PROBABILITIES, PixelClassifier, Pixels, check_maps
+from attnbench.export.trace import trace
+from attnbench.runs.files import make_folder, shown, write_atomically
+from attnbench.training.trained_run import TrainedRun
+
+REAL_IMAGES = 16
+"""Test images that an export is compared on; fewer where the run's batches are smaller."""
+RANDOM_IMAGES = 3
+FOLDER = "exports"
+"""The folder of exports in a run's folder."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was compared with the original and written.
+
+    Attributes:
+        paths: of the files, the network first.
+        size: of the network's file in bytes.
+        outputs: names of the outputs.
+        free_size: whether it takes images of any size.
+        random_difference: the largest on random pixels.
+        real_difference: the largest on test images.
+        real_images: number of these.
+    """
+
+    paths: tuple[Path, ...]
+    size: int
+    outputs: tuple[str, ...]
+    free_size: bool
+    random_difference: float
+    real_difference: float
+    real_images: int
+
+
+def export_run(
+    run: TrainedRun, form: Format, to: Path | None = None, pixels: Pixels = "uint8", maps: bool = False,
+    force: bool = False,
+) -> Exported:  # fmt: skip
+    """Export a run's network.
+
+    Args:
+        run: the run, with the weights of the wanted checkpoint.
+        form: one of `FORMATS`.
+        to: the file; by default in the folder `exports` of the run, named by the checkpoint.
+        pixels: what the network takes.
+        maps: whether attention maps are outputs too.
+        force: replace files that exist.
+
+    Raises:
+        UserError: a file exists or cannot be written, the network cannot be exported, or the export computes something
+            else than the original.
+    """
+    paths = targets(run, form, to)
+    check_targets(paths, force)
+    data = run.data
+    network = PixelClassifier(run.model, data.mean, data.std, pixels, maps).eval()
+    if maps:
+        check_maps(network, run.record.choices["attention"], data.image_size)
+    traced = trace(network, data.image_size) if form.traced else None
+    card, codec = make_card(run, network), CODECS[form.name]
+    content = codec.encode(network, traced, card)
+    exported = codec.load(content)
+    free_size = traced.free_size if traced is not None else takes_any_size(network, data.image_size)
+    random = compare_random(exported, network, data.image_size, free_size)
+    real, count, outputs = compare_real(exported, run, network)
+    if not max(random, real) <= TOLERANCE or random != random:
+        worst = f"{random:.1e} on random pixels, {real:.1e} on test images"
+        raise UserError(
+            f"the export differs from the original ({worst}; up to {TOLERANCE:.0e} is allowed): not written"
+        )
+    texts = (content, to_markdown(card, paths[0].name))
+    write_all(dict(zip(paths, texts, strict=False)))
+    return Exported(paths, len(content), outputs, free_size, random, real, count)
+
+
+def targets(run: TrainedRun, form: Format, to: Path | None) -> tuple[Path, ...]:
+    """Return the files to write: the network, and beside safetensors the card."""
+    path = to or run.folder / FOLDER / f"{run.checkpoint}{form.suffix}"
+    return (path,) if form.traced else (path, path.with_suffix(".md"))
+
+
+def check_targets(paths: tuple[Path, ...], force: bool) -> None:
+    """Raise `UserError` if a file exists already, unless it may be replaced."""
+    for path in paths:
+        if path.is_dir():
+            raise UserError(f"{shown(path)}: is a folder; --to names a file")
+        if path.exists() and not force:
+            raise UserError(f"{shown(path)}: exists already; --force replaces it, --to names another file")
+
+
+def write_all(contents: dict[Path, str | bytes]) -> None:
+    """Write files. Raises `UserError` if the system does not allow it."""
+    for path, content in contents.items():
+        make_folder(path.parent)
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            raise UserError(f"{shown(path)}: cannot be written: {error.strerror or error}") from error
+
+
+@torch.no_grad()
+def takes_any_size(network: PixelClassifier, size: int) -> bool:
+    """Return whether a network takes images of another size than its own, and of another aspect ratio."""
+    try:
+        network(network.draw(1, size + 32, size + 64))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+@torch.no_grad()
+def compare_random(exported: Run, network: PixelClassifier, size: int, free_size: bool) -> float:
+    """Return the largest difference on random pixels, also of another size where it is free."""
+    draws = [network.draw(RANDOM_IMAGES, size, size)]
+    if free_size:
+        draws.append(network.draw(1, size + 32, size + 64))
+    return max(largest_difference(exported(drawn), network(drawn)) for drawn in draws)
+
+
+def compare_real(exported: Run, run: TrainedRun, network: PixelClassifier) -> tuple[float, int, tuple[str, ...]]:
+    """Compare with what the run's own model computes for its test images, which its own loader has normalised.
+
+    Returns:
+        The largest difference, the number of images, and the names of the outputs.
+    """
+    images = next(iter(run.test_batches()))[0][:REAL_IMAGES]
+    expected = original(run, images, network.maps)
+    pixels = torch.from_numpy(first_test_pixels(run.data, len(images))).permute(0, 3, 1, 2).contiguous()
+    with torch.no_grad():
+        found = exported(network.take(pixels))
+    return largest_difference(found, expected), len(images), tuple(expected)
+
+
+@torch.no_grad()
+def original(run: TrainedRun, images: Tensor, maps: bool) -> dict[str, Tensor]:
+    """Return what the run's model computes for normalised images (B, C, H, W), by the names of the outputs."""
+    output = run.model.output(images)
+    logits = output.logits.float()
+    found = {LOGITS: logits, PROBABILITIES: logits.softmax(1)}
+    named = {MAPS + name: values.float() for name, values in run.model.maps(output).items()} if maps else {}
+    return found | named
