@@ -170,9 +170,9 @@ Examples:
 EXPORT = """\
 attnbench export RUN --format FORMAT   write a trained classifier as a file that other programs run
 
-RUN is one run, as for attnbench evaluate. Normalisation is part of the exported network: it takes pixels, of any batch
-and, where the network allows it, of any image size, and gives logits and probabilities. It is compared with the original
-on random pixels and on test images, and not written if it computes something else.
+RUN is one run, as for attnbench evaluate. Normalisation is part of the exported network: it takes pixels, in batches of
+any length and, where the network allows it, of any image size, and gives logits and probabilities. It is compared with
+the original on random pixels and on test images, and not written if it computes something else.
 
 Formats:
   onnx          for onnxruntime and others; needs attnbench[onnx]
