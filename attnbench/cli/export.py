@@ -24,7 +24,7 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print_help(EXPORT)
         return DONE
-    arguments = _parse(words)
+    arguments = parse(words)
     form = format_of(arguments.format, arguments.to)
     form.check_installed()
 
@@ -38,7 +38,8 @@ def main(words: Sequence[str]) -> int:
     return DONE
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the flags. Raises `UserError`."""
     parser = make_parser("export")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("--format", choices=tuple(FORMATS))
