@@ -3,9 +3,7 @@
 import io
 import json
 import logging
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,10 +13,9 @@ from attnbench.errors import UserError
 from attnbench.export.card import Card
 from attnbench.export.network import INPUT, PixelClassifier
 from attnbench.export.rebuild import CARD, from_safetensors
-from attnbench.export.trace import Trace
+from attnbench.export.trace import Run, Trace, first_line, holds_elsewhere, quiet, trace
 
-Run = Callable[[Tensor], dict[str, Tensor]]
-"""Runs an exported network: pixels (B, C, H, W) to outputs by name."""
+LOG = logging.getLogger("attnbench.export")
 PROTOBUF_LIMIT = 2**31
 """Bytes that an ONNX file may have without further files for its weights."""
 
@@ -61,7 +58,10 @@ class Onnx(Codec):
         names = [output.name for output in session.get_outputs()]
 
         def run(pixels: Tensor) -> dict[str, Tensor]:
-            found = session.run(names, {INPUT: pixels.numpy()})
+            try:
+                found = session.run(names, {INPUT: pixels.numpy()})
+            except Exception as error:  # onnxruntime's errors have no class in common
+                raise RuntimeError(first_line(error)) from error
             return {name: torch.from_numpy(values) for name, values in zip(names, found, strict=True)}
 
         return run
@@ -69,17 +69,15 @@ class Onnx(Codec):
 
 def _onnx_model(traced: Trace) -> Any:
     """Translate a graph to a `ModelProto`. Raises `UserError` if ONNX lacks one of its operations."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             program = torch.onnx.export(
                 traced.program, (traced.example,), dynamo=True, verbose=False,
                 input_names=[INPUT], output_names=list(traced.names),
             )  # fmt: skip
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"--format onnx: torch.onnx cannot translate this network: {reason}") from error
+            reason = f"torch.onnx cannot translate this network: {first_line(error)}"
+            raise UserError(f"--format onnx: {reason}") from error
     assert program is not None
     return program.model_proto
 
@@ -122,3 +120,27 @@ class Safetensors(Codec):
 
 
 CODECS: dict[str, Codec] = {"onnx": Onnx(), "torch_export": TorchExport(), "safetensors": Safetensors()}
+
+
+def encode(name: str, network: PixelClassifier, size: int, card: Card) -> tuple[bytes, bool]:
+    """Return the content of a file that holds a graph, and whether it takes images of any size.
+
+    Args:
+        name: of the format.
+        network: in evaluation mode.
+        size: height and width of the run's images.
+        card: goes into the file's metadata.
+
+    Raises:
+        UserError: the network cannot be exported.
+    """
+    codec, traced = CODECS[name], trace(network, size)
+    if traced.free_size:
+        try:
+            content = codec.encode(network, traced, card)
+            if holds_elsewhere(codec.load(content), network, size):
+                return content, True
+        except UserError as error:
+            LOG.debug("%s: not for any size: %s", name, error)
+        traced = trace(network, size, free_size=False)
+    return codec.encode(network, traced, card), False

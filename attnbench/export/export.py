@@ -11,10 +11,10 @@ from attnbench.errors import UserError
 from attnbench.export.agreement import TOLERANCE, largest_difference
 from attnbench.export.card import make_card
 from attnbench.export.card_markdown import to_markdown
-from attnbench.export.codecs import CODECS, Run
+from attnbench.export.codecs import CODECS, encode
 from attnbench.export.formats import Format
 from attnbench.export.network import LOGITS, MAPS, PROBABILITIES, PixelClassifier, Pixels, check_maps
-from attnbench.export.trace import trace
+from attnbench.export.trace import OTHER_SIZES, Run, holds_elsewhere
 from attnbench.runs.files import make_folder, shown, write_atomically
 from attnbench.training.trained_run import TrainedRun
 
@@ -72,11 +72,12 @@ def export_run(
     network = PixelClassifier(run.model, data.mean, data.std, pixels, maps).eval()
     if maps:
         check_maps(network, run.record.choices["attention"], data.image_size)
-    traced = trace(network, data.image_size) if form.traced else None
     card, codec = make_card(run, network), CODECS[form.name]
-    content = codec.encode(network, traced, card)
+    if form.traced:
+        content, free_size = encode(form.name, network, data.image_size, card)
+    else:
+        content, free_size = codec.encode(network, None, card), holds_elsewhere(network, network, data.image_size)
     exported = codec.load(content)
-    free_size = traced.free_size if traced is not None else takes_any_size(network, data.image_size)
     random = compare_random(exported, network, data.image_size, free_size)
     real, count, outputs = compare_real(exported, run, network)
     if max(random, real) > TOLERANCE:
@@ -113,21 +114,11 @@ def write_all(contents: dict[Path, str | bytes]) -> None:
 
 
 @torch.no_grad()
-def takes_any_size(network: PixelClassifier, size: int) -> bool:
-    """Return whether a network takes images of another size than its own, and of another aspect ratio."""
-    try:
-        network(network.draw(1, size + 32, size + 64))
-    except (RuntimeError, ValueError):
-        return False
-    return True
-
-
-@torch.no_grad()
 def compare_random(exported: Run, network: PixelClassifier, size: int, free_size: bool) -> float:
     """Return the largest difference on random pixels, also of another size where it is free."""
     draws = [network.draw(RANDOM_IMAGES, size, size)]
     if free_size:
-        draws.append(network.draw(1, size + 32, size + 64))
+        draws += [network.draw(1, size + high, size + wide) for high, wide in OTHER_SIZES]
     return max(largest_difference(exported(drawn), network(drawn)) for drawn in draws)
 
 

@@ -4,7 +4,10 @@ torch.export finds out for which sizes its graph holds. What it says is not reli
 and only where it computes what the network does is its size called free.
 """
 
+import contextlib
+import logging
 import warnings
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -38,47 +41,69 @@ class Trace(NamedTuple):
     names: tuple[str, ...]
 
 
+Run = Callable[[Tensor], dict[str, Tensor]]
+"""Runs a network: pixels (B, C, H, W) to outputs by name."""
+
+
 @torch.no_grad()
-def trace(network: PixelClassifier, size: int) -> Trace:
+def trace(network: PixelClassifier, size: int, free_size: bool = True) -> Trace:
     """Trace a network in evaluation mode for images of `size` pixels a side.
+
+    Args:
+        network: the network.
+        size: height and width of images.
+        free_size: try first whether any other size does.
 
     Raises:
         UserError: the network cannot be traced, or only for a fixed batch.
     """
     example = network.draw(EXAMPLE_BATCH, size, size)
-    names = tuple(network(example))
-    for free_size in (True, False):
-        program = _export(network, example, free_size)
-        if isinstance(program, ExportedProgram) and (not free_size or _holds_elsewhere(program, network, size)):
-            break
+    program = _export(network, example, free_size)
+    if free_size and (isinstance(program, Exception) or not holds_elsewhere(program.module(), network, size)):
+        return trace(network, size, free_size=False)
     if isinstance(program, Exception):
-        raise UserError(f"torch.export cannot trace this network: {_first_line(program)}") from program
+        raise UserError(f"torch.export cannot trace this network: {first_line(program)}") from program
     for batch in BATCHES:
-        if not _holds(program, network, network.draw(batch, size, size)):
+        if not _holds(program.module(), network, network.draw(batch, size, size)):
             raise UserError(f"torch.export traced this network for a fixed batch: {batch} images give another result")
     _remove_paths(program)
-    return Trace(program, free_size, example, names)
+    return Trace(program, free_size, example, tuple(network(example)))
 
 
 def _export(network: PixelClassifier, example: Tensor, free_size: bool) -> ExportedProgram | Exception:
     """Return the traced network, or the error that tracing ended with: torch has many kinds of them."""
     sizes = {2: Dim.AUTO, 3: Dim.AUTO} if free_size else {}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return export(network, (example,), dynamic_shapes={INPUT: {0: Dim.AUTO, **sizes}})
     except Exception as error:
         return error
 
 
-def _holds_elsewhere(program: ExportedProgram, network: PixelClassifier, size: int) -> bool:
-    return all(_holds(program, network, network.draw(1, size + high, size + wide)) for high, wide in OTHER_SIZES)
-
-
-def _holds(program: ExportedProgram, network: PixelClassifier, pixels: Tensor) -> bool:
-    """Return whether program and network give the same for these pixels; not if either rejects their size."""
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's exporters from printing warnings of their own insides."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        found, expected = program.module()(pixels), network(pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@torch.no_grad()
+def holds_elsewhere(run: Run, network: PixelClassifier, size: int) -> bool:
+    """Return whether an exported network computes what the network does, for images of other sizes than `size`."""
+    return all(_holds(run, network, network.draw(1, size + high, size + wide)) for high, wide in OTHER_SIZES)
+
+
+def _holds(run: Run, network: PixelClassifier, pixels: Tensor) -> bool:
+    """Return whether both give the same for these pixels; not if either rejects their size."""
+    try:
+        found, expected = run(pixels), network(pixels)
     except (RuntimeError, AssertionError, ValueError):
         return False
     return largest_difference(found, expected) <= TOLERANCE
@@ -91,6 +116,7 @@ def _remove_paths(program: ExportedProgram) -> None:
             node.meta.pop("stack_trace", None)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

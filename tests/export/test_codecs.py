@@ -5,7 +5,7 @@ import torch
 
 from attnbench.classifier import Classifier
 from attnbench.export.agreement import TOLERANCE, largest_difference
-from attnbench.export.codecs import CODECS
+from attnbench.export.codecs import CODECS, encode
 from attnbench.export.network import MAPS, PixelClassifier
 from attnbench.export.trace import trace
 from tests.attention.pairs import NARROW, VARIANTS, build, rejection
@@ -31,14 +31,14 @@ def check(attention: str, backbone: str, name: str) -> bool:
     """Encode and load a network, compare it, and return whether its image size is free."""
     net = moved(build(attention, backbone))
     network = PixelClassifier(net, MEAN, STD, maps=True).eval()
-    traced = trace(network, SIZE)
-    run = CODECS[name].load(CODECS[name].encode(network, traced, {}))
-    sizes = [(1, SIZE, SIZE), (5, SIZE, SIZE), *([(2, SIZE + 9, SIZE + 30)] if traced.free_size else [])]
+    content, free_size = encode(name, network, SIZE, {})
+    run = CODECS[name].load(content)
+    sizes = [(1, SIZE, SIZE), (5, SIZE, SIZE), *([(2, SIZE + 9, SIZE + 30)] if free_size else [])]
     for shape in sizes:
         pixels = network.draw(*shape)
         with torch.no_grad():
             assert largest_difference(run(pixels), network(pixels)) <= TOLERANCE
-    return traced.free_size
+    return free_size
 
 
 @pytest.mark.parametrize(("attention", "name"), [("bam", "onnx"), ("gated", "torch_export")])
