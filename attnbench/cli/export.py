@@ -57,14 +57,15 @@ def describe(done: "Exported", form: Format, pixels: str) -> str:
     """Return in a few lines what was written, what it takes and gives, and how exact it is."""
     from attnbench.export.agreement import TOLERANCE
 
+    compared = done.compared
     sizes = "any image size" if done.free_size else "this image size only"
     files = ", ".join(map(shown, done.paths))
     return "\n".join(
         [
             f"{files} · {form.name} · {done.size / 2**20:.1f} MiB",
             f"  in: {pixels}, any batch, {sizes}",
-            f"  out: {', '.join(done.outputs)}",
-            f"  largest difference to the original: {done.random_difference:.1e} on random pixels, "
-            f"{done.real_difference:.1e} on {done.real_images} test images (up to {TOLERANCE:.0e} is allowed)",
+            f"  out: {', '.join(compared.outputs)}",
+            f"  largest difference to the original: {compared.random:.1e} on random pixels, "
+            f"{compared.real:.1e} on {compared.images} test images (up to {TOLERANCE:.0e} is allowed)",
         ]
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnbench.errors import UserError
 from attnbench.export.card import Card
+from attnbench.export.formats import FORMATS
 from attnbench.export.network import INPUT, PixelClassifier
 from attnbench.export.rebuild import CARD, from_safetensors
 from attnbench.export.trace import Run, Trace, first_line, holds_elsewhere, quiet, trace
@@ -123,7 +124,7 @@ CODECS: dict[str, Codec] = {"onnx": Onnx(), "torch_export": TorchExport(), "safe
 
 
 def encode(name: str, network: PixelClassifier, size: int, card: Card) -> tuple[bytes, bool]:
-    """Return the content of a file that holds a graph, and whether it takes images of any size.
+    """Return the content of a file, and whether the network in it takes images of any size.
 
     Args:
         name: of the format.
@@ -134,7 +135,10 @@ def encode(name: str, network: PixelClassifier, size: int, card: Card) -> tuple[
     Raises:
         UserError: the network cannot be exported.
     """
-    codec, traced = CODECS[name], trace(network, size)
+    codec = CODECS[name]
+    if not FORMATS[name].traced:
+        return codec.encode(network, None, card), holds_elsewhere(network, network, size)
+    traced = trace(network, size)
     if traced.free_size:
         try:
             content = codec.encode(network, traced, card)

@@ -1,7 +1,7 @@
 """Export a trained run: build the file, compare it with the original, write it."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from attnbench.export.card_markdown import to_markdown
 from attnbench.export.codecs import CODECS, encode
 from attnbench.export.formats import Format
 from attnbench.export.network import LOGITS, MAPS, PROBABILITIES, PixelClassifier, Pixels, check_maps
-from attnbench.export.trace import OTHER_SIZES, Run, holds_elsewhere
+from attnbench.export.trace import OTHER_SIZES, Run
 from attnbench.runs.files import make_folder, shown, write_atomically
 from attnbench.training.trained_run import TrainedRun
 
@@ -25,27 +25,36 @@ FOLDER = "exports"
 """The folder of exports in a run's folder."""
 
 
-@dataclass(frozen=True)
-class Exported:
+class Comparison(NamedTuple):
+    """How far an export is from the original.
+
+    Attributes:
+        outputs: their names.
+        random: the largest difference on random pixels.
+        real: the largest difference on test images.
+        images: number of these.
+    """
+
+    outputs: tuple[str, ...]
+    random: float
+    real: float
+    images: int
+
+
+class Exported(NamedTuple):
     """An export that was compared with the original and written.
 
     Attributes:
         paths: of the files, the network first.
         size: of the network's file in bytes.
-        outputs: names of the outputs.
         free_size: whether it takes images of any size.
-        random_difference: the largest on random pixels.
-        real_difference: the largest on test images.
-        real_images: number of these.
+        compared: how far it is from the original.
     """
 
     paths: tuple[Path, ...]
     size: int
-    outputs: tuple[str, ...]
     free_size: bool
-    random_difference: float
-    real_difference: float
-    real_images: int
+    compared: Comparison
 
 
 def export_run(
@@ -68,24 +77,14 @@ def export_run(
     """
     paths = targets(run, form, to)
     check_targets(paths, force)
-    data = run.data
-    network = PixelClassifier(run.model, data.mean, data.std, pixels, maps).eval()
+    network = PixelClassifier(run.model, run.data.mean, run.data.std, pixels, maps).eval()
     if maps:
-        check_maps(network, run.record.choices["attention"], data.image_size)
-    card, codec = make_card(run, network), CODECS[form.name]
-    if form.traced:
-        content, free_size = encode(form.name, network, data.image_size, card)
-    else:
-        content, free_size = codec.encode(network, None, card), holds_elsewhere(network, network, data.image_size)
-    exported = codec.load(content)
-    random = compare_random(exported, network, data.image_size, free_size)
-    real, count, outputs = compare_real(exported, run, network)
-    if max(random, real) > TOLERANCE:
-        worst = f"by {random:.1e} on random pixels, {real:.1e} on test images; up to {TOLERANCE:.0e} is allowed"
-        raise UserError(f"not written: the export differs from the original {worst}")
-    texts = (content, to_markdown(card, paths[0].name))
-    write_all(dict(zip(paths, texts, strict=False)))
-    return Exported(paths, len(content), outputs, free_size, random, real, count)
+        check_maps(network, run.record.choices["attention"], run.data.image_size)
+    card = make_card(run, network)
+    content, free_size = encode(form.name, network, run.data.image_size, card)
+    compared = compare(CODECS[form.name].load(content), run, network, free_size)
+    write_all(dict(zip(paths, (content, to_markdown(card, paths[0].name)), strict=False)))
+    return Exported(paths, len(content), free_size, compared)
 
 
 def targets(run: TrainedRun, form: Format, to: Path | None) -> tuple[Path, ...]:
@@ -114,26 +113,26 @@ def write_all(contents: dict[Path, str | bytes]) -> None:
 
 
 @torch.no_grad()
-def compare_random(exported: Run, network: PixelClassifier, size: int, free_size: bool) -> float:
-    """Return the largest difference on random pixels, also of another size where it is free."""
+def compare(exported: Run, run: TrainedRun, network: PixelClassifier, free_size: bool) -> Comparison:
+    """Compare an export with the network on random pixels, and with the run's own model on its test images.
+
+    The run's own loader has normalised the latter, so that the normalisation inside the export is compared too.
+
+    Raises:
+        UserError: a difference is above the tolerance.
+    """
+    size, images = run.data.image_size, next(iter(run.test_batches()))[0][:REAL_IMAGES]
     draws = [network.draw(RANDOM_IMAGES, size, size)]
     if free_size:
         draws += [network.draw(1, size + high, size + wide) for high, wide in OTHER_SIZES]
-    return max(largest_difference(exported(drawn), network(drawn)) for drawn in draws)
-
-
-def compare_real(exported: Run, run: TrainedRun, network: PixelClassifier) -> tuple[float, int, tuple[str, ...]]:
-    """Compare with what the run's own model computes for its test images, which its own loader has normalised.
-
-    Returns:
-        The largest difference, the number of images, and the names of the outputs.
-    """
-    images = next(iter(run.test_batches()))[0][:REAL_IMAGES]
-    expected = original(run, images, network.maps)
+    random = max(largest_difference(exported(drawn), network(drawn)) for drawn in draws)
     pixels = torch.from_numpy(first_test_pixels(run.data, len(images))).permute(0, 3, 1, 2).contiguous()
-    with torch.no_grad():
-        found = exported(network.take(pixels))
-    return largest_difference(found, expected), len(images), tuple(expected)
+    expected = original(run, images, network.maps)
+    real = largest_difference(exported(network.take(pixels)), expected)
+    if max(random, real) > TOLERANCE:
+        worst = f"by {random:.1e} on random pixels, {real:.1e} on test images; up to {TOLERANCE:.0e} is allowed"
+        raise UserError(f"not written: the export differs from the original {worst}")
+    return Comparison(tuple(expected), random, real, len(images))
 
 
 @torch.no_grad()
