@@ -88,16 +88,16 @@ def export_run(
 
 
 def targets(run: TrainedRun, form: Format, to: Path | None) -> tuple[Path, ...]:
-    """Return the files to write: the network, and beside safetensors the card."""
+    """Return the files to write: the network, and beside safetensors the card. Raises `UserError` for a folder."""
     path = to or run.folder / FOLDER / f"{run.checkpoint}{form.suffix}"
+    if path.is_dir():
+        raise UserError(f"{shown(path)}: is a folder; --to names a file")
     return (path,) if form.traced else (path, path.with_suffix(".md"))
 
 
 def check_targets(paths: tuple[Path, ...], force: bool) -> None:
     """Raise `UserError` if a file exists already, unless it may be replaced."""
     for path in paths:
-        if path.is_dir():
-            raise UserError(f"{shown(path)}: is a folder; --to names a file")
         if path.exists() and not force:
             raise UserError(f"{shown(path)}: exists already; --force replaces it, --to names another file")
 

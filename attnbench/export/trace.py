@@ -59,12 +59,15 @@ def trace(network: PixelClassifier, size: int, free_size: bool = True) -> Trace:
     """
     example = network.draw(EXAMPLE_BATCH, size, size)
     program = _export(network, example, free_size)
-    if free_size and (isinstance(program, Exception) or not holds_elsewhere(program.module(), network, size)):
-        return trace(network, size, free_size=False)
     if isinstance(program, Exception):
+        if free_size:
+            return trace(network, size, free_size=False)
         raise UserError(f"torch.export cannot trace this network: {first_line(program)}") from program
+    run = program.module()
+    if free_size and not holds_elsewhere(run, network, size):
+        return trace(network, size, free_size=False)
     for batch in BATCHES:
-        if not _holds(program.module(), network, network.draw(batch, size, size)):
+        if not _holds(run, network, network.draw(batch, size, size)):
             raise UserError(f"torch.export traced this network for a fixed batch: {batch} images give another result")
     _remove_paths(program)
     return Trace(program, free_size, example, tuple(network(example)))

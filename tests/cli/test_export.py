@@ -21,6 +21,8 @@ Capture = pytest.CaptureFixture[str]
 def test_onnx_runs_in_onnxruntime(bam_run: TrainedRun, capsys: Capture) -> None:
     assert main(["export", str(bam_run.folder), "--to", "net.onnx", "--maps"]) == 0
     out = capsys.readouterr().out
+    content = Path("net.onnx").read_bytes()
+    assert b"site-packages" not in content and str(bam_run.folder).encode() not in content
     session = onnxruntime.InferenceSession("net.onnx")
     pixels = bam_run.data.load("test").images[:7].transpose(0, 3, 1, 2)
     outputs = dict(

@@ -16,7 +16,14 @@ from tests.conftest import TINY
 def bam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run with attention maps, of the second seed of two."""
     output = tmp_path_factory.mktemp("exported")
-    options = (*TINY, "attention=bam", "attention.reduction=2", "recipe.epochs=1", f"output={output}")
+    options = (
+        *TINY,
+        "attention=bam",
+        "attention.reduction=2",
+        "backbone.depth=8",
+        "recipe.epochs=1",
+        f"output={output}",
+    )
     jobs = [plan(compose([*options, f"seed={seed}"])) for seed in (0, 1)]
     for job in jobs:
         train(job)
@@ -34,7 +41,7 @@ def trained(own_folder: Path) -> Callable[..., TrainedRun]:
     """Train a tiny network with overrides, and load the run."""
 
     def make(*overrides: str) -> TrainedRun:
-        job = plan(compose([*TINY, "recipe.epochs=1", *overrides]))
+        job = plan(compose([*TINY, "backbone.depth=8", "recipe.epochs=1", *overrides]))
         train(job)
         return load_run(job.folder)
 
