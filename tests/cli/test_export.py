@@ -37,6 +37,7 @@ def test_onnx_runs_in_onnxruntime(bam_run: TrainedRun, capsys: Capture) -> None:
     assert "largest difference to the original" in out
 
 
+@pytest.mark.slow
 def test_a_graph_needs_no_attnbench(bam_run: TrainedRun) -> None:
     assert main(["export", str(bam_run.folder), "--format", "torch_export", "--pixels", "float"]) == 0
     found = torch.export.load(bam_run.folder / "exports" / "last.pt2").module()
