@@ -24,7 +24,7 @@ VERBS = {
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce")
+KEEP_RESULTS = ("train", "evaluate", "reproduce", "export")
 """Verbs whose results are in files, whatever becomes of their output."""
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
