@@ -4,7 +4,6 @@ It goes into the file's metadata as JSON. It names no host and no path.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import PureWindowsPath
 from typing import Any
 
 from scipy import stats
@@ -123,15 +122,14 @@ def without_places(options: Mapping[str, Any]) -> Card:
             kept[key] = "file"
         elif isinstance(value, Mapping):
             kept[key] = without_places(value)
-        elif not (isinstance(value, str) and is_place(value)):
+        elif not (isinstance(value, str) and is_place(key, value)):
             kept[key] = value
     return kept
 
 
-def is_place(text: str) -> bool:
-    """Return whether a text is a path that is absolute or relative to a folder of its user."""
-    absolute = text.startswith(("/", "~", "./", "../")) or PureWindowsPath(text).is_absolute()
-    return absolute or "\\" in text
+def is_place(key: str, text: str) -> bool:
+    """Return whether an option is a path; only names of a library's networks (`name`) may hold slashes too."""
+    return text.startswith(("/", "~")) or (key != "name" and ("/" in text or "\\" in text))
 
 
 def code_of(record: FinishedRecord) -> Card:

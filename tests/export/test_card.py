@@ -41,10 +41,10 @@ def test_a_card_names_no_path_and_no_host(card: dict[str, object], bam_folder: P
 
 def test_places_are_left_out_of_options() -> None:
     options = {
-        "root": "data", "weights": "nets/a.pt", "depth": 20, "name": "resnet18.a1_in1k", "sub": {"file": "/tmp/x"},
-        "image": "~/x.png", "folder": "C:\\x",
+        "root": "data", "weights": "nets/a.pt", "depth": 20, "name": "hub:org/net", "sub": {"file": "/tmp/x"},
+        "image": "~/x.png", "folder": "C:\\x", "labels": "mine/labels.csv", "rest": "hub:org/net",
     }  # fmt: skip
-    assert without_places(options) == {"weights": "file", "depth": 20, "name": "resnet18.a1_in1k", "sub": {}}
+    assert without_places(options) == {"weights": "file", "depth": 20, "name": "hub:org/net", "sub": {}}
     assert without_places({"weights": "default"}) == {"weights": "default"}
     assert without_places({"weights": None}) == {"weights": None}
 
