@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     from attnbench.export.export import export_run
     from attnbench.training.trained_run import load_run
 
-    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir)
+    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
     done = export_run(run, form, arguments.to, arguments.pixels, arguments.maps, arguments.force)
     size, channels = run.data.image_size, run.data.channels
     print(describe(done, form, f"{arguments.pixels} pixels (B, {channels}, {size}, {size})"))
@@ -50,6 +50,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("--trust", action="append", default=[])
     return parser.parse_args(words)
 
 

@@ -164,6 +164,7 @@ Flags:
   --checkpoint last|best       weights of the last epoch (default), or of the best validation epoch
   --output DIR                 the folder that holds runs/ (default: outputs)
   --config-dir DIR             as for attnbench train
+  --trust PACKAGE              of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
 
 Examples:
   attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
@@ -191,6 +192,7 @@ Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --output DIR             the folder that holds runs/ (default: outputs)
   --config-dir DIR         as for attnbench train
+  --trust PACKAGE          of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
 
 Examples:
   attnbench export a37d17/seed0 --format onnx

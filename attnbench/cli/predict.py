@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"--top {arguments.top}: must be at least 1")
     from attnbench.training.trained_run import load_run
 
-    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir)
+    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
     predictions, mistakes = predict(run, arguments.files, arguments.top, arguments.maps, arguments.force)
     for mistake in mistakes:
         print_message(str(mistake))
@@ -55,6 +55,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("--trust", action="append", default=[])
     return parser.parse_intermixed_args(words)
 
 
@@ -114,8 +115,6 @@ def _rows(found: "ImagePrediction") -> Iterable[tuple[str, int, str, float]]:
 
 
 def _print_table(predictions: "Sequence[ImagePrediction]") -> None:
-    from rich.markup import escape
-
     from attnbench.console import make_console, make_table
 
     table = make_table(caption="probabilities in %")
@@ -124,5 +123,5 @@ def _print_table(predictions: "Sequence[ImagePrediction]") -> None:
     table.add_column("%", justify="right", no_wrap=True)
     for found in predictions:
         for path, rank, name, value in _rows(found):
-            table.add_row(escape(path) if rank == 1 else "", escape(name), f"{100 * value:.1f}")
+            table.add_row(path if rank == 1 else "", name, f"{100 * value:.1f}")
     make_console().print(table)
