@@ -318,3 +318,15 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     command = f"{sys.executable} -m attnbench list backbone | head -n 1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False, capture_output=True, text=True)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["by\udcffte", "new\nline"])
+def test_a_folder_whose_name_is_no_text_is_rejected_before_anything_is_written(
+    name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(name).mkdir()
+    monkeypatch.chdir(name)
+    status, _, err = say(capsys, "train", "data=digits")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "has characters that are no text; name another folder" in err
+    assert not list(Path().iterdir())
