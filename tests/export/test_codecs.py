@@ -14,8 +14,8 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 SIZE = 32
 OURS = ("none", "bam", "gated", "ggam", "residual", "se", "cbam", "eca", "extra_block")
 GRAPHS = ("onnx", "torch_export")
-ONE_SIZE = {"cluttered mnist cnn"}
-"""Backbones whose hidden layers fix the image size."""
+ONE_SIZE = {"cluttered mnist cnn", "vgg"}
+"""Backbones that are exported for one image size: hidden layers fix it, or a pooling that looks at the map's size."""
 
 
 def moved(net: Classifier) -> Classifier:
