@@ -150,6 +150,56 @@ Examples:
   attnbench evaluate a37d17 trainer.precision=fp32 --checkpoint best
 """
 
+PREDICT = """\
+attnbench predict RUN FILE [FILE ...]   name the most probable classes of image files
+
+RUN is one run, as for attnbench evaluate. Files are read as the run's test images: decoded, resized, cropped and
+normalised. A file that cannot be read is one line, and does not stop the others.
+
+Flags:
+  --top K                      classes to name (default: 5)
+  --maps DIR                   write each image's attention maps: DIR/FILE.npz (float32) and DIR/FILE.png
+  --force                      replace maps that exist
+  --format terminal|json|csv   format of the result
+  --checkpoint last|best       weights of the last epoch (default), or of the best validation epoch
+  --output DIR                 the folder that holds runs/ (default: outputs)
+  --config-dir DIR             as for attnbench train
+  --trust PACKAGE              of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
+
+Examples:
+  attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
+  attnbench predict a37d17/seed0 photos/*.jpg --maps maps --format csv
+"""
+
+EXPORT = """\
+attnbench export RUN --format FORMAT   write a trained classifier as a file that other programs run
+
+RUN is one run, as for attnbench evaluate. Normalisation is part of the exported network: it takes pixels, in batches of
+any length and, where the network allows it, of any image size, and gives logits and probabilities. It is compared with
+the original on random pixels and on test images, and not written if it computes something else.
+
+Formats:
+  onnx          for onnxruntime and others; needs attnbench[onnx]
+  torch_export  a graph that torch.export.load reads, without attnbench
+  safetensors   weights, from which attnbench builds the network, with a model card (.md) beside them
+
+Flags:
+  --format FORMAT          may be left out where the ending of --to says it (.onnx, .pt2, .safetensors)
+  --to FILE                the file (default: exports/CHECKPOINT.ENDING in the run's folder)
+  --force                  replace files that exist
+  --pixels uint8|float     input: bytes from 0 to 255 (default), or single precision from 0 to 1
+  --maps                   attention maps are outputs too
+  --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
+  --output DIR             the folder that holds runs/ (default: outputs)
+  --config-dir DIR         as for attnbench train
+  --trust PACKAGE          of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
+
+Examples:
+  attnbench export a37d17/seed0 --format onnx
+  attnbench export a37d17/seed0 --to bam.onnx --maps --pixels float
+  attnbench export a37d17/seed0 --format safetensors --checkpoint best
+"""
+
 LIST = """\
 attnbench list                      all config groups and their choices
 attnbench list GROUP                the choices of one group: {groups}

@@ -16,6 +16,8 @@ from attnbench.version import __version__
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
     "evaluate": "test trained runs again, also under other settings",
+    "predict": "name the classes of image files",
+    "export": "write a trained network as a file that other programs run",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "list": "list what you can combine, data sets, papers' tables and runs",
@@ -23,7 +25,7 @@ VERBS = {
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce")
+KEEP_RESULTS = ("train", "evaluate", "reproduce", "export")
 """Verbs whose results are in files, whatever becomes of their output."""
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)

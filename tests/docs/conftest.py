@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from attnbench.cli.main import main
 from tests.docs.pages import example_files, pages
@@ -24,6 +25,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path, content in example_files(text).items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(content, encoding="utf-8")
+    Image.new("RGB", (40, 30), "white").save(folder / "picture.png")
     os.chdir(folder)
     try:
         for attention, options in RUNS.items():

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cli.export import parse as parse_export
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.reproduce import parse as parse_reproduce
 from attnbench.config.compose import compose
 from attnbench.config.sweep import expand
+from attnbench.export.formats import format_of
 from attnbench.tables.spec.load import load_profiles, load_table, table_files
 from tests.docs.pages import ROOT, Command, commands, pages
 
@@ -69,6 +71,12 @@ def check_table(words: Sequence[str]) -> None:
         check_runs("table")(words)
 
 
+def check_export(words: Sequence[str]) -> None:
+    """Read the flags; exports themselves take long, and have tests of their own."""
+    arguments = parse_export(words)
+    assert format_of(arguments.format, arguments.to)
+
+
 def check_pip(words: Sequence[str]) -> None:
     """Look up the extras that are installed."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -95,6 +103,7 @@ def check_attnbench(words: Sequence[str]) -> None:
         return
     assert verb in VERBS
     checks = {"train": check_train, "cost": check_composed, "reproduce": check_reproduce, "table": check_table}
+    checks["export"] = check_export
     if not any(PLACEHOLDER.search(word.partition("=")[2]) for word in rest):  # those have a test of their own
         checks.get(verb, check_runs(verb))(rest)
 

@@ -1,0 +1,80 @@
+"""Pixels of single images as a data set's test images have them, before they are normalised."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from attnbench.data.bases.dataset import DataSet
+from attnbench.data.bases.file_dataset import FileDataSet
+from attnbench.data.transforms.crop_params import center_crops
+from attnbench.data.transforms.decode import DecodeError, StoredFormat, decode
+from attnbench.errors import UserError
+
+Pixels = NDArray[np.uint8]
+
+
+def read_pixels(path: Path, data: DataSet) -> Pixels:
+    """Read an image file as a data set reads its test images: decoded, resized and cropped.
+
+    A set whose images come in arrays has no rule for other sizes: the shorter side becomes its image size there, and
+    the central square is used. One-channel sets see a colour image's luminance.
+
+    Args:
+        path: the file, of any format that Pillow knows.
+        data: the data set.
+
+    Returns:
+        (S, S, C) uint8.
+
+    Raises:
+        UserError: the file cannot be read or decoded; the message names it.
+    """
+    form = data.form if isinstance(data, FileDataSet) else StoredFormat(data.image_size)
+    try:
+        return _decoded(_read(path), form, data)
+    except DecodeError as error:
+        raise UserError(f"{path}: cannot be decoded: {error}") from error
+
+
+def first_test_pixels(data: DataSet, count: int) -> Pixels:
+    """Return the first test images of a set, (N, S, S, C) uint8; only these are decoded where they are in files.
+
+    Raises:
+        UserError: an image cannot be decoded, and the set does not skip such images.
+    """
+    if not isinstance(data, FileDataSet):
+        return data.load("test").images[:count]
+    source, members = data.members("test")
+    files = data.listed(source)
+    files.prepare()
+    found: list[Pixels] = []
+    for member in members.tolist():
+        if len(found) == count:
+            break
+        try:
+            found.append(_decoded(files.read(member), data.form, data, files.crop(member)))
+        except DecodeError as error:
+            if data.on_bad_image == "error":
+                raise data.bad_image_error(source, member, str(error)) from error
+    return np.stack(found)
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name image files, such as {path}/*.png")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _decoded(content: bytes, form: StoredFormat, data: DataSet, part: tuple[int, ...] | None = None) -> Pixels:
+    stored = decode(content, form, part)
+    shape = np.array([stored.shape[:2]], np.int64)
+    ((left, top, width, height),) = center_crops(shape, data.image_size).windows
+    pixels = stored.pixels[top : top + height, left : left + width]
+    return pixels if data.channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]

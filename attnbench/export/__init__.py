@@ -1,0 +1,1 @@
+"""Trained classifiers as files that other programs run, and predictions for any image file."""

@@ -1,0 +1,106 @@
+"""Attention maps of single images as files: the numbers in `.npz`, and a picture that lays them over the image."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attnbench.errors import UserError
+from attnbench.export.predict import ImagePrediction
+from attnbench.runs.files import make_folder, shown, write_atomically
+
+PANELS_IN_A_ROW = 4
+INCHES = 2.6
+"""Width and height of a panel."""
+OPACITY = 0.55
+COLOURS = "viridis"
+"""Perceptually uniform, and legible for the colour-blind."""
+
+
+def map_paths(folder: Path, files: Sequence[Path], force: bool) -> dict[Path, Path]:
+    """Return where the maps of each file go, without an ending: by its name, numbered where names are the same.
+
+    Raises:
+        UserError: there are maps already, and they may not be replaced.
+    """
+    found: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for path in dict.fromkeys(files):
+        name, number = path.name, 1
+        while name in taken:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        taken.add(name)
+        found[path] = folder / name
+        there = next((each for each in both(found[path]) if each.exists()), None)
+        if there is not None and not force:
+            raise UserError(f"--maps {shown(folder)}: {there.name} exists already; --force replaces it")
+    return found
+
+
+def both(path: Path) -> tuple[Path, Path]:
+    """Return the files of an image's numbers and of its picture."""
+    return path.with_name(f"{path.name}.npz"), path.with_name(f"{path.name}.png")
+
+
+def write_maps(path: Path, prediction: ImagePrediction) -> tuple[Path, ...]:
+    """Write an image's maps, and a picture of those that vary in space; return the files.
+
+    Args:
+        path: of the files, without an ending.
+        prediction: with maps.
+
+    Raises:
+        UserError: the system does not allow it.
+    """
+    numbers, picture = both(path)
+    content = io.BytesIO()
+    np.savez_compressed(content, **{name: values.astype(np.float32) for name, values in prediction.maps.items()})  # type: ignore[arg-type]
+    contents = {numbers: content.getvalue()}
+    if any(is_spatial(values) for values in prediction.maps.values()):
+        contents[picture] = draw(prediction)
+    make_folder(path.parent)
+    for target, written in contents.items():
+        try:
+            write_atomically(target, written)
+        except OSError as error:
+            raise UserError(f"{shown(target)}: cannot be written: {error.strerror or error}") from error
+    return tuple(contents)
+
+
+def is_spatial(values: np.ndarray) -> bool:
+    """Return whether a map (K, h, w) varies in space."""
+    return values.shape[1] * values.shape[2] > 1
+
+
+def draw(prediction: ImagePrediction) -> bytes:
+    """Return a PNG: the image, then each spatial map (its mean over K) over the image, with a scale."""
+    from matplotlib.figure import Figure
+
+    maps = {name: values.mean(0) for name, values in prediction.maps.items() if is_spatial(values)}
+    columns = min(PANELS_IN_A_ROW, len(maps) + 1)
+    rows = -(-(len(maps) + 1) // columns)
+    figure = Figure(figsize=(INCHES * columns, INCHES * rows), layout="constrained", dpi=120)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.axis("off")
+    _image(panels[0], prediction)
+    panels[0].set_title(f"{prediction.classes[0]} ({prediction.probabilities[0]:.0%})", fontsize=8, parse_math=False)
+    for panel, (name, values) in zip(panels[1:], maps.items(), strict=False):
+        _image(panel, prediction)
+        size = prediction.pixels.shape[0]
+        shown_map = panel.imshow(
+            values, cmap=COLOURS, alpha=OPACITY, interpolation="bilinear", extent=(-0.5, size - 0.5, size - 0.5, -0.5)
+        )
+        panel.set_title(name, fontsize=8, parse_math=False)
+        figure.colorbar(shown_map, ax=panel, shrink=0.7).ax.tick_params(labelsize=6)
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def _image(panel: Any, prediction: ImagePrediction) -> None:
+    pixels = prediction.pixels
+    panel.imshow(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], cmap="gray", vmin=0, vmax=255)
