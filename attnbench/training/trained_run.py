@@ -11,6 +11,7 @@ from torch import Tensor
 from attnbench.classifier import Classifier
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
+from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import Evaluation, settle
 from attnbench.runs.folder import RunFolder, shown
@@ -56,6 +57,11 @@ class TrainedRun:
     def config(self) -> RunConfig:
         """The run's configuration."""
         return self._evaluation.config
+
+    @property
+    def data(self) -> DataSet:
+        """The description of the data set that the run was trained on."""
+        return self._experiment.data
 
     @property
     def classes(self) -> tuple[str, ...]:
