@@ -14,6 +14,7 @@ from attnbench.version import __version__
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
     "evaluate": "test trained runs again, also under other settings",
+    "explain": "draw what trained runs see in images, and measure it",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "list": "list what you can combine, data sets, papers' tables and runs",

@@ -74,7 +74,7 @@ def residual_panels(
     for name, mask in attention.maps(output).items():
         title = name.replace(".module", "\nmask ")
         panels.append(Panel(f"{name}/mean", f"{title}, mean", array(mask.mean(1)), "gate"))
-        order = mask.var((2, 3)).argsort(1, descending=True, stable=True)  # for each image its own channels
+        order = mask.var((2, 3)).argsort(dim=1, descending=True, stable=True)  # for each image its own channels
         for rank in range(min(CHANNELS, mask.shape[1])):
             chosen = order[:, rank]
             values = mask[torch.arange(len(mask), device=mask.device), chosen]
@@ -134,7 +134,7 @@ def ggam_panels(attention: GGAM, output: Output, targets: Tensor, classes: Seque
     panels.append(Panel("S-weighted", "features\nweighted by S", array(weighted), "share"))
     guide = replace(attention.guide, gradient_class="truth")  # the truth being the class to explain
     beta = guide.log_probabilities(guide.weights(output, targets)).exp()
-    order = importance.argsort(1, descending=True, stable=True)
+    order = importance.argsort(dim=1, descending=True, stable=True)
     series = [array(values.gather(1, order) * values.shape[1]) for values in (importance, beta)]
     legend = ("S", "Grad-CAM weights")
     title = "channels, by S\n(1: uniform)"
