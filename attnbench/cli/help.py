@@ -167,7 +167,8 @@ Flags:
                      attention puts out; or points, such as stage2.out or 'stage*.out' (default: final,attention)
   --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
-  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv) (default: output/explanations)
+  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)
+                     (default: OUTPUT/explanations)
   --config-dir DIR   as for attnbench train
 
 The scores' means are kept in explanations.json beside the run's record.

@@ -1,4 +1,4 @@
-"""Files of explanations: raw maps, scores of single images, and their means in `explanations.json` beside the record."""
+"""Files of explanations: raw maps, scores of images, and their means in `explanations.json` beside the record."""
 
 import csv
 import io

@@ -10,10 +10,11 @@ from attnbench.explain.panels import Floats, Panel, Unit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: dict[Unit, str] = {"share": "magma", "gate": "viridis", "value": "viridis"}
+COLOURS: dict[Unit, str] = {"evidence": "magma", "share": "viridis", "gate": "viridis", "value": "viridis"}
 """Perceptually uniform, and legible to people who are colour-blind."""
 MEANING: dict[Unit, str] = {
-    "share": "share of the map, as a multiple of a uniform map's",
+    "evidence": "evidence, as a multiple of a uniform map's",
+    "share": "attention, as a multiple of a uniform map's",
     "gate": "gate (from closed to open)",
     "value": "value",
 }
@@ -41,7 +42,9 @@ def common_scales(panels: list[Panel], rows: int) -> dict[Unit, Scale]:
     for unit in dict.fromkeys(panel.unit for panel in panels if panel.is_map):
         values = np.concatenate([panel.shown[:rows].ravel() for panel in panels if panel.is_map and panel.unit == unit])
         low, high = np.percentile(values, [0.5, 99.5]).tolist()
-        scales[unit] = Scale(0.0, max(high, 1.5)) if unit == "share" else Scale(low, max(high, low + 1e-6))
+        scales[unit] = (
+            Scale(0.0, max(high, 1.5)) if unit in ("evidence", "share") else Scale(low, max(high, low + 1e-6))
+        )
     return scales
 
 

@@ -51,8 +51,9 @@ def draw(found: Explanation | Sequence[Explanation], to: str | Path | None = Non
         The figure; a notebook shows it.
     """
     several = [found] if isinstance(found, Explanation) else list(found)
-    scales = scales_of(several, rows)
-    figure = draw_sheet(several[0], scales, rows) if len(several) == 1 else draw_comparison(several, scales, rows)
+    figure = (
+        draw_sheet(several[0], scales_of(several, rows), rows) if len(several) == 1 else draw_comparison(several, rows)
+    )
     if to is not None:
         save(figure, Path(to))
     return figure
@@ -65,25 +66,27 @@ def save(figure: "Figure", path: Path) -> None:
 
 
 def scales_of(several: Sequence[Explanation], rows: int = ROWS) -> dict[Unit, Scale]:
-    """Return the scales that the pictures of several explanations share."""
+    """Return the scales that the sheets of several explanations share."""
     return common_scales([panel for found in several for panel in drawn_panels(found)], rows)
 
 
 def drawn_panels(found: Explanation) -> list[Panel]:
-    """Return the panels that a sheet shows: all, or, if there are too many, those of each stage's last block."""
-    panels = list(found.panels)
-    if len(panels) <= MOST:
-        return panels
-    last = {panel.name.partition(".")[0]: _block(panel.name) for panel in panels if "." in panel.name}
-    return [panel for panel in panels if "." not in panel.name or _block(panel.name) == last[_stage(panel.name)]]
+    """Return the panels that a sheet shows, `MOST` at most.
+
+    If there are more, those of each stage's last block are kept, and of these the maps that summarise others first.
+    """
+    if len(found.panels) <= MOST:
+        return list(found.panels)
+    last = {_place(panel)[0]: _place(panel) for panel in found.panels}
+    kept = [panel for panel in found.panels if panel in found.cams or _place(panel) == last[_place(panel)[0]]]
+    first = sorted(kept, key=lambda panel: (panel not in found.cams, not panel.scored))[:MOST]
+    return [panel for panel in kept if panel in first]
 
 
-def _stage(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def _block(name: str) -> str:
-    return ".".join(name.split(".")[:2])
+def _place(panel: Panel) -> tuple[str, str]:
+    """Return stage and block of an attention's panel, as in `stage1.block0.out/M`."""
+    stage, _, rest = panel.name.partition("/")[0].partition(".")
+    return stage, rest.partition(".")[0]
 
 
 def draw_sheet(found: Explanation, scales: dict[Unit, Scale], rows: int = ROWS) -> "Figure":
@@ -105,21 +108,22 @@ def draw_sheet(found: Explanation, scales: dict[Unit, Scale], rows: int = ROWS) 
 def heading(found: Explanation, shown: int, panels: int) -> str:
     """Return the line above a sheet."""
     count = f"{len(found)} images" if shown == len(found) else f"{shown} of {len(found)} images"
-    left_out = "" if panels == len(found.panels) else "; attention of each stage's last block"
+    left_out = "" if panels == len(found.panels) else "; not all of the attention's maps"
     nothing = "" if len(found.panels) > len(found.cams) else "; the attention has no maps"
     return f"{found.name} · {count}{left_out}{nothing}"
 
 
-def draw_comparison(several: Sequence[Explanation], scales: dict[Unit, Scale], rows: int = ROWS) -> "Figure":
+def draw_comparison(several: Sequence[Explanation], rows: int = ROWS) -> "Figure":
     """Draw several explanations of the same images: for each, its first map (a class activation map, if there is one).
 
-    A network without any map has its predictions only.
+    All have the same scale. A network without any map has its predictions only.
     """
     first, shown = several[0], min(rows, len(several[0]))
     columns = [next((panel for panel in found.panels if panel.is_map), None) for found in several]
-    grid = Grid(first, shown, 1 + len(several), scales, [panel for panel in columns if panel is not None])
+    compared = [panel for panel in columns if panel is not None]
+    grid = Grid(first, shown, 1 + len(several), common_scales(compared, shown), compared)
     grid.title(0, "image")
-    named = next((panel.title.replace("\n", " at ") for panel in columns if panel is not None), "predictions")
+    named = next((panel.title.partition("\n")[0] for panel in compared), "predictions")
     grid.heading(f"{named} · {shown} images")
     for index in range(shown):
         draw_picture(grid.axes(index, 0), first.pictures[index], box_of(first, index))
@@ -129,9 +133,11 @@ def draw_comparison(several: Sequence[Explanation], scales: dict[Unit, Scale], r
                 draw_picture(grid.axes(index, column), found.pictures[index], None)
             else:
                 grid.panel(index, column, panel, 0.0, captions=False)
-            grid.caption(index, column, prediction(found, index, with_truth=False))
-    for column, found in enumerate(several, 1):
-        grid.title(column, found.name)
+            note = panel.captions[index] if panel is not None and panel.captions else ""
+            grid.caption(index, column, f"{prediction(found, index, with_truth=False)}\n{note}".strip())
+    for column, (found, panel) in enumerate(zip(several, columns, strict=True), 1):
+        place = "" if panel is None else f"\nat {panel.title.partition(chr(10))[2]}"
+        grid.title(column, f"{shortened(found.name, CHARACTERS)}{place}")
     return grid.figure
 
 
@@ -144,7 +150,7 @@ def prediction(found: Explanation, index: int, with_truth: bool = True) -> str:
     """Return the caption of an image: prediction, its probability, and the true class if it is another one."""
     guess, label = found.predicted[index], found.labels[index]
     mark = "" if label < 0 else " ✓" if guess == label else " ✗"
-    line = f"{shortened(found.classes[guess])} {found.probability[index]:.2f}{mark}"
+    line = f"{shortened(found.classes[guess])} ({found.probability[index]:.2f}){mark}"
     lines = [line, truth(found, index)] if with_truth and label >= 0 else [line]
     if found.targets[index] not in (guess, label):
         lines[-1] += f", map: {shortened(found.classes[found.targets[index]])}"
@@ -157,7 +163,7 @@ def truth(found: Explanation, index: int) -> str:
     return shortened(found.names[index]) if label < 0 else f"true: {shortened(found.classes[label])}"
 
 
-def shortened(text: str, most: int = CHARACTERS - 7) -> str:
+def shortened(text: str, most: int = CHARACTERS - 8) -> str:
     """Return a text that fits under a panel."""
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -18,6 +18,8 @@ from attnbench.explain.views import panels_of
 from attnbench.training.trained_run import TrainedRun
 
 PREDICTED, TRUE = "predicted", "true"
+NOTHING = "no evidence"
+"""Caption of a class activation map that is 0 everywhere."""
 CHUNK = 16
 """Images of which a gradient's graph is kept at a time."""
 
@@ -161,7 +163,9 @@ def predict(net: Classifier, images: Tensor) -> tuple[NDArray[np.int64], Floats]
 def cam_panel(net: Classifier, images: Tensor, targets: NDArray[np.int64], layer: str, method: str) -> Panel:
     """Return the panel of a class activation map."""
     values = cam(net, images, targets.tolist(), layer, method)
-    return Panel(f"cam/{method}/{layer}", f"{METHODS[method][1]}\n{layer}", array(values), "share")
+    title = f"{METHODS[method][1]}\n{layer}"
+    captions = tuple("" if evident else NOTHING for evident in (values.amax((1, 2)) > 0).tolist())
+    return Panel(f"cam/{method}/{layer}", title, array(values), "evidence", captions)
 
 
 def attention_panels(
@@ -180,5 +184,3 @@ def pictures_of(source: TrainedRun | Classifier, images: Tensor) -> Tensor:
         return denormalised(images, source.data)
     low, high = images.amin(), images.amax()
     return (images.float() - low) / (high - low).clamp(min=1e-12)
-
-

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Unit = Literal["share", "gate", "value"]
-"""Of a map's values: `share`, whose sum matters (drawn as multiples of the map's mean); `gate`, in (0, 1); `value`."""
+Unit = Literal["evidence", "share", "gate", "value"]
+"""Of values: `evidence` of a class activation map and `share` of an attention that is divided among positions, both
+drawn as multiples of the map's mean; `gate`, mostly in (0, 1); `value`, any."""
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """A column of a picture.
 
@@ -25,7 +26,6 @@ class Panel:
         captions: a text for each image; none if empty.
         labels: names of the bars; their numbers if empty.
         compared: (N, K), a second series to draw beside the bars.
-        legend: names of the two series.
         scored: whether the maps' localisation is measured.
     """
 
@@ -36,7 +36,6 @@ class Panel:
     captions: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     compared: Floats | None = None
-    legend: tuple[str, ...] = ()
     scored: bool = field(default=True)
 
     @property
@@ -46,8 +45,8 @@ class Panel:
 
     @property
     def shown(self) -> Floats:
-        """The values as they are drawn: maps of shares as multiples of each map's mean, so that 1 is a uniform map."""
-        if not (self.is_map and self.unit == "share"):
+        """The values as they are drawn: shares and evidence as multiples of each map's mean; 1 is a uniform map's."""
+        if not (self.is_map and self.unit in ("evidence", "share")):
             return self.values
         mean = self.values.mean((1, 2), keepdims=True)
         return np.divide(self.values, mean, out=np.zeros_like(self.values), where=mean > 0)

@@ -2,7 +2,7 @@
 
 A layer is named by a point of the backbone (`stage2.out`, or a pattern such as `stage*.out`), or it is
 
-- `final`: the map that the classifier pools;
+- `final`: the backbone's last map, which the classifier pools;
 - `attention`: the output of the last module that the attention inserted, or GGAM's D.
 """
 
@@ -127,13 +127,17 @@ def resolve_layers(net: Classifier, layers: Sequence[str], images: Tensor) -> li
 
     Args:
         net: the classifier.
-        layers: names; empty for `final` and, where it exists and is another map, `attention`.
+        layers: names; empty for `final` and, where it exists and is another map, `attention`; the one that the
+            classifier pools is first. That is the attention's for GGAM: its T is divided by its sum, so that a larger
+            A everywhere changes nothing, and Grad-CAM at A is often empty.
         images: (B, C, H, W), with which the default finds out whether the two maps differ.
 
     Raises:
         UserError: a name stands for no layer.
     """
     if not layers:
+        if isinstance(net.attention, GGAM):
+            return [ATTENTION, FINAL]
         return [FINAL, ATTENTION] if _attention_differs(net, images) else [FINAL]
     found: list[str] = []
     for name in layers:

@@ -104,7 +104,7 @@ class Session:
             yield f"  {shown(stem)}{{.png,.npz{',.csv' if measured else ''}}}"
         if len(found) > 1:
             path = self.place / "comparison.png"
-            save(draw_comparison(found, scales), path)
+            save(draw_comparison(found), path)
             yield f"comparison: {shown(path)}"
 
     def _explain(self, run: TrainedRun, name: str, chosen: ChosenImages) -> Explanation:

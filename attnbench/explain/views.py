@@ -136,9 +136,8 @@ def ggam_panels(attention: GGAM, output: Output, targets: Tensor, classes: Seque
     beta = guide.log_probabilities(guide.weights(output, targets)).exp()
     order = importance.argsort(dim=1, descending=True, stable=True)
     series = [array(values.gather(1, order) * values.shape[1]) for values in (importance, beta)]
-    legend = ("S", "Grad-CAM weights")
-    title = "channels, by S\n(1: uniform)"
-    panels.append(Panel("S", title, series[0], "value", compared=series[1], legend=legend, scored=False))
+    title = "S: bars; weights of\nGrad-CAM: line"
+    panels.append(Panel("S", title, series[0], "value", compared=series[1], scored=False))
     return panels
 
 
