@@ -1,7 +1,7 @@
 """Whether maps say what the network uses: insertion, deletion, and a test with randomised weights."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -114,8 +114,8 @@ def sanity(
     the network.
     """
     other, device = randomised(net, seed), next(net.parameters()).device
-    compute: Callable[[slice], Floats] = lambda part: cam(
-        other, images[part].to(device), list(targets[part]), layer, method
-    ).numpy()
-    parts = [compute(slice(start, start + CHUNK)) for start in range(0, len(images), CHUNK)]
+    parts = []
+    for start in range(0, len(images), CHUNK):
+        batch = images[start : start + CHUNK].to(device)
+        parts.append(cam(other, batch, targets[start : start + CHUNK], layer, method).numpy())
     return similarity(maps, np.concatenate(parts))

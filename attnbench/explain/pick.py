@@ -39,10 +39,8 @@ def pick_images(runs: Sequence[TrainedRun], count: int, pick: Pick = "random", s
     """
     if pick == "changed" and len(runs) < 2:
         raise UserError("--pick changed: name two runs or more")
-    if pick == "random":
-        candidates = np.arange(split_size(runs[0].data, "test"))
-    else:
-        candidates = _qualified(runs, pick)
+    everything = pick == "random"
+    candidates = np.arange(split_size(runs[0].data, "test")) if everything else _qualified(runs, pick)
     if not len(candidates):
         raise UserError(f"--pick {pick}: there is no such image in the test set")
     drawn = np.random.default_rng(seed).permutation(candidates)[:count]

@@ -41,7 +41,7 @@ def boxes(draw: st.DrawFn) -> Floats:
 @given(boxes())
 def test_the_box_itself_has_every_score(box: Floats) -> None:
     scores = score_maps(of_box(box), box)
-    assert {name: values.tolist() for name, values in scores.items()} == dict.fromkeys(scores, [1.0])
+    assert {name: values.tolist() for name, values in scores.items()} == {name: [1.0] for name in scores}
 
 
 @given(boxes())
@@ -90,7 +90,7 @@ def test_tolerance_is_the_distance_to_the_box(column: int, distance: float) -> N
 
 
 def test_iou_by_hand() -> None:
-    assert iou(np.array([[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2]]), np.array([0, 0, 2, 2])).tolist() == [
+    assert iou(np.array([[0.0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2]]), np.array([0, 0, 2, 2], np.float32)).tolist() == [
         1, pytest.approx(1 / 7), 0,
     ]  # fmt: skip
 
