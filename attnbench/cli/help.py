@@ -164,7 +164,7 @@ Flags:
   --class true|predicted|NAME   the class whose evidence is shown (default: true; of --image, predicted)
   --method NAMES     gradcam (default), gradcam++, hirescam, layercam, eigencam, scorecam
   --layers NAMES     where class activation maps are taken: final, the map that is classified; attention, what the
-                     attention puts out; or points, such as stage2.out or 'stage*.out' (default: final,attention)
+                     attention puts out; or points, such as stage2.out or 'stage?.out' (default: final,attention)
   --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)

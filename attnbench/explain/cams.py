@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
 from attnbench.errors import NotInstalledError, UserError, nearest
@@ -61,12 +61,24 @@ def cam(net: Classifier, images: Tensor, targets: Sequence[int], layer: str, met
     wanted = [_library().utils.model_targets.ClassifierOutputTarget(target) for target in targets]
     with undisturbed(net), probed(net, layer) as (network, probe):
         computation = _unscaled(method)(model=network, target_layers=[probe], reshape_transform=torch.clone)
+        if computation.uses_gradients:
+            network.register_forward_hook(_require_gradient)
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # Score-CAM's progress bars
                 raw: NDArray[np.float32] = computation(images, wanted)
         finally:
             computation.activations_and_grads.release()
     return torch.from_numpy(np.ascontiguousarray(raw, np.float32))
+
+
+def _require_gradient(network: nn.Module, inputs: object, logits: Tensor) -> None:
+    del network, inputs
+    if not logits.requires_grad:
+        raise _independent()
+
+
+def _independent() -> UserError:
+    return UserError("the class score does not depend on this layer's map; name another layer")
 
 
 @cache
@@ -77,7 +89,7 @@ def _unscaled(method: str) -> type[Any]:
     def compute_cam_per_layer(self: Any, images: Tensor, targets: Any, eigen_smooth: bool) -> NDArray[np.float32]:
         taken = self.activations_and_grads
         if self.uses_gradients and not taken.gradients:
-            raise UserError("the class score does not depend on this layer's map; name another layer")
+            raise _independent()
         (activations,), gradients = taken.activations[:1], taken.gradients[:1] or [None]
         arrays = (None if tensor is None else tensor.float().numpy() for tensor in (activations, gradients[0]))
         result = self.get_cam_image(images, self.target_layers[0], targets, *arrays, eigen_smooth)

@@ -1,6 +1,6 @@
 """Places in a classifier where class activation maps are taken, and a network that passes through them.
 
-A layer is named by a point of the backbone (`stage2.out`, or a pattern such as `stage*.out`), or it is
+A layer is named by a point of the backbone (`stage2.out`, or a pattern such as `stage?.out`), or it is
 
 - `final`: the backbone's last map, which the classifier pools;
 - `attention`: the output of the last module that the attention inserted, or GGAM's D.

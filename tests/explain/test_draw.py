@@ -46,7 +46,10 @@ def overlapping(figure: Figure) -> list[str]:
     return bad
 
 
-@pytest.mark.parametrize("attention", ["bam", "gated", "ggam", "residual", "none"])
+@pytest.mark.parametrize(
+    "attention",
+    ["gated", "ggam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bam", "residual", "none"))],
+)
 def test_panels_are_aligned_and_no_text_is_cut_off(attention: str) -> None:
     options = ["attention.reduction=2"] if attention in ("bam", "ggam") else []
     found = explained(attention, *options, width=32)

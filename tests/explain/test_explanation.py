@@ -82,14 +82,21 @@ def test_an_own_attention_needs_only_its_maps() -> None:
 
 @pytest.mark.parametrize("attention", ["none", "se", "cbam", "eca", "extra_block"])
 def test_attention_without_maps_has_grad_cam(attention: str) -> None:
-    found = explain(network(f"attention={attention}"), images(2))
+    reduction = ["attention.reduction=2"] if attention in ("se", "cbam") else []
+    found = explain(network(f"attention={attention}", *reduction), images(2))
     assert not panels(found)
     assert found.cams
 
 
 @pytest.mark.parametrize(
     ("name", "attention"),
-    [("resnet18", "bam"), ("resnet18", "ggam"), ("mobilenet_v3_small", "gated"), ("densenet121", "none")],
+    [
+        ("resnet18", "bam"),
+        pytest.param("resnet18", "ggam", marks=pytest.mark.slow),
+        pytest.param("mobilenet_v3_small", "gated", marks=pytest.mark.slow),
+        pytest.param("densenet121", "none", marks=pytest.mark.slow),
+        pytest.param("swin_t", "bam", marks=pytest.mark.slow),
+    ],
 )
 def test_networks_of_torchvision_are_explained(name: str, attention: str) -> None:
     from attnbench.build import build_model

@@ -13,7 +13,7 @@ from attnbench.data.loaders.base import Placement
 from attnbench.data.loaders.chosen import choose_images, denormalised, normalised, read_image_files, split_size
 from attnbench.data.loaders.make import LoaderFactory
 from attnbench.errors import UserError
-from tests.data.layouts import write
+from tests.data.published_sets import write
 from tests.data.pictures import picture
 
 
