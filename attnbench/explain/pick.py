@@ -73,11 +73,15 @@ def names_of(runs: Sequence[TrainedRun]) -> list[str]:
         keys = sorted({key for number in same for key in options[number]})
         differing = [key for key in keys if len({str(options[number].get(key)) for number in same}) > 1]
         for number in same:
-            given = [f"{key.rpartition('.')[2]}={options[number].get(key)}" for key in differing[:2]]
+            given = [f"{key.rpartition('.')[2]}={_short(options[number].get(key))}" for key in differing[:2]]
             names[number] = " ".join([name, *given])
     if len(set(names)) < len(names):
         names = [f"{name} {run.folder.parent.name[-6:]}" for name, run in zip(names, runs, strict=True)]
     return names
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(config: object, prefix: str = "") -> dict[str, object]:

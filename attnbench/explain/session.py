@@ -167,10 +167,10 @@ class Session:
         measure = "energy_in_box"
         if measure in measured.get(first, {}):
             beside = [f"uniform map {mean_of(measured['uniform'][measure]).value:.2f}"]
-            beside += [
-                f"{other.name} {mean_of(scores[first][measure]).value:.2f}"
+            beside += [  # each by its own first map
+                f"{other.name} {mean_of(scores[other.cams[0].name][measure]).value:.2f}"
                 for other, scores in zip(others, all_scores, strict=True)
-                if other is not found and first in scores
+                if other is not found
             ]
             parts.append(f"energy in box {mean_of(measured[first][measure]).value:.2f} ({', '.join(beside)})")
         if len(found.panels) == len(found.cams):

@@ -13,8 +13,8 @@ from attnbench.data.loaders.base import Placement
 from attnbench.data.loaders.chosen import choose_images, denormalised, normalised, read_image_files, split_size
 from attnbench.data.loaders.make import LoaderFactory
 from attnbench.errors import UserError
-from tests.data.published_sets import write
 from tests.data.pictures import picture
+from tests.data.published_sets import write
 
 
 def loaded(data: object, split: str) -> torch.Tensor:
