@@ -166,7 +166,7 @@ class GGAM(Attention):
         self.channel, self.spatial, self.reduction = channel, spatial, reduction
         self.pooling, self.head_kind = pooling, head
         self.head_width = HEAD_WIDTH if head_width == "auto" else int(head_width)
-        self.attended = nn.Identity()  # D passes it, so that maps can be taken there
+        self.attended: nn.Module = nn.Identity()  # D passes it, so that maps can be taken there
         self.weight = lambda_
         self.spatial_norm, self.gradient_at = chosen.spatial_norm, chosen.gradient_at
         self.scale, self.descriptor = chosen.scale, chosen.descriptor

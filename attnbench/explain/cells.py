@@ -97,7 +97,7 @@ def draw_bars(axes: "Axes", panel: Panel, index: int, highest: float) -> None:
     """Draw one image's bars; named ones lie, so that their names are legible."""
     values = panel.values[index]
     if panel.labels:
-        places = np.arange(len(values))
+        places = range(len(values))
         axes.barh(places, values, color=BAR, height=0.8)
         for place, value, label in zip(places, values, panel.labels, strict=True):
             axes.text(0.02 * highest, place, f"{label}  {value:.2f}", va="center", fontsize=TINY + 0.5)
@@ -105,14 +105,13 @@ def draw_bars(axes: "Axes", panel: Panel, index: int, highest: float) -> None:
     else:
         axes.stairs(values, color=BAR, fill=True)
         if panel.compared is not None:
-            places = np.arange(len(values)) + 0.5
-            axes.plot(places, panel.compared[index], color=LINE, linewidth=0.8)
+            axes.plot(np.arange(len(values)) + 0.5, panel.compared[index], color=LINE, linewidth=0.8)
         low = min(0.0, float(values.min()))
         axes.set(xlim=(0, len(values)), ylim=(low, highest), xticks=[0, len(values)], yticks=[low, highest])
         axes.set_yticklabels([f"{low:.3g}", f"{highest:.2g}"])
         axes.tick_params(labelsize=TINY, length=2, pad=1)
-        axes.yaxis.get_majorticklabels()[0].set_va("bottom")
-        axes.yaxis.get_majorticklabels()[1].set_va("top")
+        for label, vertical in zip(axes.yaxis.get_majorticklabels(), ("bottom", "top"), strict=True):
+            label.set_verticalalignment(vertical)
     for name in ("top", "right"):
         axes.spines[name].set_visible(False)
     for name in ("left", "bottom"):

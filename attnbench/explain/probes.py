@@ -87,9 +87,10 @@ def probed(net: Classifier, layer: str) -> Iterator[tuple[ProbedClassifier, Prob
         return
     attention = net.attention
     if layer == ATTENTION and isinstance(attention, GGAM):
-        kept, attention.attended = attention.attended, Probe()
+        kept, at_output = attention.attended, Probe()
+        attention.attended = at_output
         try:
-            yield network, attention.attended
+            yield network, at_output
         finally:
             attention.attended = kept
         return

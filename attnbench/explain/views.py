@@ -13,6 +13,7 @@ from torch import Tensor
 from attnbench.attention.bam import BAM
 from attnbench.attention.base import Attention, Output
 from attnbench.attention.gated import FINAL, Gated
+from attnbench.attention.gated_heads import GatedAttentionModule
 from attnbench.attention.ggam import GGAM
 from attnbench.attention.residual import ResidualAttention
 from attnbench.explain.panels import Panel, array
@@ -94,7 +95,9 @@ def gated_panels(attention: Gated, output: Output, targets: Tensor, classes: Seq
             continue
         masks, gates = output.extras[key], output.extras[f"head_gates/{point}"]
         x = output.features.final if point == FINAL else output.features.taps[f"{point}/gated/map"]
-        _, scores = attention.heads[stage].score_heads(x)
+        module = attention.heads[stage]
+        assert isinstance(module, GatedAttentionModule)
+        _, scores = module.score_heads(x)
         votes = scores[:, :, : len(classes)].argmax(2)
         weights = gates if gates.shape[1] else torch.full_like(scores[:, :, 0], 1 / masks.shape[1])
         mean = (masks * weights[:, :, None, None]).sum(1)
