@@ -81,7 +81,7 @@ def write_maps(path: Path, found: Explanation) -> None:
     arrays |= {f"map/{name}": values for name, values in found.raw.items()}
     if found.boxes is not None:
         arrays["boxes"] = found.boxes.astype(np.float32)
-    about = {
+    arrays |= {
         "image": np.array(found.names),
         "label": found.labels,
         "predicted": found.predicted,
@@ -90,7 +90,7 @@ def write_maps(path: Path, found: Explanation) -> None:
         "classes": np.array(found.classes),
     }
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays, **about)
+    np.savez_compressed(content, **arrays)
     make_folder(path.parent)
     write_atomically(path, content.getvalue())
 

@@ -20,7 +20,7 @@ MEANING: dict[Unit, str] = {
 }
 OPACITY = 0.75
 """Of a map over its image."""
-BAR, LINE, BOX = "#4c72b0", "#dd8452", "#00d0d0"
+BAR, PALE_BAR, LINE, BOX = "#4c72b0", "#a8bfe0", "#dd8452", "#00d0d0"
 SMALL, TINY = 6.5, 5.0
 """Font sizes in points."""
 
@@ -98,7 +98,7 @@ def draw_bars(axes: "Axes", panel: Panel, index: int, highest: float) -> None:
     values = panel.values[index]
     if panel.labels:
         places = range(len(values))
-        axes.barh(places, values, color=BAR, height=0.8)
+        axes.barh(places, values, color=PALE_BAR, height=0.8)
         for place, value, label in zip(places, values, panel.labels, strict=True):
             axes.text(0.02 * highest, place, f"{label}  {value:.2f}", va="center", fontsize=TINY + 0.5)
         axes.set(ylim=(len(values) - 0.5, -0.5), xlim=(0, highest), xticks=[], yticks=[])

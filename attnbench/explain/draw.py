@@ -252,4 +252,4 @@ class Grid:
         bar = self.figure.colorbar(colours, cax=self.figure.add_axes(place), orientation="horizontal", alpha=OPACITY)
         bar.ax.tick_params(labelsize=SMALL, length=2, pad=1)
         bar.set_label(MEANING[unit], fontsize=SMALL, labelpad=1)
-        bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+        bar.outline.set_linewidth(0.4)

@@ -75,7 +75,7 @@ def test_a_comparison_has_a_column_for_each_network_and_one_scale(tmp_path: Path
 def test_shares_are_multiples_of_a_uniform_map() -> None:
     panel = Panel("T", "T", np.array([[[1, 3]], [[0, 0]]], np.float32), "share")
     assert panel.shown.tolist() == [[[0.5, 1.5]], [[0, 0]]]
-    assert common_scales([panel], rows=2)["share"] == Scale(0, pytest.approx(1.5))
+    assert common_scales([panel], rows=2)["share"] == Scale(0, 1.5)
 
 
 def test_of_many_panels_those_of_each_stages_last_block_are_drawn() -> None:
