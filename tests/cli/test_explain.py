@@ -14,12 +14,15 @@ import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
+from attnbench.explain.pick import Pick, names_of, pick_images
 from attnbench.runs.files import read_json
 from attnbench.training.plan import plan
 from attnbench.training.train import train
+from attnbench.training.trained_run import TrainedRun
 from tests.conftest import TINY
 from tests.data.pictures import picture
 
+Runs = list[TrainedRun]
 Say = Callable[..., tuple[int, str, str]]
 SMALL = ("data=cluttered_digits", "data.train_images=600", "data.validation=100", "data.test_images=200")
 RUNS = {"none": (), "bam": ("attention.reduction=2",)}
@@ -40,6 +43,12 @@ def output(trained: Path, own_folder: Path) -> Path:
     return shutil.copytree(trained, own_folder / "outputs")
 
 
+@pytest.fixture(scope="module")
+def runs(trained: Path) -> Runs:
+    """Both runs, loaded."""
+    return [attnbench.load_run(next((trained / "runs").glob(f"*-{attention}-*")) / "seed0") for attention in RUNS]
+
+
 @pytest.fixture
 def say(output: Path, capsys: pytest.CaptureFixture[str]) -> Say:
     def call(*words: str) -> tuple[int, str, str]:
@@ -56,10 +65,10 @@ def folder(attention: str) -> str:
 
 
 def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
-    status, out, err = say(folder("bam"), folder("none"), "--images", "20", "--faithfulness")
+    status, out, err = say(folder("bam"), folder("none"), "--images", "3", "--faithfulness")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("bam seed0 · 20 images · ")
+    assert lines[0].startswith("bam seed0 · 3 images · ")
     assert " · Grad-CAM at final · energy in box 0." in lines[0]
     assert "uniform map 0.44, none seed0 0." in lines[0]  # 16 x 16 of 24 x 24 pixels
     assert lines[2].endswith("the attention has no maps")
@@ -69,23 +78,23 @@ def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
     with Image.open(places[".png"]) as image:
         assert image.width > image.height / 3
     with np.load(places[".npz"]) as maps:
-        assert maps["panel/cam/gradcam/final"].shape == (20, 6, 6)
+        assert maps["panel/cam/gradcam/final"].shape == (3, 6, 6)
         assert maps["panel/stage1.out/M"].dtype == np.float32
-        assert maps["map/stage1.out"].shape == (12, 4, 24, 24)
-        assert maps["boxes"].shape == (20, 4)
+        assert maps["map/stage1.out"].shape == (3, 4, 24, 24)
+        assert maps["boxes"].shape == (3, 4)
     rows = list(csv.DictReader(places[".csv"].open()))
     names = ["cam/gradcam/final", "cam/gradcam/attention", "stage1.out/M", "stage2.out/M"]
     assert [row["map"] for row in rows[:6]] == [*names, "uniform", "centred Gaussian"]
-    assert len(rows) == 20 * 6
+    assert len(rows) == 3 * 6
     assert all(float(row["energy_in_box"]) == pytest.approx(16**2 / 24**2, abs=1e-5) for row in rows[4::6])
 
 
 def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> None:
     run = folder("bam")
-    assert say(run, "--images", "5", "--seed", "3", "--layers", "stage1.out")[0] == 0
+    assert say(run, "--images", "2", "--seed", "3", "--layers", "stage1.out")[0] == 0
     assert say(run, "--images", "4", "--method", "hirescam")[0] == 0
     first, second = (read_json(Path(run) / "explanations.json") or {}).values()
-    assert (first["images"], first["seed"], first["layers"]) == (5, 3, ["cam/gradcam/stage1.out"])
+    assert (first["images"], first["seed"], first["layers"]) == (2, 3, ["cam/gradcam/stage1.out"])
     assert (second["class"], second["methods"], second["thresholds"]) == ("true", ["hirescam"], "validation")
     mean = second["maps"]["uniform"]["energy_in_box"]
     assert mean["value"] == pytest.approx(16**2 / 24**2, abs=1e-5)
@@ -94,29 +103,29 @@ def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> No
     assert 0 <= hits["low"] < hits["high"] <= 1
 
 
-def test_the_same_seed_gives_the_same_images(say: Say) -> None:
-    chosen = []
-    for place, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        say(folder("bam"), "--images", "6", "--seed", seed, "--to", place)
-        with np.load(next(Path(place).glob("*.npz"))) as maps:
-            chosen.append(maps["image"].tolist())
-    assert chosen[0] == chosen[1] != chosen[2]
+def test_the_same_seed_gives_the_same_images(runs: Runs) -> None:
+    first, again, other = (pick_images(runs, 6, seed=seed).tolist() for seed in (1, 1, 2))
+    assert first == again == sorted(first)
+    assert first != other
+    assert pick_images(runs, 1000).tolist() == list(range(200))
 
 
 @pytest.mark.parametrize("pick", ["right", "wrong", "changed"])
-def test_images_are_picked_by_predictions(say: Say, pick: str) -> None:
-    assert say(folder("bam"), folder("none"), "--images", "5", "--pick", pick, "--to", "there")[0] == 0
-    found = []
-    for path in sorted(Path("there").glob("*.npz")):
-        with np.load(path) as maps:
-            found.append((maps["predicted"], maps["label"]))
-    (first, label), (second, _) = found
+def test_images_are_picked_by_predictions(runs: Runs, pick: Pick) -> None:
+    chosen = pick_images(runs, 5, pick)
+    first, second = (run.test_predictions.predicted[chosen] for run in runs)
+    label = runs[0].test_predictions.label[chosen]
     meant = {
         "right": (first == label) & (second == label),
         "wrong": (first != label) & (second != label),
         "changed": first != second,
     }
+    assert len(chosen) == 5
     assert meant[pick].all()
+
+
+def test_runs_have_short_names_that_differ(runs: Runs) -> None:
+    assert names_of(runs) == ["none seed0", "bam seed0"]
 
 
 def test_image_files_are_explained_without_scores(say: Say) -> None:
