@@ -55,6 +55,15 @@ def weights_of(config: RunConfig) -> str | None:
 
 
 def build_model_on_meta(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier without memory for its weights, for checks and counts."""
-    with torch.device("meta"):
-        return build_model(config, data)
+    """Build the classifier without memory for its weights, for checks and counts.
+
+    Raises:
+        UserError: as `build_model` does, or the number of weights has more than 64 bits.
+    """
+    try:
+        with torch.device("meta"):
+            return build_model(config, data)
+    except (RuntimeError, TypeError) as error:
+        if "overflow" not in str(error).lower():
+            raise
+        raise UserError(f"backbone={config.choices['backbone']}: more weights than any memory holds") from error

@@ -38,7 +38,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
         sys.path.append(here)
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise UserError(f"{key}={path}: cannot be imported: {error}") from error
     if not callable(found):
         raise UserError(f"{key}={path}: is not a class or function")
@@ -48,7 +48,10 @@ def locate(path: str, key: str) -> Callable[..., Any]:
 
 def parameters_of(path: str) -> set[str]:
     """Return the parameter names of the class or function at a dotted path."""
-    return set(inspect.signature(locate(path, "_target_")).parameters)
+    try:
+        return set(inspect.signature(locate(path, "_target_")).parameters)
+    except ValueError as error:  # some of Python's own types, such as dict, have no signature
+        raise UserError(f"_target_={path}: {error}") from None
 
 
 def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
@@ -63,7 +66,7 @@ def construct(group: str, node: Mapping[str, Any], **extra: Any) -> Any:
     options = {PYTHON_NAMES.get(key, key): value for key, value in node.items() if not key.startswith("_")}
     try:
         inspect.signature(target).bind(**options, **extra)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{group}: {node['_target_']}: {error}") from None
     return guarded(group, lambda: target(**options, **extra))
 

@@ -52,3 +52,14 @@ def spread(values: Sequence[float | None]) -> str:
 def of_all(part: int, whole: int) -> str:
     """Write a count, and the whole where the count is only part of it: `50 of 200`."""
     return str(part) if part == whole else f"{part} of {whole}"
+
+
+def p_value(p: float) -> str:
+    """Write a p value: `0.012`, `0.23`, `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_in_words(p: float) -> str:
+    """Write a p value as part of a sentence: `p = 0.012`, `p < 0.001`."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -29,6 +30,22 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run each test in an empty folder, so that no run meets another one's."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def own_modules(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Forget what earlier tests imported from temporary folders: another test's `lab` is another module."""
+    temporary = os.fspath(tmp_path_factory.getbasetemp())
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith(temporary)]
+    for name, module in list(sys.modules.items()):
+        if any(place.startswith(temporary) for place in _places(module)):
+            del sys.modules[name]
+
+
+def _places(module: ModuleType) -> list[str]:
+    """Return a module's file and folders, without making a module that loads on use load."""
+    content = vars(module) if isinstance(module, ModuleType) else {}
+    return [os.fspath(place) for place in [content.get("__file__"), *(content.get("__path__") or [])] if place]
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from glob import iglob
+from pathlib import Path
 from typing import NoReturn
 
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -12,6 +14,39 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+
+    def parse_intermixed_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse words, some of them overrides. Raises `UserError`, with a hint for a flag that does not exist."""
+        words = args or ()
+        for place, word in enumerate(words):
+            flag, equals, value = word.partition("=")
+            if flag.startswith("--") and flag != "--" and flag not in self._option_string_actions:
+                self.error(f"{flag}: no such flag{self._hint(flag, value if equals else _value(words[place + 1 :]))}")
+        return super().parse_intermixed_args(words, namespace)
+
+    def _hint(self, flag: str, value: str) -> str:
+        """Return a hint at the flag or the key that was probably meant: `--seed 3` is written `seed=3`."""
+        hint = nearest(flag, list(self._option_string_actions))
+        key = _likely_key(flag.removeprefix("--").replace("-", "_"))
+        return hint or (f"; a key is written without dashes: {key}={value}" if key else "")
+
+
+def _value(words: Sequence[str]) -> str:
+    """Return the word after a flag if it can be its value."""
+    return words[0] if words and "=" not in words[0] and not words[0].startswith("-") else "…"
+
+
+def _likely_key(name: str) -> str | None:
+    from attnbench.config.compose import compose
+    from attnbench.config.schema import flatten
+    from attnbench.config.validate import likely_keys
+
+    config = compose()
+    known = list(flatten(config.values))
+    keys = [name] if name in known or name in config.choices else likely_keys(name, known, [*config.values])
+    return keys[0] if keys else None
 
 
 def make_parser(verb: str) -> Parser:
@@ -27,6 +62,11 @@ def override_parser(verb: str) -> Parser:
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("-cn", "--config-name")
     return parser
+
+
+def is_name(word: str) -> bool:
+    """Return whether a word names files rather than a key's value: it has no equals sign, or there are such files."""
+    return "=" not in word or Path(word).exists() or next(iglob(word), None) is not None  # noqa: PTH207
 
 
 def wants_help(words: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
 from attnbench.config.diff import Difference, differences
 from attnbench.config.parametric_names import short_name
-from attnbench.config.sweep import expand
+from attnbench.config.sweep import expand, is_sweep
 from attnbench.config.validate import RunConfig
 from attnbench.exit_codes import DONE
 
@@ -26,10 +26,11 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = _parse(words)
     given = (arguments.overrides, arguments.config_dir, arguments.config_name)
-    configs = expand(*given).configs if arguments.multirun else [compose(*given)]
+    several = arguments.multirun or is_sweep(*given)
+    configs = expand(*given).configs if several else [compose(*given)]
     rows = [cost_row(config) for config in configs]
     if arguments.json:
-        print(json.dumps(rows if arguments.multirun else rows[0], indent=2))
+        print(json.dumps(rows if several else rows[0], indent=2))
     else:
         show_costs(rows, differences(configs))
     return DONE

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import is_name, make_parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -63,7 +63,7 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
 
     A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
     """
-    names = [word for word in words if "=" not in word or Path(word).exists()]
+    names = [word for word in words if is_name(word)]
     outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
     if not names:
         raise UserError("attnbench evaluate: name a run: its folder, the start of its hash, or a pattern in quotes")
@@ -146,6 +146,7 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
 def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, EvaluationEntry]]) -> str | None:
     """Do and keep one evaluation and add it to the results. Return what went wrong, if anything did."""
     from attnbench.training.evaluate import evaluate
+    from attnbench.training.failures import memory_line, out_of_memory
 
     try:
         tested = evaluate(evaluation)
@@ -156,8 +157,9 @@ def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, Evalua
     except SaveError as error:
         return f"the result could not be kept: {error}"
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            traceback.print_exc()
+        if out_of_memory(error):
+            return f"failed: {memory_line(error, evaluation.config['data']['batch_size'])}"
+        traceback.print_exc()
         return f"failed: {type(error).__name__}: {error}"
     return None
 

@@ -1,14 +1,15 @@
 """The command line. It imports nothing heavy before a verb needs it, so help and mistakes are answered at once."""
 
+import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from attnbench.cli.output import print_message, set_up_output
+from attnbench.cli.streams import lost_output
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError, nearest
-from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
+from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.version import __version__
 
 VERBS = {
@@ -21,6 +22,12 @@ VERBS = {
     "cost": "count parameters and multiply-adds",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
+
+KEEP_RESULTS = ("train", "evaluate", "reproduce")
+"""Verbs whose results are in files, whatever becomes of their output."""
+
+OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+"""Errors of the system that a path on the command line causes, not the state of the machine."""
 
 HELP = """\
 attnbench: combine a backbone, an attention module and a data set; train, compare, reproduce papers' tables.
@@ -47,16 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return run(words)
+        return _whole(words, run(words))
     except UserError as error:
         print_message(str(error))
         return WRONG_INPUT
+    except OSError as error:
+        print_message(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        return WRONG_INPUT if error.errno in OF_A_NAME else FAILED
     except KeyboardInterrupt:
         print_message("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+
+
+def _whole(words: Sequence[str], status: int) -> int:
+    """Return the exit status; not 0 if the verb's result was what it prints, and part of that could not be written."""
+    reason = lost_output()
+    if reason is None:
+        return status
+    print_message(f"standard output could not be written: {reason}")
+    return status or (DONE if words and words[0] in KEEP_RESULTS else FAILED)
 
 
 def run(words: list[str]) -> int:

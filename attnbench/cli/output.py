@@ -1,20 +1,20 @@
 """Messages of the command line: one line each, on standard error, so that results on standard output stay clean."""
 
-import io
 import logging
 import sys
+
+from attnbench.cli.streams import protect
+from attnbench.plain_text import plain
 
 HANDLER = "attnbench"
 
 
 def set_up_output() -> None:
-    """Show attnbench's log messages from INFO on, and let no character that the terminal lacks end the program.
+    """Show attnbench's log messages from INFO on, and let nothing that is printed end the program.
 
     Calling it again changes nothing.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    protect()
     logger = logging.getLogger("attnbench")
     if all(handler.name != HANDLER for handler in logger.handlers):
         logger.addHandler(_MessageHandler())
@@ -22,8 +22,8 @@ def set_up_output() -> None:
 
 
 def print_message(message: str) -> None:
-    """Print `attnbench: message` on standard error."""
-    print(f"attnbench: {message}", file=sys.stderr, flush=True)
+    """Print `attnbench: message` on standard error, in one line whatever the message quotes."""
+    print(f"attnbench: {plain(message, keep='')}", file=sys.stderr, flush=True)
 
 
 class _MessageHandler(logging.Handler):

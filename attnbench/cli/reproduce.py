@@ -97,9 +97,20 @@ def run_missing(
     print_estimate(missing, slots, console)
     if arguments.dry_run:
         return DONE
-    tasks, status = run_jobs(missing, console, slots)
+    tasks, status = run_jobs(missing, console, slots, run_labels(reproduction, jobs))
     console.print(tally(tasks), soft_wrap=True)
     return status
+
+
+def run_labels(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> dict[str, str]:
+    """Return the names of runs by identity: the row, and the column where the columns of a row are different runs."""
+    table = reproduction.table
+    labels: dict[str, str] = {}
+    for (row, column), cell_jobs in jobs.items():
+        runs = {job.identity for (other, _), others in jobs.items() if other == row for job in others}
+        name = table.name_of(row) + (f" · {table.columns[column].label}" if len(runs) > 1 else "")
+        labels.update({job.identity: labels.get(job.identity, name) for job in cell_jobs})
+    return labels
 
 
 def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], console: "Console") -> list[Job]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.config.compose import Composer
@@ -14,7 +14,6 @@ from attnbench.launch.processes import warm_up
 from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
-from attnbench.runs.record import FinishedRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +23,7 @@ ENDINGS = {
     "finished": "trained",
     "found": "already trained",
     "failed": "failed",
+    "diverged": "diverged",
     "interrupted": "interrupted (the same command continues)",
 }
 """Words for the final states of tasks."""
@@ -77,7 +77,8 @@ def run_all(jobs: Sequence[Job]) -> int:
     records = {
         job.folder: record
         for job in jobs
-        if isinstance(record := readable(RunFolder(job.folder).record, None), FinishedRecord)
+        if (record := readable(RunFolder(job.folder).record, None)) is not None
+        and record.status in ("finished", "diverged")
     }
     if records:
         console.print(comparison(jobs, records))
@@ -86,13 +87,16 @@ def run_all(jobs: Sequence[Job]) -> int:
     return status
 
 
-def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Sequence[Task], int]:
+def run_jobs(
+    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+) -> tuple[Sequence[Task], int]:
     """Run jobs on this machine, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
         console: where the progress is shown.
         slots: how many run at a time.
+        labels: names of runs by identity, where there are better ones than how they differ.
 
     Returns:
         The tasks with their final states, and the exit status.
@@ -103,14 +107,14 @@ def run_jobs(jobs: Sequence[Job], console: "Console", slots: int) -> tuple[Seque
     scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs) as view:
+    with LiveView(console, jobs, labels) as view:
         scheduler.watch = view.show
         try:
             tasks = scheduler.run()
         except KeyboardInterrupt:
             tasks, status = scheduler.tasks, INTERRUPTED
     for task in tasks:
-        if task.state == "failed":
+        if task.state in ("failed", "diverged"):
             print_failure(task)
             status = max(status, FAILED)
     return tasks, status
@@ -124,9 +128,11 @@ def tally(tasks: Sequence[Task]) -> str:
 
 
 def print_failure(task: Task) -> None:
-    """Print which run failed and why, with the last lines of its log."""
+    """Print which run failed and why, with the last lines of its log; one that diverged has said all."""
     log = RunFolder(task.job.folder).log_file
-    print(f"attnbench: failed: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
+    print(f"attnbench: {task.state}: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
+    if task.state == "diverged":
+        return
     for line in last_lines(log, 5):
         print(f"    {line}", file=sys.stderr)
     print(f"    (whole log: {shown(log)})", file=sys.stderr)

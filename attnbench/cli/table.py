@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.cli.arguments import Parser, wants_help
+from attnbench.cli.arguments import Parser, is_name, wants_help
 from attnbench.cli.help import TABLE
 from attnbench.cli.pooled_table import is_picture, make_pooled_report, save_picture
 from attnbench.cli.wrap import print_help
@@ -72,7 +72,7 @@ def make_report(arguments: argparse.Namespace) -> Report:
         return make_pooled_report(arguments, arguments.words)
     from attnbench.tables.spec.load import table_files
 
-    names = [word for word in arguments.words if "=" not in word or Path(word).exists()]
+    names = [word for word in arguments.words if is_name(word)]
     overrides = [word for word in arguments.words if word not in names]
     if not names:
         raise UserError("attnbench table: name a table (attnbench list paper), or runs: a folder, a hash, a pattern")

@@ -11,6 +11,7 @@ from typing import Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import train_help
+from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
 from attnbench.config.parametric_names import short_name
 from attnbench.config.search_path import search_path
@@ -31,16 +32,29 @@ def main(words: Sequence[str]) -> int:
         from attnbench.cli.hydra import hand_over
 
         return hand_over(arguments)
-    if arguments.multirun:
+    from attnbench.config.compose import compose
+    from attnbench.config.sweep import is_sweep
+
+    given = (arguments.overrides, arguments.config_dir, arguments.config_name)
+    if arguments.cfg:
+        if arguments.multirun:
+            raise UserError(f"--cfg {arguments.cfg}: prints one configuration; leave out -m")
+        return print_config(compose(*given), arguments.package)
+    several = arguments.multirun or is_sweep(*given)
+    print_without_effect(arguments.overrides)
+    if several:
         from attnbench.cli.sweep import sweep
 
         return sweep(arguments)
-    from attnbench.config.compose import compose
+    return train_one(compose(*given))
 
-    config = compose(arguments.overrides, arguments.config_dir, arguments.config_name)
-    if arguments.cfg:
-        return print_config(config, arguments.package)
-    return train_one(config)
+
+def print_without_effect(overrides: Sequence[str]) -> None:
+    """Say which overrides of Hydra's own configuration are not used."""
+    from attnbench.config.overrides import without_effect
+
+    for text in without_effect(overrides):
+        print_message(f"{text}: has no effect; runs are in output=DIR, and sweep.jobs=N of them run at a time")
 
 
 def is_for_hydra(arguments: argparse.Namespace) -> bool:

@@ -95,11 +95,13 @@ def run_rounds(rounds: "Rounds", look: "Look", console: "Console") -> tuple[int,
 def run_round(rounds: "Rounds", planned: "Round", console: "Console") -> tuple[int, int]:
     """Run a round and the evaluations that its runs need; returns the exit statuses of both."""
     from attnbench.cli.evaluate import evaluate_all
+    from attnbench.cli.reproduce import run_labels
     from attnbench.cli.sweep import run_jobs, tally
     from attnbench.reproduce.evaluations import missing_evaluations
 
     began = time.monotonic()
-    tasks, status = run_jobs(rounds.jobs_of(planned), console, rounds.slots)
+    labels = run_labels(rounds.reproduction, rounds.jobs)
+    tasks, status = run_jobs(rounds.jobs_of(planned), console, rounds.slots, labels)
     console.print(tally(tasks), soft_wrap=True)
     if status == INTERRUPTED:
         return status, DONE

@@ -37,23 +37,24 @@ def run_job(
         report: called with the finished run's record.
         experiment: what is made from the job's configuration, if the caller has it already.
     """
-    from attnbench.training.callbacks.epoch_log import TrainingError
+    from attnbench.training.failures import explain
     from attnbench.training.train import train
 
     try:
         record = train(job, console, experiment)
     except UserError as error:
         return _end(str(error), WRONG_INPUT)
-    except (RunLockedError, TrainingError) as error:
+    except RunLockedError as error:
         return _end(str(error), FAILED)
     except KeyboardInterrupt:
         epochs, total = len(RunFolder(job.folder).rows()), job.config["recipe"]["epochs"]
         return _end(f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED)
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":
-            return _end("the device is out of memory; a smaller data.batch_size may help", FAILED)
-        traceback.print_exc()
-        return _end(f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})", FAILED)
+        reason = explain(error, job)
+        if reason is None:
+            traceback.print_exc()
+            reason = f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})"
+        return _end(reason, FAILED)
     if report is not None and record is not None:
         report(record)
     return DONE

@@ -12,15 +12,12 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from attnbench.config import schema, search_path
-from attnbench.config.hydra_compat import compose_by_hydra, config_folders, is_plain, merge, nested
+from attnbench.config.hydra_compat import Composed, OwnSweep, compose_by_hydra, config_folders, is_plain, merge, nested
 from attnbench.config.overrides import Parsed, parse, readable_errors
-from attnbench.config.validate import OPEN_GROUPS, RunConfig, Tree, check, has_key, unknown_key
+from attnbench.config.validate import CLOSED_DEFAULTS, OPEN_GROUPS, RunConfig, Tree, check, has_key, unknown_key
 from attnbench.errors import UserError
 
-CLOSED_DEFAULTS = {"recipe": "one_cycle", "trainer": "default"}
-"""The choices whose keys all choices of the closed groups have."""
-
-Composed = tuple[Tree, dict[str, str]]
+Chosen = tuple[Tree, dict[str, str]]
 """A configuration before value overrides, and the choice made in each group."""
 
 
@@ -44,7 +41,7 @@ class Composer:
     def __init__(self, config_dir: str | None = None, config_name: str | None = None) -> None:
         self.folders = search_path.search_path(config_dir)
         self.config_name = config_name or search_path.PRIMARY
-        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._composed: dict[tuple[str, ...], tuple[Tree, dict[str, str], OwnSweep]] = {}
 
     def compose(self, overrides: Sequence[str]) -> RunConfig:
         """Compose and check one configuration. Raises `UserError`."""
@@ -63,13 +60,19 @@ class Composer:
         names = list(search_path.choices(group, self.folders))
         lines = [f"+{group}@every.choice{place}={name}" for place, name in enumerate(names)]
         with readable_errors():
-            composed, _ = config_folders(tuple(map(str, self.folders))).compose(None, lines)
-            every = apply(composed, [])["every"]
+            composed = config_folders(tuple(map(str, self.folders))).compose(None, lines)
+            every = apply(composed.tree, [])["every"]
         return {name: schema.without_declarations(every[f"choice{place}"]) for place, name in enumerate(names)}
 
-    def chosen(self, parsed: Parsed) -> Composed:
+    def chosen(self, parsed: Parsed) -> Chosen:
         """Compose the choices among the overrides. The result is shared: do not change it."""
-        return self._compose(self.config_name, parsed.choices, parsed.hydra)
+        return self._compose(self.config_name, parsed.choices, parsed.hydra)[:2]
+
+    def own_sweep(self, overrides: Sequence[str]) -> OwnSweep:
+        """Return the sweep that the chosen config files ask for, choices with several values aside."""
+        parsed = parse(overrides, self.folders, sweep=True)
+        single = [override for override in parsed.choices if not override.is_sweep_override()]
+        return self._compose(self.config_name, single, parsed.hydra)[2]
 
     def reference(self, tree: Tree, choices: Mapping[str, str], hydra: list[Override]) -> Tree:
         """Compose the choices of the open groups alone, which decide the keys that there are."""
@@ -79,17 +82,19 @@ class Composer:
         lines = [f"{group}={choices[group]}" for group in OPEN_GROUPS if group in choices]
         return self._compose(search_path.PRIMARY, parse(lines, self.folders).choices, hydra)[0]
 
-    def _compose(self, name: str, choices: Iterable[Override], hydra: list[Override]) -> Composed:
+    def _compose(
+        self, name: str, choices: Iterable[Override], hydra: list[Override]
+    ) -> tuple[Tree, dict[str, str], OwnSweep]:
         lines = [str(override.input_line) for override in choices]
         key = (name, *lines, *(str(override.input_line) for override in hydra))
         if key not in self._composed:
             with readable_errors():
-                tree, made = self._compose_lines(name, lines, hydra)
+                tree, made, sweep = self._compose_lines(name, lines, hydra)
             known_groups = search_path.groups(self.folders)
-            self._composed[key] = tree, {group: str(made[group]) for group in known_groups if made.get(group)}
+            self._composed[key] = tree, {group: str(made[group]) for group in known_groups if made.get(group)}, sweep
         return self._composed[key]
 
-    def _compose_lines(self, name: str, lines: list[str], hydra: list[Override]) -> tuple[Tree, Mapping[str, object]]:
+    def _compose_lines(self, name: str, lines: list[str], hydra: list[Override]) -> Composed:
         folders = tuple(map(str, self.folders))
         if not hydra:
             return config_folders(folders).compose(name, lines)

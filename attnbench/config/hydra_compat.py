@@ -9,13 +9,13 @@ itself; interpolations are resolved later. Where a file or an override asks for 
 import argparse
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
@@ -25,12 +25,40 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from attnbench.config.config_files import watch
 from attnbench.config.file_state import FileStates
 from attnbench.config.search_path import PRIMARY
 
 Tree = dict[str, Any]
-Composed = tuple[Tree, dict[str, str | None]]
-"""A configuration without the `hydra` node, interpolations unresolved, and the choice made in each group."""
+
+
+@dataclass(frozen=True)
+class OwnSweep:
+    """A sweep that config files ask for under `hydra`, beside overrides that have several values.
+
+    Attributes:
+        mode: `MULTIRUN`, `RUN`, or None where no file says.
+        params: values by key, as in overrides: `0,1,2`.
+    """
+
+    mode: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, hydra: Mapping[str, Any]) -> "OwnSweep":
+        """Return what a composed `hydra` node says."""
+        mode, sweeper = hydra.get("mode"), hydra.get("sweeper")
+        params = sweeper.get("params") if isinstance(sweeper, dict) else None
+        return cls(mode and mode.name, {str(key): str(value) for key, value in (params or {}).items()})
+
+
+class Composed(NamedTuple):
+    """A configuration without the `hydra` node, interpolations unresolved, and the choice made in each group."""
+
+    tree: Tree
+    choices: dict[str, str | None]
+    sweep: OwnSweep = OwnSweep()
+
 
 VERSION_BASE = "1.3"
 
@@ -94,7 +122,7 @@ class ConfigFolders:
             if _extends_interpolation(tree, values):
                 return None  # OmegaConf follows it first
             merge(tree, values)
-        return None if found.config_overrides else (tree, dict(found.overrides.known_choices))
+        return None if found.config_overrides else Composed(tree, dict(found.overrides.known_choices))
 
     def _content(self, path: str) -> Tree | None:
         """Return what a config file contains, its defaults list aside; None if that is more than plain values."""
@@ -108,9 +136,14 @@ def compose_by_hydra(folders: Sequence[str], config_name: str | None, overrides:
     """Compose with nothing but Hydra. Folders may be locations of other kinds, such as `pkg://package`."""
     _prepare_hydra()
     loader = ConfigLoaderImpl(config_search_path=_search_path(folders))
-    config = loader.load_configuration(config_name, list(overrides), RunMode.RUN, from_shell=False)
+    watch(loader.repository)
+    try:
+        config = loader.load_configuration(config_name, list(overrides), RunMode.RUN, from_shell=False)
+    except (AssertionError, AttributeError, TypeError, LookupError) as error:  # Hydra does not check what it gets
+        raise ValueError(f"Hydra cannot compose {', '.join(overrides)}: {error}") from error
     tree: Tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
-    return tree, tree.pop("hydra")["runtime"]["choices"]
+    hydra = tree.pop("hydra")
+    return Composed(tree, hydra["runtime"]["choices"], OwnSweep.of(hydra))
 
 
 def merge(tree: Tree, values: Mapping[str, Any]) -> None:
@@ -164,32 +197,10 @@ def run_hydra_command(words: Sequence[str], task: TaskFunction, folder: str, con
     _run_hydra(arguments, parser, task, folder, config_name)
 
 
-class _WatchedFolder(FileConfigSource):
-    """A folder of configs that notes which files Hydra asks for, also those that do not exist."""
-
-    def __init__(self, provider: str, path: str, files: FileStates) -> None:
-        super().__init__(provider, path)
-        self.files = files
-
-    def is_group(self, config_path: str) -> bool:
-        self.files.note(f"{self.path}/{config_path}")
-        return super().is_group(config_path)
-
-    def is_config(self, config_path: str) -> bool:
-        self.files.note(f"{self.path}/{self._normalize_file_name(config_path)}")
-        return super().is_config(config_path)
-
-
 def _open_repository(folders: Sequence[str], files: FileStates) -> CachingConfigRepository:
     _prepare_hydra()
     repository = CachingConfigRepository(ConfigRepository(_search_path(folders)))
-    sources = repository.get_sources()
-    sources[:] = [
-        _WatchedFolder(source.provider, source.full_path(), files)
-        if source.scheme() == FileConfigSource.scheme()
-        else source
-        for source in sources
-    ]
+    watch(repository, files.note)
     return repository
 
 

@@ -1,5 +1,6 @@
 """Parse overrides as they are typed, and reject those that cannot mean anything."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from attnbench.config import search_path
 from attnbench.config.parametric_names import resolve_name
+from attnbench.config.quoting import quoted
 from attnbench.errors import UserError, nearest
+from attnbench.plain_text import plain
+
+BEGIN_OF_MORE = "[{(\"'$"
+"""Characters with which values begin that are more than a word: lists, dictionaries, texts in quotes."""
+
+OF_HYDRA = ("hydra.searchpath", "hydra.mode", "hydra.sweeper.params")
+"""The keys of Hydra's own configuration that have an effect."""
+OMEGACONF_DETAILS = re.compile(r" full_key: ?(\S*)(?: object_type=.*)?$")
+RESOLVER_FAILED = re.compile(r"^\w+ raised while resolving interpolation: ")
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,15 @@ def parse(overrides: Sequence[str], folders: Sequence[Path], sweep: bool = False
     """
     groups = search_path.groups(folders)
     parsed = Parsed([], [], [])
-    for override in map(parse_one, overrides):
-        name, text = override.key_or_group, override.input_line
+    for text in overrides:
+        override = parse_one(text, folders)
+        name = override.key_or_group
         if override.is_delete():
             raise UserError(f"{text}: keys cannot be removed")
         if override.is_sweep_override() and not sweep:
-            raise UserError(f"{text}: to try several values add -m; a list is written {name}=[…]")
+            raise UserError(f"{text}: {_several_values(name, text)}")
+        if name == "hydra":
+            raise UserError(f"{text}: name a key of Hydra's, such as hydra.searchpath=[…]")
         if name.split("/")[0].split(".")[0] == "hydra":
             parsed.hydra.append(override)
         elif override.package is not None:
@@ -55,26 +69,62 @@ def parse(overrides: Sequence[str], folders: Sequence[Path], sweep: bool = False
     return _resolve_names(parsed, folders)
 
 
-def parse_one(text: str) -> Override:
-    """Parse one override. Raises `UserError`, with the override in its message."""
+def without_effect(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of Hydra's own configuration that change nothing, as attnbench runs its jobs itself."""
+    names = [parse_one(text).key_or_group for text in overrides]
+    return [
+        text
+        for text, name in zip(overrides, names, strict=True)
+        if name.startswith(("hydra.", "hydra/")) and not name.startswith(OF_HYDRA)
+    ]
+
+
+def _several_values(name: str, text: str) -> str:
+    as_text = quoted(name, text.partition("=")[2])
+    message = f"to try several values add -m; a list is written {name}=[…]"
+    return f"{message}, a text with a comma {as_text}" if as_text else message
+
+
+def parse_one(text: str, folders: Sequence[Path] = ()) -> Override:
+    """Parse one override. Raises `UserError`, with the override in its message.
+
+    Args:
+        text: as typed.
+        folders: config folders, searched for a choice of this name where the key is missing.
+    """
+    if (shown := plain(text, keep="")) != text:
+        raise UserError(f"{shown}: an override is one line of text in UTF-8, without control characters")
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        reason = _why_unreadable(text, _in_one_line(error))
-        raise UserError(f"{text}: not an override of the form key=value: {reason}") from None
+        hint = _missing_key(text, folders)
+        raise UserError(f"{text}: {_why_unreadable(text, _in_one_line(error))}{hint}") from None
     if not override.key_or_group:
         raise UserError(f"{text}: the key is missing; an override is written key=value")
     return override
 
 
+def _missing_key(text: str, folders: Sequence[Path]) -> str:
+    """Return the hint at the group that offers a choice of this name."""
+    found = (group for group in search_path.groups(folders) if text in search_path.choices(group, folders))
+    group = next(found, None)
+    return f"; did you mean {group}={text}?" if group else ""
+
+
 def _why_unreadable(text: str, reason: str) -> str:
     """Return what is wrong with an override, plainer than Hydra's grammar for common mistakes."""
     key, equals, value = text.partition("=")
+    form = "not an override of the form key=value: "
     if not equals:
-        return "the equals sign is missing"
+        return form + "the equals sign is missing"
     if key != key.rstrip() or value != value.lstrip():
-        return f"without spaces around the equals sign, it is {key.strip()}={value.strip()}"
-    return reason
+        return f"{form}without spaces around the equals sign, it is {key.strip()}={value.strip()}"
+    in_quotes = quoted(key, value)
+    if in_quotes is None:
+        return form + reason
+    if value[0] not in BEGIN_OF_MORE:
+        return f"a value like this is written in quotes: {in_quotes}"
+    return f"{form}{reason}; a text is written in quotes: {in_quotes}"
 
 
 def _resolve_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:
@@ -105,11 +155,16 @@ def readable_errors() -> Iterator[None]:
         raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         raise UserError(_in_one_line(cause)) from None
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return an error's message in one line, without Hydra's link to its documentation."""
-    return " ".join(str(error).split("See https")[0].split())
+    """Return an error's message in one line, after the key that it is about, without what only Hydra's authors need."""
+    text = " ".join(str(error).split("See https")[0].split())
+    about = OMEGACONF_DETAILS.search(text)
+    text = RESOLVER_FAILED.sub("", OMEGACONF_DETAILS.sub("", text))
+    if "HydraConfig was not set" in text:
+        text = "${hydra:…} has no value, as attnbench does not run under Hydra; ${oc.env:NAME} and ${KEY} have one"
+    return f"{about[1]}: {text}" if about and about[1] else text

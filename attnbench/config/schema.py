@@ -11,6 +11,8 @@
 A default of `null`, `auto` or `[]` has no type to go by, so such a key must declare what it accepts.
 """
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ from attnbench.errors import UserError, nearest
 
 NODE = "_keys_"
 ABSENT: Any = object()
+LARGEST = 2**63
+"""Whole numbers are below: tensors and arrays count with 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def convert(value: Any, accepts: tuple[str, ...]) -> Any:
     fitting = [result for word in accepts if (result := _as(word, value)) is not ABSENT]
     if fitting:
         return next((result for result in fitting if repr(result) == repr(value)), fitting[0])
+    if problem := _range_problem(value):
+        raise ConfigTypeError(problem)
     literals = [word for word in accepts if word not in DESCRIPTIONS]
     hint = nearest(value, literals) if isinstance(value, str) else ""
     raise ConfigTypeError(f"must be {_listed(accepts)}{hint}")
@@ -137,14 +143,29 @@ def _as(word: str, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = number and value == value // 1
     converted = {
-        "int": lambda: int(value) if whole else ABSENT,
-        "float": lambda: float(value) if number else ABSENT,
+        "int": lambda: int(value) if whole and abs(value) < LARGEST else ABSENT,
+        "float": lambda: _float(value) if number else ABSENT,
         "bool": lambda: value if isinstance(value, bool) else ABSENT,
         "str": lambda: str(value) if isinstance(value, str) or (number and isinstance(value, int)) else ABSENT,
         "null": lambda: None if value is None else ABSENT,
     }
     literal = value if isinstance(value, str) and value == word else ABSENT
     return converted.get(word, lambda: literal)()
+
+
+def _float(value: float) -> Any:
+    """Return a number as a float, or `ABSENT` if no finite one holds it: a run needs numbers that JSON can keep."""
+    return float(value) if abs(value) <= sys.float_info.max else ABSENT
+
+
+def _range_problem(value: Any) -> str:
+    """Return what is wrong with a number, or with one in a list, that no run can use; empty if nothing is."""
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, float) and not math.isfinite(number):
+            return "must be finite"
+        if isinstance(number, int | float) and abs(number) >= LARGEST:
+            return "must be below 2^63"
+    return ""
 
 
 DESCRIPTIONS = {

@@ -1,6 +1,7 @@
 """The folders of configuration files, and the choices that each config group offers."""
 
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ def choices(group: str, folders: Sequence[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
-            files.setdefault(path.stem, path)
+            if path.is_file():
+                files.setdefault(path.stem, path)
     return dict(sorted(files.items(), key=lambda item: natural_order(item[0])))
 
 
@@ -86,7 +88,7 @@ def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
     """Return the pattern of each choice whose name holds values: `wrn` -> `wrn{depth}_{width}`."""
     patterns = {}
     for choice, path in choices(group, folders).items():
-        match = NAME_PATTERN.search(path.read_text(encoding="utf-8"))
+        match = NAME_PATTERN.search(_text(path))
         if match:
             patterns[choice] = match.group(1)
     return patterns
@@ -101,16 +103,24 @@ def choices_with(group: str, option: str, folders: Sequence[Path]) -> list[str]:
     """Return the choices of a group whose file sets an option of this name."""
     line = re.compile(rf"^{re.escape(option)}:", re.MULTILINE)
     files = choices(group, folders).items()
-    return [choice for choice, path in files if line.search(path.read_text(encoding="utf-8"))]
+    return [choice for choice, path in files if line.search(_text(path))]
 
 
 def describe(path: Path) -> str:
     """Return the one-line description at the top of a config file, which is its first comment."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         text = line.lstrip("# ").strip()
         if line.startswith("#") and not text.startswith("@package"):
             return text
     return ""
+
+
+def _text(path: Path) -> str:
+    """Return the text of a config file. One that cannot be read is empty: the message comes when it is composed."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return ""
 
 
 def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
@@ -118,5 +128,8 @@ def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
     names = list(choices(group, folders))
     if choice in names:
         return
+    for path in (folder / group / f"{choice}.yml" for folder in folders):
+        if os.path.isfile(path):  # noqa: PTH113 - pathlib's raises where a name is too long
+            raise UserError(f"{group}={choice}: Hydra reads files that end in .yaml only; rename {path}")
     offered = names + [show_pattern(pattern) for pattern in name_patterns(group, folders).values()]
     raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Glob, Override
 
 from attnbench.config import schema, search_path
 from attnbench.config.compose import Composer
-from attnbench.config.overrides import parse
+from attnbench.config.overrides import parse, parse_one
 from attnbench.config.validate import OPEN_GROUPS, RunConfig, has_key, unknown_key
 from attnbench.errors import UserError
 
@@ -53,7 +53,7 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
         UserError: for a key that no choice has and, with `sweep.strict=true`, for one that some choice lacks.
     """
     composer = Composer(config_dir, config_name)
-    parsed = parse(overrides, composer.folders, sweep=True)
+    parsed = parse(with_own_sweep(overrides, composer), composer.folders, sweep=True)
     hydra = tuple(str(override.input_line) for override in parsed.hydra)
     choices = [hydra + made for made in product(*(single_overrides(o, composer) for o in parsed.choices))]
     settings = {override.key_or_group: single_overrides(override, composer) for override in parsed.values}
@@ -70,6 +70,28 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
     sweep.configs = list(different.values())
     _check_strict(sweep)
     return sweep
+
+
+def is_sweep(overrides: Sequence[str], config_dir: str | None = None, config_name: str | None = None) -> bool:
+    """Return whether a config file or an override asks for a sweep, by `hydra.mode=MULTIRUN`. Raises `UserError`."""
+    return Composer(config_dir, config_name).own_sweep(overrides).mode == "MULTIRUN"
+
+
+def with_own_sweep(overrides: Sequence[str], composer: Composer) -> list[str]:
+    """Return the overrides after those that the chosen config files add for sweeps, under `hydra.sweeper.params`.
+
+    Raises:
+        UserError: a file among several choices of a sweep adds some; they would be for all of these choices.
+    """
+    parsed = parse(overrides, composer.folders, sweep=True)
+    own = composer.own_sweep(overrides)
+    for choice in filter(Override.is_sweep_override, parsed.choices):
+        for line in single_overrides(choice, composer):
+            if composer.own_sweep([*overrides, line]) != own:
+                raise UserError(f"{line}: is a sweep itself (hydra.sweeper.params) and cannot be one value of another")
+    given = {override.key_or_group for override in (*parsed.choices, *parsed.values)}
+    lines = [f"{key}={value}" for key, value in own.params.items()]
+    return [*(line for line in lines if parse_one(line).key_or_group not in given), *overrides]
 
 
 def single_overrides(override: Override, composer: Composer) -> list[str]:

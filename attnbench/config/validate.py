@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from attnbench.errors import UserError, nearest
 
 OPEN_GROUPS = ("backbone", "attention", "data", "logger", "callbacks")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
+
+CLOSED_DEFAULTS = {"recipe": "one_cycle", "trainer": "default"}
+"""The choices whose keys all choices of the closed groups have."""
+MOST_HINTS = 3
 
 OWN_PACKAGE = "attnbench."
 """Start of the dotted path of attnbench's own classes."""
@@ -59,12 +64,14 @@ def check(
         UserError: for the first mistake.
     """
     leaves, defaults = schema.flatten(values), schema.flatten(reference)
-    for key in leaves:
+    for key, value in leaves.items():
+        if key not in defaults and has_key(defaults, key):
+            raise UserError(_no_mapping(key, value, choices))
         if key not in defaults:
             raise UserError(unknown_key(key, list(defaults), choices, folders))
     for key in defaults:
         if key not in leaves:
-            raise UserError(f"{key}: missing; a part of the configuration was replaced by something without it")
+            raise UserError(_missing(key, choices))
     for key, default in defaults.items():
         accepts = schema.accepted_types(key, default, declared.get(key))
         try:
@@ -75,12 +82,30 @@ def check(
     return RunConfig(plain, choices, identity_leaves(schema.flatten(plain), declared, choices))
 
 
+def _no_mapping(key: str, value: Any, choices: Mapping[str, str]) -> str:
+    """Return the message for a value in place of a mapping of keys."""
+    chosen = f" in a config file, a choice is made under defaults: '- override /{key}: {value}'"
+    hint = f";{chosen}" if key in choices and isinstance(value, str | int) else ""
+    return f"{key}={value}: {key} holds keys, so it must be a mapping{hint}"
+
+
+def _missing(key: str, choices: Mapping[str, str]) -> str:
+    """Return the message for a key that no file sets."""
+    group = key.partition(".")[0]
+    if group in CLOSED_DEFAULTS and choices.get(group) not in (None, CLOSED_DEFAULTS[group]):
+        base = CLOSED_DEFAULTS[group]
+        return f"{key}: {group}={choices[group]} does not set it; such a file begins with `defaults: [{base}, _self_]`"
+    return f"{key}: missing; a part of the configuration was replaced by something without it"
+
+
 def unknown_key(key: str, known: Sequence[str], choices: Mapping[str, str], folders: Sequence[Path]) -> str:
     """Return the message for a key that does not exist: the nearest name, and the keys that exist."""
     group, _, option = key.partition(".")
     tops = sorted({name.split(".")[0] for name in known} | set(choices))
     if group not in tops:
-        return f"{key}: no such key{nearest(key, [*known, *tops])} (top level: {', '.join(tops)})"
+        meant = likely_keys(key, known, tops) or _in_other_choices(key, folders)
+        hint = f"; did you mean {' or '.join(meant)}?" if meant else ""
+        return f"{key}: no such key{hint} (top level: {', '.join(tops)})"
     names = [name.removeprefix(f"{group}.") for name in known if name.startswith(f"{group}.")]
     options = [name for name in names if not name.startswith("_")]
     hint = nearest(option, options)
@@ -90,6 +115,30 @@ def unknown_key(key: str, known: Sequence[str], choices: Mapping[str, str], fold
         existing += f"; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {option}"
     chosen = f"{group}={choices[group]}" if choices.get(group) else group
     return f"{key}: {chosen} has no such key{hint} ({existing})"
+
+
+def likely_keys(key: str, known: Sequence[str], tops: Sequence[str]) -> list[str]:
+    """Return the keys that end in this word, or in one like it: `lr` is in `recipe.lr`.
+
+    Args:
+        key: a word or a dotted key whose group does not exist.
+        known: all dotted keys.
+        tops: names of the top level.
+    """
+    group, _, option = key.partition(".")
+    ends = {name: name.rpartition(".")[2] for name in known if "._" not in name}
+    near = get_close_matches(group, tops if option else [*tops, *ends.values()], n=1, cutoff=0.7)
+    meant = {f"{top}.{option}" if option else top: None for top in tops if top in near}
+    meant.update({name: None for name, end in ends.items() if end in near and not option})
+    return list(meant)[:MOST_HINTS]
+
+
+def _in_other_choices(key: str, folders: Sequence[Path]) -> list[str]:
+    """Return the choices that have an option of this name, although none of the chosen files has it."""
+    found = [
+        f"{group}.{key} of {group}={choice}" for group in OPEN_GROUPS for choice in choices_with(group, key, folders)
+    ]
+    return found[:MOST_HINTS]
 
 
 def has_key(leaves: Mapping[str, Any] | Sequence[str], key: str) -> bool:

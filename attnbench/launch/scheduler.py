@@ -5,6 +5,7 @@ run that another process trains, and continues that run if the process dies.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,14 @@ from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import owner_of
 
-State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "interrupted"]
+State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted"]
 """`elsewhere`: another process trains the run; `found`: it was finished before."""
 POLL_SECONDS = 0.5
 
 
 @dataclass
 class Task:
-    """A job and its state; `reason` says in one line why it failed."""
+    """A job and its state; `reason` says in one line why it failed or diverged."""
 
     job: Job
     state: State = "waiting"
@@ -37,7 +38,7 @@ class Task:
     @property
     def done(self) -> bool:
         """Whether its state is final."""
-        return self.state in ("finished", "found", "failed", "interrupted")
+        return self.state in ("finished", "found", "failed", "diverged", "interrupted")
 
 
 class Scheduler:
@@ -115,7 +116,9 @@ class Scheduler:
         elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
-            task.state, task.reason = "failed", failure_reason(task.job, status)
+            record = readable(RunFolder(task.job.folder).record, None)
+            task.state = "diverged" if record is not None and record.status == "diverged" else "failed"
+            task.reason = failure_reason(task.job, status)
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
@@ -126,9 +129,13 @@ class Scheduler:
 
 
 def failure_reason(job: Job, status: int) -> str:
-    """Return why a process failed: the error in its record, otherwise the last line of its log."""
+    """Return why a process failed or its training diverged: as its record says, or the last line of its log."""
     record = readable(RunFolder(job.folder).record, None)
     ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    if status == -signal.SIGKILL:
+        ending += " (as a system without free memory does; a smaller data.batch_size or sweep.jobs needs less)"
+    if record is not None and record.status == "diverged":
+        return record.error
     error = record.error if record is not None and record.status == "failed" else ""
     return f"{ending}: {error or last_line(RunFolder(job.folder).log_file)}"
 

@@ -122,7 +122,7 @@ class Rounds:
         """
         self.tried.update(planned.runs)
         for task in tasks:
-            if task.state in ("finished", "failed"):
+            if task.state in ("finished", "failed", "diverged"):
                 run = PlannedRun(task.job.identity, task.job.config["seed"])
                 self.durations[run] = task.ended - task.started
         alone = Costs({}, self.slots, self.durations)

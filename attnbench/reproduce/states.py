@@ -8,7 +8,7 @@ from attnbench.runs.folder import Job, RunFolder
 from attnbench.tables.results.records import read_archived, with_current_identity
 from attnbench.tables.results.values import Key
 
-STATES = ("done", "kept", "partial", "missing", "failed", "running", "damaged")
+STATES = ("done", "kept", "partial", "missing", "failed", "diverged", "running", "damaged")
 HAVE_RESULTS = ("done", "kept")
 """States of runs that need not be trained."""
 _WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attnbench.runs.disk import writing
 from attnbench.runs.files import damaged, parse_object, read_text, shown, to_text, write_atomically
 from attnbench.runs.json_objects import JsonObject, prefixed, read_object
 from attnbench.runs.metric_names import (
@@ -30,27 +31,26 @@ class EpochRow(JsonObject):
 
     epoch: int
     images: int
-    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_LOSS, TRAIN_SECONDS)))
-
-    @property
-    def train_loss(self) -> float:
-        """Mean loss over the epoch's training images."""
-        return self._required(TRAIN_LOSS)
+    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_SECONDS,)))
 
     @property
     def seconds(self) -> float:
         """Seconds spent on training, validation left out."""
-        return self._required(TRAIN_SECONDS)
+        value = self.metrics[TRAIN_SECONDS]
+        assert value is not None  # reading requires it, and every epoch measures it
+        return value
 
     @property
     def monitored(self) -> float | None:
         """The metric that decides which epoch is best; None without validation images."""
         return self.metrics.get(MONITOR)
 
-    def _required(self, name: str) -> float:
-        value = self.metrics[name]
-        assert value is not None  # reading requires it, and every epoch measures it
-        return value
+
+def best_row(rows: Sequence[EpochRow]) -> EpochRow | None:
+    """Return the row of the best validation epoch, the first one if several are as good; None without validation."""
+    if not rows or rows[-1].monitored is None:
+        return None
+    return max(rows, key=lambda row: (row.monitored or 0.0, -row.epoch))
 
 
 def read_rows(path: Path) -> list[EpochRow]:
@@ -66,6 +66,8 @@ def read_rows(path: Path) -> list[EpochRow]:
     for number, line in enumerate(lines, 1):
         where = f"{shown(path)}, line {number}"
         row = read_object(EpochRow, parse_object(line, where), where)
+        if TRAIN_LOSS not in row.metrics:  # null where training diverged and went on
+            raise damaged(where, f"{TRAIN_LOSS} is missing")
         if row.epoch != number:
             raise damaged(where, f"epoch must be {number}, and is {row.epoch}")
         rows.append(row)
@@ -79,7 +81,8 @@ def write_rows(path: Path, rows: Sequence[EpochRow]) -> None:
 
 def append_row(path: Path, row: EpochRow) -> None:
     """Add a row at the end of the file, and wait until it is on the disk."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(to_text(row.to_json()) + "\n")
+    line = to_text(row.to_json()) + "\n"
+    with writing(shown(path), path.parent, len(line)), path.open("a", encoding="utf-8") as stream:
+        stream.write(line)
         stream.flush()
         os.fsync(stream.fileno())

@@ -6,10 +6,12 @@ import math
 import os
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import UserError
+from attnbench.runs.disk import writing
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -57,12 +59,28 @@ def make_folder(path: Path) -> None:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file by text or bytes. A reader, or a crash, sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    replace_file(
+        path, path.with_name(f".{path.name}.{os.getpid()}"), content.encode() if isinstance(content, str) else content
+    )
+
+
+def replace_file(path: Path, temporary: Path, content: bytes | memoryview) -> None:
+    """Write a temporary file, wait until it is on the disk, and give it the name of the file that it replaces.
+
+    Raises:
+        WriteError: the system refuses; the old file is still there, and no temporary one.
+    """
+    with writing(shown(path), path.parent, len(content)):
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_json(path: Path, content: Any) -> None:

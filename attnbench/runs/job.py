@@ -28,6 +28,11 @@ class Job:
         """Whether a finished run is archived and trained again."""
         return bool(self.config["run"]["again"])
 
+    @property
+    def on_divergence(self) -> str:
+        """What happens where loss or weights are not finite: `stop` or `continue`."""
+        return str(self.config["run"].get("on_divergence", "stop"))  # jobs of earlier versions lack it
+
     def save(self, path: Path) -> None:
         """Write the job to a file that `load` reads."""
         config = JobConfig(self.config.values, self.config.choices, self.config.identity)

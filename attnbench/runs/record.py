@@ -11,7 +11,7 @@ from attnbench.runs.metric_names import PREFIXES
 from attnbench.runs.migrations import SCHEMA, migrate
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["running", "finished", "failed", "diverged", "interrupted"]
 GROUPS = ("backbone", "attention", "data", "recipe", "trainer")
 """Groups of the configuration that every record has."""
 CHOSEN = ("backbone", "attention", "data")
@@ -27,7 +27,7 @@ class RunRecord(JsonObject):
     identity: the hash that names the run, and the scheme by which it was computed. choices: the chosen file of each
     group. config: the checked configuration, by group. started, written: times in UTC (ISO 8601). wall_seconds: time
     spent so far, interrupted parts included. resolved: choices of `auto`. resolved, data and costs are None in a run
-    that ended before its network was built. error: what made the run fail.
+    that ended before its network was built. error: what made the run fail, or how it diverged.
     """
 
     schema: int = field(default=SCHEMA, metadata=ALWAYS)

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from attnbench.runs.environment import environment
-from attnbench.runs.epoch_rows import EpochRow
+from attnbench.runs.epoch_rows import EpochRow, best_row
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.metric_names import BEST_VAL_TOP1, PREFIXES
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 
+Outcome = Literal["interrupted", "failed", "diverged"]
+"""How a run may end without a result."""
 WARM_UP_EPOCHS = 1
 KEPT = ("started", "resolved", "costs", "data", "unknown")
 """What is kept of the record of an earlier, interrupted part."""
@@ -56,8 +58,8 @@ class RecordWriter:
         """Record that the run is training, on what, and what its network costs."""
         self._write(resolved=resolved, data=data, costs=costs)
 
-    def stop(self, status: Literal["interrupted", "failed"], error: str = "") -> None:
-        """Record that the run ended before it was finished. error: the reason, if it failed."""
+    def stop(self, status: Outcome, error: str = "") -> None:
+        """Record that the run ended before it was finished. error: the reason, if it was not interrupted."""
         self._write(status=status, error=error)
 
     def finish(
@@ -120,7 +122,7 @@ def training_summary(rows: Sequence[EpochRow]) -> TrainingSummary:
     """
     last = rows[-1]
     metrics: Metrics = {key: value for key, value in last.metrics.items() if key.startswith(PREFIXES)}
-    best = max(rows, key=lambda row: (row.monitored or 0.0, -row.epoch)) if last.monitored is not None else None
+    best = best_row(rows)
     timed = rows[WARM_UP_EPOCHS:] or rows
     before = rows[WARM_UP_EPOCHS - 1].images if len(rows) > WARM_UP_EPOCHS else 0
     return TrainingSummary(

@@ -12,13 +12,15 @@ from attnbench.config.search_path import natural_order
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.runs.record_parts import CostRecord
 from attnbench.tables.build_report import build_report
 from attnbench.tables.columns import NAMES
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
-from attnbench.tables.results.records import Record, finished, with_current_identity
-from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy
+from attnbench.tables.results.records import Record, ended, with_current_identity
+from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy, without_values
 from attnbench.tables.spec.cell_configs import CellConfig
 from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
 
@@ -48,13 +50,15 @@ def compare_runs(
         UserError: a flag is wrong, no run is finished, or runs of one cell differ in more than their seeds.
     """
     check_metric(metric)
-    records = list(finished(runs))
+    records = list(ended(runs))
     if not records:
         raise UserError(
             f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs shows their states"
         )
     composer = Composer(config_dir)
-    records = [with_current_identity(record, composer) for record in records]
+    records = [
+        with_current_identity(record, composer) if isinstance(record, FinishedRecord) else record for record in records
+    ]
     configs = [recompose(composer, record.choices, record.config, [])[0] for record in records]
     row_keys, column_keys = split_keys(rows, "--rows", configs), split_keys(columns, "--columns", configs)
     if not row_keys:
@@ -129,7 +133,7 @@ def _is_plain(row: str) -> bool:
     return row == "none" or row.startswith("none ")
 
 
-def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Record]) -> None:
+def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[RunRecord]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
     if len({record.identity for record in records}) > 1:
         different = sorted(differing_keys(configs, [])) or ["their data"]
@@ -140,7 +144,7 @@ def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[Rec
 def build_table(
     cells: Mapping[Key, Sequence[int]],
     configs: Sequence[RunConfig],
-    records: Sequence[Record],
+    records: Sequence[RunRecord],
     metric: str,
     method: str,
     unfinished: int,
@@ -154,11 +158,13 @@ def build_table(
     for row in rows.values():
         for name, column in columns.items():
             numbers = cells.get((row.key, name), [])
-            by_seed = {records[number].seed: records[number] for number in numbers}
+            own = [records[number] for number in numbers]
+            by_seed = {record.seed: record for record in own if isinstance(record, FinishedRecord)}
             config = configs[numbers[0]] if numbers else None
-            results[row.key, column.key] = own_result(CellConfig(row, column, config), by_seed)
-            if by_seed:
-                costs.setdefault(row.key, recorded_costs(next(iter(by_seed.values()))))
+            result = own_result(CellConfig(row, column, config), by_seed, len(own) - len(by_seed))
+            results[row.key, column.key] = result
+            if counted := next((record.costs for record in own if record.costs is not None), None):
+                costs.setdefault(row.key, recorded_costs(counted))
     table = PaperTable(
         name="",
         title=f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}",
@@ -172,9 +178,9 @@ def build_table(
     return build_report(ReportInputs(table, NO_PROFILE, results, costs, method=method))
 
 
-def recorded_costs(record: Record) -> dict[str, CostComparison]:
+def recorded_costs(costs: CostRecord) -> dict[str, CostComparison]:
     """Return the costs that a run recorded."""
-    return {key: CostComparison(getattr(record.costs, key), None) for key in COSTS}
+    return {key: CostComparison(getattr(costs, key), None) for key in COSTS}
 
 
 def baseline_of(rows: Mapping[str, Row]) -> str:
@@ -191,8 +197,8 @@ def unfinished_note(count: int) -> tuple[str, ...]:
     return (f"{runs} left out.",)
 
 
-def own_result(cell: CellConfig, records: Mapping[int, Record]) -> Result:
-    """Return the values of a cell as the runs' own tests gave them."""
+def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: int = 0) -> Result:
+    """Return the values of a cell as the runs' own tests gave them; none if some of its runs diverged."""
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
@@ -203,4 +209,5 @@ def own_result(cell: CellConfig, records: Mapping[int, Record]) -> Result:
             except MissingValue as reason:
                 missing.append(str(reason))
         reasons[epoch] = next(iter(missing), "" if records else "not run")
-    return Result(cell, dict(sorted(records.items())), values, reasons)
+    result = Result(cell, dict(sorted(records.items())), values, reasons, diverged=diverged)
+    return without_values(result) if diverged else result

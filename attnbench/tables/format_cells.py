@@ -51,6 +51,9 @@ def result_cell(comparisons: Comparisons, notes: Notes, row: Row, column: str, p
     if part == "difference":
         return difference_cell(to_baseline(comparisons, key))
     result, untrained = inputs.results[key], comparisons.untrained.get(key, "")
+    if result.diverged:
+        reason = result.divergence
+        return Cell(reason, fields={"n": 0, "reason": reason}, marks=notes.mark(result.unfinished))
     if part == "last":
         return mean_cell(inputs, notes, result, "last", untrained)
     cell = mean_cell(inputs, notes, result, "best", untrained)

@@ -33,8 +33,8 @@ class ReportInputs:
 
     @cached_property
     def has_runs(self) -> bool:
-        """Whether any cell has a finished run."""
-        return any(result.records for result in self.results.values())
+        """Whether any cell has a run that ended."""
+        return any(result.records or result.diverged for result in self.results.values())
 
     @cached_property
     def shows_printed(self) -> bool:

@@ -3,16 +3,13 @@
 On the same machine and under the same settings the recorded number comes out exactly.
 """
 
-import pickle
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Literal, NamedTuple, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor, nn
+from torch import Tensor
 
 from attnbench.classifier import Classifier
 from attnbench.construct import guarded
@@ -25,6 +22,7 @@ from attnbench.runs.predictions import Predictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
 from attnbench.training import distributed
+from attnbench.training.checkpoints import epoch_of, misfit, read_checkpoint, weights_in
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
@@ -33,10 +31,7 @@ from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 from attnbench.training.train import describe as data_and_network
 from attnbench.training.trainer import make_trainer
-from attnbench.weights.load import differences, load, shape_of
-
-PREFIX = "net."
-"""Of the network's weights in a checkpoint of `TrainingModule`."""
+from attnbench.weights.load import load
 
 
 class EvaluationResult(NamedTuple):
@@ -154,23 +149,7 @@ class Stopwatch(Callback):
 def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
     """Load the network's weights from a run's checkpoint. Raises `UserError` if it is damaged or of another epoch."""
     path = evaluation.weights
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        epoch, state = checkpoint["epoch"] + 1, checkpoint["state_dict"]
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise UserError(f"checkpoints/{path.name} cannot be read; it is damaged ({type(error).__name__})") from error
-    if epoch != evaluation.epoch:
+    checkpoint = read_checkpoint(path)
+    if (epoch := epoch_of(checkpoint)) != evaluation.epoch:
         raise UserError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
-    return {key.removeprefix(PREFIX): value for key, value in state.items()}
-
-
-def misfit(stored: Mapping[str, Tensor], net: nn.Module) -> str:
-    """Return in what stored weights differ from those of a network, in a few words; empty if they fit."""
-    wanted = net.state_dict()
-    shapes = (
-        f"{key} is {shape_of(stored[key])} in the checkpoint and {shape_of(wanted[key])} here"
-        for key in wanted
-        if key in stored and stored[key].shape != wanted[key].shape
-    )
-    missing = (key for key in wanted if key not in stored)
-    return differences(shapes, missing, (key for key in stored if key not in wanted), "the checkpoint")
+    return weights_in(checkpoint)

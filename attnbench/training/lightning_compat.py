@@ -1,9 +1,13 @@
 """Internals of Lightning and torch that training depends on; a test fails when they change."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 
 def count_optimizer_steps(trainer: pl.Trainer, steps: int) -> None:
@@ -17,3 +21,19 @@ def count_optimizer_steps(trainer: pl.Trainer, steps: int) -> None:
 def event_file_writer(logger: TensorBoardLogger) -> Any:
     """Return the writer of protocol buffers behind a TensorBoard logger."""
     return logger.experiment._get_file_writer()
+
+
+@contextmanager
+def event_errors_raised_once() -> Iterator[None]:
+    """Print no traceback from the thread that writes event files: the next write elsewhere raises its error."""
+    default = threading.excepthook
+
+    def report(arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.thread, _AsyncWriterThread):
+            default(arguments)
+
+    threading.excepthook = report
+    try:
+        yield
+    finally:
+        threading.excepthook = default

@@ -32,6 +32,7 @@ from attnbench.runs.metric_names import (
 )
 from attnbench.seeding import derive_seed
 from attnbench.training.datamodule import Block
+from attnbench.training.divergence import DivergenceWatch
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
@@ -52,10 +53,17 @@ class TrainingModule(pl.LightningModule):
         hardware: the precision to compute in.
         loaders: the run's data by split: `train` and, where images are held out, `validation` to fit, `test` to test.
         seed: draws dropout and the like.
+        on_divergence: `stop` or `continue`, where loss or weights are not finite; None where it is no matter.
     """
 
     def __init__(
-        self, net: Classifier, recipe: Recipe, hardware: Hardware, loaders: Mapping[str, Loader], seed: int
+        self,
+        net: Classifier,
+        recipe: Recipe,
+        hardware: Hardware,
+        loaders: Mapping[str, Loader],
+        seed: int,
+        on_divergence: str | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -74,11 +82,13 @@ class TrainingModule(pl.LightningModule):
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
         self.seen = ImageCounter()
+        self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
         self.world_size = next(iter(loaders.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
         self.test_metrics: dict[str, Any] = {}
         self.attention_statistics: dict[str, float] = {}
+        self.watch = None if on_divergence is None else DivergenceWatch(self, on_divergence == "stop")
         self.collector: PredictionCollector | None = None
         self.test_predictions: PredictionCollector | None = None
 
@@ -101,8 +111,8 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        self.batches = len(self.loaders["train"])
         self.steps_before = self.current_epoch * self.batches
+        self.epochs_begun = self.current_epoch + 1
         self.meter = Meter(self.device, self.batches, self.classes)
         self.seen.images = self.current_epoch * self.loaders["train"].images
         self.epoch_started = time.perf_counter()
@@ -111,24 +121,26 @@ class TrainingModule(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         steps = []
+        if self.watch is not None:
+            self.watch.before(block, optimizer)
         for number in block.numbers:
             output, step = self.step(optimizer, block.epoch, number)
             steps.append(step)
             self.seen.images += block.epoch.size(number)
         self.meter.add(block.numbers.start, steps)
         count_optimizer_steps(self.trainer, len(block.numbers))
+        if self.watch is not None:
+            self.watch.after(block, optimizer)
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
         """Take one optimiser step, on batch `number` of an epoch."""
-        images, labels = epoch.batch(number)
         rate = self.recipe.rate(self.steps_before + number, self.batches)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate
+        output, losses, labels = self.forward_pass(epoch, number)
         with self.autocast():
-            output = self.net.output(images)
-            losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
             loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
             if number == self.batches - 1:
                 self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
@@ -139,6 +151,14 @@ class TrainingModule(pl.LightningModule):
         optimizer.zero_grad(set_to_none=True)
         terms = {name: value.detach() for name, value in losses.items()}
         return output, Step(terms, output.logits.detach(), labels)
+
+    def forward_pass(self, epoch: Epoch, number: int) -> tuple[Output, dict[str, Tensor], Tensor]:
+        """Return the network's output, the losses and the labels (B,) of batch `number` of an epoch."""
+        images, labels = epoch.batch(number)
+        with self.autocast():
+            output = self.net.output(images)
+            losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
+        return output, losses, labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
         if self.world_size == 1:
@@ -152,6 +172,8 @@ class TrainingModule(pl.LightningModule):
     def _finish_training_epoch(self, output: Output) -> None:
         if self.world_size > 1:
             self._average_buffers()
+        if self.watch is not None:
+            self.watch.after_epoch()
         metrics = self.meter.read()
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
@@ -209,9 +231,11 @@ class TrainingModule(pl.LightningModule):
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
         if self.classes <= TOP:
             metrics[TOP5] = None
-        metrics[LOSS] = self.evaluation_loss.compute().item() / images
+        metrics[LOSS] = loss = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
+        if self.watch is not None:
+            self.watch.after_evaluation(split, loss)
         return metrics
 
 

@@ -1,44 +1,43 @@
 """The training job: find it finished, resume it, or train it from the start, and record it."""
 
 import logging
-import pickle
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 import yaml
 from rich.console import Console
 
-from attnbench.errors import UserError
-from attnbench.runs.epoch_rows import EpochRow
 from attnbench.runs.files import write_atomically
-from attnbench.runs.folder import Job, RunFolder, shown
+from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
 from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
 from attnbench.runs.predictions import write_predictions
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
-from attnbench.runs.record_writer import RecordWriter, TrainingSummary, training_summary
+from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
 from attnbench.training import distributed
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
-from attnbench.training.callbacks.epoch_log import EpochLog, checkpoints
+from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
+from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
+from attnbench.training.failures import DivergedError, explain, memory_for
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
+from attnbench.training.lightning_compat import event_errors_raised_once
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
+from attnbench.training.resume import Resumable
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
 TEST_METRICS = (TOP1, TOP5, LOSS)
-Rows = list[EpochRow]
 logger = logging.getLogger(__name__)
 
 
@@ -60,28 +59,31 @@ def train(job: Job, console: Console | None = None, experiment: Experiment | Non
     """
     run, experiment = RunFolder(job.folder), experiment or Experiment(job.config)
     if not distributed.is_first(experiment.options.devices):
-        return _train(experiment, run, None, None, None)
+        return _train(job, experiment, None, None, None)
     with Lock(run.path) as lock:
         if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
             run.archive()
         elif isinstance(record := run.record(), FinishedRecord):
             return record
         recorder = RecordWriter(job, run)
-        with outcome_recorded(recorder), stopped_by_termination():
-            return _train(experiment, run, lock, recorder, console)
+        with outcome_recorded(recorder), stopped_by_termination(), event_errors_raised_once():
+            return _train(job, experiment, lock, recorder, console)
 
 
 def _train(
-    experiment: Experiment, run: RunFolder, lock: Lock | None, recorder: RecordWriter | None, console: Console | None
+    job: Job, experiment: Experiment, lock: Lock | None, recorder: RecordWriter | None, console: Console | None
 ) -> FinishedRecord | None:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
+    run = RunFolder(job.folder)
     hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
-    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    with memory_for(experiment.blueprint):
+        net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
-        validated = "validation" in data.loaders
-        checkpoint, rows = where_to_resume(run)
+        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
+        resumable = Resumable(job, net, experiment.recipe, finite=job.on_divergence == "stop")
+        checkpoint, rows = resumable.resumption(owner=recorder is not None)
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
             if left_out:
@@ -93,19 +95,20 @@ def _train(
         callbacks = [
             *make_callbacks(experiment.config),
             EpochLog(run, lock, rows),
-            *checkpoints(run, validated),
+            SaveCheckpoints(job, rows),
             EnergyCallback(meter),
         ]
         if experiment.options.progress and console is not None:
             callbacks.append(ProgressBar(console))
-        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
-        trainer = make_trainer(hardware, run, experiment.recipe.epochs, validated, loggers, callbacks)
+        trainer = make_trainer(
+            hardware, run, experiment.recipe.epochs, "validation" in data.loaders, loggers, callbacks
+        )
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)
             # energy of an earlier, interrupted part was not counted
             joules = meter.joules() if checkpoint is None else None
-            metrics = test(trainer, module, data, run, summary)
+            metrics = test(trainer, module, data, resumable, summary)
     if recorder is None:
         return None
     measured = {name: value for name, value in metrics.items() if value is not None}
@@ -117,24 +120,6 @@ def _recorded_choices(run: RunFolder, recorder: RecordWriter | None) -> dict[str
     """Return the choices of `auto` that an earlier part of the run made, if there was one."""
     record = recorder.record if recorder is not None else run.record()
     return record.resolved.to_json() if record is not None and record.resolved is not None else None
-
-
-def where_to_resume(run: RunFolder) -> tuple[str | None, Rows]:
-    """Return the checkpoint to continue from, if there is one, and the metrics of the epochs before it.
-
-    Raises:
-        UserError: the checkpoint is damaged.
-    """
-    if not run.last_checkpoint.is_file():
-        return None, []
-    try:
-        epoch = torch.load(run.last_checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-        raise UserError(
-            f"{shown(run.last_checkpoint)} cannot be read; it is damaged ({type(error).__name__});"
-            " run.again=true archives the run and trains it again"
-        ) from error
-    return str(run.last_checkpoint), [row for row in run.rows() if row.epoch <= epoch + 1]
 
 
 def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRecord]:
@@ -154,7 +139,7 @@ def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRec
 
 
 def test(
-    trainer: pl.Trainer, module: TrainingModule, data: RunData, run: RunFolder, summary: TrainingSummary
+    trainer: pl.Trainer, module: TrainingModule, data: RunData, resumable: Resumable, summary: TrainingSummary
 ) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
@@ -165,14 +150,14 @@ def test(
     """
     if "test" not in data.loaders:
         return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
+    run = resumable.run
+    module.epochs_begun = summary.epochs
     _test_once(trainer, module, data, run.last_predictions)
     result = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
     best_epoch = summary.best_epoch
-    if best_epoch not in (None, summary.epochs):
-        best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
-        if best["epoch"] + 1 != best_epoch:
-            raise RuntimeError(f"{run.best_checkpoint} is of epoch {best['epoch'] + 1}, the best one is {best_epoch}")
-        module.load_state_dict(best["state_dict"])
+    if best_epoch is not None and best_epoch != summary.epochs:
+        module.load_state_dict(resumable.read_best(best_epoch)["state_dict"])
+        module.epochs_begun = best_epoch
         _test_once(trainer, module, data, run.best_predictions)
     metrics = module.test_metrics.items()
     return result | {metric_name(TEST, name, best=True): value if best_epoch else None for name, value in metrics}
@@ -190,9 +175,16 @@ def outcome_recorded(recorder: RecordWriter) -> Iterator[None]:
     """Record how a run ended if it did not finish."""
     try:
         yield
-    except KeyboardInterrupt:
-        recorder.stop("interrupted")
-        raise
     except BaseException as error:
-        recorder.stop("failed", f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # on a full disk the old record stays; without an owner it counts as interrupted
+            recorder.stop(*outcome_of(error, recorder.job))
         raise
+
+
+def outcome_of(error: BaseException, job: Job) -> tuple[Outcome, str]:
+    """Return the status of a run that an error ended, and the reason."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", ""
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    return "failed", explain(error, job) or f"{type(error).__name__}: {error}"

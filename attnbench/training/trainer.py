@@ -13,6 +13,7 @@ from attnbench.config.schema import flatten
 from attnbench.config.validate import RunConfig
 from attnbench.construct import construct, parameters_of
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.training.checkpoints import CheckpointFiles
 from attnbench.training.hardware import Hardware
 
 
@@ -73,6 +74,7 @@ def make_trainer(
         logger=loggers or [],
         callbacks=callbacks or [],
         default_root_dir=run.path,
+        plugins=[CheckpointFiles()],
     )
 
 
@@ -90,6 +92,7 @@ HINTS = (
     ".*treespec, LeafSpec.*",  # Lightning's own business with torch
     ".*in eval mode at the start of training.*",  # frozen batch normalisation is
     ".*`broadcast_buffers` is deprecated.*",  # its successor still syncs at the start, and older torch lacks it
+    ".*Please add the following callbacks.*",  # checkpoints of earlier versions hold the state of Lightning's
     ".*sync_dist=True.*",  # torchmetrics has summed over processes already
 )
 

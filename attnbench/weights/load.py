@@ -17,6 +17,7 @@ from attnbench.build import weights_of
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.weights.differences import differences, shape_of
+from attnbench.weights.prefixes import readings_of, translated
 from attnbench.weights.read import read
 
 __all__ = ["StateDictMatch", "differences", "fit", "identity_of", "load", "shape_of"]
@@ -63,6 +64,25 @@ def load(config: RunConfig, backbone: Backbone) -> list[str]:
 
 
 def fit(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> StateDictMatch:
+    """Compare a state dict with a backbone, without other projects' prefixes if all fits then.
+
+    Raises:
+        UserError: it does not fit; the message lists the differences.
+    """
+    wanted, rejected = backbone.state_dict(), None
+    readings = [(reading, translated(reading.state)) for reading in readings_of(state)]
+    readings.sort(key=lambda pair: -sum(name in wanted for name in backbone.own_names(pair[1])))
+    for reading, inner in readings:
+        try:
+            match = _fit(backbone, inner, source)
+        except UserError as error:
+            rejected = rejected or error
+        else:
+            return StateDictMatch(match.state, [*reading.left_out, *match.left_out])
+    raise rejected or UserError(f"backbone.weights={source}: holds no state dict")
+
+
+def _fit(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> StateDictMatch:
     """Compare a state dict with a backbone, layer by layer. Raises `UserError` that lists the differences."""
     wanted, stored = backbone.state_dict(), backbone.own_names(state)
     taken = {name: value for name, value in stored.items() if name in wanted and value.shape == wanted[name].shape}

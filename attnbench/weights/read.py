@@ -4,6 +4,7 @@ A file holds a state dict as torch.save or safetensors writes it: bare, within a
 well), or with the prefixes of data parallelism. It is read under `weights_only=True`.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from torch import Tensor
 
 from attnbench.backbones.base import Backbone
 from attnbench.errors import UserError
-from attnbench.weights.bam_official import from_released, has_released_names
 from attnbench.weights.differences import some
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which checkpoints hold a state dict."""
 WRAPPED = ("module.", "_orig_mod.")
 """Prefixes of data parallelism and of compiled modules."""
+ALONE = 'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pt"), or under whatever key it is'
+"""How to save the state dict of a file that holds more."""
 OURS = ("net.backbone.", "backbone.")
 """Prefixes of the backbone in checkpoints of runs, and in a `Classifier`'s state dict."""
 
@@ -27,12 +29,11 @@ OURS = ("net.backbone.", "backbone.")
 def read(source: str, backbone: Backbone) -> dict[str, Tensor]:
     """Return the state dict of a file, or the library's own for `default`, without wrappers.
 
-    Released names of BAM are translated. Raises `UserError` if the weights cannot be read.
+    Raises `UserError` if the weights cannot be read.
     """
     if source == "default":
         return _fetch_default(backbone)
-    state = unwrapped(_read_file(Path(source).expanduser(), source), source)
-    return from_released(state) if has_released_names(state) else state
+    return unwrapped(_read_file(Path(source).expanduser(), source), source)
 
 
 def _fetch_default(backbone: Backbone) -> dict[str, Tensor]:
@@ -55,10 +56,21 @@ def _read_file(path: Path, source: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, AssertionError, … for damaged files
-        raise UserError(
-            f"backbone.weights={source}: cannot be read as weights ({type(error).__name__}); "
-            "save a state dict with torch.save"
-        ) from error
+        problem = f"backbone.weights={source}: cannot be read as weights ({type(error).__name__})"
+        objects = _objects_in(path, error)
+        if not objects:
+            raise UserError(f"{problem}; save a state dict with torch.save") from error
+        held = f"it holds {some(objects)} beside tensors, and such objects are not loaded because they could run code"
+        raise UserError(f"{problem}: {held}; if you trust the file, save its state dict alone: {ALONE}") from error
+
+
+def _objects_in(path: Path, error: Exception) -> list[str]:
+    """Return the names of the classes and functions in a file that are not loaded."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # of a damaged file, or of one in the format before torch 1.6
+        names = re.findall(r"GLOBAL ([\w.]+) was not an allowed global", str(error))
+    return [name for name in names if re.fullmatch(r"[\w.]{1,100}", name)]
 
 
 def _read_safetensors(path: Path, source: str) -> Any:

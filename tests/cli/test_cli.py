@@ -23,6 +23,9 @@ Capture = pytest.CaptureFixture[str]
 ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
 
 
+TOO_LONG = "x" * 300
+
+
 def say(capsys: Capture, *words: str) -> tuple[int, str, str]:
     """Run the command line; its status, output and errors."""
     status = main(words)
@@ -77,7 +80,17 @@ def test_version(capsys: Capture) -> None:
 MISTAKES = {
     ("trian",): "trian: no such verb; did you mean train?",
     ("train", "attention=bamm"): "did you mean bam?",
-    ("train", "--foo"): "attnbench train: unrecognized arguments: --foo",
+    ("train", "--foo"): "attnbench train: --foo: no such flag",
+    ("train", "--seed", "3"): "--seed: no such flag; a key is written without dashes: seed=3",
+    ("cost", "--lr=0.1"): "--lr: no such flag; a key is written without dashes: recipe.lr=0.1",
+    ("train", "--batch-size", "32"): "a key is written without dashes: data.batch_size=32",
+    ("reproduce", "bam/1b", "--seed", "3"): "--seed: no such flag; did you mean --seeds?",
+    ("cost", "bam"): "bam: not an override of the form key=value: the equals sign is missing; did you mean attention=",
+    ("train", "-m", "--cfg", "job"): "--cfg job: prints one configuration; leave out -m",
+    ("train", "output=a\nb"): "output=a\\nb: an override is one line of text",
+    ("cost", "attention._target_=builtins.dict"): "attention: builtins.dict: no signature found",
+    ("cost", "backbone._target_=builtins.dict"): "_target_=builtins.dict: no signature found",
+    ("cost", "attention._target_=..x"): "attention._target_=..x: cannot be imported",
     ("train", "--cfg", "jib"): "invalid choice: 'jib'",
     ("train", "--cfg", "job", "-p", "attentoin"): "-p attentoin: no such group or key",
     ("train", "attention=bam", "attention.reduction=99"): "attention.reduction=99: leaves none of the 16 channels",
@@ -87,7 +100,7 @@ MISTAKES = {
     ("train", "recipe.freeze=stage4"): "recipe.freeze=stage4: must be one of none, backbone, stem, stage1, stage2",
     ("train", "data.batch_size=0"): "data.batch_size=0: must be at least 1",
     ("train", "recipe.lr=-1"): "recipe.lr=-1.0: must be positive",
-    ("train", "recipe.lr=nan"): "recipe.lr=nan: must be positive",
+    ("train", "recipe.lr=nan"): "recipe.lr=nan: must be finite",
     ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
     ("train", "output=a_file"): "a_file is not a folder",
     ("train", "output=/proc/nothing"): "/proc/nothing",

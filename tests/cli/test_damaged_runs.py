@@ -91,12 +91,18 @@ def test_damaged_predictions_stop_neither_lists_nor_tables(
     assert record.getMessage().startswith(f"skipped: {damaged.last_predictions}: damaged: it holds no predictions")
 
 
-def test_damaged_metrics_of_an_interrupted_run_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_metrics_of_an_interrupted_run_are_restored(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     words = ["train", *TINY, "recipe.epochs=1"]
     assert main(words) == 0
     (run,) = find_runs(Path("outputs"))
+    whole = run.metrics_file.read_bytes()
     run.record_file.unlink()
     run.metrics_file.write_text("damaged\n")
     capsys.readouterr()
-    assert main(words) == 2
-    assert "metrics.jsonl, line 1: damaged: it is no JSON" in capsys.readouterr().err
+    assert main(words) == 0
+    (record,) = caplog.records
+    assert "metrics.jsonl, line 1: damaged: it is no JSON" in record.getMessage()
+    assert record.getMessage().endswith("; its epochs are restored from last.ckpt")
+    assert run.metrics_file.read_bytes() == whole

@@ -1,9 +1,6 @@
 """Messages and log records of the command line: where they go and how they look."""
 
 import logging
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -31,16 +28,3 @@ def test_log_messages_leave_standard_output_to_results(capsys: Capture) -> None:
     assert main(["train", "--cfg", "job", "-p", "seed"]) == 0
     logging.getLogger("attnbench").info("a message")
     assert capsys.readouterr().out == "0\n"
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_characters_that_the_terminal_lacks_are_replaced(encoding: str) -> None:
-    code = (
-        "import logging; from attnbench.cli.main import main; "
-        "main(['--version']); print('±–✓'); logging.getLogger('attnbench').info('×–✓')"
-    )
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, env=environment)
-    assert (result.returncode, b"Error" in result.stderr) == (0, False)
-    assert result.stdout.endswith({"ascii": b"???\n", "latin-1": b"\xb1??\n"}[encoding])
-    assert result.stderr == {"ascii": b"attnbench: ???\n", "latin-1": b"attnbench: \xd7??\n"}[encoding]

@@ -257,3 +257,22 @@ def test_hydras_other_sweepers_and_launchers_train_with_a_users_own_configs(othe
     assert ("2 runs: 2 trained" in result.stdout) == ("sweeper" in other)  # another sweeper uses our scheduler
     assert [record["status"] for record in records()] == ["finished"] * 2
     assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2
+
+
+def test_parts_of_hydra_that_are_not_used_are_named(capsys: Capture) -> None:
+    words = ["hydra.run.dir=x", "hydra/launcher=basic", "hydra.mode=RUN"]
+    assert main(["train", *words, "data=image_folder", "data.root=nothing"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": has no effect; ")[0] for line in lines[:2]] == [
+        f"attnbench: {word}" for word in words[:2]
+    ]
+    assert len(lines) == 3
+
+
+def test_a_config_that_is_a_sweep_trains_all_of_its_runs(own_folder: Path, capsys: Capture) -> None:
+    (own_folder / "mine" / "experiment").mkdir(parents=True)
+    body = "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1'}}}\nrecipe: {epochs: 1}\n"
+    (own_folder / "mine" / "experiment" / "two.yaml").write_text(f"# @package _global_\n{body}")
+    assert main(["train", "--config-dir", "mine", "experiment=two", *TINY[:2], TINY[3]]) == 0
+    assert "2 runs: 2 trained" in capsys.readouterr().out
+    assert [record["seed"] for record in records()] == [0, 1]

@@ -17,6 +17,7 @@ from attnbench.cli.reproduce import parse
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.lock import owner_of
 from attnbench.runs.metric_names import TEST_TOP1
+from attnbench.runs.record import FinishedRecord
 from tests.cli.test_reproduce import Say, start
 from tests.tables.lab import TABLE, write_broken_attention, write_table
 
@@ -55,8 +56,9 @@ def seeds_by_run() -> Counter[str]:
 
 def results() -> dict[tuple[str, int], float | None]:
     """Return the test accuracy of every run, by identity and seed."""
-    records = [record for run in find_runs(Path("outputs")) if (record := run.record())]
-    return {(record.identity, record.seed): record.metrics[TEST_TOP1] for record in records}
+    records = [run.record() for run in find_runs(Path("outputs")) if run.finished()]
+    found = [record for record in records if isinstance(record, FinishedRecord)]
+    return {(record.identity, record.seed): record.metrics[TEST_TOP1] for record in found}
 
 
 def wait_until_free() -> None:

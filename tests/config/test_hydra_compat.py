@@ -14,7 +14,7 @@ from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra
 from omegaconf import OmegaConf
 
-from attnbench.config import hydra_compat, search_path
+from attnbench.config import config_files, hydra_compat, search_path
 from attnbench.config.compose import apply
 from attnbench.config.file_state import FileStates
 from attnbench.config.hydra_compat import ConfigFolders, compose_by_hydra, config_folders
@@ -30,7 +30,9 @@ def private_imports(path: Path) -> Iterator[tuple[str, str]]:
                     yield str(node.module), alias.name
 
 
-@pytest.mark.parametrize(("module", "name"), [*private_imports(Path(hydra_compat.__file__))])
+@pytest.mark.parametrize(
+    ("module", "name"), [*private_imports(Path(hydra_compat.__file__)), *private_imports(Path(config_files.__file__))]
+)
 def test_hydra_has_each_private_name(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name), f"Hydra no longer has {module}.{name}"
 
@@ -63,8 +65,8 @@ COMBINED = [
 
 @pytest.mark.parametrize("choices", COMBINED, ids=" ".join)
 def test_choices_are_composed_as_hydra_composes_them(choices: list[str]) -> None:
-    tree, made = config_folders(SHIPPED).compose("train", choices)
-    reference, reference_choices = compose_by_hydra(SHIPPED, "train", choices)
+    tree, made, _ = config_folders(SHIPPED).compose("train", choices)
+    reference, reference_choices, _ = compose_by_hydra(SHIPPED, "train", choices)
     assert repr(tree) == repr(reference)  # the order of keys too
     assert {**made} == {**reference_choices}
 
@@ -97,7 +99,7 @@ def test_a_dictionary_is_merged_into_what_an_interpolation_names(own_folder: Pat
     write(own_folder / "experiment" / "base.yaml", "# @package _global_\nother: ${recipe}\n")
     write(own_folder / "experiment" / "own.yaml", "# @package _global_\ndefaults: [base, _self_]\nother: {lr: 3.0}\n")
     folders = (*SHIPPED, str(own_folder))
-    reference, _ = compose_by_hydra(folders, "train", ["experiment=own"])
+    reference, *_ = compose_by_hydra(folders, "train", ["experiment=own"])
     assert reference["other"]["epochs"] == reference["recipe"]["epochs"]
     assert repr(ConfigFolders(folders).compose("train", ["experiment=own"])[0]) == repr(reference)
 
@@ -119,7 +121,7 @@ VALUES = [
 
 @pytest.mark.parametrize("text", VALUES)
 def test_values_are_applied_as_omegaconf_applies_them(text: str) -> None:
-    tree, _ = config_folders(SHIPPED).compose("train", [])
+    tree, *_ = config_folders(SHIPPED).compose("train", [])
     override = parse_one(text)
     config = OmegaConf.create(tree)
     OmegaConf.update(config, str(override.key_or_group), override.value(), merge=True, force_add=True)
@@ -132,7 +134,7 @@ def test_a_folder_that_a_primary_config_names_is_searched(own_folder: Path) -> N
         own_folder / "mine.yaml",
         f"defaults: [train, _self_]\nhydra: {{searchpath: ['file://{own_folder}/more']}}\n",
     )
-    tree, choices = ConfigFolders((*SHIPPED, str(own_folder))).compose("mine", ["attention=own"])
+    tree, choices, _ = ConfigFolders((*SHIPPED, str(own_folder))).compose("mine", ["attention=own"])
     assert (tree["attention"], choices["attention"]) == ({"depth": 3}, "own")
 
 

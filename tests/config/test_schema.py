@@ -51,10 +51,37 @@ def test_values_are_converted_to_accepted_types(value: Any, accepts: tuple[str, 
 
 @pytest.mark.parametrize(
     ("value", "accepts"),
-    [(True, ("int",)), (1, ("bool",)), (1.5, ("int",)), ("1", ("int",)), (1.5, ("str",)), (float("nan"), ("int",))],
+    [
+        (True, ("int",)),
+        (1, ("bool",)),
+        (1.5, ("int",)),
+        ("1", ("int",)),
+        (1.5, ("str",)),
+        (float("nan"), ("int",)),
+        (float("nan"), ("float",)),
+        (float("-inf"), ("float",)),
+        pytest.param(10**400, ("float",), id="more than a float holds"),
+        ([1.0, float("inf")], ("list[float]",)),
+        (2**63, ("int",)),
+        (-1e30, ("int",)),
+    ],
 )
 def test_values_of_other_types_are_rejected(value: Any, accepts: tuple[str, ...]) -> None:
     with pytest.raises(schema.ConfigTypeError):
+        schema.convert(value, accepts)
+
+
+@pytest.mark.parametrize(
+    ("value", "accepts", "problem"),
+    [
+        (float("nan"), ("float",), "must be finite"),
+        ([0.5, float("inf")], ("null", "list[float]"), "must be finite"),
+        (1e30, ("int",), "must be below 2^63"),
+        (float("nan"), ("auto", "int"), "must be finite"),
+    ],
+)
+def test_a_number_that_no_run_can_use_is_named(value: Any, accepts: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(schema.ConfigTypeError, match=problem.replace("^", r"\^")):
         schema.convert(value, accepts)
 
 

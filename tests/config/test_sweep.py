@@ -1,8 +1,10 @@
 """Sweeps expand to the runs that their author means."""
 
+from pathlib import Path
+
 import pytest
 
-from attnbench.config.sweep import expand
+from attnbench.config.sweep import expand, is_sweep
 from attnbench.errors import UserError
 
 
@@ -63,3 +65,49 @@ def test_a_mistake_stops_a_sweep_before_it_starts(overrides: list[str], message:
     with pytest.raises(UserError) as caught:
         expand(overrides)
     assert message in str(caught.value)
+
+
+def write_sweep(folder: Path, body: str = "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1,2'}}}\n") -> str:
+    """Write an experiment that is a sweep itself; return the folder as `--config-dir` has it."""
+    (folder / "mine" / "experiment").mkdir(parents=True)
+    (folder / "mine" / "experiment" / "six.yaml").write_text(f"# @package _global_\n{body}")
+    return str(folder / "mine")
+
+
+SIX = "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1,2', attention: 'none,bam'}}}\n"
+
+
+def test_a_sweep_inside_a_config_is_expanded_as_on_the_command_line(own_folder: Path) -> None:
+    folder = write_sweep(own_folder, SIX)
+    assert is_sweep(["experiment=six"], folder)
+    assert not is_sweep(["seed=3"], folder)
+    own = expand(["experiment=six"], folder)
+    typed = expand(["seed=0,1,2", "attention=none,bam"])
+    assert [(c.choices["attention"], c["seed"]) for c in own.configs] == [
+        (c.choices["attention"], c["seed"]) for c in typed.configs
+    ]
+    assert len(own.configs) == 6
+
+
+def test_the_command_line_replaces_a_key_of_a_configs_own_sweep(own_folder: Path) -> None:
+    folder = write_sweep(own_folder, SIX)
+    configs = expand(["experiment=six", "seed=7"], folder).configs
+    assert [(c.choices["attention"], c["seed"]) for c in configs] == [("none", 7), ("bam", 7)]
+
+
+def test_a_primary_configs_own_sweep_counts_too(own_folder: Path) -> None:
+    (own_folder / "mine.yaml").write_text(f"defaults: [train, _self_]\n{SIX}")
+    assert is_sweep([], str(own_folder), "mine")
+    assert len(expand([], str(own_folder), "mine").configs) == 6
+
+
+def test_without_the_mode_a_configs_own_values_wait_for_m(own_folder: Path) -> None:
+    folder = write_sweep(own_folder, "hydra: {sweeper: {params: {seed: 'range(3)'}}}\n")
+    assert not is_sweep(["experiment=six"], folder)
+    assert [c["seed"] for c in expand(["experiment=six"], folder).configs] == [0, 1, 2]
+
+
+def test_a_sweep_cannot_be_one_value_of_another(own_folder: Path) -> None:
+    folder = write_sweep(own_folder)
+    with pytest.raises(UserError, match=r"experiment=six: is a sweep itself"):
+        expand(["experiment=six,resnet20_cifar10"], folder)

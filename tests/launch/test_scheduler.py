@@ -131,6 +131,21 @@ def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[J
     assert scheduler.failure_reason(job, 1) == "exit status 1: ValueError: nothing there"
 
 
+def test_a_run_that_diverged_is_no_failure_of_the_machine(jobs: Callable[..., list[Job]]) -> None:
+    (job,) = jobs(8)
+    job.folder.mkdir(parents=True)
+    RunFolder(job.folder).write_record(make_record("diverged", error="training diverged in epoch 1"))
+    (task,) = Scheduler([job], LightEngine(1)).run()
+    assert (task.state, task.done, task.reason) == ("diverged", True, "training diverged in epoch 1")
+
+
+def test_a_process_that_the_system_killed_may_have_lacked_memory(jobs: Callable[..., list[Job]]) -> None:
+    (job,) = jobs(0)
+    reason = scheduler.failure_reason(job, -9)
+    assert reason.startswith("killed by signal 9 (as a system without free memory does; a smaller data.batch_size")
+    assert "memory" not in scheduler.failure_reason(job, -15)
+
+
 def test_an_interrupt_stops_running_jobs_and_starts_no_others(jobs: Callable[..., list[Job]]) -> None:
     under_test = Scheduler(jobs(0, 7, 1), LightEngine(1))
 

@@ -108,16 +108,17 @@ def test_a_folder_in_place_of_the_lock_is_one_line(own_folder: Path) -> None:
 
 def test_only_one_of_many_gets_it(own_folder: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from attnbench.runs.lock import Lock, RunLockedError\n"
+        "import sys; from pathlib import Path; from attnbench.runs.lock import Lock, RunLockedError\n"
         "try:\n"
-        "    with Lock(Path(sys.argv[1])): print('mine', flush=True); time.sleep(2)\n"
+        "    with Lock(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()\n"
         "except RunLockedError: print('owned')\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(own_folder)], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    command = [sys.executable, "-c", code, str(own_folder)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    deadline = time.monotonic() + 120
+    while sum(process.poll() is not None for process in processes) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    said = [process.communicate(timeout=60)[0].strip() for process in processes]  # closes the owner's input
     assert sorted(said) == ["mine", "owned", "owned", "owned"]
 
 

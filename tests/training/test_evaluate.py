@@ -19,7 +19,7 @@ from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
 from attnbench.runs.predictions import read_predictions
-from attnbench.training.evaluate import check, evaluate, misfit
+from attnbench.training.evaluate import check, evaluate
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
@@ -190,18 +190,6 @@ def test_overrides_that_do_not_fit_are_rejected_in_one_line(
     assert message in rejection(gated, *overrides)
 
 
-@pytest.mark.smoke
-def test_misfits_are_named_and_counted() -> None:
-    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3))
-    fitting = net.state_dict()
-    assert misfit(fitting, net) == ""
-    stored = {"0.weight": torch.ones(3, 4), "0.bias": torch.ones(3), "a": torch.tensor(1), "b": torch.ones(1)}
-    assert misfit({**stored, "c": torch.ones(1)}, net) == (
-        "1 of another shape (0.weight is 3x4 in the checkpoint and 3x2 here); "
-        "2 not in the checkpoint (1.weight, 1.bias); 3 only in the checkpoint (a, b, …)"
-    )
-
-
 def test_runs_that_cannot_be_evaluated(own: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     record = record_of(own)
     with Lock(own.path):
@@ -223,7 +211,7 @@ def test_runs_that_cannot_be_evaluated(own: RunFolder, monkeypatch: pytest.Monke
     assert "checkpoints/last.ckpt is not there" in rejection(own)
     for content in (b"", b"torn", RunFolder(own.path).best_checkpoint.read_bytes()[:20_000]):
         own.last_checkpoint.write_bytes(content)
-        assert "checkpoints/last.ckpt cannot be read; it is damaged" in rejection(own)
+        assert "checkpoints/last.ckpt: damaged: it cannot be read" in rejection(own)
 
 
 def test_a_run_of_an_older_version_can_be_evaluated(own: RunFolder) -> None:

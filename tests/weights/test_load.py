@@ -20,7 +20,7 @@ from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.config.search_path import choices, search_path
 from attnbench.errors import UserError
-from attnbench.training.evaluate import misfit
+from attnbench.training.checkpoints import misfit
 from attnbench.weights import load as weights
 from tests.weights.networks import loaded, mistaken, resnet20, same
 

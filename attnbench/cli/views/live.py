@@ -26,12 +26,18 @@ REFRESH_SECONDS = 1.0
 
 
 class LiveView:
-    """Shows tasks while in a `with` block; the scheduler calls `show`."""
+    """Shows tasks while in a `with` block; the scheduler calls `show`.
 
-    def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
+    Args:
+        console: where they are shown.
+        jobs: of the tasks.
+        labels: names of runs by identity; without them, runs are named by how their configurations differ.
+    """
+
+    def __init__(self, console: Console, jobs: Sequence[Job], labels: Mapping[str, str] | None = None) -> None:
         self.console = console
-        labels = map(label, differences([job.config for job in jobs]))
-        self.labels = dict(zip((job.identity for job in jobs), labels, strict=True))
+        different = map(label, differences([job.config for job in jobs]))
+        self.labels = {**dict(zip((job.identity for job in jobs), different, strict=True)), **(labels or {})}
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.known_states: dict[int, str] = {}
         self.recorded: dict[Path, dict[str, Any]] = {}

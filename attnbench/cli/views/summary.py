@@ -1,6 +1,6 @@
 """Results in the terminal: one run in a few lines, a sweep in a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -12,7 +12,8 @@ from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
 from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
-from attnbench.runs.record import FinishedRecord
+from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.tables.results.values import describe_divergence
 
 
 def show_result(console: Console, record: FinishedRecord, folder: Path, found: bool = False) -> None:
@@ -52,35 +53,41 @@ def part_of_data(record: FinishedRecord) -> str:
     return f"a part of the data set: {of_all(record.data.classes, whole)} classes" if whole else ""
 
 
-def comparison(jobs: Sequence[Job], records: dict[Path, FinishedRecord]) -> Table:
+def comparison(jobs: Sequence[Job], records: Mapping[Path, RunRecord]) -> Table:
     """Build a sweep's table: one row per configuration, with means over the seeds that finished.
 
     Args:
         jobs: the sweep's runs.
-        records: the records of finished runs, by folder.
+        records: the records of runs that finished or diverged, by folder.
     """
+    finished = {folder: record for folder, record in records.items() if isinstance(record, FinishedRecord)}
     different = dict(zip((job.identity for job in jobs), differences([job.config for job in jobs]), strict=True))
     keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
     several_seeds = any(job.seed != jobs[0].seed for job in jobs)
     note = "test top-1 accuracy in %, at the last and at the best validation epoch"
     note += "; mean ± standard deviation over seeds (n-1)" if several_seeds else ""
-    parts = sorted({part for record in records.values() if (part := part_of_data(record))})
+    parts = sorted({part for record in finished.values() if (part := part_of_data(record))})
     table = make_table(caption="; ".join([note, *(f"on {part}" for part in parts)]))
     for key in keys:
         table.add_column(key, no_wrap=True)
     for column in ("seeds", "last", "best", "params", "MACs", "img/s"):
         table.add_column(column, justify="right", no_wrap=True)
     for identity, difference in different.items():
-        finished = [records[job.folder] for job in jobs if job.identity == identity and job.folder in records]
-        table.add_row(*(difference.get(key, "") for key in keys), *_cells(finished))
+        folders = [job.folder for job in jobs if job.identity == identity and job.folder in records]
+        own = [finished[folder] for folder in folders if folder in finished]
+        table.add_row(*(difference.get(key, "") for key in keys), *_cells(own, len(folders) - len(own)))
     return table
 
 
-def _cells(records: Sequence[FinishedRecord]) -> Iterator[str]:
+def _cells(records: Sequence[FinishedRecord], diverged: int) -> Iterator[str]:
     """Yield number of seeds, accuracies, size and speed of one configuration."""
-    yield str(len(records))
-    yield spread([record.metrics.get(TEST_TOP1) for record in records])
-    yield spread([record.metrics.get(BEST_TEST_TOP1) for record in records])
+    yield str(len(records) + diverged)
+    if diverged:
+        yield describe_divergence(diverged, len(records))
+        yield ""
+    else:
+        yield spread([record.metrics.get(TEST_TOP1) for record in records])
+        yield spread([record.metrics.get(BEST_TEST_TOP1) for record in records])
     if records:
         yield big(records[0].costs.parameters)
         yield big(records[0].costs.multiply_adds)

@@ -8,6 +8,7 @@ torchvision's recipe: with `resize` at 256, small windows have less detail.
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from attnbench.data.bases.dataset import DataSet, folder_of
 from attnbench.data.sources.arrays import Arrays
-from attnbench.data.sources.image_files import Images, digest
+from attnbench.data.sources.image_files import Images, digest, first_few
+from attnbench.data.sources.left_out import LeftOut, warn_once
 from attnbench.data.splits import SPLITS, Split, hold_out
 from attnbench.data.transforms.crop_params import CROPS, center_crops, stored_boxes
 from attnbench.errors import UserError, require, require_choice
@@ -124,8 +126,18 @@ class FileDataSet(DataSet):
             self._listed[split] = self.files(split)
         return self._listed[split]
 
+    @property
+    def place(self) -> Path:
+        """The folder that the images are in."""
+        return self.root
+
+    def left_out(self) -> LeftOut:
+        """Count the files of the set's folder that are not used, by reason."""
+        return LeftOut()
+
     def check_available(self) -> None:
         self.check_layout()
+        self._report_left_out()
         if not self.validation:
             return
         key, published = f"data={self.name}: data.validation={self.validation}", len(self.listed("validation"))
@@ -133,6 +145,18 @@ class FileDataSet(DataSet):
             raise UserError(f"{key}: {self.root} has its own {published} validation images; set it to 0 to use them")
         if self.validation >= self.train_images:
             raise UserError(f"{key}: must be below {self.train_images}, the training images in {self.root}")
+
+    def _report_left_out(self) -> None:
+        """Log what the folder holds and training does not use, and which classes are never tested."""
+        if left_out := self.left_out():
+            warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
+        trained = np.unique(self.listed("train").labels)
+        for split in ("validation", "test"):
+            labels = self.listed(split).labels
+            absent = [self.classes[label] for label in np.setdiff1d(trained, labels)]
+            if len(labels) and absent:
+                classes = f"{len(absent):,} of {len(trained):,} classes have"
+                warn_once(f"data={self.name}: {classes} no image in {split}: {first_few(absent)}")
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -184,6 +208,8 @@ class FileDataSet(DataSet):
             except DecodeError as error:
                 if self.on_bad_image == "error":
                     raise self.bad_image_error(source, member, str(error)) from error
+            except OSError as error:
+                raise UserError(f"data={self.name}: {files.name(member)}: {error.strerror or error}") from error
         shapes = np.array([stored.shape for stored in decoded.values()], np.int64).reshape(-1, 4)
         crops, kept = center_crops(shapes[:, :2], self.image_size), list(decoded)
         images = np.empty((len(kept), self.image_size, self.image_size, 3), np.uint8)

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.data.sources.image_files import ImageFiles, first_few, images_below, missing_files
+from attnbench.data.sources.folders import BROKEN, SPECIAL, images_below, listing
+from attnbench.data.sources.image_files import ImageFiles, first_few, missing_files
 from attnbench.data.sources.label_files import LabelFileError, cached_until_changed
-from attnbench.data.splits import Split, hold_out_groups
+from attnbench.data.sources.left_out import LeftOut
+from attnbench.data.splits import SPLITS, Split, hold_out_groups
 from attnbench.errors import UserError
 
 
@@ -34,7 +36,8 @@ class LabelledSplits:
         validation: validation images, if the set has its own.
         groups: (N,) group of each training image; images of one group are never split between training and validation.
             None where every image is its own group and must be listed only once.
-        complete_folders: folders in which every image must be listed; elsewhere, unlisted images are ignored.
+        complete_folders: folders in which every image must be listed; elsewhere, unlisted images are left out.
+        absent: listed images of classes that are not on disk; they may be there, and are left out.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +46,13 @@ class LabelledSplits:
     validation: ImageFiles | None = None
     groups: NDArray[np.int64] | None = None
     complete_folders: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def listed(self) -> list[str]:
+        """Paths of the images of all splits."""
+        present = [split for split in (self.train, self.validation, self.test) if split is not None]
+        return [os.fsdecode(path) for split in present for path in split.paths]
 
 
 class PublishedDataSet(FileDataSet):
@@ -117,6 +127,22 @@ class PublishedDataSet(FileDataSet):
     def check_layout(self) -> None:
         _ = self.labelled_splits
 
+    def check_available(self) -> None:
+        from attnbench.data.bases.box_check import report_boxes_beyond  # imports Pillow
+
+        super().check_available()
+        for split in SPLITS:
+            images = self.listed(split)
+            if images.boxes is not None and isinstance(images, ImageFiles):
+                report_boxes_beyond(images, f"data={self.name}: {self.home}: {split}")
+
+    @property
+    def place(self) -> Path:
+        return self.home
+
+    def left_out(self) -> LeftOut:
+        return unlisted_images(self.labelled_splits, self.home)
+
     @property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the label files are read
         """Names of the classes. Raises `UserError` if the set is missing."""
@@ -147,15 +173,27 @@ class PublishedDataSet(FileDataSet):
 
 def check_images(splits: LabelledSplits, home: Path) -> None:
     """Raise `LabelFileError` for listed images that are missing, images that are not listed, and repeated ones."""
-    present = [split for split in (splits.train, splits.validation, splits.test) if split is not None]
-    listed = [os.fsdecode(path) for split in present for path in split.paths]
+    listed = splits.listed
     missing = missing_files(home, listed)
     if missing:
         raise LabelFileError(home, f"lacks images that label files list: {first_few(missing)}")
     below = (images_below(str(home / folder), f"{folder}/".encode()).tolist() for folder in splits.complete_folders)
-    unlisted = sorted({os.fsdecode(path) for paths in below for path in paths} - set(listed))
+    unlisted = sorted({os.fsdecode(path) for paths in below for path in paths} - {*listed, *splits.absent})
     if unlisted:
         raise LabelFileError(home, f"has images that no label file lists: {first_few(unlisted)}")
     repeated = [path for path, times in Counter(listed).items() if times > 1]
     if repeated and splits.groups is None:
         raise LabelFileError(home, f"label files list images twice: {first_few(repeated)}")
+
+
+def unlisted_images(splits: LabelledSplits, home: Path) -> LeftOut:
+    """Count the images on disk, beside those of the splits, that are not used."""
+    left_out, listed = LeftOut(), set(splits.listed)
+    for folder in sorted({path.rpartition("/")[0] for path in listed}):
+        found, prefix = listing(os.fspath(home / folder)), f"{folder}/" if folder else ""
+        unlisted = [path for name in found.files.tolist() if (path := prefix + os.fsdecode(name)) not in listed]
+        left_out.add("images of absent classes", (path for path in unlisted if path in splits.absent))
+        left_out.add("images in no list", (path for path in unlisted if path not in splits.absent))
+        for reason in (BROKEN, SPECIAL):
+            left_out.add(reason, (prefix + name for name in found.others.get(reason, ())))
+    return left_out

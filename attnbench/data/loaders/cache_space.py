@@ -53,14 +53,11 @@ def require_memory(data: FileDataSet, count: int) -> None:
 
 
 def require_space(data: FileDataSet, folder: Path, count: int) -> None:
-    """Raise `UserError` if `count` stored images do not fit onto the disk that holds the cache folder."""
+    """Raise `OSError` if `count` stored images do not fit onto the disk that holds the cache folder."""
     existing = next(path for path in (folder, *folder.parents) if path.is_dir())
     needed, free = stored_bytes(data, count), shutil.disk_usage(existing).free
     if needed > free:
-        raise UserError(
-            f"data.cache=disk: {count:,} images take about {needed / GIB:,.1f} GiB and {folder} has {free / GIB:,.1f} "
-            "GiB left; $ATTNBENCH_CACHE names another folder"
-        )
+        raise OSError(f"{count:,} images take about {needed / GIB:,.1f} GiB, and {free / GIB:,.1f} GiB are left")
 
 
 def free_memory() -> int | None:

@@ -5,6 +5,7 @@ image's position in the epoch. They depend on seed and epoch only: not on worker
 requested when.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from attnbench.errors import UserError
 from attnbench.seeding import derive_seed
 
 Integers = NDArray[np.int64]
+log = logging.getLogger("attnbench.data")
 
 
 class Sample(NamedTuple):
@@ -54,7 +56,7 @@ class StreamingLoader(Loader):
         relabel: changes the labels of each epoch.
 
     Raises:
-        UserError: the cache cannot be written, or an image cannot be decoded and the data set does not skip it.
+        UserError: an image cannot be decoded and the data set does not skip it.
     """
 
     def __init__(
@@ -108,16 +110,21 @@ class StreamingLoader(Loader):
         if data.cache == "ram" and split != "test":  # the test set is read at the end, at most twice
             require_memory(data, count * self.placement.world)
             return MemoryStore(len(self.files))
-        if data.cache == "disk":
-            path = cache_file(data, self.source, "images", self.files.stamps())
+        return self._open_file_store() if data.cache == "disk" else None
+
+    def _open_file_store(self) -> FileStore | None:
+        """Open the cache file; None, with a warning, where it cannot be written: images are decoded each time then."""
+        path = cache_file(self.data, self.source, "images", self.files.stamps())
+        try:
             if not path.is_file():
-                require_space(data, path.parent, len(self.files))
-            try:
-                return open_or_write(path, len(self.files), self._all_files)
-            except OSError as error:
-                reason = f"cannot be written in {path.parent}: {error.strerror or error}"
-                raise UserError(f"data.cache=disk: {reason}; $ATTNBENCH_CACHE names another folder") from error
-        return None
+                require_space(self.data, path.parent, len(self.files))
+            return open_or_write(path, len(self.files), self._all_files)
+        except OSError as error:
+            log.warning(
+                "data.cache=disk: cannot be written in %s: %s; images are decoded in every epoch instead; "
+                "$ATTNBENCH_CACHE names another folder", path.parent, error.strerror or error,
+            )  # fmt: skip
+            return None
 
     def _all_files(self) -> Iterator[Decoded]:
         requests = chunked_requests(self.source, np.arange(len(self.files)))

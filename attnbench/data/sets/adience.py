@@ -11,11 +11,9 @@ and `None`, belong to no group: such faces are left out, and their number is log
 also leaves out single ages and `(27, 32)`, some takes the nearest group.
 """
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +22,9 @@ import numpy as np
 from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
 from attnbench.data.sources.image_files import ImageFiles, first_few
 from attnbench.data.sources.label_files import LabelFileError, read_lines
+from attnbench.data.sources.left_out import LeftOut, warn_once
 from attnbench.errors import require, require_choice
 
-log = logging.getLogger("attnbench.data")
 AGES = ((0, 2), (4, 6), (8, 13), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100))
 CLASSES = {"age": ("0-2", "4-6", "8-13", "15-20", "25-32", "38-43", "48-53", "60+"), "gender": ("female", "male")}
 GENDERS = {"f": 0, "m": 1}
@@ -98,6 +96,9 @@ class Adience(PublishedDataSet):
         _, groups = np.unique([face.user for face in trained], return_inverse=True)
         return LabelledSplits(CLASSES[self.task], self._split(trained), self._split(tested), groups=groups)
 
+    def left_out(self) -> LeftOut:
+        return LeftOut()  # `read` counts the faces without a label, and other folds list the rest
+
     def _split(self, faces: Sequence[Face]) -> ImageFiles:
         return ImageFiles.from_lists(self.home, [face.path for face in faces], [face.label for face in faces])
 
@@ -125,9 +126,3 @@ def age_group(age: str) -> int:
     numbers = [int(number) for number in re.findall(r"\d+", age)]
     fitting = (group for group, (first, last) in enumerate(AGES) if first <= min(numbers) and max(numbers) <= last)
     return next(fitting, NONE) if numbers else NONE
-
-
-@cache
-def warn_once(text: str) -> None:
-    """Log a warning, once in a process."""
-    log.warning(text)

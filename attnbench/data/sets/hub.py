@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.sharded import Samples, ShardedDataSet
+from attnbench.data.sources.folders import NO_SPLIT
+from attnbench.data.sources.left_out import LeftOut
 from attnbench.data.sources.shard_files import Shards
-from attnbench.data.sources.split_names import WORDS, roles, split_files
+from attnbench.data.sources.split_names import WORDS, roles, split_files, unused_files
 from attnbench.data.splits import Split
 from attnbench.errors import UserError, require
 
@@ -55,19 +57,31 @@ class Hub(ShardedDataSet):
     def shards(self) -> dict[Split, list[Path]]:
         """Files of each split. Raises `UserError` if there are none."""
         files = self._saved() or self._parquet()
-        if "train" not in files:
+        found = roles(files, self.name, self.root)
+        if "train" not in found:
             raise UserError(f"data={self.name}: no files of train in {self.root}; {HOW}")
-        if "test" in files and not any(has_label(part.values).any() for part in self._labels(files["test"])):
+        if "test" in found and not any(has_label(part.values).any() for part in self._labels(files[found["test"]])):
             log.warning("data=%s: %s has a test split without labels; it is left out", self.name, self.root)
-            del files["test"]
-        return {split: files[word] for split, word in roles(files, self.name, self.root).items()}
+            del files[found["test"]]
+            found = roles(files, self.name, self.root)
+        return {split: files[name] for split, name in found.items()}
+
+    def left_out(self) -> LeftOut:
+        used = [path for paths in self.shards.values() for path in paths]
+        if used[0].suffix == ".parquet":
+            return unused_files(self.root, used, ".parquet")
+        left_out, listed = LeftOut(), self.root / "dataset_dict.json"
+        if listed.is_file():
+            folders = {path.parent.name for path in used}
+            left_out.add(NO_SPLIT, (str(name) for name in self._json(listed, "splits") if name not in folders))
+        return left_out
 
     def _saved(self) -> dict[str, list[Path]]:
         """Return the files of a folder written by `save_to_disk`; none if it is not such a folder."""
         listed, single = self.root / "dataset_dict.json", self.root / "state.json"
         if listed.is_file():
             splits = self._json(listed, "splits")
-            return {word: self._arrow(self.root / word / "state.json") for word in WORDS if word in splits}
+            return {name: self._arrow(self.root / name / "state.json") for name in splits if name.lower() in WORDS}
         return {"train": self._arrow(single)} if single.is_file() else {}
 
     def _arrow(self, state: Path) -> list[Path]:
@@ -82,7 +96,7 @@ class Hub(ShardedDataSet):
     def _json(self, path: Path, key: str) -> Any:
         try:
             return json.loads(path.read_text(encoding="utf-8"))[key]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"data={self.name}: {path} is not what datasets.save_to_disk writes: {error}") from error
 
     def _parquet(self) -> dict[str, list[Path]]:

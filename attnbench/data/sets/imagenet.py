@@ -14,8 +14,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.data.sets.image_folder import ImageFolder
-from attnbench.data.sources.image_files import ImageFiles, first_few, folders_in, listing
+from attnbench.data.bases.split_folders import SplitFolders
+from attnbench.data.sources.folders import folders_in, listing
+from attnbench.data.sources.image_files import ImageFiles, first_few
 from attnbench.data.sources.label_files import (
     LabelFileError,
     cached_until_changed,
@@ -26,6 +27,7 @@ from attnbench.data.sources.label_files import (
     read_mat,
     require_same,
 )
+from attnbench.data.sources.left_out import LeftOut
 from attnbench.data.splits import Split
 from attnbench.errors import UserError
 
@@ -36,7 +38,7 @@ TRUTH = SYNSETS.with_name("ILSVRC2012_validation_ground_truth.txt")
 SOLUTION = Path("LOC_val_solution.csv")
 
 
-class ImageNet(ImageFolder):
+class ImageNet(SplitFolders):
     """1,281,167 training and 50,000 test images. Class names are WordNet's ids. Options as in `FileDataSet`."""
 
     name = "imagenet"
@@ -74,6 +76,14 @@ class ImageNet(ImageFolder):
         else:
             super()._require_classes(folder, classes)
 
+    def left_out(self) -> LeftOut:
+        """Count what is not used in the class folders; the layout around them is the authors'."""
+        left_out = LeftOut()
+        for folder in self.folders.values():
+            if not self._is_flat(self.root / folder):
+                self.leave_out_classes(left_out, folder, folders_in(self.root / folder))
+        return left_out
+
     def files(self, split: Split) -> ImageFiles:
         classes = self.classes  # checks the layout
         flat = split == "test" and self._is_flat(self.root / "val")
@@ -81,15 +91,15 @@ class ImageNet(ImageFolder):
 
     def _is_flat(self, folder: Path) -> bool:
         """Return whether a folder holds the test images themselves, without class folders."""
-        files, folders = listing(str(folder))
-        return folder.name == "val" and len(files) > 0 and not len(folders)
+        found = listing(str(folder))
+        return folder.name == "val" and len(found.files) > 0 and not len(found.folders)
 
     def _flat_test_images(self, classes: Sequence[str]) -> ImageFiles:
         """List the test images of a `val` without class folders. Raises `UserError`."""
         folder, files = self.root / "val", self._truth_files()
         try:
             wnids = cached_until_changed((type(self), folder, *files), files, lambda: read_truth(*files))
-            names = [name.decode() for name in listing(str(folder))[0].tolist()]
+            names = [name.decode() for name in listing(str(folder)).files.tolist()]
             require_same(folder, names, files[-1], wnids)
             labels = labels_from_names(files[-1], [wnids[name] for name in names], self.root / "train", classes)
         except LabelFileError as error:

@@ -2,7 +2,8 @@
 
 `tiny-imagenet-200/` holds `wnids.txt`, `train/<wnid>/images/` with `train/<wnid>/<wnid>_boxes.txt`, and `val/images/`
 with `val/val_annotations.txt`. The labels of the test images were never released, so `val` is the test split, as in
-other work. Boxes are in pixels and include the last one.
+other work. Boxes are in pixels and include the last one. Classes without a folder in `train` are not part of the set,
+and their images in `val` are left out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 
 from attnbench.data.bases.published import LabelledSplits, PublishedDataSet
 from attnbench.data.sources.image_files import ImageFiles
-from attnbench.data.sources.label_files import class_names, labels_from_names, numbers, read_lines, read_rows
+from attnbench.data.sources.label_files import (
+    LabelFileError,
+    class_names,
+    labels_from_names,
+    numbers,
+    read_lines,
+    read_rows,
+)
 
 
 class TinyImageNet(PublishedDataSet):
@@ -30,13 +38,24 @@ class TinyImageNet(PublishedDataSet):
 
     def read(self) -> LabelledSplits:
         names, annotations = self.path_of("wnids.txt"), self.path_of("val/val_annotations.txt")
-        classes = class_names(names, sorted(read_lines(names)))
-        rows = read_rows(annotations, 2)
+        whole = class_names(names, sorted(read_lines(names)))
+        classes = [wnid for wnid in whole if self.path_of(f"train/{wnid}").is_dir()]
+        if len(classes) < 2:
+            raise LabelFileError(
+                self.path_of("train"), f"holds {len(classes)} of the classes in {names.name}, not 2 or more"
+            )
+        listed = read_rows(annotations, 2)
+        labels_from_names(annotations, [row[1] for row in listed], names, whole)
+        rows = [row for row in listed if row[1] in set(classes)]
         labels = labels_from_names(annotations, [row[1] for row in rows], names, classes)
         boxes = to_edges(annotations, ((row[0], row[2:6]) for row in rows))
         test = ImageFiles.from_lists(self.home, [f"val/images/{row[0]}" for row in rows], labels, boxes)
         return LabelledSplits(
-            classes, self._train(classes), test, complete_folders=(*map(folder_of_class, classes), "val/images")
+            tuple(classes),
+            self._train(classes),
+            test,
+            complete_folders=(*map(folder_of_class, classes), "val/images"),
+            absent=frozenset(f"val/images/{row[0]}" for row in listed if row[1] not in set(classes)),
         )
 
     def _train(self, classes: Sequence[str]) -> ImageFiles:

@@ -6,6 +6,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from attnbench.data.sources.arrays import Arrays
 
@@ -29,15 +30,26 @@ def read_cache(path: Path) -> Arrays | None:
 
 
 def write_cache(path: Path, arrays: Arrays) -> None:
-    """Cache a split with its boxes, atomically. If that fails, warn: the images will be generated again."""
-    temporary = path.with_suffix(f".{os.getpid()}.npz")
-    assert arrays.boxes is not None
+    """Cache a split with its boxes, atomically, unless another process is about to.
+
+    If that fails, warn: the images will be generated again.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            np.savez(temporary, images=arrays.images, labels=arrays.labels, boxes=arrays.boxes)
-            temporary.replace(path)
-        finally:  # a full disk or Ctrl-C may leave hundreds of megabytes
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
+        with FileLock(path.with_suffix(".lock"), blocking=False):
+            _write(path, arrays)
+    except Timeout:
+        return
+    except (OSError, NotImplementedError) as error:  # the latter where files cannot be locked
         warnings.warn(f"cannot cache generated images in {path.parent}: {error}", stacklevel=2)
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    assert arrays.boxes is not None
+    part = path.with_suffix(".part")  # overwrites what a killed process left
+    try:
+        with part.open("wb") as stream:
+            np.savez(stream, images=arrays.images, labels=arrays.labels, boxes=arrays.boxes)
+        part.replace(path)
+    finally:  # a full disk or Ctrl-C may leave hundreds of megabytes
+        part.unlink(missing_ok=True)

@@ -30,6 +30,10 @@ except ImportError as error:
     raise NotInstalledError(message) from error
 
 Integers = NDArray[np.int64]
+ROWS_AT_ONCE = 64
+"""Rows of a parquet file that are read together to count their bytes."""
+MOST_EXPANSION, ALWAYS_ACCEPTED = 1000, 2**26
+"""A file that unpacks to more than so many times its size is no set of images, unless that is 64 MiB or less."""
 
 
 class Labels(NamedTuple):
@@ -119,7 +123,9 @@ def read_labels(paths: Sequence[Path], column: str) -> list[Labels]:
 
 def _parquet_labels(path: Path, column: str) -> Labels:
     with readable(path):
-        schema = pq.read_schema(path)
+        schema, rows, size = pq.read_schema(path), pq.read_metadata(path).num_rows, path.stat().st_size
+    if rows > size:
+        raise file_error(path, f"claims to hold {rows:,} images in {size:,} bytes")
     require_column(path, schema.names, column)
     with readable(path):
         feature = datasets.Features.from_arrow_schema(schema)[column]
@@ -186,8 +192,41 @@ def parquet_builder(path: Path, column: str) -> Any:
     return ParquetDatasetReader(escaped, cache_dir=str(cache_folder() / "hub"), columns=[column]).builder
 
 
-def unpacked_bytes(path: Path) -> int:
-    """Return how many bytes the columns of a parquet file take uncompressed, as its footer says."""
+def unpacked_bytes(path: Path, column: str) -> int:
+    """Return how many bytes the images of a parquet file take when they are unpacked.
+
+    The images are counted as they are read, because a footer does not tell: a repeated image is stored once, and
+    compressed. Raises `UserError` for a file that images cannot be in.
+    """
     with readable(path):
-        metadata = pq.read_metadata(path)
-    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+        kind = pq.read_schema(path).field(column).type
+        leaf = f"{column}.bytes" if pa.types.is_struct(kind) else column
+        groups = range(pq.read_metadata(path).num_row_groups)
+        total = sum(_group_bytes(path, leaf, group) for group in groups)
+    size = path.stat().st_size
+    if total > MOST_EXPANSION * size and total > ALWAYS_ACCEPTED:
+        raise file_error(path, f"its {size:,} bytes unpack to {total:,}, which images do not")
+    return total
+
+
+def _group_bytes(path: Path, leaf: str, group: int) -> int:
+    """Count the bytes of the images in a group of rows."""
+    for repeated_once in ([leaf], None):  # pyarrow cannot read some groups as a dictionary of what is repeated
+        file = pq.ParquetFile(path, read_dictionary=repeated_once)
+        try:
+            batches = file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=[leaf])
+            return sum(_image_bytes(batch.column(0)) for batch in batches)
+        except pa.ArrowNotImplementedError:
+            if repeated_once is None:
+                raise
+    raise AssertionError
+
+
+def _image_bytes(cells: Any) -> int:
+    """Return the bytes of the images in a column, without putting repeated ones into memory."""
+    if pa.types.is_struct(cells.type):
+        cells = cells.field("bytes")
+    if not pa.types.is_dictionary(cells.type):
+        return int(pc.sum(pc.binary_length(cells)).as_py() or 0)
+    lengths = pc.binary_length(cells.dictionary)
+    return int(pc.sum(pc.take(lengths, cells.indices)).as_py() or 0)

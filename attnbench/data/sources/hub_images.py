@@ -136,7 +136,7 @@ class ParquetImages(Images):
         missing = {path: builder for path, builder in builders.items() if not Path(builder.cache_dir).is_dir()}
         if not missing:
             return
-        _require_space(folder, list(missing))
+        _require_space(folder, list(missing), self.column)
         for path, builder in missing.items():
             with readable(path):
                 builder.download_and_prepare()
@@ -163,9 +163,9 @@ def _no_image(path: Path, absent: NDArray[np.bool_]) -> UserError:
     return file_error(path, f"row {int(absent.argmax())} has no image in the file")
 
 
-def _require_space(folder: Path, paths: Sequence[Path]) -> None:
+def _require_space(folder: Path, paths: Sequence[Path], column: str) -> None:
     """Raise `UserError` if the unpacked files would not fit, and log how large they become if they do."""
-    needed, free = sum(map(unpacked_bytes, paths)), shutil.disk_usage(folder).free
+    needed, free = sum(unpacked_bytes(path, column) for path in paths), shutil.disk_usage(folder).free
     size = f"about {needed / GIB:,.1f} GiB"
     if needed > free:
         reason = f"unpacked images take {size} and {folder} has {free / GIB:,.1f} GiB left"

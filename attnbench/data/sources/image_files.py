@@ -2,24 +2,18 @@
 
 import hashlib
 import os
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""Extensions of image files, as in torchvision's `ImageFolder`."""
-SETTLED_NS = 2_000_000_000
-"""A folder that changed more recently may change again within the resolution of its modification time."""
+from attnbench.data.sources.folders import Names, images_below, listing, open_regular, read_regular
 
-Names = NDArray[np.bytes_]
-"""File names as the system encodes them: as text, 1.28 million paths would take four times the memory."""
 Part = bytes | NDArray[Any] | None
 """Input of a list's digest."""
 
@@ -92,7 +86,11 @@ class ImageFiles(Images):
         return self.path(index)
 
     def read(self, index: int) -> bytes:
-        return Path(self.path(index)).read_bytes()
+        return read_regular(self.path(index))
+
+    def open(self, index: int) -> BinaryIO:
+        """Open the file of an image. Raises `OSError` if it is not a regular file."""
+        return open_regular(self.path(index))
 
     def parts(self, hash_all_sizes: bool) -> Sequence[Part]:
         """Return paths, labels, boxes, crops, and sizes of all files or of the first one of each class.
@@ -131,6 +129,12 @@ class ImageFiles(Images):
         known = None if boxes is None else np.asarray(boxes, np.float32).reshape(-1, 4)
         return cls(root, names, np.asarray(labels, np.int64), known, crops)
 
+    def take(self, chosen: NDArray[np.bool_]) -> "ImageFiles":
+        """Return the images where the mask (N,) is true."""
+        boxes = None if self.boxes is None else self.boxes[chosen]
+        crops = None if self.crops is None else self.crops[chosen]
+        return ImageFiles(self.root, self.paths[chosen], self.labels[chosen], boxes, crops)
+
     @classmethod
     def empty(cls, root: Path) -> "ImageFiles":
         """Build a split without images."""
@@ -140,56 +144,16 @@ class ImageFiles(Images):
 def read_classes(root: Path, split: str, classes: Sequence[str]) -> ImageFiles:
     """List all images below `root/split/<class>`, by class and then by name as torchvision's `ImageFolder` does.
 
-    Labels are indices into `classes`; a class may have no folder.
+    Labels are indices into `classes`; a class may have no folder. Without a `split`, classes are folders in `root`.
     """
     parts, labels = [np.empty(0, np.bytes_)], [np.empty(0, np.int64)]
+    prefix = f"{split}/" if split else ""
     for label, name in enumerate(classes):
         folder = root / split / name
         if folder.is_dir():
-            parts.append(images_below(os.fspath(folder), os.fsencode(f"{split}/{name}/")))
+            parts.append(images_below(os.fspath(folder), os.fsencode(f"{prefix}{name}/")))
             labels.append(np.full(len(parts[-1]), label, np.int64))
     return ImageFiles(root, np.concatenate(parts), np.concatenate(labels))
-
-
-def images_below(folder: str, prefix: bytes = b"") -> Names:
-    """Return the names of all images in a folder and below, each after `prefix`. Hidden files are ignored."""
-    files, folders = listing(folder)
-    below = (images_below(f"{folder}/{os.fsdecode(name)}", prefix + name + b"/") for name in folders)
-    parts: list[Names] = [np.char.add(prefix, files), *below]
-    return np.concatenate(parts)
-
-
-def folders_in(folder: Path) -> list[str]:
-    """Return the names of the subfolders, sorted. Hidden ones (`.ipynb_checkpoints`) are ignored."""
-    return [os.fsdecode(name) for name in listing(os.fspath(folder))[1]]
-
-
-def listing(folder: str) -> tuple[Names, Names]:
-    """Return the names of the images and of the subfolders in a folder, each sorted.
-
-    Cached until the folder changes: a sweep lists the same folders many times.
-    """
-    changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
-    settled = time.time_ns() - changed > SETTLED_NS
-    return _cached_scan(folder, changed) if settled else _scan(folder)
-
-
-@cache
-def _cached_scan(folder: str, changed: int) -> tuple[Names, Names]:
-    return _scan(folder)
-
-
-def _scan(folder: str) -> tuple[Names, Names]:
-    files, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.name.lower().endswith(EXTENSIONS):
-                files.append(os.fsencode(entry.name))
-            elif entry.is_dir():
-                folders.append(os.fsencode(entry.name))
-    return np.array(sorted(files), np.bytes_), np.array(sorted(folders), np.bytes_)
 
 
 def stamps_of(paths: Iterable[str | Path]) -> NDArray[np.int64]:
@@ -211,7 +175,7 @@ def missing_files(root: Path, paths: Sequence[str]) -> list[str]:
     @cache
     def names(folder: str) -> frozenset[bytes]:
         path = root / folder
-        return frozenset(listing(str(path))[0].tolist()) if path.is_dir() else frozenset()
+        return frozenset(listing(str(path)).files.tolist()) if path.is_dir() else frozenset()
 
     parts = ((path, *path.rpartition("/")) for path in paths)
     return [path for path, folder, _, name in parts if os.fsencode(name) not in names(folder)]

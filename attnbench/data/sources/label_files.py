@@ -3,6 +3,7 @@
 Their contents are joined by id or name, never by the order of lines.
 """
 
+import io
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.sources.image_files import SETTLED_NS, first_few
+from attnbench.data.sources.folders import SETTLED_NS, read_regular
+from attnbench.data.sources.image_files import first_few
 
 T = TypeVar("T")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -29,7 +31,7 @@ class LabelFileError(Exception):
 def read_lines(path: Path) -> list[str]:
     """Read the lines of a text file, without blank ones."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise LabelFileError(path, f"cannot be read: {reason}") from error
@@ -90,7 +92,8 @@ def read_mat(path: Path, variable: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     try:
-        variables = loadmat(path, squeeze_me=True, variable_names=[variable])
+        content = io.BytesIO(read_regular(path))
+        variables = loadmat(content, squeeze_me=True, variable_names=[variable])
     except Exception as error:  # SciPy raises IndexError, zlib.error, MatReadError, …
         raise LabelFileError(path, f"cannot be read as a MATLAB file: {error}") from error
     if variable not in variables:
@@ -133,7 +136,7 @@ def read_boxes(folder: Path) -> dict[str, NDArray[np.float32]]:
 def boxes_of(path: Path) -> NDArray[np.float32]:
     """Read the boxes (K, 4) of a Pascal VOC annotation; K may be 0."""
     try:
-        boxes = ElementTree.parse(path).getroot().iter("bndbox")
+        boxes = ElementTree.fromstring(read_regular(path)).iter("bndbox")
     except (OSError, ElementTree.ParseError) as error:
         raise LabelFileError(path, f"cannot be read as an annotation: {error}") from error
     return numbers(path, (("bndbox", [box.findtext(edge, "") for edge in EDGES]) for box in boxes))

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.data.sources.image_files import Images, Names, Part, stamps_of
+from attnbench.data.sources.folders import Names
+from attnbench.data.sources.image_files import Images, Part, stamps_of
 
 Integers = NDArray[np.int64]
 MAX_OPEN_FILES = 128

@@ -1,18 +1,15 @@
 """An index of the samples in webdataset's tar files, made in one pass over each file and cached.
 
-A sample is all files whose paths agree up to the first dot of the file name. That common part is its key, and the rest
-is the type of the file (https://github.com/webdataset/webdataset, "The WebDataset Format"). Its files need not be
-adjacent.
+See `tar_samples` for what a sample is.
 """
 
 import hashlib
 import json
 import logging
 import os
-import re
 import tarfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from zipfile import BadZipFile
@@ -22,23 +19,20 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.sources.cache_dir import cache_folder
-from attnbench.data.sources.image_files import Names
+from attnbench.data.sources.folders import Names, open_regular
 from attnbench.data.sources.shard_files import Shards
+from attnbench.data.sources.tar_samples import AUTO, IMAGES, Place, Sample, SampleError, samples_of
 from attnbench.errors import UserError
 
 log = logging.getLogger("attnbench.data")
-IMAGES = ("jpg", "jpeg", "png", "webp")
-LABELS = ("cls", "json")
-AUTO, FIELD = "auto", "label"
-"""By default, a label is the number in `.cls`, or else this field of `.json`."""
-NAME = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<kind>[^/]*)")
+FIELD = "label"
+"""Field of `.json` that holds the label by default."""
 MAX_DIGITS = 18
 """Longest class number that certainly fits into 64 bits."""
-INDEX_VERSION = 1
+MOST_LABEL_BYTES = 2**24
+"""Size of the largest label file that is read."""
+INDEX_VERSION = 2
 """Part of the cached file's name; increase it when the same shards give another index."""
-
-Place = tuple[int, int]
-"""Position of a file's first byte in a tar file, and the number of its bytes."""
 
 
 class Index(NamedTuple):
@@ -50,6 +44,7 @@ class Index(NamedTuple):
         lengths: (N,) number of its bytes.
         values: (N,) labels as written, numbers or names.
         keys: (N,) keys of the samples.
+        left_out: (R, 3) what is not used: reason, count, and a name.
     """
 
     shard: NDArray[np.int32]
@@ -57,6 +52,7 @@ class Index(NamedTuple):
     lengths: NDArray[np.int64]
     values: NDArray[Any]
     keys: Names
+    left_out: NDArray[np.str_]
 
 
 def read_index(shards: Shards, label: str, split: str) -> Index:
@@ -82,73 +78,59 @@ def make_index(shards: Shards, label: str, split: str) -> Index:
     kinds = [table.values.dtype.kind for table in tables if len(table.keys)]
     if not kinds:
         raise _file_error(shards.path(0), f"no samples: {' '.join(IMAGES)} with .cls or .json")
+    left_out = np.concatenate([table.left_out for table in tables])
     tables = [table for table in tables if len(table.keys)]
     for table, kind in zip(tables, kinds, strict=True):
         if kind != kinds[0]:
             problem = f"its labels are {'names' if kind == 'S' else 'numbers'}, unlike those of {shards.names[0]}"
             raise _file_error(shards.path(int(table.shard[0])), problem)
-    return Index(*map(np.concatenate, zip(*tables, strict=True)))
+    return Index(*map(np.concatenate, zip(*tables, strict=True)))._replace(left_out=left_out)
 
 
 def scan(path: Path, number: int, label: str) -> Index:
     """Index one tar file, which is shard `number`. Raises `UserError` if it is damaged or incomplete."""
-    samples: dict[str, dict[str, Place]] = {}
     try:
-        with path.open("rb") as stream:
-            for key, kind, place in members(stream):
-                kinds = samples.setdefault(key, {})
-                if kind in kinds:
-                    raise _file_error(path, f"{key}.{kind} is in it twice")
-                kinds[kind] = place
-            images = [_image(path, key, kinds) for key, kinds in samples.items()]
-            values = [_value(path, stream, key, kinds, label) for key, kinds in samples.items()]
+        with open_regular(path) as stream:
+            samples, left_out = samples_of(members(stream), label)
+            values = [_value(path, stream, sample, label) for sample in samples]
+    except SampleError as error:
+        raise _file_error(path, str(error)) from error
     except tarfile.TarError as error:
         raise _file_error(path, f"not a complete tar file: {error}") from error
     except OSError as error:
         raise _file_error(path, f"cannot be read: {error.strerror or error}") from error
-    mixed = next((key for key, value in zip(samples, values, strict=True) if type(value) is not type(values[0])), None)
+    mixed = next((place for place, value in enumerate(values) if type(value) is not type(values[0])), None)
     if mixed is not None:
-        raise _file_error(
-            path, f"labels are partly names and partly numbers, such as those of {next(iter(samples))} and {mixed}"
-        )
-    places = np.array(images, np.int64).reshape(-1, 2)
-    keys = np.array([os.fsencode(key) for key in samples], np.bytes_)
-    return Index(np.full(len(keys), number, np.int32), places[:, 0], places[:, 1], np.array(values), keys)
+        pair = f"{samples[0].key} and {samples[mixed].key}"
+        raise _file_error(path, f"labels are partly names and partly numbers, such as those of {pair}")
+    places = np.array([sample.image for sample in samples], np.int64).reshape(-1, 2)
+    keys = np.array([os.fsencode(sample.key) for sample in samples], np.bytes_)
+    shard = np.full(len(keys), number, np.int32)
+    return Index(shard, places[:, 0], places[:, 1], np.array(values), keys, left_out.rows(f"{path.name}: "))
 
 
-def members(stream: BinaryIO) -> Iterator[tuple[str, str, Place]]:
-    """Yield key, type and place of each sample file in a tar file. Raises `TarError` if it is damaged or cut short."""
+def members(stream: BinaryIO) -> Iterator[tuple[str, Place]]:
+    """Yield name and place of each regular file in a tar file. Raises `TarError` if it is damaged or cut short."""
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # which would otherwise all stay in memory
-            name = NAME.fullmatch(member.name)
-            kind = name["kind"].lower() if name else ""
-            if name and member.isfile() and kind in IMAGES + LABELS:
-                yield name["key"], kind, (member.offset_data, member.size)
+            if member.isfile() and not member.issparse():
+                yield member.name, (member.offset_data, member.size)
         stream.seek(archive.offset)  # tarfile takes anything unreadable for the end
         if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"it is damaged or cut short at byte {archive.offset:,}")
 
 
-def _image(path: Path, key: str, kinds: Mapping[str, Place]) -> Place:
-    images = [kind for kind in kinds if kind in IMAGES]
-    if len(images) != 1:
-        problem = f"has two images, .{' and .'.join(images)}" if images else f"has no image ({' '.join(IMAGES)})"
-        raise _file_error(path, f"{key} {problem}")
-    return kinds[images[0]]
-
-
-def _value(path: Path, stream: BinaryIO, key: str, kinds: Mapping[str, Place], label: str) -> int | bytes:
-    wanted = "cls" if label == AUTO and "cls" in kinds else "json"
-    if wanted not in kinds:
-        raise _file_error(path, f"{key} has no label: no {'.cls or .json' if label == AUTO else '.json'}")
-    offset, length = kinds[wanted]
+def _value(path: Path, stream: BinaryIO, sample: Sample, label: str) -> int | bytes:
+    offset, length = sample.label
+    if length > MOST_LABEL_BYTES:
+        raise _file_error(path, f"{sample.key}.{sample.kind}: {length:,} bytes are too many for a label")
     stream.seek(offset)
     content = stream.read(length)
     try:
-        return class_number(content) if wanted == "cls" else field_of(content, FIELD if label == AUTO else label)
+        return class_number(content) if sample.kind == "cls" else field_of(content, FIELD if label == AUTO else label)
     except ValueError as error:
-        raise _file_error(path, f"{key}.{wanted}: {error}") from error
+        raise _file_error(path, f"{sample.key}.{sample.kind}: {error}") from error
 
 
 def class_number(content: bytes) -> int:
@@ -161,7 +143,10 @@ def class_number(content: bytes) -> int:
 
 def field_of(content: bytes, field: str) -> int | bytes:
     """Read the label in a `.json` file, a number or a name in UTF-8. Raises `ValueError`."""
-    fields = json.loads(content)
+    try:
+        fields = json.loads(content)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
     if not isinstance(fields, dict) or field not in fields:
         present = f" (it has {', '.join(fields)})" if isinstance(fields, dict) and fields else ""
         raise ValueError(f"no field {field}{present}; data.label names the one that holds the class")

@@ -30,15 +30,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-STORED_FORMAT_VERSION = 3
+from attnbench.data.transforms.open_image import open_image, orientation
+
+STORED_FORMAT_VERSION = 4
 """Part of cached files' names; increase it when the same file gives another stored form, or none."""
 MAX_PIXELS = 2**26
 """Largest stored form, which takes 192 MiB. An image of 1 x 10,000 pixels would need gigabytes."""
-Image.init()  # load all formats now, before processes are forked
 PNG = b"\x89PNG\r\n\x1a\n"
 """Signature of a PNG file (ISO/IEC 15948, section 5.2)."""
 TURNS = {
@@ -127,7 +128,7 @@ def decode(content: bytes, form: StoredFormat, crop: tuple[int, ...] | None = No
 
 
 def _decode(content: bytes, form: StoredFormat) -> Stored:
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         width, whole = image.size
         height = whole - form.trim
         if height < 1:
@@ -148,7 +149,7 @@ def _decode(content: bytes, form: StoredFormat) -> Stored:
 
 def _decode_part(content: bytes, form: StoredFormat, crop: tuple[int, ...]) -> Stored:
     """Decode a part of an image, at full size because the part may be small."""
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         image.load()
         turn = TURNS.get(orientation(image))
         whole = to_rgb(image)
@@ -208,14 +209,6 @@ def resized_image(image: Image.Image, height: int, width: int) -> NDArray[np.uin
     """Resize an RGB image, and return its pixels (height, width, 3)."""
     pixels = torch.from_numpy(np.array(image))  # a copy, because torch needs writable memory
     return np.ascontiguousarray(resized(pixels, height, width).numpy())
-
-
-def orientation(image: Image.Image) -> int:
-    """Return EXIF's orientation, 1 (upright) by default. Call it after loading, when Pillow has turned TIFFs."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # unreadable metadata has no orientation, and the pixels are complete
-        return 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
-from attnbench.formatting import signed, signed_with_interval
+from attnbench.formatting import p_in_words, p_value, signed, signed_with_interval
 from attnbench.tables.report import NOTHING, ClaimResult, PartResult, Report
 
 FACTS = ("comparison", "difference", "p", "n", "paper")
@@ -23,10 +23,8 @@ def difference_text(part: PartResult) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """Return a p value: `0.012`, `< 0.001`."""
-    if p is None:
-        return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    """Return a p value, or a dash where there is none."""
+    return NOTHING if p is None else p_value(p)
 
 
 def printed_text(part: PartResult) -> str:
@@ -44,7 +42,7 @@ def part_text(result: ClaimResult, part: PartResult) -> str:
     """Return a part on one line: `BAM − plain: −1.49 [−2.10, −0.88], p = 0.012, n = 5, paper −1.49`."""
     facts = [difference_text(part)] if part.difference is not None else []
     if part.p is not None:
-        facts.append(f"p {p_text(part.p)}" if part.p < 0.001 else f"p = {p_text(part.p)}")
+        facts.append(p_in_words(part.p))
     facts += [f"n = {part.n}"] if part.n else []
     facts += [f"paper {printed_text(part)}"] if part.printed is not None else []
     facts += [remark] if (remark := remark_text(result, part)) else []
@@ -63,7 +61,7 @@ def facts(part: PartResult) -> tuple[str, ...]:
     return (
         part.label,
         difference_text(part) if part.difference is not None else "",
-        p_text(part.p) if part.p is not None else "",
+        p_value(part.p) if part.p is not None else "",
         str(part.n or ""),
         printed_text(part) if part.printed is not None else "",
     )

@@ -22,8 +22,8 @@ STYLES = """
 .per-class details { border-top: 1px solid var(--rule); padding: .4rem 0; }
 .per-class summary { cursor: pointer; }
 .per-class summary span { color: var(--muted); font-size: .875rem; padding-left: .5rem; }
-.per-class .parts { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; padding: .5rem 0 1rem; align-items: flex-start; }
-.per-class .parts > div { min-width: 0; max-width: 100%; }
+.per-class .panels { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; padding: .5rem 0 1rem; align-items: flex-start; }
+.per-class .panels > div { min-width: 0; max-width: 100%; }
 .per-class h3 { font-size: .9375rem; margin: .4rem 0; }
 .per-class p, .per-class ul { font-size: .875rem; color: var(--muted); max-width: 60rem; margin: .25rem 0; }
 .per-class ul { list-style: none; padding: 0; }
@@ -57,7 +57,7 @@ def per_class(results: Sequence[ClassResults]) -> str:
 def _details(one: ClassResults) -> str:
     parts = f"<div>{_accuracies(one)}\n{_tests(one)}</div>\n<div>{_confusions(one)}</div>"
     summary = f"{escape(one.title)}<span>{escape(_summary(one))}</span>"
-    return f'<details><summary>{summary}</summary>\n<div class="parts">{parts}</div></details>'
+    return f'<details><summary>{summary}</summary>\n<div class="panels">{parts}</div></details>'
 
 
 def _summary(one: ClassResults) -> str:

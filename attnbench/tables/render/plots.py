@@ -18,6 +18,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":")
 WIDTH, HEIGHT = 5.8, 3.7  # inches of 72 points
 LARGE = 1e5  # from here on, values of x have a unit prefix: 25M
+FEW_TICKS = 5  # of costs
 FEW = 8  # up to this number, all values of x are ticks of a logarithmic axis
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -86,6 +87,9 @@ def _draw(plot: Plot) -> str:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     elif plot.log_x:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    elif plot.kind == "scatter":  # costs that are nearly equal have long numbers
+        axes.xaxis.set_major_locator(MaxNLocator(FEW_TICKS))
+        axes.ticklabel_format(axis="x", useOffset=False)
     elif all(x == round(x) for x in values):
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     if plot.log_x and plot.kind == "curve" and len(values) <= FEW:

@@ -38,12 +38,23 @@ def render(report: Report) -> str:
 
 
 def show(console: Console, report: Report) -> None:
-    """Print a report. A table that is too wide is split into several, each with the names of the rows."""
+    """Print a report, on a screen with the table last, so that it is what one sees; in a file with the table first.
+
+    A table that is too wide is split into several, each with the names of the rows.
+    """
     report = shown_columns(report)
     console.print(Text(one_line(report.title), style="bold"))
+    if console.is_terminal:
+        _show_texts(console, report)
     for columns in split_columns(console, report):
         console.print()
         console.print(_table(console, report, columns), crop=False)
+    if not console.is_terminal:
+        _show_texts(console, report)
+
+
+def _show_texts(console: Console, report: Report) -> None:
+    """Print notes, claims and remarks."""
     _show_list(console, "Notes", [(Text(f"[{n}]"), Text(one_line(note))) for n, note in enumerate(report.notes, 1)])
     wide = _has_room(console, report)
     _show_list(console, "Claims", [_claim(report, result, wide) for result in report.claims])

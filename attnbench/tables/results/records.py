@@ -109,8 +109,8 @@ def _add(records: Records, record: Record, composer: Composer) -> None:
     records.add_by_path(record, composer)
 
 
-def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
-    """Yield the records of finished runs, with their evaluations and learning curves.
+def ended(runs: Sequence[RunFolder]) -> Iterator[RunRecord]:
+    """Yield the records of runs that finished, with their evaluations and learning curves, or diverged.
 
     Damaged records are left out with a warning.
 
@@ -121,6 +121,13 @@ def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
         record = readable(run.record, None) if len(runs) > 1 else run.record()
         if isinstance(record, FinishedRecord):
             yield complete(run, record)
+        elif record is not None and record.status == "diverged":
+            yield record
+
+
+def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
+    """Yield the records of finished runs, as `ended` does."""
+    return (record for record in ended(runs) if isinstance(record, FinishedRecord))
 
 
 def complete(run: RunFolder, record: Record) -> Record:

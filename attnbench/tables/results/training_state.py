@@ -31,7 +31,8 @@ def untrained_cells(table: PaperTable, results: Mapping[Key, Result]) -> dict[Ke
     reasons = {
         key: why_untrained(list(result.records.values()), table.least_over_chance) for key, result in results.items()
     }
-    return {key: reason for key, reason in reasons.items() if reason}
+    diverged = {key: f"not trained ({result.divergence})" for key, result in results.items() if result.diverged}
+    return {key: reason for key, reason in reasons.items() if reason} | diverged
 
 
 def why_untrained(records: Sequence[Record], least_over_chance: float) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from attnbench.config.compose import Composer
@@ -24,6 +24,8 @@ Values = dict[int, float]
 """A metric's value by seed."""
 Key = tuple[str, str]
 """A cell's row and column."""
+DIVERGED = "diverged"
+"""The state of a run whose loss or weights were not finite."""
 PERCENT = 100.0
 TOP1 = Column("", "", TOP1_ACCURACY)
 
@@ -41,6 +43,7 @@ class Result:
         values: by epoch and seed.
         reasons: by epoch, why some or all values are missing; empty if none are.
         unfinished: the states of runs that have no result, in words.
+        diverged: how many runs diverged. The results of the others say nothing then, and there are no values.
     """
 
     cell: CellConfig
@@ -48,6 +51,12 @@ class Result:
     values: Mapping[Epoch, Values]
     reasons: Mapping[Epoch, str]
     unfinished: str = ""
+    diverged: int = 0
+
+    @property
+    def divergence(self) -> str:
+        """How many of the runs diverged, in words; empty if none did."""
+        return describe_divergence(self.diverged, len(self.records))
 
 
 class Collector:
@@ -68,11 +77,13 @@ class Collector:
         self.table, self.cells, self.composer = table, cells, composer
         self.records: dict[Key, dict[int, Record]] = {}
         self.unfinished: dict[Key, str] = {}
+        self.diverged: dict[Key, int] = {}
         for key, cell in cells.items():
             known = [identities[key]] if identities and key in identities else []
             self.records[key] = records.find(cell.config, known) if cell.config else {}
             states = records.unfinished_states(cell.config, known) if cell.config else {}
-            self.unfinished[key] = describe_states(states.values())
+            self.unfinished[key] = describe_states(state for state in states.values() if state != DIVERGED)
+            self.diverged[key] = Counter(states.values())[DIVERGED]
 
     def results(self) -> dict[Key, Result]:
         """Return the results of all cells."""
@@ -90,7 +101,8 @@ class Collector:
                 except MissingValue as reason:
                     missing.append(str(reason))
             reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
-        return Result(cell, records, values, reasons, self.unfinished[key])
+        result = Result(cell, records, values, reasons, self.unfinished[key], self.diverged[key])
+        return without_values(result) if result.diverged else result
 
     def _value(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
         match cell.column.metric:
@@ -164,6 +176,16 @@ def _evaluation(record: Record, epoch: str, settings: Sequence[str]) -> Evaluati
 def _why_missing(record: Record, epoch: str, otherwise: str) -> str:
     """Return the reason for a missing value: without validation images there is no best epoch."""
     return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
+
+
+def describe_divergence(diverged: int, finished: int) -> str:
+    """Return how many of the runs that ended diverged: `diverged: 2 of 5`; empty if none did."""
+    return f"{DIVERGED}: {diverged} of {diverged + finished}" if diverged else ""
+
+
+def without_values(result: Result) -> Result:
+    """Return the result of a cell with runs that diverged: what the others reached is not what the cell is about."""
+    return replace(result, values={epoch: {} for epoch in EPOCHS}, reasons=dict.fromkeys(EPOCHS, result.divergence))
 
 
 def describe_states(states: Iterable[str]) -> str:

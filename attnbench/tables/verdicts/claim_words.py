@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from attnbench.formatting import p_in_words
 from attnbench.tables.report import Outcome, PartResult
 from attnbench.tables.spec.table import Claim, ClaimPart, Column, PaperTable, Term
 from attnbench.tables.verdicts.anytime import Estimate
@@ -48,7 +49,7 @@ def describe_claim(outcome: Outcome, p: float | None, parts: Sequence[PartResult
     """Return the reason for a claim's outcome: its p value, or what is missing."""
     deciding = sorted((part for part in parts if part.outcome == outcome), key=_distance_from_decision)
     if outcome in ("supported", "contradicted", "equivalent"):
-        words = "" if p is None else format_p(p)
+        words = "" if p is None else p_in_words(p)
     elif len(parts) == 1:
         return parts[0].details
     else:
@@ -104,8 +105,3 @@ def _seeds_for_the_paper(column: Column, estimate: Estimate, level: float, print
 def amount(column: Column, number: float) -> str:
     """Return a difference in a column's unit: `0.57 points` for per cent."""
     return f"{number:.2f} points" if column.metric.startswith("top") else f"{number:.3g}"
-
-
-def format_p(p: float) -> str:
-    """Return a p value in words: `p = 0.012`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"

@@ -1,10 +1,9 @@
 """Work between epochs: write metrics, report progress, and check that this process still owns the run."""
 
-import math
-from typing import Any, cast
+from typing import cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 
 from attnbench.runs.epoch_rows import EpochRow, append_row
 from attnbench.runs.folder import RunFolder
@@ -21,11 +20,9 @@ from attnbench.runs.metric_names import (
     metric_name,
 )
 from attnbench.runs.record_parts import Metrics
+from attnbench.training.checkpoints import damaged_checkpoint
+from attnbench.training.failures import TrainingError
 from attnbench.training.lightning_module import TrainingModule
-
-
-class TrainingError(RuntimeError):
-    """Training cannot continue; the message says why and what may help."""
 
 
 class EpochLog(Callback):
@@ -37,14 +34,16 @@ class EpochLog(Callback):
     def __init__(self, run: RunFolder, lock: Lock | None, rows: list[EpochRow]) -> None:
         self.run, self.lock, self.rows = run, lock, rows
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch != len(self.rows):
+            reason = (
+                f"its training goes on after epoch {trainer.current_epoch}, and its metrics are of {len(self.rows)}"
+            )
+            raise damaged_checkpoint(self.run.last_checkpoint, reason)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = cast(TrainingModule, pl_module)
         row = epoch_row(module, trainer.current_epoch + 1, self.rows)
-        if not math.isfinite(row.train_loss):
-            raise TrainingError(
-                f"the training loss is {row.train_loss} after epoch {row.epoch}; a lower recipe.lr, "
-                "recipe.clip_norm or a longer recipe.warmup may help"
-            )
         self.rows.append(row)
         if not trainer.is_global_zero:
             return
@@ -69,23 +68,3 @@ def epoch_row(module: TrainingModule, epoch: int, earlier: list[EpochRow]) -> Ep
     metrics[LEARNING_RATE] = module.recipe.lr * module.recipe.rate(last_step, module.batches)
     metrics[IMAGES_PER_SECOND] = train[IMAGES_PER_SECOND]
     return EpochRow(epoch=epoch, images=seen + train[IMAGES], metrics={**metrics, **module.attention_statistics})
-
-
-def checkpoints(run: RunFolder, validated: bool) -> list[Callback]:
-    """Return the callbacks that write `best`, if images are held out, and then `last`, after every epoch.
-
-    There are two because one with `save_last` and a monitor writes `last` only when the monitored value improves.
-    `last` comes second: a crash between them costs an epoch, but never leaves `best` behind `last`.
-    """
-    folder = run.last_checkpoint.parent
-    common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
-    saved: list[Callback] = []
-    if validated:
-        best: dict[str, Any] = {
-            "filename": run.best_checkpoint.stem,
-            "monitor": MONITOR,
-            "mode": "max",
-            "save_weights_only": True,
-        }
-        saved.append(ModelCheckpoint(**best, **common))
-    return [*saved, ModelCheckpoint(filename=run.last_checkpoint.stem, save_top_k=1, **common)]

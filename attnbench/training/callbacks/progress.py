@@ -1,6 +1,5 @@
 """Progress of a training run: a line an epoch and, in a terminal, a bar below."""
 
-import sys
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -44,6 +43,8 @@ class ProgressBar(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = cast(TrainingModule, pl_module)
         epochs, images = trainer.max_epochs or 0, module.loaders["train"].images
+        if trainer.is_global_zero and trainer.current_epoch:
+            self.console.print(f"goes on after epoch {trainer.current_epoch} of {epochs}", highlight=False)
         if not trainer.is_global_zero or not self.console.is_terminal:
             return
         columns = (
@@ -65,7 +66,6 @@ class ProgressBar(Callback):
         if trainer.is_global_zero:
             line = f"epoch {epoch}/{trainer.max_epochs}: {summary(cast(TrainingModule, pl_module))}"
             self.console.print(line, highlight=False)
-            sys.stdout.flush()
         if self.bar is not None:
             self.bar.update(self.task, epoch=min(epoch + 1, trainer.max_epochs or epoch))
 

@@ -13,7 +13,7 @@ from attnbench.config.sweep import expand
 from attnbench.formatting import big, duration, spread
 from attnbench.runs.folder import Job
 from attnbench.runs.record import FinishedRecord
-from tests.runs.samples import make_finished
+from tests.runs.samples import make_finished, make_record
 
 
 def told(*overrides: str) -> list[dict[str, str]]:
@@ -81,6 +81,21 @@ def test_a_sweeps_table(own_folder: Path) -> None:
     assert ["attention", "seeds", "last", "best", "params", "MACs", "img/s"] in cells
     assert ["none", "2", "85.00 ± 7.07", "87.00 ± 7.07", "269 k", "22.6 M", "512"] in cells
     assert ["bam", "1", "95.00", "–", "269 k", "22.6 M", "512"] in cells
+
+
+def test_a_sweeps_table_shows_how_many_runs_diverged_instead_of_an_accuracy(own_folder: Path) -> None:
+    configs = expand(["attention=none,bam", "seed=0,1,2"]).configs
+    jobs = [Job(c, c.choices["attention"], own_folder / f"{n}") for n, c in enumerate(configs)]
+    diverged = make_record("diverged")
+    records = {
+        jobs[0].folder: record(0.9),
+        jobs[1].folder: diverged,
+        jobs[2].folder: diverged,
+        jobs[3].folder: diverged,
+    }
+    lines = [line.split() for line in render(comparison(jobs, records)).splitlines()]
+    assert ["none", "3", "diverged:", "2", "of", "3", "269", "k", "22.6", "M", "512"] in lines
+    assert ["bam", "1", "diverged:", "1", "of", "1"] in lines
 
 
 def test_one_runs_result(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

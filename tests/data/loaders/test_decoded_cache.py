@@ -1,8 +1,11 @@
 """Caches of decoded images: nothing is decoded twice, and damaged or outdated caches are written again."""
 
+import errno
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,19 +128,51 @@ def test_a_killed_process_leaves_no_cache(deed: str, left: list[str], root: Path
     assert cached(root.parent) == ["images", "lock"]
 
 
-def test_caches_that_do_not_fit_are_rejected(loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_does_not_fit_into_memory_is_rejected(loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(cache_space, "free_memory", lambda: 10_000)
         with pytest.raises(UserError, match=r"data\.cache=ram: 75 images take about .* GiB .*data\.cache=disk"):
             loader("data.cache=ram")
+
+
+def too_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     usage = type("Usage", (), {"free": 10_000})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
-    with pytest.raises(UserError, match=r"data\.cache=disk: 75 images take about .*\$ATTNBENCH_CACHE"):
-        loader("data.cache=disk")
 
 
-def test_a_cache_folder_that_cannot_be_written(loader: Any, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (own_folder / "file").write_bytes(b"")
-    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "file" / "cache"))
-    with pytest.raises(UserError, match=r"data\.cache=disk: cannot be written in .*\$ATTNBENCH_CACHE"):
-        loader("data.cache=disk")
+def a_file(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "file").write_bytes(b"")
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(folder / "file" / "cache"))
+
+
+def full(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(too_small, "75 images take about 0.0 GiB"), (a_file, "Not a directory"), (full, "No space left on device")],
+)
+def test_without_room_for_its_cache_a_loader_gives_the_same_images(
+    fault: Callable[[pytest.MonkeyPatch, Path], None],
+    reason: str,
+    loader: Any,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plain = list(loader().epoch())
+    fault(monkeypatch, own_folder)
+    with caplog.at_level(logging.WARNING, "attnbench"):
+        made = loader("data.cache=disk")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("data.cache=disk: cannot be written in ")
+    assert reason in record.getMessage()
+    assert record.getMessage().endswith(
+        "images are decoded in every epoch instead; $ATTNBENCH_CACHE names another folder"
+    )
+    assert same(list(made.epoch()), plain)
+    assert not list(own_folder.rglob("*.part"))

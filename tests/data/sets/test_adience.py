@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from attnbench.cli.main import main
-from attnbench.data.sets.adience import CLASSES, NONE, age_group, warn_once
+from attnbench.data.sets.adience import CLASSES, NONE, age_group
+from attnbench.data.sources.left_out import warn_once
 from tests.data.layouts import HEAD, write_adience, write_images, write_text
 from tests.data.published_sets import paths, released
 

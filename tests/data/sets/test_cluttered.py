@@ -2,9 +2,11 @@
 
 import hashlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,7 +83,7 @@ def test_distractors_add_light_and_leave_the_digit_bright() -> None:
 def test_generated_once_and_seeded(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
     first = make().load("train")
-    files = list((own_folder / "cache").iterdir())
+    files = list((own_folder / "cache").glob("*.npz"))
     assert len(files) == 1
     written = files[0].stat().st_mtime_ns
     assert np.array_equal(make().load("train").images, first.images)
@@ -92,7 +94,7 @@ def test_generated_once_and_seeded(own_folder: Path, monkeypatch: pytest.MonkeyP
 def test_a_damaged_cache_is_made_again(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
     first = make().load("test")
-    (file,) = (own_folder / "cache").iterdir()
+    (file,) = (own_folder / "cache").glob("*.npz")
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.warns(UserWarning, match="damaged"):
         again = make().load("test")
@@ -107,15 +109,37 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(own_folder: Path, monkeyp
 
 
 def test_an_interrupt_while_writing_leaves_nothing(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path, **arrays: np.ndarray) -> None:
-        path.write_bytes(arrays["images"].tobytes()[:1000])
+    def interrupted(stream: BinaryIO, **arrays: np.ndarray) -> None:
+        stream.write(arrays["images"].tobytes()[:1000])
         raise KeyboardInterrupt
 
     monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
     monkeypatch.setattr(np, "savez", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make().load("test")
-    assert not list((own_folder / "cache").iterdir())
+    assert [path.suffix for path in (own_folder / "cache").iterdir()] in ([], [".lock"])
+
+
+def test_what_a_killed_process_left_half_written_is_gone_after_the_next_one(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
+    make().load("test")
+    (file,) = (own_folder / "cache").glob("*.npz")
+    file.rename(file.with_suffix(".part"))
+    make().load("test")
+    assert file.exists()
+    assert not list((own_folder / "cache").glob("*.part"))
+
+
+def test_a_cache_that_another_process_writes_is_left_to_it(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
+    first = make().load("test")
+    (file,) = (own_folder / "cache").glob("*.npz")
+    file.unlink()
+    with FileLock(file.with_suffix(".lock")):
+        assert np.array_equal(make().load("test").images, first.images)
+    assert not file.exists()
 
 
 @settings(max_examples=20)

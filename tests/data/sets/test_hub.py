@@ -21,6 +21,8 @@ from datasets.packaged_modules.parquet.parquet import Parquet
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.data.loaders.make import LoaderFactory
+from attnbench.data.sources.hub_files import unpacked_bytes
+from attnbench.data.sources.left_out import warn_once
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.hub_sets import make_table, saved, table, write_parquet, write_saved
@@ -82,6 +84,25 @@ def test_images_may_be_plain_binary_values_and_labels_plain_numbers(kind: Any, f
         assert data.classes == ("3", "4", "12")
         assert data.load("train").labels.tolist() == [0, 1, 2, 0]
         assert [data.listed("train").read(index) for index in range(4)] == [path.read_bytes() for path, _ in images]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_splits_have_many_names(kind: str, folder: Path, own_folder: Path) -> None:
+    for old, new in zip(SPLITS, ("Train", "valid", "eval"), strict=True):
+        (folder / old).rename(folder / new)
+    data = packed_set("hub", WRITERS[kind](folder, own_folder / "set", ("Train", "valid", "eval")))
+    data.check_available()
+    assert {split: len(data.listed(split)) for split in data.splits} == {"train": 21, "validation": 9, "test": 9}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_is_not_used_is_named(kind: str, folder: Path, own_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    shutil.copytree(folder / "test", folder / "extra")
+    root = WRITERS[kind](folder, own_folder / "set", (*SPLITS, "extra"))
+    packed_set("hub", root).check_available()
+    name = "of no split 2 (data/extra-00000-of-00002.parquet, …)" if kind == "parquet" else "of no split 1 (extra)"
+    assert caplog.messages == [f"data=hub: {root}: not used: {name}"]
 
 
 def test_a_test_split_without_labels_is_left_out(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -148,6 +169,35 @@ def test_unpacked_images_that_do_not_fit_are_rejected(root: Path, monkeypatch: p
     monkeypatch.setenv("ATTNBENCH_CACHE", str(root / "file" / "cache"))
     with pytest.raises(UserError, match=r"cannot be unpacked into .*: Not a directory; \$ATTNBENCH_CACHE"):
         packed_set("hub", root).load("train")
+
+
+def write_repeated(path: Path, image: bytes, rows: int) -> Path:
+    """A parquet file in which one image is stored once and used by all rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = [{"bytes": image, "path": "a.png"}] * rows
+    pq.write_table(make_table(cells, [0, 1] * (rows // 2)), path, compression="zstd", row_group_size=rows)
+    return path
+
+
+def test_repeated_images_are_counted_as_often_as_they_are_unpacked(own_folder: Path) -> None:
+    path = write_repeated(own_folder / "train.parquet", bytes(100_000), 200)
+    assert path.stat().st_size < 10_000
+    assert unpacked_bytes(path, "image") == 200 * 100_000
+
+
+def test_a_small_file_that_would_fill_the_cache_is_rejected(folder: Path, own_folder: Path) -> None:
+    write_repeated(own_folder / "bomb" / "train.parquet", bytes(2**20), 100)
+    with pytest.raises(UserError, match=r"train\.parquet: its [\d,]+ bytes unpack to 104,857,600, which images do not"):
+        packed_set("hub", own_folder / "bomb").load("train")
+    assert not [path for path in (own_folder / "cache").rglob("*") if path.is_file() and path.stat().st_size > 10_000]
+
+
+def test_a_small_file_of_many_rows_is_rejected(own_folder: Path) -> None:
+    (own_folder / "bomb").mkdir()
+    rows = pa.table({"image": pa.array([b""] * 100_000), "label": pa.array(np.zeros(100_000, np.int64))})
+    pq.write_table(rows, own_folder / "bomb" / "train.parquet")
+    with pytest.raises(UserError, match=r"claims to hold 100,000 images in [\d,]+ bytes"):
+        packed_set("hub", own_folder / "bomb").check_available()
 
 
 def test_a_full_disk_is_distinguished_from_a_damaged_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +325,9 @@ SAVED: dict[str, Change] = {
     "test: cannot be read": emptied("test/data-00001-of-00002.arrow"),
     "train: cannot be read": emptied("train/dataset_info.json"),
     "state.json is not what datasets.save_to_disk writes": lambda root: (root / "train/state.json").write_text("{"),
+    "state.json is not what datasets.save_to_disk writes: maximum recursion": lambda root: (
+        root / "train/state.json"
+    ).write_text("[" * 100_000),
     "state.json names no files": lambda root: (root / "train/state.json").write_text('{"_data_files": []}'),
     "train: row 5 has no image in the file": lambda root: without_image(root / "train"),
 }

@@ -1,5 +1,7 @@
 """Webdataset's tar files: the same images as in folders, whatever the labels' form, and damage reported by name."""
 
+import os
+import re
 import tarfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -14,6 +16,7 @@ from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.sources import tar_index
+from attnbench.data.sources.left_out import warn_once
 from attnbench.errors import UserError
 from attnbench.training.plan import plan
 from tests.data.packs import listed, packed_set, samples, write_shards, write_tar
@@ -84,6 +87,57 @@ def test_names_and_places_in_a_tar_file_do_not_matter(form: int, folder: Path, o
     assert found.labels.tolist() == [0, 1]
 
 
+def test_samples_with_dots_in_their_names_are_used(folder: Path, own_folder: Path) -> None:
+    images = listed(folder, "train")[:14]
+    members = []
+    for number, (path, label) in enumerate(images):
+        key = f"bird {number // 2}.{number % 2}" if number < 12 else f"x{number}"
+        kind = path.suffix if number < 12 else f".input{path.suffix}"
+        members += [(f"{key}{kind}", path.read_bytes()), (f"{key}.cls", str(label).encode())]
+    write_tar(own_folder / "set" / "train.tar", members)
+    found = packed_set("shards", own_folder / "set").listed("train")
+    assert [found.read(index) for index in range(14)] == [path.read_bytes() for path, _ in images]
+    assert found.labels.tolist() == [label for _, label in images]
+
+
+@pytest.mark.parametrize(
+    "names", [("Training", "valid", "testing"), ("train", "dev", "eval"), ("train", "Valid", "TEST")]
+)
+@pytest.mark.parametrize("below", [False, True])
+def test_splits_have_many_names(below: bool, names: Sequence[str], folder: Path, own_folder: Path) -> None:
+    root = write_shards(folder, own_folder / "set", below=below)
+    for old, new in zip(("train", "val", "test"), names, strict=True):
+        for path in sorted(root.glob(f"{old}*")):
+            path.rename(path.with_name(path.name.replace(old, new)))
+    data = packed_set("shards", root)
+    data.check_available()
+    assert {split: len(data.listed(split)) for split in data.splits} == {"train": 21, "validation": 9, "test": 9}
+
+
+def test_what_is_not_used_is_counted_every_time(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "birds.tar").write_bytes(b"")
+    (root / "notes.txt").write_bytes(b"")
+    (root / "extra").mkdir()
+    rewrite(lambda members: members.append(("0001.txt", b"a bee")))(folder, root)
+    for _ in range(2):  # also when the index comes from the cache
+        warn_once.cache_clear()
+        caplog.clear()
+        packed_set("shards", root).check_available()
+        (message,) = [message for message in caplog.messages if "not used" in message]
+        assert message.partition(": not used: ")[0] == f"data=shards: {root}"
+        assert set(re.findall(r"[.\w][^()]*\(.*?\)", message.partition(": not used: ")[2])) == {
+            "of no split 2 (birds.tar, …)",
+            ".txt 2 (notes.txt, …)",
+        }
+
+
+def test_a_pipe_is_no_tar_file(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    os.mkfifo(root / "train-000009.tar")
+    packed_set("shards", root).check_available()  # which would wait for ever
+    assert caplog.messages[-1].endswith("not used: pipes or devices 1 (train-000009.tar)")
+
+
 def rewrite(change: Callable[[list[tuple[str, bytes]]], Any], label: str = "cls") -> Callable[[Path, Path], None]:
     """Changes the first tar file of the training set; its samples are 0000 to 0007."""
 
@@ -150,7 +204,7 @@ def empty(name: str) -> Callable[[Path, Path], None]:
 
 
 MISTAKES: dict[str, Callable[[Path, Path], None]] = {
-    "train-000000.tar: 0002 has no image (jpg jpeg png webp)": without("0002.jpg"),
+    "train-000000.tar: 0002 has no image (jpg jpeg png webp ": without("0002.jpg"),
     "train-000000.tar: 0002 has no label: no .cls or .json": without("0002.cls"),
     "train-000000.tar: 0001.cls is in it twice": rewrite(lambda members: members.append(("0001.cls", b"2"))),
     "train-000000.tar: 0001 has two images, .jpg and .webp": rewrite(lambda found: found.append(("0001.webp", b"2"))),
@@ -159,6 +213,8 @@ MISTAKES: dict[str, Callable[[Path, Path], None]] = {
     "train-000000.tar: 0003.json: no field label (it has id); data.label names": labelled("0003", b'{"id": 3}'),
     "train-000000.tar: 0003.json: label is 0.5, neither a class number nor": labelled("0003", b'{"label": 0.5}'),
     "train-000000.tar: 0003.json: Expecting": labelled("0003", b'{"label": '),
+    "train-000000.tar: 0003.json: its JSON is nested too deeply": labelled("0003", b'{"a": ' * 100_000),
+    "train-000000.tar: 0003.cls: 16,777,217 bytes are too many for a label": labelled("0003", b"1" * (2**24 + 1)),
     "train-000000.tar: labels are partly names and partly numbers, such as those of 0000 and 0003": labelled(
         "0003", b'{"label": 3}'
     ),

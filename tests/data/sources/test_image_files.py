@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import ImageFolder
 
-from attnbench.data.sources import image_files as files
-from attnbench.data.sources.image_files import ImageFiles, digest, images_below, read_classes
+from attnbench.data.sources import folders
+from attnbench.data.sources.folders import images_below
+from attnbench.data.sources.image_files import ImageFiles, digest, read_classes
 from tests.data.pictures import picture, write_folder
 
 CLASSES = ("ant", "bee", "cat")
@@ -40,18 +41,18 @@ def test_hidden_files_and_other_files_are_ignored(root: Path) -> None:
         (root / "train" / "ant" / name).write_bytes(b"x")
     (root / "train" / ".ipynb_checkpoints").mkdir()
     assert len(read(root)) == before
-    assert files.folders_in(root / "train") == list(CLASSES)
+    assert folders.folders_in(root / "train") == list(CLASSES)
 
 
 def test_a_changed_folder_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scans: list[str] = []
-    scan = files._scan
+    scan = folders._scan
 
-    def noting(folder: str) -> tuple[files.Names, files.Names]:
+    def noting(folder: str) -> folders.Listing:
         scans.append(folder)
         return scan(folder)
 
-    monkeypatch.setattr(files, "_scan", noting)
+    monkeypatch.setattr(folders, "_scan", noting)
     folder = root / "train" / "ant"
     os.utime(folder, (1, 1))  # long ago
     before = len(images_below(str(folder)))

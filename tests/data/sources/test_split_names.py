@@ -12,7 +12,9 @@ NAMES = {
     "imagenet1k-validation-07.tar": {"validation"},
     "birds_VAL.tar": {"val"},
     "test.tar": {"test"},
-    "training-0.tar": set(),
+    "training-0.tar": {"training"},
+    "dev-train-0.tar": {"train"},
+    "Eval.tar": {"eval"},
     "latest-0.tar": set(),
     "train_test-0.tar": {"train", "test"},
 }
@@ -24,7 +26,14 @@ def test_words_stand_for_themselves(name: str, expected: set[str]) -> None:
 
 
 def test_files_that_name_no_split_or_two_are_of_none(own_folder: Path) -> None:
-    for name in (*NAMES, "train-000000.tar.gz", "train-1.txt", "train-000002.tar"):
+    for name in (
+        *list(NAMES)[:4],
+        "latest-0.tar",
+        "train_test-0.tar",
+        "train-000000.tar.gz",
+        "train-1.txt",
+        "train-000002.tar",
+    ):
         (own_folder / name).write_bytes(b"")
     found = split_files(own_folder, ".tar", "shards")
     assert {word: [path.name for path in paths] for word, paths in found.items()} == {

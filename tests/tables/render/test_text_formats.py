@@ -4,15 +4,20 @@ import csv
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from attnbench.tables.render import csv as csv_format
 from attnbench.tables.render import latex, latex_text, markdown
+from attnbench.tables.render.layout import one_line
 from attnbench.tables.report import Cell, Heading, Line, Report
 from tests.tables.render.latex_measure import columns_of
 from tests.tables.render.reports import LINES, PLAIN, REPORT
@@ -49,6 +54,39 @@ def test_markdown_keeps_its_columns(label: str, text: str) -> None:
 )
 def test_markdowns_signs_are_escaped(text: str, shown: str) -> None:
     assert markdown.escape(text) == shown
+
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def literal(tokens: Sequence[Token]) -> list[str]:
+    """The texts of all blocks. Fails at anything that is no plain text, but the bold best cell and marks of notes."""
+    texts = []
+    for token in tokens:
+        kinds = {child.type for child in token.children or ()}
+        assert kinds <= {"text", "text_special", "strong_open", "strong_close", "html_inline"}
+        assert {child.content for child in token.children or () if child.type == "html_inline"} <= HTML
+        if token.type == "inline":
+            texts.append("".join(child.content for child in token.children or () if child.type != "html_inline"))
+    return texts
+
+
+HTML = {"<br>", "<sup>", "</sup>"}
+PRINTED = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]) | st.just(" "), max_size=40)
+
+
+@given(PRINTED)
+@example(NASTY)
+@example("<script>alert(1)</script> &lt; &#60; https://a.b <https://a.b> ![a](b) **b** __c__ ~~d~~ `e` \\* # 1.")
+@example("===")
+@example("---")
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    shown = one_line(text).strip()
+    report = replace(report_of(text, text), notes=(text,), remarks=(text,), source=text)
+    blocks = literal(MARKDOWN.parse(markdown.render(report)))
+    expected = {shown, f"{shown}{shown}", f"{shown}1,2", "Notes:", f"Source: {shown}".strip(), ""}
+    assert set(map(str.strip, blocks)) <= expected
+    assert blocks.count(shown) >= (6 if shown else 0)  # title, key column, cells, section, note, remark
 
 
 @pytest.mark.parametrize(("note", "line"), [("- a", "1. \\- a"), ("+ a", "1. \\+ a"), ("2. a", "1. 2\\. a")])

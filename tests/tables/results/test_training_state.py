@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.tables.results.training_state import late_share, least_accuracy, why_untrained
-from tests.tables.sample_results import RECORD
+from attnbench.tables.results.training_state import late_share, least_accuracy, untrained_cells, why_untrained
+from attnbench.tables.results.values import without_values
+from tests.tables.sample_results import RECORD, inputs
 
 
 def record(accuracy: float | None, *curve: float, classes: int = 10) -> object:
@@ -49,3 +50,10 @@ def test_the_late_share_by_hand() -> None:
 
 def test_no_runs_say_nothing() -> None:
     assert why_untrained([], 3.0) == ""
+
+
+def test_cells_with_runs_that_diverged_are_not_trained() -> None:
+    made = inputs({("none", "x"): {0: 90.0}, ("bam", "x"): {0: 91.0, 1: 92.0}})
+    results = {**made.results, ("bam", "x"): without_values(replace(made.results["bam", "x"], diverged=1))}
+    assert untrained_cells(made.table, results) == {("bam", "x"): "not trained (diverged: 1 of 3)"}
+    assert results["bam", "x"].values == {"last": {}, "best": {}}

@@ -1,0 +1,34 @@
+"""Write the value of an override in quotes, for Hydra's grammar and for a shell."""
+
+import shlex
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+SPECIAL_IN_DOUBLE_QUOTES = "$`\\!"
+
+
+def quoted(key: str, value: str) -> str | None:
+    """Return an override, as typed in a shell, whose value is exactly this text; None if there is none.
+
+    `output`, `run#1` gives `"output='run#1'"`.
+    """
+    escaped = value.replace("'", r"\'")
+    for text in (f"{key}='{value}'", f'{key}="{value}"', f"{key}='{escaped}'"):
+        if _means(text, value):
+            return _for_shell(text)
+    return None
+
+
+def _for_shell(text: str) -> str:
+    if set(text) & set(SPECIAL_IN_DOUBLE_QUOTES):
+        return shlex.quote(text)
+    return '"' + text.replace('"', r"\"") + '"'
+
+
+def _means(text: str, value: str) -> bool:
+    """Return whether Hydra reads the value in an override as this text."""
+    try:
+        return bool(OverridesParser.create().parse_override(text).value() == value)
+    except HydraException:
+        return False
