@@ -110,8 +110,9 @@ def draw_bars(axes: "Axes", panel: Panel, index: int, highest: float) -> None:
         axes.set(xlim=(0, len(values)), ylim=(low, highest), xticks=[0, len(values)], yticks=[low, highest])
         axes.set_yticklabels([f"{low:.3g}", f"{highest:.2g}"])
         axes.tick_params(labelsize=TINY, length=2, pad=1)
-        for tick, vertical in zip(axes.yaxis.get_majorticklabels(), ("bottom", "top"), strict=True):
-            tick.set_verticalalignment(vertical)
+        lowest, topmost = axes.yaxis.get_majorticklabels()
+        lowest.set_verticalalignment("bottom")
+        topmost.set_verticalalignment("top")
     for name in ("top", "right"):
         axes.spines[name].set_visible(False)
     for name in ("left", "bottom"):
