@@ -90,7 +90,7 @@ def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
 
 
 def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> None:
-    run = folder("bam")
+    run = folder("none")
     assert say(run, "--images", "2", "--seed", "3", "--layers", "stage1.out")[0] == 0
     assert say(run, "--images", "4", "--method", "hirescam")[0] == 0
     first, second = (read_json(Path(run) / "explanations.json") or {}).values()
@@ -169,7 +169,7 @@ def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch
 
 
 def test_five_lines_in_python(output: Path) -> None:
-    run = attnbench.load_run(folder("bam"))
+    run = attnbench.load_run(folder("none"))
     found = explain(run, run.test_images[:3], labels=run.test_labels[:3])
     draw(found, "maps.png")
     assert Path("maps.png").stat().st_size > 10_000
