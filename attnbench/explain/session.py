@@ -20,6 +20,9 @@ from attnbench.runs.record_writer import now
 from attnbench.training.trained_run import TrainedRun
 from attnbench.version import __version__
 
+MOST = 500
+"""Validation images on which thresholds are chosen, at most; otherwise as many as images are scored."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -127,12 +130,12 @@ class Session:
         return merged(measured, faithfulness(run.model, found)) if self.request.faithfulness else measured
 
     def _cuts(self, run: TrainedRun) -> dict[str, Cuts]:
-        """Return the thresholds of box accuracy, chosen on as many validation images; none without such images."""
+        """Return the thresholds of box accuracy, chosen on validation images; none without such images."""
         data = run.data
         if "validation" not in data.splits:
             return {}
         count = split_size(data, "validation")
-        numbers = np.random.default_rng(self.request.seed).permutation(count)[: self.request.images]
+        numbers = np.random.default_rng(self.request.seed).permutation(count)[: min(self.request.images, MOST)]
         chosen = choose_images(data, "validation", np.sort(numbers))
         return {} if chosen.boxes is None else cuts_of(self._explain(run, "validation", chosen))
 
