@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attnbench.config.validate import RunConfig
+from attnbench.config.validate import OWN_PACKAGE, RunConfig
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import OptionError, UserError
 
@@ -23,7 +23,8 @@ PYTHON_NAMES = {"lambda": "lambda_"}
 def locate(path: str, key: str) -> Callable[..., Any]:
     """Import the class or function at a dotted path.
 
-    A user's module may also be in the current folder, which is searched last.
+    A user's module may also be in the current folder, which is searched last, and only for code that is not our own:
+    our configs never make a file of the current folder run.
 
     Args:
         path: the dotted path.
@@ -34,7 +35,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
     """
     module, _, name = path.rpartition(".")
     here = os.fspath(Path.cwd())
-    if here not in sys.path:
+    if not path.startswith(OWN_PACKAGE) and here not in sys.path:
         sys.path.append(here)
     try:
         found = getattr(importlib.import_module(module), name)

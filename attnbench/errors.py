@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class RunError(UserError):
+    """A trained run cannot be used as it is, which says nothing of other runs."""
+
+
 class NotInstalledError(UserError):
     """An optional package is needed and not installed; the message names the extra that brings it."""
 

@@ -21,4 +21,4 @@ def test_private_names_of_other_packages_are_used_in_compat_files_alone() -> Non
         for path in (ROOT / "attnbench").rglob("*.py")
         if any(private.search(line) for line in path.read_text(encoding="utf-8").splitlines())
     }
-    assert users == {"hydra_compat.py", "lightning_compat.py"}
+    assert users == {"hydra_compat.py", "hydra_files_compat.py", "lightning_compat.py"}

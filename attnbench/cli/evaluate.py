@@ -8,21 +8,24 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from attnbench.cli.arguments import is_name, make_parser, wants_help
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
+from attnbench.cli.plan_evaluations import EvaluationPlan, lines, plan_all
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse, parse_one
 from attnbench.config.sweep import single_overrides
+from attnbench.console import make_console
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep, settle
-from attnbench.runs.folder import RunFolder, shown
+from attnbench.plain_text import plain
+from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, SaveError, keep
+from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
+from attnbench.training.distributed import take_world
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,20 +34,26 @@ def main(words: Sequence[str]) -> int:
         print_help(EVALUATE)
         return DONE
     arguments = _parse(words)
+    take_world(devices=1)
     names, overrides, output = split_words(arguments.words)
-    composer = Composer(arguments.config_dir)
+    overrides, trusted = split_trust(overrides)
+    composer = Composer(arguments.config_dir, trusted=trusted)
     runs, mistakes = find(names, output)
     combinations = _combinations(overrides, composer) if arguments.multirun else [overrides]
-    evaluations: list[Evaluation] = []
+    plan = EvaluationPlan()
     if not mistakes:
-        evaluations, mistakes = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
-    if mistakes:
-        for mistake in mistakes:
+        plan = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
+    mistakes += lines(plan.mistakes)
+    left_out = lines(plan.left_out)
+    if mistakes or not plan.evaluations:
+        for mistake in [*mistakes, *left_out]:
             print_message(mistake)
         return WRONG_INPUT
-    results, status = evaluate_all(evaluations)
+    for reason in left_out:
+        print_message(f"left out: {reason}")
+    results, status = evaluate_all(list(plan.evaluations.values()))
     _show(results, arguments.json)
-    return status
+    return max(status, FAILED) if left_out else status
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -71,54 +80,17 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
     return names, overrides, Path(str(outputs[-1] if outputs else "outputs")).expanduser()
 
 
+def split_trust(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split overrides into those of the configuration and the packages that are trusted: `trust=PACKAGE`."""
+    packages = [word for word in overrides if word.startswith("trust=")]
+    return [word for word in overrides if word not in packages], [word.removeprefix("trust=") for word in packages]
+
+
 def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
     """Return every combination of the values of overrides that have several."""
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
     return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]
-
-
-def plan_all(
-    runs: Sequence[RunFolder],
-    combinations: Sequence[list[str]],
-    checkpoint: str,
-    composer: Composer,
-    responses: bool = False,
-) -> tuple[list[Evaluation], list[str]]:
-    """Check every evaluation before any is done; names and types of all runs before torch is imported.
-
-    Args:
-        runs: trained runs.
-        combinations: lists of overrides, each applied to every run.
-        checkpoint: `last` or `best`.
-        composer: composes the runs' configurations.
-        responses: whether the responses of stages are measured too.
-
-    Returns:
-        The evaluations, each once, and one message for each mistake, which names the runs that have it.
-    """
-    evaluations: dict[tuple[Path, str], Evaluation] = {}
-    mistakes: dict[str, list[RunFolder]] = {}
-    for run, overrides in product(runs, combinations):
-        try:
-            evaluation = settle(run, checkpoint, composer, overrides, responses)
-            evaluations.setdefault((run.path, evaluation.key), evaluation)
-        except UserError as error:
-            mistakes.setdefault(str(error), []).append(run)
-    if not mistakes:
-        from attnbench.training.evaluate import check
-
-        for evaluation in evaluations.values():
-            try:
-                check(evaluation)
-            except UserError as error:
-                mistakes.setdefault(str(error), []).append(evaluation.run)
-    return list(evaluations.values()), [f"{_names_of(found)}: {message}" for message, found in mistakes.items()]
-
-
-def _names_of(runs: Sequence[RunFolder]) -> str:
-    folders = list(dict.fromkeys(shown(run.path) for run in runs))
-    return folders[0] if len(folders) == 1 else f"{folders[0]} and {len(folders) - 1} more"
 
 
 def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluation, EvaluationEntry]], int]:
@@ -128,11 +100,11 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
         The evaluations that were done, with their results, and the exit status.
     """
     results: list[tuple[Evaluation, EvaluationEntry]] = []
-    status, console = DONE, Console(stderr=True)
+    status, console = DONE, make_console(stderr=True)
     try:
         for number, evaluation in enumerate(evaluations, 1):
             folder = shown(evaluation.run.path)
-            with console.status(f"evaluating {number} of {len(evaluations)}: {escape(folder)}"):
+            with console.status(Text(f"evaluating {number} of {len(evaluations)}: {plain(folder)}")):
                 failure = _evaluate_one(evaluation, results)
             if failure:
                 print_message(f"{folder}: {failure}")
@@ -169,7 +141,6 @@ def _show(results: Sequence[tuple[Evaluation, EvaluationEntry]], as_json: bool) 
         print(json.dumps([_json_entry(*result) for result in results], indent=2))
     elif results:
         from attnbench.cli.views.evaluation_table import evaluation_table
-        from attnbench.console import make_console
 
         make_console().print(evaluation_table(results))
 

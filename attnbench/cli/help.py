@@ -133,6 +133,9 @@ change: the result is printed and kept in evaluations.json beside it, where the 
 Overrides apply to the run's own configuration, and may change data, attention and trainer. Without overrides, on the
 same machine, the result equals the recorded one. output=DIR names the folder that holds runs/ (default: outputs).
 
+No code runs because a run's folder names it: classes are those of the choices, here or in your --config-dir. If a run
+was trained with another one (attention._target_=PACKAGE.CLASS) and you trust it, add trust=PACKAGE.
+
 Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --responses              also measure the mean absolute response of each stage

@@ -61,12 +61,20 @@ def train_once(config: DictConfig) -> float | None:
         The value to maximise, for sweepers that search.
     """
     del config
+    from attnbench.launch.ranks import train_on_devices
+    from attnbench.training.distributed import take_world
     from attnbench.training.plan import plan
     from attnbench.training.train import train
 
     hydra = HydraConfig.get()
     overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
-    return objective(train(plan(compose(overrides, given_config_dir(hydra), hydra.job.config_name))))
+    job = plan(compose(overrides, given_config_dir(hydra), hydra.job.config_name))
+    world = take_world(devices := job.config["trainer"]["devices"])
+    if devices > world.size:
+        train_on_devices(job)
+        record = RunFolder(job.folder).record()
+        return objective(record if isinstance(record, FinishedRecord) else None)
+    return objective(train(job, world=world))
 
 
 def given_config_dir(hydra: Any) -> str | None:

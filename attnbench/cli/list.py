@@ -11,7 +11,7 @@ from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import group_lines, list_help, shown_choices
 from attnbench.cli.wrap import print_help
 from attnbench.config import search_path
-from attnbench.console import make_console, make_table
+from attnbench.console import make_console
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE
 
@@ -33,7 +33,10 @@ def main(words: Sequence[str]) -> int:
     elif arguments.what == "paper":
         list_papers(console, arguments.config_dir)
     elif arguments.what == "runs":
-        list_runs(console, Path(arguments.output))
+        from attnbench.cli.views.runs import show_runs
+        from attnbench.config.compose import Composer
+
+        show_runs(console, Path(arguments.output).expanduser(), Composer(arguments.config_dir))
     else:
         list_choices(console, arguments.what, folders)
     return DONE
@@ -52,7 +55,7 @@ def list_groups(console: Console, folders: Sequence[Path]) -> None:
     """Print all config groups and their choices."""
     for group in search_path.groups(folders):
         lines = group_lines(group, folders, indent="", width=console.width)
-        console.print(lines, markup=False, soft_wrap=True)
+        console.print(lines, soft_wrap=True)
 
 
 def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:
@@ -75,27 +78,4 @@ def list_papers(console: Console, config_dir: str | None) -> None:
     table = Table(show_header=False, box=None)
     for name, text in descriptions(config_dir).items():
         table.add_row(name, text)
-    console.print(table)
-
-
-def list_runs(console: Console, output: Path) -> None:
-    """Print the runs under an output folder with their states. Raises `UserError` if there are none."""
-    from attnbench.runs.files import readable
-    from attnbench.runs.folder import find_runs, shown
-    from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
-    from attnbench.runs.record import FinishedRecord
-
-    runs = find_runs(output)
-    if not runs:
-        raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
-    table = make_table()
-    table.add_column("run", overflow="fold")  # the one column that may be narrow
-    for column in ("state", "epochs", "test top-1", "best val. epoch"):
-        table.add_column(column, no_wrap=True)
-    for run in runs:
-        record = readable(run.record, None)
-        metrics = record.metrics if isinstance(record, FinishedRecord) else {}
-        accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
-        percentages = ("" if value is None else f"{value:.2%}" for value in accuracies)
-        table.add_row(str(run.path.relative_to(output / "runs")), run.state(), run.epochs(), *percentages)
     console.print(table)

@@ -10,6 +10,7 @@ from attnbench.cli.streams import lost_output
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from attnbench.termination import stopped_by_termination
 from attnbench.version import __version__
 
 VERBS = {
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _whole(words, run(words))
+        with stopped_by_termination():
+            return _whole(words, run(words))
     except UserError as error:
         print_message(str(error))
         return WRONG_INPUT

@@ -16,6 +16,7 @@ from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.tables.results.values import Key
 from attnbench.tables.spec.cell_configs import key_of
+from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         print_help(REPRODUCE)
         return DONE
     arguments = parse(words)
+    take_world(devices=1)
     from attnbench.cli.sweep import print_mistakes
     from attnbench.cli.until_decided import until_decided
     from attnbench.console import make_console
@@ -48,7 +50,7 @@ def main(words: Sequence[str]) -> int:
         return WRONG_INPUT
     console = make_console()
     for mistake in mistakes:
-        console.print(f"attnbench: left out: {mistake}", soft_wrap=True, markup=False)
+        console.print(f"attnbench: left out: {mistake}", soft_wrap=True)
     run = until_decided if arguments.until_decided else run_missing
     status = run(reproduction, jobs, arguments, console)
     if status == INTERRUPTED or arguments.dry_run:
@@ -120,7 +122,7 @@ def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]
     states = RunStates(reproduction, jobs)
     unique_jobs = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
     profile = reproduction.profile
-    console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True, markup=False)
+    console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True)
     console.print(state_table(reproduction, jobs, states))
     console.print(f"{len(unique_jobs)} runs: {count_states(map(states.of, unique_jobs))}", soft_wrap=True)
     return [job for job in unique_jobs if not states.has_result(job)]
@@ -134,7 +136,7 @@ def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> No
     with console.status("measuring a few steps of each kind of run"):
         seconds, failures = seconds_left(missing, slots)
     for failure in failures:
-        console.print(f"the estimate leaves out runs whose steps fail: {failure}", soft_wrap=True, markup=False)
+        console.print(f"the estimate leaves out runs whose steps fail: {failure}", soft_wrap=True)
     count = f"{len(missing)} run{'s' * (len(missing) != 1)}"
     console.print(f"about {duration(seconds)} for {count}, {slots} at a time", soft_wrap=True)
 

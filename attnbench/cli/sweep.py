@@ -1,10 +1,12 @@
 """attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.cli.output import print_message
 from attnbench.config.compose import Composer
 from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
@@ -12,8 +14,10 @@ from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.processes import warm_up
 from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
+from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
+from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,39 +35,48 @@ ENDINGS = {
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
+    take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     warm_up()
     if note := expanded.note():
-        print(f"attnbench: {note}")
+        print(plain(f"attnbench: {note}"))
     jobs, mistakes = plan_all(expanded.configs)
     if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
         print_mistakes(mistakes)
         return WRONG_INPUT
     for mistake in mistakes:
-        print(f"attnbench: left out: {mistake}")
+        print(plain(f"attnbench: left out: {mistake}", keep=""))
     return run_all(jobs) if jobs else WRONG_INPUT
 
 
 def print_mistakes(mistakes: Sequence[str]) -> None:
     """Print the mistakes that keep a sweep from starting."""
     for mistake in mistakes:
-        print(f"attnbench: {mistake}", file=sys.stderr)
-    print("attnbench: nothing was started; sweep.skip_invalid=true leaves these out", file=sys.stderr)
+        print_message(mistake)
+    print_message("nothing was started; sweep.skip_invalid=true leaves these out")
 
 
 def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
     """Check every configuration; returns the jobs, and the message of every mistake once."""
-    from attnbench.training.plan import plan
+    from attnbench.console import make_console
+    from attnbench.training.plan import check_seed, plan
 
     jobs: dict[str, Job] = {}
+    planned: dict[str, Job] = {}
     mistakes: dict[str, None] = {}
-    for config in configs:
-        try:
-            job = plan(config)
-        except UserError as error:
-            mistakes[str(error)] = None
-        else:
-            jobs.setdefault(str(job.folder), job)
+    with make_console().status("checking") as status:
+        for number, config in enumerate(configs, 1):
+            status.update(f"checking run {number:,} of {len(configs):,}")
+            content = json.dumps({**config.values, "seed": None}, sort_keys=True)
+            try:
+                check_seed(seed := config["seed"])
+                if content not in planned:  # once for all seeds: the network is built for it
+                    planned[content] = plan(config)
+            except UserError as error:
+                mistakes[str(error)] = None
+            else:
+                job = planned[content].with_seed(seed)
+                jobs.setdefault(str(job.folder), job)
     return list(jobs.values()), list(mistakes)
 
 
@@ -75,9 +88,9 @@ def run_all(jobs: Sequence[Job]) -> int:
     console = make_console()
     tasks, status = run_jobs(jobs, console, slots_for(jobs))
     records = {
-        job.folder: record
-        for job in jobs
-        if (record := readable(RunFolder(job.folder).record, None)) is not None
+        task.job.folder: record
+        for task in tasks
+        if (record := task.found or readable(RunFolder(task.job.folder).record, None)) is not None
         and record.status in ("finished", "diverged")
     }
     if records:
@@ -130,12 +143,10 @@ def tally(tasks: Sequence[Task]) -> str:
 def print_failure(task: Task) -> None:
     """Print which run failed and why, with the last lines of its log; one that diverged has said all."""
     log = RunFolder(task.job.folder).log_file
-    print(f"attnbench: {task.state}: {shown(task.job.folder)}: {task.reason}", file=sys.stderr)
-    if task.state == "diverged":
-        return
-    for line in last_lines(log, 5):
-        print(f"    {line}", file=sys.stderr)
-    print(f"    (whole log: {shown(log)})", file=sys.stderr)
+    print_message(f"{task.state}: {shown(task.job.folder)}: {task.reason}")
+    lines = [] if task.state == "diverged" else last_lines(log, 5)
+    for line in [*lines, f"(whole log: {shown(log)})"] if lines else []:
+        print(f"    {plain(line)}", file=sys.stderr)
 
 
 def slots_for(jobs: Sequence[Job]) -> int:

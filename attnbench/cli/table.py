@@ -141,6 +141,7 @@ def check_writable(to: Path | None) -> None:
 def show(report: Report, format_name: str | None, to: Path | None) -> None:
     """Print a table, or write it to a file. Raises `UserError` if the file cannot be written."""
     from attnbench.console import make_console
+    from attnbench.plain_text import plain
     from attnbench.runs.files import write_atomically
     from attnbench.tables.render import FORMATS as RENDERERS
     from attnbench.tables.render import terminal
@@ -149,7 +150,7 @@ def show(report: Report, format_name: str | None, to: Path | None) -> None:
     if to is None and chosen == "terminal":
         terminal.show(make_console(), report)
         return
-    text = RENDERERS[chosen](report)
+    text = plain(RENDERERS[chosen](report), keep="\t\r\n")
     if to is None:
         sys.stdout.write(text)
         return

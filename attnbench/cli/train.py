@@ -1,12 +1,7 @@
 """attnbench train: one run, or with -m a sweep."""
 
 import argparse
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from attnbench.cli.arguments import override_parser, wants_help
@@ -99,24 +94,27 @@ def print_config(config: RunConfig, package: str | None) -> int:
 def train_one(config: RunConfig) -> int:
     """Train a single run in this process or, on several devices, in further ones, and return the exit status."""
     from attnbench.console import make_console
-    from attnbench.training import distributed
+    from attnbench.training.distributed import take_world
 
     console, devices = make_console(), config["trainer"]["devices"]
-    if distributed.is_first(devices):
+    world = take_world(devices)
+    if world.rank == 0:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     from attnbench.training.experiment import Experiment
     from attnbench.training.plan import check
 
     experiment = check(Experiment(config))
     job = experiment.job
-    if devices > 1 and not distributed.launched():
-        return _train_in_child(job)
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
 
-    found = not job.again and RunFolder(job.folder).finished()
-    return run_job(job, console, lambda record: show_result(console, record, job.folder, found), experiment)
+    found = not job.again and RunFolder(job.folder).state() == "finished"
+    if devices > world.size and not found:
+        from attnbench.launch.ranks import train_on_devices
+
+        return train_on_devices(job)
+    return run_job(job, console, lambda record: show_result(console, record, job.folder, found), experiment, world)
 
 
 def headline(config: RunConfig) -> str:
@@ -127,26 +125,3 @@ def headline(config: RunConfig) -> str:
     epochs = config["recipe"]["epochs"]
     recipe = f"{config.choices['recipe']}, {epochs} epoch{'s' * (epochs != 1)}"
     return f"{backbone} with attention {attention} on {data}, {recipe}, seed {config['seed']}"
-
-
-def _train_in_child(job: Any) -> int:
-    """Run a job as a worker process, whose command Lightning repeats for each further rank, and return its exit status.
-
-    Ctrl-C reaches the worker directly; this process waits for it.
-    """
-    from attnbench.launch.engine import WORKER_MODULE
-    from attnbench.runs.files import make_folder
-
-    make_folder(job.folder)
-    job_file: Path = job.folder / "job.json"
-    job.save(job_file)
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        command = [sys.executable, "-m", WORKER_MODULE, os.fspath(job_file)]
-        return subprocess.run(command, check=False, preexec_fn=_default_interrupt).returncode
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _default_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)

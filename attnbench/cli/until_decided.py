@@ -69,7 +69,7 @@ def begin(rounds: "Rounds", console: "Console") -> "Look":
     with console.status("measuring a few steps of each kind of run"):
         rounds.costs()
     for failure in rounds.failures:
-        console.print(f"the plan leaves out the time of runs whose steps fail: {failure}", soft_wrap=True, markup=False)
+        console.print(f"the plan leaves out the time of runs whose steps fail: {failure}", soft_wrap=True)
     return look
 
 

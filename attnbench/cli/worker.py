@@ -1,12 +1,13 @@
 """A run in its own process, as the scheduler starts it: `python -m attnbench.cli.worker JOB.json`.
 
-A worker composes nothing; its configuration comes in the file. When Lightning starts further ranks for a run on several
-devices, it repeats this very command, which is why such runs never start from the command line's process itself.
+A worker composes nothing; its configuration comes in the file. For a run on several devices it starts a worker for
+each, which learns its place among them from its command line.
 """
 
+import argparse
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,19 @@ from rich.console import Console
 from attnbench.cli.output import print_message, set_up_output
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from attnbench.launch.lifeline import watch_lifeline
+from attnbench.launch.ranks import run_ranks
+from attnbench.runs.files import RunFileError
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import RunLockedError
+from attnbench.termination import heed_requests
+from attnbench.training.distributed import MeetingError, World, forget_launchers
 
 if TYPE_CHECKING:
     from attnbench.runs.record import FinishedRecord
     from attnbench.training.experiment import Experiment
+
+AGAIN = "; run.again=true archives the run and trains it again"
 
 
 def run_job(
@@ -28,6 +36,7 @@ def run_job(
     console: Console,
     report: "Callable[[FinishedRecord], None] | None" = None,
     experiment: "Experiment | None" = None,
+    world: World | None = None,
 ) -> int:
     """Do a job, print how it ended, and return the exit status.
 
@@ -36,47 +45,64 @@ def run_job(
         console: where progress is shown.
         report: called with the finished run's record.
         experiment: what is made from the job's configuration, if the caller has it already.
+        world: this process's place among those of a run on several devices.
     """
     from attnbench.training.failures import explain
+    from attnbench.training.metrics import ImageCountError
     from attnbench.training.train import train
 
     try:
-        record = train(job, console, experiment)
+        record = train(job, console, experiment, world)
     except UserError as error:
-        return _end(str(error), WRONG_INPUT)
-    except RunLockedError as error:
-        return _end(str(error), FAILED)
+        return _end(f"{error}{AGAIN if isinstance(error, RunFileError) else ''}", WRONG_INPUT, world)
+    except (RunLockedError, MeetingError, ImageCountError) as error:
+        return _end(str(error), FAILED, world)
     except KeyboardInterrupt:
         epochs, total = len(RunFolder(job.folder).rows()), job.config["recipe"]["epochs"]
-        return _end(f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED)
+        return _end(
+            f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED, world
+        )
     except Exception as error:
         reason = explain(error, job)
         if reason is None:
             traceback.print_exc()
             reason = f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})"
-        return _end(reason, FAILED)
+        return _end(reason, FAILED, world)
     if report is not None and record is not None:
         report(record)
     return DONE
 
 
-def _end(message: str, status: int) -> int:
-    print_message(message)
+def _end(message: str, status: int, world: World | None = None) -> int:
+    """Print a message, unless the first process of the run prints the same one, and return the status."""
+    if world is None or world.rank == 0:
+        print_message(message)
     return status
 
 
-def work(job_file: Path) -> int:
-    """Do the job in a file, print its result, and return the exit status."""
+def work(job_file: Path, world: World | None = None) -> int:
+    """Do the job in a file, print its result, and return the exit status.
+
+    Args:
+        job_file: a file that `Job.save` wrote.
+        world: this process's place among those of the run; None if this process starts those that the run needs.
+    """
     from attnbench.cli.views.summary import show_result
     from attnbench.console import make_console
 
     set_up_output()
+    forget_launchers()
     try:
         job = Job.load(job_file)
+        devices = int(job.config["trainer"]["devices"])
+        if world is None and devices > 1:
+            return run_ranks(job_file, devices)
+        console = make_console()
+        return run_job(job, console, lambda record: show_result(console, record, job.folder), world=world)
     except UserError as error:
         return _end(str(error), WRONG_INPUT)
-    console = make_console()
-    return run_job(job, console, lambda record: show_result(console, record, job.folder))
+    except KeyboardInterrupt:
+        return _end("interrupted", INTERRUPTED, world)
 
 
 def use_threads(number: int) -> None:
@@ -86,5 +112,27 @@ def use_threads(number: int) -> None:
     torch.set_num_threads(number)
 
 
+def main(words: Sequence[str]) -> int:
+    """Do what the command line says and return the exit status.
+
+    `--lifeline` says that standard input is a pipe that the starter holds open; without it, the worker goes on when
+    its starter ends, as in a cluster's queue.
+    """
+    parser = argparse.ArgumentParser("attnbench.cli.worker")
+    parser.add_argument("job_file", type=Path)
+    parser.add_argument("--lifeline", action="store_true")
+    for name in ("rank", "size", "port", "listener"):
+        parser.add_argument(f"--{name}", type=int)
+    arguments = parser.parse_args(words)
+    heed_requests()
+    if arguments.lifeline:
+        watch_lifeline(0)
+    world = None
+    if arguments.rank is not None:
+        serves = arguments.listener is not None
+        world = World(arguments.rank, arguments.size, arguments.port, serves=serves, listener=arguments.listener)
+    return work(arguments.job_file, world)
+
+
 if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

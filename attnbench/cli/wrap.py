@@ -6,6 +6,8 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
+from attnbench.plain_text import plain
+
 COLUMN = re.compile(r" *\S.*? {2,}(?=\S)")
 """The part of a line before its explanation: `  --json             print JSON`."""
 FULL = 90
@@ -15,7 +17,7 @@ FULL = 90
 def print_help(text: str) -> None:
     """Print a help text; in a terminal that is narrower than the text, wrapped."""
     width = shutil.get_terminal_size().columns
-    print(fit(text, width) if sys.stdout.isatty() else text)
+    print(plain(fit(text, width) if sys.stdout.isatty() else text))
 
 
 def fit(text: str, width: int) -> str:

@@ -6,7 +6,8 @@ it was made: on the command line, in an experiment, or in the user's own recipe.
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
@@ -17,6 +18,7 @@ from attnbench.config.overrides import Parsed, parse, readable_errors
 from attnbench.config.validate import CLOSED_DEFAULTS, OPEN_GROUPS, RunConfig, Tree, check, has_key, unknown_key
 from attnbench.errors import UserError
 
+T = TypeVar("T")
 Chosen = tuple[Tree, dict[str, str]]
 """A configuration before value overrides, and the choice made in each group."""
 
@@ -36,12 +38,22 @@ def compose(overrides: Sequence[str] = (), config_dir: str | None = None, config
 
 
 class Composer:
-    """Composes configurations from one list of config folders, and composes equal choices once."""
+    """Composes configurations from one list of config folders, and composes equal choices once.
 
-    def __init__(self, config_dir: str | None = None, config_name: str | None = None) -> None:
+    Args:
+        config_dir: the folder of the user's choices.
+        config_name: a primary config other than `train`.
+        trusted: packages whose classes a recorded configuration may name in place of its choices' own.
+    """
+
+    def __init__(
+        self, config_dir: str | None = None, config_name: str | None = None, trusted: Sequence[str] = ()
+    ) -> None:
+        self.trusted = tuple(trusted)
         self.folders = search_path.search_path(config_dir)
         self.config_name = config_name or search_path.PRIMARY
         self._composed: dict[tuple[str, ...], tuple[Tree, dict[str, str], OwnSweep]] = {}
+        self._known: dict[str, Any] = {}
 
     def compose(self, overrides: Sequence[str]) -> RunConfig:
         """Compose and check one configuration. Raises `UserError`."""
@@ -54,6 +66,19 @@ class Composer:
         reference = self.reference(tree, choices, parsed.hydra)
         declared = {**schema.declarations(reference), **schema.declarations(tree)}
         return check(apply(tree, parsed.values), reference, declared, choices, self.folders)
+
+    def once(self, key: str, compose: Callable[[], T]) -> T:
+        """Return what a function returned, or raise the `UserError` that it raised, when first called for a key."""
+        if key not in self._known:
+            try:
+                self._known[key] = compose()
+            except UserError as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, UserError):
+            raise type(known)(str(known))
+        found: T = known
+        return found
 
     def every_choice(self, group: str) -> dict[str, Tree]:
         """Compose every choice of a group in one go and return each one's options. They are not validated."""

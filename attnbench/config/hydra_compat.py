@@ -25,8 +25,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from attnbench.config.config_files import watch
 from attnbench.config.file_state import FileStates
+from attnbench.config.hydra_files_compat import watch
 from attnbench.config.search_path import PRIMARY
 
 Tree = dict[str, Any]

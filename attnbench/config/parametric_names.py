@@ -11,6 +11,9 @@ from typing import Any
 
 from attnbench.config.search_path import choices, name_patterns
 
+FIELD = re.compile(r"{(\w+)(?::(\w{1,3}))?}")
+"""A field of a pattern: an option, and in one to three characters how its value is written."""
+
 
 def resolve_name(group: str, name: str, folders: Sequence[Path]) -> tuple[str, dict[str, str]]:
     """Return the choice that a name stands for and the values in the name. Other names are returned as they are."""
@@ -24,8 +27,21 @@ def resolve_name(group: str, name: str, folders: Sequence[Path]) -> tuple[str, d
 
 
 def short_name(choice: str, options: Mapping[str, Any]) -> str:
-    """Return the name to show for a group's choice: its pattern filled with its options, if it has one."""
-    return str(options["_name_"]).format(**options) if "_name_" in options else choice
+    """Return the name to show for a group's choice: its pattern filled with its options, if it has one.
+
+    The pattern may be a record's, that is a stranger's: it is filled with options and nothing that hangs on them.
+    """
+    if "_name_" not in options:
+        return choice
+    return FIELD.sub(lambda found: _filled(found, options), str(options["_name_"]))
+
+
+def _filled(found: re.Match[str], options: Mapping[str, Any]) -> str:
+    """Return an option's value as a field of a pattern asks for it; the field itself where that does not work."""
+    try:
+        return format(options[found[1]], found[2] or "")
+    except (KeyError, ValueError, TypeError):
+        return found[0]
 
 
 def _expression(pattern: str) -> str:

@@ -2,14 +2,20 @@
 
 The recorded values are laid over what the run's choices compose to today. So a run of an older attnbench gets the keys
 that were added since, at their neutral value, and overrides are checked as in any composition.
+
+A record may be a stranger's. Its values are taken as they are written: interpolations in them are not resolved. The
+classes are those that the choices name today; another one counts only where the user trusts it (see `trusted_code`).
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attnbench.config import schema, search_path
 from attnbench.config.compose import Composer, apply
+from attnbench.config.hydra_compat import is_plain
 from attnbench.config.overrides import Parsed, parse
 from attnbench.config.validate import (
     NEUTRAL_REVISION,
@@ -22,7 +28,7 @@ from attnbench.config.validate import (
     set_leaf,
     unknown_key,
 )
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
 KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
@@ -31,6 +37,7 @@ CHOSEN = ("backbone", "attention", "data")
 """Groups whose choice decides which keys there are."""
 FROM_CHOICE = ("_target_", "_name_", REVISION)
 """Keys that a choice's file decides, never a record: code is looked up by the choice's name."""
+MASKED = "a recorded text"
 TRAINING_ONLY = (
     "validation", "train_images", "padding", "padding_mode", "train_crop", "flip", "label_noise", "resampled"
 )  # fmt: skip
@@ -40,7 +47,7 @@ TRAINING_ONLY = (
 def recompose(
     composer: Composer, choices: Mapping[str, str], values: Tree, overrides: Sequence[str]
 ) -> tuple[RunConfig, Tree]:
-    """Compose a run's configuration under overrides.
+    """Compose a run's configuration under overrides. What runs of one kind have in common is composed once.
 
     Args:
         composer: composes the choices as they are today.
@@ -50,11 +57,23 @@ def recompose(
 
     Returns:
         The configuration, and the settings in which it differs from the run's own: choices and leaves that may change
-        a result, by dotted key.
+        a result, by dotted key. Both are shared between calls: do not change them.
 
     Raises:
         UserError: for unknown and mistyped keys, and for those that a trained run cannot change.
+        RunError: for what this version does not have.
     """
+    kept = {key: values[key] for key in KEPT if key in values}
+    seed = {"seed": kept.pop("seed")} if type(values.get("seed")) is int else {}
+    config, settings = composer.once(
+        json.dumps([dict(choices), kept, list(overrides)]), lambda: _recompose(composer, choices, kept, overrides)
+    )
+    return replace(config, values={**config.values, **seed}), settings
+
+
+def _recompose(
+    composer: Composer, choices: Mapping[str, str], values: Tree, overrides: Sequence[str]
+) -> tuple[RunConfig, Tree]:
     parsed = parse(overrides, composer.folders)
     chosen = {str(override.key_or_group): str(override.value()) for override in parsed.choices}
     changed = {group: choice for group, choice in chosen.items() if choice != choices.get(group)}
@@ -63,9 +82,12 @@ def recompose(
     _reject_unchangeable(parsed, changed, choices)
     reference = composer.reference(tree, made, [])
     declared = {**schema.declarations(reference), **schema.declarations(tree)}
-    base = lay_over(tree, {key: values[key] for key in KEPT if key in values and key not in changed}, declared)
+    recorded = {key: value for key, value in values.items() if key not in changed}
+    masked, texts = mask(recorded)
+    base = lay_over(tree, masked, declared, trusted_code(composer))
     own, config = (
-        check(apply(base, applied), reference, declared, made, composer.folders) for applied in ([], parsed.values)
+        check(unmask(apply(base, applied), texts), reference, declared, made, composer.folders)
+        for applied in ([], parsed.values)
     )
     settings = {**changed, **differing_leaves(own, config)}
     for key, value in settings.items():
@@ -74,24 +96,62 @@ def recompose(
     return config, settings
 
 
-def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Declaration]) -> Tree:
+def mask(values: Tree) -> tuple[Tree, dict[str, Any]]:
+    """Return a copy of recorded values in which nothing is an interpolation, and what was in the places, by key."""
+    masked, texts = copy.deepcopy(values), {}
+    for key, value in schema.flatten(values).items():
+        if not is_plain(value):
+            texts[key] = value
+            set_leaf(masked, key, MASKED)
+    return masked, texts
+
+
+def unmask(tree: Tree, texts: Mapping[str, Any]) -> Tree:
+    """Put recorded values back, where no override has replaced them, and return the tree."""
+    leaves = schema.flatten(tree)
+    for key, text in texts.items():
+        if leaves.get(key) == MASKED:
+            set_leaf(tree, key, text)
+    return tree
+
+
+def trusted_code(composer: Composer) -> Callable[[str], bool]:
+    """Return whether a recorded class may be used although the run's choice names another one today.
+
+    That is so for the packages that the user names, and for classes that are named in the user's own `--config-dir` or
+    in the configs of an installed package.
+    """
+    named = search_path.targets(composer.folders)
+    return lambda path: path in named or any(path.startswith(f"{package}.") for package in composer.trusted)
+
+
+def lay_over(
+    tree: Tree,
+    values: Tree,
+    declared: Mapping[str, schema.Declaration],
+    trusted: Callable[[str], bool] = lambda path: False,
+) -> Tree:
     """Return a copy of a composed tree with a run's values; keys that the run does not have become neutral.
 
     Args:
         tree: what the run's choices compose to today.
         values: the run's configuration, as recorded.
         declared: what config files declare of keys, by dotted key.
+        trusted: whether a recorded class may be used although the tree has another.
 
     Raises:
-        UserError: for a key of the run that the tree does not have, and for code that computes something else today.
+        RunError: for a key of the run that the tree does not have, and for code that computes something else today.
     """
     laid, known, recorded = copy.deepcopy(tree), schema.flatten(tree), schema.flatten(values)
     for key, value in recorded.items():
         if key.rpartition(".")[2] in FROM_CHOICE:
-            _check_same_code(key, value, known.get(key))
+            if key.endswith("_target_") and key in known and trusted(str(value)):
+                set_leaf(laid, key, value)
+            else:
+                _check_same_code(key, value, known.get(key))
             continue
         if key not in known:
-            raise UserError(f"{key}: the run was trained with {key}={value}, which this version does not have")
+            raise RunError(f"{key}: the run was trained with {key}={value}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
         added_later = key.partition(".")[0] in values and key not in recorded
@@ -103,12 +163,16 @@ def lay_over(tree: Tree, values: Tree, declared: Mapping[str, schema.Declaration
 
 
 def _check_same_code(key: str, recorded: Any, current: Any) -> None:
-    """Raise `UserError` if a choice's class is not the one the run was trained with; it may have moved in attnbench."""
+    """Raise `RunError` if a choice's class is not the one the run was trained with; it may have moved in attnbench."""
     name = key.rpartition(".")[2]
     if name == "_target_" and recorded != current and not _both_ours(recorded, current):
-        raise UserError(f"{key}: the run was trained with {recorded}, and the choice names {current}")
+        package = str(recorded).partition(".")[0]
+        raise RunError(
+            f"{key}: the run was trained with {recorded}, and the choice names {current}; "
+            f"if you trust that code, add trust={package}"
+        )
     if name == REVISION and recorded != (current or NEUTRAL_REVISION):
-        raise UserError(
+        raise RunError(
             f"{key}: the run was trained with revision {recorded}; this version has revision "
             f"{current or NEUTRAL_REVISION}, which computes something else"
         )
@@ -132,9 +196,7 @@ def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[st
     kept = {group: choices[group] for group in CHOSEN if group not in changed}
     for group, choice in kept.items():
         if choice not in search_path.choices(group, composer.folders):
-            raise UserError(
-                f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir"
-            )
+            raise RunError(f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir")
     lines = [f"{group}={choice}" for group, choice in {**kept, **changed}.items()]
     tree, made = composer.chosen(parse(lines, composer.folders))
     return tree, {**made, **{group: choices[group] for group in ("recipe", "trainer") if group in choices}, **changed}

@@ -17,6 +17,7 @@ PRIMARY = "train"
 ENTRY_POINTS = "attnbench.configs"
 """Entry-point group through which another package adds a folder of configs: `mine = "package.folder"`."""
 
+TARGET = re.compile(r"^_target_:\s*(\S+)", re.MULTILINE)
 NAME_PATTERN = re.compile(r"^_name_:\s*(\S+)", re.MULTILINE)
 
 
@@ -92,6 +93,13 @@ def name_patterns(group: str, folders: Sequence[Path]) -> dict[str, str]:
         if match:
             patterns[choice] = match.group(1)
     return patterns
+
+
+def targets(folders: Sequence[Path]) -> set[str]:
+    """Return the classes that choices in folders other than attnbench's own name."""
+    own = shipped()
+    files = (path for folder in folders if folder != own for path in folder.glob("*/*.yaml"))
+    return {match.group(1) for path in files for match in TARGET.finditer(path.read_text(encoding="utf-8"))}
 
 
 def show_pattern(pattern: str) -> str:

@@ -102,10 +102,10 @@ class Overlaps:
 
 def overlaps(maps: Floats, boxes: Floats) -> Overlaps:
     """Return the overlaps of maps (N, H, W) with boxes (N, 4)."""
-    pairs, found, before = [], None, None
-    for values, box in zip(maps, boxes, strict=True):
-        if found is None or not np.array_equal(values, before):  # reference maps are all the same
-            found, before = regions_of(values), values
+    pairs, found = [], None
+    for index, (values, box) in enumerate(zip(maps, boxes, strict=True)):
+        if found is None or not np.array_equal(values, maps[index - 1]):  # reference maps are all the same
+            found = regions_of(values)
         pairs.append(_overlaps_of(found, box))
     return Overlaps(*(np.stack(parts).astype(np.float32) for parts in zip(*pairs, strict=True)))
 

@@ -1,22 +1,22 @@
 """The engine for processes on this machine."""
 
-import importlib
-import io
-import multiprocessing
+import atexit
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing import forkserver
 from pathlib import Path
-from typing import NoReturn
 
 from attnbench.launch.engine import WORKER_MODULE
+from attnbench.launch.fork_server import COMMAND, Lines, Request
+from attnbench.runs.owner import process_started
 
-PRELOADED = "attnbench.training.train"
-"""Module that the server imports once for all jobs that are forked from it."""
+KILLED = -int(signal.SIGKILL)
+LOOK_SECONDS = 0.05
 
 
 class LocalEngine:
@@ -47,34 +47,34 @@ class LocalEngine:
         """Start a job in a separate session, so that Ctrl-C reaches only the scheduler.
 
         A job on one device is forked from a server that has imported everything once: importing takes seconds, which
-        every small run would spend again. A job on several devices needs a command that Lightning can repeat.
+        every small run would spend again. A job on several devices starts a process for each.
         """
         environment = self.environment(slots)
         if len(slots) == 1 and sys.platform == "linux":
-            return _fork(self.worker, job_file, log_file, environment)
+            return warm_up().start(self.worker, job_file, log_file, environment)
         with log_file.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", self.worker, os.fspath(job_file)],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", self.worker, os.fspath(job_file), "--lifeline"],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
             )
-        return LocalProcess(process.pid, process.poll, process.wait)
+        return LocalProcess(process.poll, process.pid)
 
 
 class LocalProcess:
     """A job's process, which leads its own session.
 
     Args:
-        pid: of the process.
-        poll: returns its exit status, None while it runs.
-        wait: waits for its end, at most for the given seconds.
+        poll: returns its exit status, None while it runs. It also holds what must live as long as the process, such as
+            the other end of its lifeline.
+        pid: of the process; None until it is known.
     """
 
-    def __init__(self, pid: int, poll: Callable[[], int | None], wait: Callable[[float | None], object]) -> None:
-        self.pid, self.poll, self.wait = pid, poll, wait
+    def __init__(self, poll: Callable[[], int | None], pid: int | None = None) -> None:
+        self.poll, self.pid = poll, pid
 
     def interrupt(self) -> None:
         """Ask the session to stop as on Ctrl-C, so that the run can be resumed."""
@@ -82,13 +82,18 @@ class LocalProcess:
 
     def kill_after(self, seconds: float) -> None:
         """Wait for the process, and end its session after this time or on another Ctrl-C."""
-        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            self.wait(seconds)
+        with suppress(KeyboardInterrupt):
+            self._wait(seconds)
         self._signal(signal.SIGKILL)
-        self.wait(None)
+        self._wait(None)
+
+    def _wait(self, seconds: float | None) -> None:
+        started = time.monotonic()
+        while self.poll() is None and (seconds is None or time.monotonic() - started < seconds):
+            time.sleep(LOOK_SECONDS)
 
     def _signal(self, number: int) -> None:
-        if self.poll() is not None:
+        if self.poll() is not None or self.pid is None:
             return
         try:
             os.killpg(self.pid, number)
@@ -97,33 +102,83 @@ class LocalProcess:
                 os.kill(self.pid, number)
 
 
-def warm_up() -> None:
+class ForkedProcess(LocalProcess):
+    """A job's process that was forked from the server, which says how it ended."""
+
+    def __init__(self, server: "ServerConnection") -> None:
+        super().__init__(self._poll)
+        self.server = server
+        self.status: int | None = None
+
+    def _poll(self) -> int | None:
+        self.server.read()
+        if self.status is None and self.server.ended and not self._lives():
+            self.status = KILLED
+        return self.status
+
+    def _lives(self) -> bool:
+        return self.pid is not None and process_started(self.pid) is not None
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None and self.pid is None:  # the server still imports: no job has begun
+            self.server.end()
+        super()._signal(number)
+
+
+class ServerConnection:
+    """Starts the server that jobs are forked from, and passes requests and answers."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.requests, self.answers = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.answers, False)
+        self.ended = False
+        self.lines = Lines()
+        self.jobs: list[ForkedProcess] = []
+
+    def start(self, worker: str, job_file: Path, log_file: Path, environment: dict[str, str]) -> ForkedProcess:
+        """Request a job's process and return at once."""
+        request = Request(len(self.jobs), worker, os.fspath(job_file), os.fspath(log_file), environment)
+        self.jobs.append(job := ForkedProcess(self))
+        content = request.to_line()
+        try:
+            while content:
+                content = content[os.write(self.requests, content) :]
+        except BrokenPipeError:
+            self.end()
+        return job
+
+    def read(self) -> None:
+        """Read the answers that have come."""
+        while not self.ended:
+            try:
+                content = os.read(self.answers, 65536)
+            except BlockingIOError:
+                return
+            self.ended = not content
+            for answer in self.lines.add(content):
+                job = self.jobs[answer["number"]]
+                job.pid, job.status = answer.get("pid", job.pid), answer.get("status")
+
+    def end(self) -> None:
+        """End the server. Jobs that it has forked go on, until this process ends: then they stop by themselves."""
+        self.process.kill()
+        self.process.wait()
+        self.read()
+
+
+_servers: list[ServerConnection] = []
+
+
+def warm_up() -> ServerConnection:
     """Start the server that jobs are forked from, so that it imports while the jobs are still being checked."""
-    if sys.platform == "linux":
-        multiprocessing.set_forkserver_preload([PRELOADED])
-        forkserver.ensure_running()
-
-
-def _fork(worker: str, job_file: Path, log_file: Path, environment: dict[str, str]) -> LocalProcess:
-    warm_up()
-    context = multiprocessing.get_context("forkserver")
-    process = context.Process(target=_work_in_fork, args=(worker, job_file, log_file, environment))
-    process.start()
-    assert process.pid is not None
-    return LocalProcess(process.pid, lambda: process.exitcode, process.join)
-
-
-def _work_in_fork(worker: str, job_file: Path, log_file: Path, environment: dict[str, str]) -> NoReturn:
-    """Make the forked process like one that was started with this environment, then do the job."""
-    os.setsid()
-    log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
-    os.environ.clear()
-    os.environ.update(environment)
-    module = importlib.import_module(worker)
-    module.use_threads(int(environment["OMP_NUM_THREADS"]))  # OpenMP read its variable when the server started
-    sys.exit(module.work(job_file))
+    if not _servers or _servers[-1].ended:
+        _servers.append(ServerConnection())
+        atexit.register(_servers[-1].end)
+    return _servers[-1]

@@ -14,9 +14,12 @@ from typing import Literal
 
 from attnbench.errors import UserError
 from attnbench.launch.engine import Engine, Process, stop
-from attnbench.runs.files import make_folder, readable
+from attnbench.runs.files import check_file, make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.lock import owner_of
+from attnbench.runs.lock import release_dead
+from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
+from attnbench.runs.record import FinishedRecord
+from attnbench.termination import requests_counted
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted"]
 """`elsewhere`: another process trains the run; `found`: it was finished before."""
@@ -25,7 +28,10 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class Task:
-    """A job and its state; `reason` says in one line why it failed or diverged."""
+    """A job and its state.
+
+    reason: why it failed or diverged, in one line. found: the record of a run that was finished before.
+    """
 
     job: Job
     state: State = "waiting"
@@ -34,6 +40,11 @@ class Task:
     started: float = 0.0
     ended: float = 0.0
     slots: list[int] = field(default_factory=list)
+    found: FinishedRecord | None = None
+    watch: OwnerWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = OwnerWatch(self.job.folder)
 
     @property
     def done(self) -> bool:
@@ -64,16 +75,24 @@ class Scheduler:
             KeyboardInterrupt: the user interrupted; running jobs have been stopped so that they can be resumed.
         """
         try:
-            while not all(task.done for task in self.tasks):
-                for task in self.tasks:
-                    self._update(task)
-                self.watch(self.tasks)
-                if not all(task.done for task in self.tasks):
-                    time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
+            with requests_counted() as requests:
+                while not all(task.done for task in self.tasks):
+                    for task in self.tasks:
+                        requests.check()
+                        self._update(task)
+                    self._show()
+                    if not all(task.done for task in self.tasks):
+                        requests.sleep(POLL_SECONDS)
+        except BaseException:  # whatever ends the scheduler, no run goes on unseen
             self._stop_all()
             raise
         return self.tasks
+
+    def _show(self) -> None:
+        try:
+            self.watch(self.tasks)
+        except OSError:  # nobody reads our output any more; the runs go on
+            self.watch = lambda tasks: None
 
     def _update(self, task: Task) -> None:
         if task.state == "running":
@@ -81,16 +100,23 @@ class Scheduler:
         elif task.state in ("waiting", "elsewhere"):
             run = RunFolder(task.job.folder)
             try:
-                found = not task.job.again and run.finished()
+                record = None if task.job.again else run.record()
             except UserError as error:  # its record is damaged
-                task.state, task.reason = "failed", str(error)
+                self._fail(task, str(error))
                 return
-            if found:
-                task.state = "found"
-            elif owner_of(run.path) is not None:
+            if isinstance(record, FinishedRecord):
+                task.state, task.found = "found", record
+            elif self._owner(task) is not None:
                 task.state = "elsewhere"
             else:
                 self._start(task, run)
+
+    def _owner(self, task: Task) -> Owner | None:
+        """Return the live owner of a run. The lock of one that is found dead is removed, so it is watched once."""
+        owner = task.watch.owner()
+        if owner is None and (task.job.folder / LOCK_FILE).is_file():
+            release_dead(task.job.folder, task.watch)
+        return owner
 
     def _start(self, task: Task, run: RunFolder) -> None:
         wanted = min(int(task.job.config["trainer"]["devices"]), self.engine.slots)
@@ -98,11 +124,20 @@ class Scheduler:
             task.state = "waiting"
             return
         task.slots = [self.free.pop(0) for _ in range(wanted)]
-        make_folder(run.path)
-        job_file = run.path / "job.json"
-        task.job.save(job_file)
-        task.process = self.engine.start(job_file, run.log_file, task.slots)
-        task.state, task.started = "running", time.monotonic()
+        try:
+            make_folder(run.path)
+            check_log(run.log_file)
+            job_file = run.path / "job.json"
+            task.job.save(job_file)
+            task.process = self.engine.start(job_file, run.log_file, task.slots)
+        except (OSError, UserError) as error:  # of this run; the others go on
+            self.free = sorted(self.free + task.slots)
+            self._fail(task, f"cannot be started: {error}")
+        else:
+            task.state, task.started = "running", time.monotonic()
+
+    def _fail(self, task: Task, reason: str) -> None:
+        task.state, task.reason = "failed", reason
 
     def _check_process(self, task: Task) -> None:
         assert task.process is not None
@@ -116,9 +151,10 @@ class Scheduler:
         elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
+            self._fail(task, failure_reason(task.job, status))
             record = readable(RunFolder(task.job.folder).record, None)
-            task.state = "diverged" if record is not None and record.status == "diverged" else "failed"
-            task.reason = failure_reason(task.job, status)
+            if record is not None and record.status == "diverged":
+                task.state = "diverged"
 
     def _stop_all(self) -> None:
         running = [task for task in self.tasks if task.state == "running"]
@@ -126,6 +162,15 @@ class Scheduler:
         for task in self.tasks:
             if not task.done:
                 task.state = "interrupted"
+
+
+def check_log(path: Path) -> None:
+    """Raise `UserError` unless a log can be written to, before a process is started that could not say why it ends."""
+    try:
+        check_file(path)
+        path.open("ab").close()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def failure_reason(job: Job, status: int) -> str:
@@ -149,7 +194,7 @@ def last_lines(path: Path, count: int) -> list[str]:
     """Return the last lines of a log that are not empty."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:  # the process never wrote one
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
 

@@ -3,11 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attnbench.reproduce.campaign import TableReproduction, records_in
+from attnbench.reproduce.portable import portable
 from attnbench.runs.files import to_text, write_atomically, write_json
 from attnbench.tables.report import Report
 from attnbench.tables.results.class_results import run_summaries
@@ -22,8 +22,6 @@ FILES = {
     "claims-csv": "claims.csv",
     "html": "table.html",
 }
-LOCAL_GROUPS = ("output",)
-"""Parts of a record's configuration that mean nothing on another machine."""
 
 
 def archive_results(reproduction: TableReproduction, results: Mapping[Key, Result], report: Report) -> Path:
@@ -35,23 +33,16 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     for name, file in FILES.items():
         write_atomically(folder / file, FORMATS[name](report))
     records = list(records_in(results))
-    write_records(folder, [portable(record) for record in records])
+    write_records(folder, records)
     write_json(folder / "environment.json", environments(records))
     write_summaries(folder, run_summaries(reproduction.table, results, read_summaries(folder)))
     return folder
 
 
 def write_records(folder: Path, records: Iterable[Record]) -> None:
-    """Write the records of archived results, in the order of their identities and seeds."""
+    """Write the records of archived results in their portable form, in the order of their identities and seeds."""
     ordered = sorted(records, key=lambda record: (record.identity, record.seed))
-    write_atomically(folder / RECORDS_FILE, "".join(to_text(record.to_json()) + "\n" for record in ordered))
-
-
-def portable(record: Record) -> Record:
-    """Return a record without paths of this machine."""
-    config = {group: node for group, node in record.config.items() if group not in LOCAL_GROUPS}
-    config["data"] = {key: value for key, value in config["data"].items() if key != "root"}
-    return replace(record, config=config, environment=replace(record.environment, host=None))
+    write_atomically(folder / RECORDS_FILE, "".join(to_text(portable(record).to_json()) + "\n" for record in ordered))
 
 
 def environments(records: Iterable[Record]) -> dict[str, Any]:

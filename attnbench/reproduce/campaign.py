@@ -97,15 +97,37 @@ class TableReproduction:
             except UserError as error:
                 mistakes[str(error)] = None
             else:
-                jobs[key] = [_reseed(planned[content], seed) for seed in seeds]
+                jobs[key] = [planned[content].with_seed(seed) for seed in seeds]
         return jobs, list(mistakes)
 
     @cached_property
     def costs(self) -> dict[str, dict[str, CostComparison]]:
-        """The costs of every row."""
-        from attnbench.reproduce.costs import compare_costs
+        """The costs of every row, counted for its cell in the table's first column."""
+        return {row: self._counted(row) for row in self.table.rows}
 
-        return compare_costs(self.table, self.cells)
+    def costs_beside(self, results: Mapping[Key, Result]) -> dict[str, dict[str, CostComparison]]:
+        """Return the costs of every row: as its runs in the first column recorded them, else counted."""
+        from attnbench.reproduce.costs import recorded_row
+
+        first = next(iter(self.table.columns))
+        records = {row: next(iter(results[row, first].records.values()), None) for row in self.table.rows}
+        return {
+            key: self._counted(key) if record is None else recorded_row(self.table.rows[key], record.costs)
+            for key, record in records.items()
+        }
+
+    def _counted(self, row: str) -> dict[str, CostComparison]:
+        from attnbench.reproduce.costs import compare_row
+
+        if row not in self._counts:
+            config = self.cells[row, next(iter(self.table.columns))].config
+            self._counts[row] = compare_row(self.table.rows[row], config)
+        return self._counts[row]
+
+    @cached_property
+    def _counts(self) -> dict[str, dict[str, CostComparison]]:
+        """Costs that were counted already, by row."""
+        return {}
 
     def results(self, identities: Mapping[Key, str] | None = None) -> dict[Key, Result]:
         """Return the results of every cell, from the runs below the output folder and the archived records."""
@@ -115,12 +137,9 @@ class TableReproduction:
     def report(self, results: Mapping[Key, Result], method: str = "t") -> Report:
         """Build the report. `method` is that of the means' intervals, `t` or `bootstrap`."""
         summaries = read_summaries(self.folder)
-        inputs = ReportInputs(self.table, self.profile, results, self.costs, method, self.changes, summaries)
+        costs = self.costs_beside(results)
+        inputs = ReportInputs(self.table, self.profile, results, costs, method, self.changes, summaries)
         return build_report(inputs)
-
-
-def _reseed(job: Job, seed: int) -> Job:
-    return Job(with_seed(job.config, seed), job.identity, job.folder.parent / f"seed{seed}")
 
 
 def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:

@@ -1,23 +1,14 @@
-"""The costs of a table's networks, counted on the meta device: nothing is computed."""
-
-from collections.abc import Mapping
+"""The costs of a table's networks: as runs recorded them, or counted on the meta device, where nothing is computed."""
 
 from attnbench.config.validate import RunConfig
 from attnbench.errors import NotInstalledError
+from attnbench.runs.record_parts import CostRecord
 from attnbench.tables.results.costs import CostComparison
-from attnbench.tables.results.values import Key
-from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import COSTS, PaperTable, Row
-from attnbench.training.experiment import Experiment
+from attnbench.tables.spec.table import COSTS, Row
 
 
-def compare_costs(table: PaperTable, cells: Mapping[Key, CellConfig]) -> dict[str, dict[str, CostComparison]]:
-    """Count the network of every row's cell in the table's first column, and put the printed costs beside it."""
-    first = next(iter(table.columns))
-    return {row.key: _compare_row(row, cells[row.key, first].config) for row in table.rows.values()}
-
-
-def _compare_row(row: Row, config: RunConfig | None) -> dict[str, CostComparison]:
+def compare_row(row: Row, config: RunConfig | None) -> dict[str, CostComparison]:
+    """Count the network of a row's cell, and put the printed costs beside it."""
     reason = ""
     ours: dict[str, int] = {}
     try:
@@ -27,7 +18,14 @@ def _compare_row(row: Row, config: RunConfig | None) -> dict[str, CostComparison
     return {key: CostComparison(ours.get(key), row.printed.get(key), reason) for key in COSTS}
 
 
+def recorded_row(row: Row, costs: CostRecord) -> dict[str, CostComparison]:
+    """Put the printed costs beside those that a run of the row recorded."""
+    return {key: CostComparison(getattr(costs, key), row.printed.get(key)) for key in COSTS}
+
+
 def count_costs(config: RunConfig) -> dict[str, int]:
     """Count the costs of a configuration's network for one image of its data."""
+    from attnbench.training.experiment import Experiment
+
     cost = Experiment(config).cost
     return {key: getattr(cost, key) for key in COSTS}

@@ -1,17 +1,21 @@
 """Tests of a table's runs under other settings, which its rows and columns ask for."""
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from attnbench.errors import UserError
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import RESPONSES, Evaluation, read_evaluations, settle
 from attnbench.runs.files import readable
-from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.record import FinishedRecord
 from attnbench.tables.results.values import EPOCHS, Key, MissingValue, settings_of
 
 if TYPE_CHECKING:
     from attnbench.reproduce.campaign import TableReproduction
+
+logger = logging.getLogger(__name__)
 
 
 def missing_evaluations(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> list[Evaluation]:
@@ -25,13 +29,20 @@ def missing_evaluations(reproduction: "TableReproduction", jobs: Mapping[Key, li
 
 
 def _missing(reproduction: "TableReproduction", key: Key, run: RunFolder) -> list[Evaluation]:
-    """Return the missing evaluations of a run that a cell asks for; none if the run is not finished."""
+    """Return the missing evaluations of a run that a cell asks for; none if the run is not finished.
+
+    A run that cannot be evaluated is left out with a warning.
+    """
     cell, record = reproduction.cells[key], readable(run.record, None)
     if not isinstance(record, FinishedRecord) or _wanted_settings(reproduction, key, record) is None:
         return []
-    responses, done = cell.column.metric == "response", read_evaluations(run)
-    epochs = _epochs(reproduction, key, record)
-    evaluations = [settle(run, epoch, reproduction.composer, cell.evaluate, responses) for epoch in epochs]
+    responses, epochs = cell.column.metric == "response", _epochs(reproduction, key, record)
+    try:
+        done = read_evaluations(run)
+        evaluations = [settle(run, epoch, reproduction.composer, cell.evaluate, responses) for epoch in epochs]
+    except UserError as error:
+        logger.warning("not evaluated: %s: %s", shown(run.path), error)
+        return []
     return [evaluation for evaluation in evaluations if evaluation.key not in done]
 
 

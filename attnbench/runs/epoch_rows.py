@@ -7,8 +7,9 @@ from pathlib import Path
 
 from attnbench.runs.disk import writing
 from attnbench.runs.files import damaged, parse_object, read_text, shown, to_text, write_atomically
-from attnbench.runs.json_objects import JsonObject, prefixed, read_object
+from attnbench.runs.json_objects import JsonObject, between, prefixed, read_object
 from attnbench.runs.metric_names import (
+    ACCURACY,
     GATE_PREFIX,
     IMAGES_PER_SECOND,
     LEARNING_RATE,
@@ -29,9 +30,9 @@ class EpochRow(JsonObject):
     epoch: counted from 1. images: seen since the start of training. metrics: by flat name.
     """
 
-    epoch: int
-    images: int
-    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_SECONDS,)))
+    epoch: int = field(metadata=between(1))
+    images: int = field(metadata=between(0))
+    metrics: Metrics = field(metadata=prefixed(*MEASURED, required=(TRAIN_SECONDS,), fractions=ACCURACY))
 
     @property
     def seconds(self) -> float:

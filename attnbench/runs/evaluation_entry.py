@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from attnbench.runs.json_objects import JsonObject, flat, named, prefixed
-from attnbench.runs.metric_names import RECORDED_TOP1, TEST, TEST_TOP1
+from attnbench.runs.json_objects import JsonObject, between, flat, named, prefixed
+from attnbench.runs.metric_names import ACCURACY, RECORDED_TOP1, TEST, TEST_TOP1
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
 CHECKPOINTS = ("last", "best")
@@ -23,17 +23,17 @@ class EvaluationEntry(JsonObject):
     """
 
     checkpoint: Literal["last", "best", "initial"]
-    epoch: int
+    epoch: int = field(metadata=between(0))
     settings: dict[str, Any]
-    metrics: Metrics = field(metadata=prefixed(f"{TEST}/", required=(TEST_TOP1,)))
-    recorded_accuracy: float | None = field(metadata=named(RECORDED_TOP1))
+    metrics: Metrics = field(metadata=prefixed(f"{TEST}/", required=(TEST_TOP1,), fractions=ACCURACY))
+    recorded_accuracy: float | None = field(metadata={**named(RECORDED_TOP1), **between(0, 1)})
     costs: CostRecord = field(metadata=flat())
     data: DataRecord
     resolved: HardwareRecord
     environment: Environment
     written: str
-    seconds: float
-    images_per_second: float
+    seconds: float = field(metadata=between(0))
+    images_per_second: float = field(metadata=between(0))
 
     @property
     def accuracy(self) -> float:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 from attnbench.runs.evaluation_entry import CHECKPOINTS, INITIAL, EvaluationEntry
 from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
-from attnbench.runs.lock import Lock, owner_of
+from attnbench.runs.lock import Lock, check_lock, owner_of
 from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.runs.record import FinishedRecord
 
@@ -121,21 +121,21 @@ def settle(
 
 
 def finished_record(run: RunFolder, checkpoint: str) -> FinishedRecord:
-    """Return the record of a run that is finished and has the checkpoint. Raises `UserError` for any other run."""
+    """Return the record of a run that is finished and has the checkpoint. Raises `RunError` for any other run."""
     state, record = run.state(), run.record()
     weights = run.best_checkpoint if checkpoint == "best" else run.last_checkpoint
     if state == "running":
-        raise UserError("the run is being trained; wait until it is finished")
+        raise RunError("the run is being trained; wait until it is finished")
     if not isinstance(record, FinishedRecord):
         if run.last_checkpoint.is_file():
-            raise UserError(
+            raise RunError(
                 f"the run is {state} after {run.epochs()} epochs; finish it first: the same training command continues"
             )
-        raise UserError(f"the run is {state} and has no checkpoint; train it first")
+        raise RunError(f"the run is {state} and has no checkpoint; train it first")
     if checkpoint == "best" and not record.held_out:
-        raise UserError("the run has no best checkpoint, as it held out no validation images; --checkpoint last")
+        raise RunError("the run has no best checkpoint, as it held out no validation images; --checkpoint last")
     if checkpoint != INITIAL and not weights.is_file():
-        raise UserError(f"checkpoints/{weights.name} is not there; it may have been removed to save space")
+        raise RunError(f"checkpoints/{weights.name} is not there; it may have been removed to save space")
     return record
 
 
@@ -155,6 +155,7 @@ def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictio
     """
     run = evaluation.run
     try:
+        check_lock(run.path)
         with Lock(run.path).guard:  # nobody can begin to train now, and one evaluation at a time adds its entry
             if owner_of(run.path) is not None or run.record() != evaluation.record:
                 raise SaveError("the run was trained again meanwhile")

@@ -10,21 +10,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 from attnbench.runs.disk import writing
 
 T = TypeVar("T")
 U = TypeVar("U")
+DEEPEST = 50
+"""Objects and lists inside each other; a file of a run has a few."""
 logger = logging.getLogger("attnbench.runs")
 
 
 def shown(path: Path) -> str:
     """Return a path as the user would type it: relative to the current folder where it is below it."""
-    absolute = path.absolute()
+    if not path.is_absolute():
+        return os.fspath(path)
     try:
-        return os.fspath(absolute.relative_to(Path.cwd()))
+        return os.fspath(path.relative_to(Path.cwd()))
     except ValueError:
-        return os.fspath(absolute)
+        return os.fspath(path)
 
 
 def as_typed(path: Path) -> str:
@@ -32,9 +35,13 @@ def as_typed(path: Path) -> str:
     return shlex.quote(shown(path))
 
 
-def damaged(where: str, reason: str) -> UserError:
+class RunFileError(RunError):
+    """A file of a run cannot be used: it is damaged, cannot be read, or is of a later version."""
+
+
+def damaged(where: str, reason: str) -> RunFileError:
     """Build the error for a file that cannot be used as it is."""
-    return UserError(f"{where}: damaged: {reason}; restore the file, or move it away")
+    return RunFileError(f"{where}: damaged: {reason}; restore the file, or move it away")
 
 
 def readable(read: Callable[[], T], otherwise: U) -> T | U:
@@ -53,12 +60,30 @@ def make_folder(path: Path) -> None:
     """Make a folder for runs or results, with its parents. Raises `UserError` if the system does not allow it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UserError(
+            f"{shown(path)}: the folder cannot be made: something else has its name; move it away"
+        ) from None
     except OSError as error:
         raise UserError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
 
 
+def check_file(path: Path) -> None:
+    """Raise `RunFileError` if something else is in a file's place: a folder, a pipe or a device.
+
+    Opening a pipe would wait for its other end, and a device may have no end.
+    """
+    if path.exists() and not path.is_file():
+        raise damaged(shown(path), f"it is {'a folder' if path.is_dir() else 'a pipe or a device'}, not a file")
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file by text or bytes. A reader, or a crash, sees the old file or the new one, never a part."""
+    """Replace a file by text or bytes. A reader, or a crash, sees the old file or the new one, never a part.
+
+    Raises:
+        UserError: something else is in its place, such as a folder.
+    """
+    check_file(path)
     replace_file(
         path, path.with_name(f".{path.name}.{os.getpid()}"), content.encode() if isinstance(content, str) else content
     )
@@ -116,16 +141,22 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def read_text(path: Path) -> str | None:
     """Return a file's text, or None if there is no file. Raises `UserError` if it cannot be read."""
+    content = read_bytes(path)
     try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        raise damaged(shown(path), "it is a folder, not a file") from None
+        return None if content is None else content.decode("utf-8")
     except UnicodeDecodeError:
         raise damaged(shown(path), "it is not text in UTF-8") from None
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """Return a file's content, or None if there is no file. Raises `UserError` if it cannot be read."""
+    try:
+        check_file(path)
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
-        raise UserError(f"{shown(path)}: cannot be read: {error.strerror or error}") from error
+        raise RunFileError(f"{shown(path)}: cannot be read: {error.strerror or error}") from error
 
 
 def parse_object(text: str, where: str) -> dict[str, Any]:
@@ -144,4 +175,16 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
         raise damaged(where, f"it is no JSON ({error})") from None
     if not isinstance(content, dict):
         raise damaged(where, "it is no JSON object")
+    if text.count("{") + text.count("[") > DEEPEST and _depth(content) > DEEPEST:
+        raise damaged(where, "it is nested too deeply")
     return content
+
+
+def _depth(content: Any) -> int:
+    """Return how many objects and lists are inside each other."""
+    depth, level = 0, [content]
+    while level:
+        depth += 1
+        inside = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+    return depth

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from attnbench.config.compose import Composer
@@ -61,7 +62,24 @@ def identity_by_path(
         config, _ = recompose(composer, choices, dict(values), [])
     except UserError:
         return None
-    return identity(config, fingerprint)
+    return identity(config, fingerprint, weights_by_path(config))
+
+
+def weights_by_path(config: RunConfig) -> str | None:
+    """Return what stands for the weights in `identity_by_path`: their path as a kept record has it; None for none."""
+    weights = config.identity.get("backbone.weights")
+    return None if weights is None else portable_path(str(weights))
+
+
+def portable_path(text: str) -> str:
+    """Return a path that says nothing of this machine: of an absolute one the last part, and a hash of the whole.
+
+    Any other text is returned as it is.
+    """
+    if not (PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute() or text.startswith("~/")):
+        return text
+    name = PureWindowsPath(text).name or "root"  # both kinds of slashes divide
+    return f"{name} ({hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]})"
 
 
 def readable_name(config: RunConfig) -> str:

@@ -1,6 +1,6 @@
 """A run to be done, as plain data that can be sent to another process as a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ class Job:
     def on_divergence(self) -> str:
         """What happens where loss or weights are not finite: `stop` or `continue`."""
         return str(self.config["run"].get("on_divergence", "stop"))  # jobs of earlier versions lack it
+
+    def with_seed(self, seed: int) -> "Job":
+        """Return the job of the same configuration with another seed, which is no part of the identity."""
+        config = replace(self.config, values={**self.config.values, "seed": seed})
+        return Job(config, self.identity, self.folder.parent / f"seed{seed}")
 
     def save(self, path: Path) -> None:
         """Write the job to a file that `load` reads."""

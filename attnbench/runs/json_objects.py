@@ -8,6 +8,7 @@ dataclasses, `dict[str, X]`, `list[X]`, `tuple[X, Y]` and `X | None`. The metada
 - `prefixed(...)`: the dictionary of all keys that start with one of these prefixes.
 - `named(key)`: the key in the file, where it is not the field's name.
 - `LOCAL`: not in the file; its value means something on this machine only.
+- `between(...)`: the smallest and the largest number that the field may hold.
 
 Keys that no field knows are kept in the field `unknown`, if there is one, and written back.
 """
@@ -35,9 +36,20 @@ def flat() -> Metadata:
     return {"flat": True}
 
 
-def prefixed(*prefixes: str, required: tuple[str, ...] = ()) -> Metadata:
-    """Return the metadata of a dictionary of all keys with these prefixes; `required` ones must be there, not null."""
-    return {"prefixes": prefixes, "required": required}
+def prefixed(*prefixes: str, required: tuple[str, ...] = (), fractions: str) -> Metadata:
+    """Return the metadata of a dictionary of all keys with these prefixes.
+
+    Args:
+        prefixes: of the keys.
+        required: keys that must be there, not null.
+        fractions: end of the keys whose values are from 0 to 1.
+    """
+    return {"prefixes": prefixes, "required": required, "fractions": fractions}
+
+
+def between(least: float, most: float = math.inf) -> Metadata:
+    """Return the metadata of a number that is neither smaller nor larger than these."""
+    return {"between": (least, most)}
 
 
 def named(key: str) -> Metadata:
@@ -58,16 +70,12 @@ class JsonObject:
 
 
 class _Item(NamedTuple):
-    """A field with its annotation, and the class behind `X | None`."""
+    """A field with its annotation, the class behind `X | None`, and its key in the file."""
 
     field: "Field[Any]"
     hint: Any
     inner: Any
-
-    @property
-    def key(self) -> str:
-        """The field's key in the file."""
-        return str(self.field.metadata.get("key", self.field.name))
+    key: str
 
     @property
     def optional(self) -> bool:
@@ -84,8 +92,9 @@ class _Item(NamedTuple):
         """Return the keys of an object that belong to the field."""
         if "prefixes" in self.field.metadata:
             return [key for key in content if key.startswith(self.field.metadata["prefixes"])]
-        keys = [item.key for item in _items(self.inner)] if "flat" in self.field.metadata else [self.key]
-        return [key for key in keys if key in content]
+        if "flat" in self.field.metadata:
+            return [item.key for item in _items(self.inner) if item.key in content]
+        return [self.key] if self.key in content else []
 
 
 @cache
@@ -94,7 +103,8 @@ def _items(kind: Any) -> tuple[_Item, ...]:
     hints = get_type_hints(kind)
     inner = {name: next((part for part in get_args(hint) if is_dataclass(part)), hint) for name, hint in hints.items()}
     written = [part for part in fields(kind) if part.name != UNKNOWN and "local" not in part.metadata]
-    return tuple(_Item(part, hints[part.name], inner[part.name]) for part in written)
+    keys = (str(part.metadata.get("key", part.name)) for part in written)
+    return tuple(_Item(part, hints[part.name], inner[part.name], key) for part, key in zip(written, keys, strict=True))
 
 
 def read_object(kind: type[T], content: Any, where: str, parent: str = "") -> T:
@@ -154,32 +164,56 @@ def _read_field(item: _Item, present: dict[str, Any], where: str, parent: str) -
         for name in metadata["required"]:
             if present.get(name) is None:
                 raise damaged(where, f"{parent}{name} is missing")
-        return _read_value(item.hint, present, where, parent)
+        values = _read_value(item.hint, present, where, parent)
+        for name in values:
+            if name.endswith(metadata["fractions"]):
+                _check_number((0, 1), values[name], where, f"{parent}{name}")
+        return values
     if not present and item.optional:
         return MISSING
     if "flat" in metadata:
         return read_object(item.inner, present, where, parent)
     if not present:
         raise damaged(where, f"{parent}{item.key} is missing")
-    return _read_value(item.hint, present[item.key], where, parent + item.key)
+    value = _read_value(item.hint, present[item.key], where, parent + item.key)
+    _check_number(metadata.get("between", (-math.inf, math.inf)), value, where, parent + item.key)
+    return value
+
+
+def _check_number(limits: tuple[float, float], value: Any, where: str, key: str) -> None:
+    """Raise `UserError` if a number is beyond its limits."""
+    least, most = limits
+    if isinstance(value, int | float) and not least <= value <= most:
+        raise _wrong(where, key, f"at least {least}" if most == math.inf else f"from {least} to {most}", value)
 
 
 def _read_value(hint: Any, value: Any, where: str, key: str) -> Any:
     """Return a value of the type that an annotation names. Raises `UserError` for any other."""
     if hint is Any:
         return value
-    if reader := READERS.get(get_origin(hint)):
+    if reader := READERS.get(_origin(hint)):
         return reader(hint, value, where, key)
     if is_dataclass(hint) and isinstance(hint, type):
         return read_object(hint, value, where, f"{key}.")
     return _read_plain(hint, value, where, key)
 
 
+@cache
+def _origin(hint: Any) -> Any:
+    return get_origin(hint)
+
+
+@cache
+def _behind_none(hint: Any) -> Any:
+    """Return X of `X | None`."""
+    (inner,) = (part for part in get_args(hint) if part is not NoneType)
+    return inner
+
+
 def _read_optional(hint: Any, value: Any, where: str, key: str) -> Any:
     """Return None for null, and for a number that is not finite."""
-    (inner,) = (part for part in get_args(hint) if part is not NoneType)
     missing = value is None or (isinstance(value, float) and not math.isfinite(value))
-    return None if missing else _read_value(inner, value, where, key)
+    return None if missing else _read_value(_behind_none(hint), value, where, key)
 
 
 def _read_choice(hint: Any, value: Any, where: str, key: str) -> Any:
@@ -191,7 +225,8 @@ def _read_choice(hint: Any, value: Any, where: str, key: str) -> Any:
 def _read_mapping(hint: Any, value: Any, where: str, key: str) -> dict[str, Any]:
     start = f"{key}." if key and not key.endswith(".") else key
     content = _mapping(value, where, key.removesuffix("."))
-    return {name: _read_value(get_args(hint)[1], part, where, f"{start}{name}") for name, part in content.items()}
+    inner = get_args(hint)[1]
+    return {name: _read_value(inner, part, where, f"{start}{name}") for name, part in content.items()}
 
 
 def _read_sequence(hint: Any, value: Any, where: str, key: str) -> Any:

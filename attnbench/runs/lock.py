@@ -1,44 +1,26 @@
 """One owner per run folder: a lock with host, process and heartbeat, taken over when its owner is dead."""
 
+import logging
 import os
-import socket
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from attnbench.errors import UserError
-from attnbench.runs.files import damaged, make_folder, read_json, shown, write_json
-from attnbench.runs.json_objects import ALWAYS, JsonObject, read_object
+from attnbench.runs.files import make_folder, shown, write_json
+from attnbench.runs.litter import clear_litter
+from attnbench.runs.owner import HEARTBEAT_SECONDS, LOCK_FILE, Owner, OwnerWatch, owner_of, process_started, read_owner
 
-LOCK_FILES = ("lock.json", ".lock")
+__all__ = ["LOCK_FILES", "Lock", "Owner", "RunLockedError", "check_lock", "owner_of", "process_started", "read_owner"]
+LOCK_FILES = (LOCK_FILE, ".lock")
 """The owner, and the guard that lets one process at a time change it."""
-HEARTBEAT_SECONDS = 5.0
-DEAD_AFTER_SECONDS = 60.0
-"""Without a heartbeat for this long, an owner on another host counts as dead."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owner(JsonObject):
-    """The process that owns a run folder.
-
-    started: distinguishes the process from a later one with the same number; None where the system does not report
-    it. heartbeat: time of the last sign of life, in seconds since 1970. progress: of the training.
-    """
-
-    host: str
-    pid: int
-    started: str | None = None
-    heartbeat: float
-    progress: dict[str, Any] = field(default_factory=dict, metadata=ALWAYS)
-
-    @property
-    def process(self) -> tuple[str, int, str | None]:
-        """Host, number and start, which together identify the process."""
-        return self.host, self.pid, self.started
+logger = logging.getLogger(__name__)
 
 
 class RunLockedError(Exception):
@@ -47,51 +29,22 @@ class RunLockedError(Exception):
     def __init__(self, folder: Path, owner: Owner) -> None:
         self.folder, self.owner = folder, owner
         age = time.time() - owner.heartbeat
-        super().__init__(
-            f"{folder} is being trained by process {owner.pid} on {owner.host} (heartbeat {age:.0f} s ago)"
-        )
+        heartbeat = f"heartbeat {age:.0f} s ago" if age >= 0 else "its heartbeat goes on"
+        super().__init__(f"{folder} is being trained by process {owner.pid} on {owner.host} ({heartbeat})")
 
 
-def process_started(pid: int) -> str | None:
-    """Return when a process started, in the system's ticks; None where the system does not report it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
+def check_lock(folder: Path) -> None:
+    """Raise `UserError` if something else is in the place of a lock's files."""
+    for path in (folder / name for name in LOCK_FILES):
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+            raise UserError(f"{shown(path)}: is not a file; move it away")
 
 
-def alive(owner: Owner) -> bool:
-    """Return whether an owner lives: by its process on this host, by its heartbeat on another."""
-    if owner.host != socket.gethostname():
-        return time.time() - owner.heartbeat < DEAD_AFTER_SECONDS
-    if owner.pid < 1:
-        return False
-    try:
-        os.kill(owner.pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return owner.started == process_started(owner.pid)
-
-
-def read_owner(folder: Path) -> Owner | None:
-    """Return what a folder's lock says, or None without a lock. Raises `UserError` if the lock is damaged."""
-    path = folder / LOCK_FILES[0]
-    content = read_json(path)
-    return None if content is None else read_object(Owner, content, shown(path))
-
-
-def owner_of(folder: Path) -> Owner | None:
-    """Return the live owner of a run folder, or None.
-
-    A damaged lock has no owner: a live process would write it again at its next heartbeat.
-    """
-    try:
-        owner = read_owner(folder)
-    except UserError:
-        return None
-    return owner if owner is not None and alive(owner) else None
+def release_dead(folder: Path, watch: OwnerWatch) -> None:
+    """Remove the lock of an owner that a watch has found dead, so that who takes the folder need not watch again."""
+    with Lock(folder).guard:
+        if watch.owner() is None:
+            (folder / LOCK_FILE).unlink(missing_ok=True)
 
 
 class Lock:
@@ -100,6 +53,9 @@ class Lock:
     `progress` is written along with each heartbeat, for those who watch the run. `lost` says that another host took
     this process for dead and owns the run now.
 
+    If a process on another host owns the folder, entering takes until its heartbeat shows that it lives, or the lack
+    of one that it does not.
+
     Raises:
         RunLockedError: when entered, if another process owns the folder.
         UserError: when entered, if the folder or the lock cannot be written.
@@ -107,52 +63,112 @@ class Lock:
 
     def __init__(self, folder: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         self.folder = folder
-        self.path, self.guard = folder / LOCK_FILES[0], FileLock(folder / LOCK_FILES[1])
+        self.path = folder / LOCK_FILE
         self.progress: dict[str, Any] = {}
         self.lost = False
         self._interval = heartbeat_seconds
         self._stop = threading.Event()
-        pid = os.getpid()
-        self._mark = Owner(host=socket.gethostname(), pid=pid, started=process_started(pid), heartbeat=time.time())
+        self._mark = Owner.of_this_process()
+        self._complained = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    @property
+    def guard(self) -> "_Guard":
+        """The context in which no other process takes or leaves the folder. Raises `UserError` when entered."""
+        return _Guard(self.folder / LOCK_FILES[1])
 
     def __enter__(self) -> "Lock":
         make_folder(self.folder)
-        with self.guard:
-            owner = owner_of(self.folder)
-            if owner is not None:
-                raise RunLockedError(self.folder, owner)
-            if self.path.is_dir():
-                raise damaged(shown(self.path), "it is a folder, not a file")
-            self._write()
+        check_lock(self.folder)
+        watch = OwnerWatch(self.folder, self._interval)
+        while not self._take(watch):
+            time.sleep(self._interval / 10)
         self._thread.start()
         return self
+
+    def _take(self, watch: OwnerWatch) -> bool:
+        """Take the folder if it has no live owner; return whether that was so, False if it is not known yet."""
+        with self.guard:
+            owner = watch.owner()
+            if owner is None:
+                clear_litter(self.folder)  # with the guard, nobody else writes to the folder now
+                self._write()
+                return True
+        if watch.certain:
+            raise RunLockedError(self.folder, owner)
+        if not self._complained:
+            self._complained = True
+            logger.info("%s: waiting to see whether %s still trains it", shown(self.folder), owner.name)
+        return False
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        with self.guard:
-            if self._ours():
-                self.path.unlink()
+        try:
+            with self.guard:
+                if self._rival() is None:
+                    self.path.unlink(missing_ok=True)
+        except (OSError, UserError) as error:
+            logger.warning("%s could not be removed: %s", shown(self.path), error)
 
     def report(self, **progress: Any) -> None:
         """Note progress, to be written at the next heartbeat."""
         self.progress = {**self.progress, **progress}
 
     def _write(self) -> None:
-        write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
+        try:
+            write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
+        except OSError as error:
+            raise UserError(f"{shown(self.path)}: cannot be written: {error.strerror or error}") from error
 
-    def _ours(self) -> bool:
+    def _rival(self) -> Owner | None:
+        """Return the other process that owns the folder; a lock that is missing or damaged is written again."""
         try:
             owner = read_owner(self.folder)
         except UserError:
-            return False
-        return owner is not None and owner.process == self._mark.process
+            return None
+        return owner if owner is not None and owner.process != self._mark.process else None
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._interval):
-            with self.guard:
-                if not self._ours():  # another host took this process for dead, and owns the run now
-                    self.lost = True
-                    return
-                self._write()
+        while not self.lost and not self._stop.wait(self._interval):
+            try:
+                with self.guard:
+                    self.lost = self._rival() is not None  # another host took this process for dead
+                    if not self.lost:
+                        self._write()
+                self._complained = False
+            except UserError as error:  # the disk may have room again at the next beat
+                if not self._complained:
+                    self._complained = True
+                    logger.warning("the heartbeat failed and will be tried again: %s", error)
+
+
+class _Guard:
+    """A file lock of the operating system, which ends with its process. Raises `UserError` if there can be none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        native: dict[str, Any] = {"fallback_to_soft": False}  # a lock by a file's existence would outlive its process
+        try:
+            self._lock = FileLock(path, **native)
+        except TypeError:  # filelock before 3.20 has no such fallback
+            self._lock = FileLock(path)
+
+    def __enter__(self) -> None:
+        with _refused(self.path):
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{shown(path)}: cannot be locked: {reason}; output=FOLDER names a folder that can be written to, on a"
+            " file system with file locks (flock)"
+        ) from error

@@ -1,6 +1,7 @@
 """Finding the runs that a user names by a folder, the start of a hash, or a pattern."""
 
 import glob
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,7 +52,7 @@ def find_one(name: str, output: Path) -> list[RunFolder]:
 
 def seeds_in(path: Path) -> list[RunFolder]:
     """Return the seeds in a run's folder, without archived ones; or the folder itself if it is a seed's."""
-    if (path / "record.json").is_file() or (path / "config.yaml").is_file():
+    if any(os.path.lexists(path / name) for name in ("record.json", "config.yaml")):
         return [RunFolder(path)]
     if path.name == ARCHIVE or not path.is_dir():
         return []

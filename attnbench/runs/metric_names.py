@@ -7,6 +7,8 @@ last epoch, with it of the best validation epoch. Accuracies are fractions, loss
 TRAIN, VAL, TEST, RECORDED = "train", "val", "test", "recorded"
 BEST = "best"
 TOP1, TOP5, LOSS, SECONDS = "top1_accuracy", "top5_accuracy", "loss", "seconds"
+ACCURACY = "_accuracy"
+"""End of the names of accuracies."""
 
 
 def metric_name(split: str, name: str, best: bool = False) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attnbench.errors import UserError
-from attnbench.runs.files import damaged
+from attnbench.runs.files import RunFileError, damaged
 
 SCHEMA = 2
 """Version of `record.json`'s layout."""
@@ -25,7 +24,9 @@ def migrate(content: Mapping[str, Any], where: str) -> Content:
     if type(schema) is not int or schema < 1:
         raise damaged(where, f"schema must be a whole number from 1 to {SCHEMA}")
     if schema > SCHEMA:
-        raise UserError(f"{where}: is of a later version of attnbench (schema {schema}, this one reads 1 to {SCHEMA})")
+        raise RunFileError(
+            f"{where}: is of a later version of attnbench (schema {schema}, this one reads 1 to {SCHEMA})"
+        )
     migrated = dict(content)
     for step in STEPS[schema - 1 :]:
         migrated = step(migrated)

@@ -10,6 +10,7 @@
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,11 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attnbench.runs.files import damaged, make_folder, shown, write_atomically
+from attnbench.runs.files import damaged, make_folder, read_bytes, shown, write_atomically
 
 ARRAYS = ("index", "label", "predicted", "probability", "label_probability")
 KINDS = {"index": "u", "label": "u", "predicted": "u", "probability": "f", "label_probability": "f"}
 """Numpy's kind of each array: unsigned integer or floating point."""
+MOST_BYTES = 2**30
+"""Of a file's arrays; more are not read into memory."""
+UNREADABLE = (
+    OSError, EOFError, ValueError, TypeError, AttributeError, MemoryError, OverflowError, SyntaxError, RuntimeError,
+    struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise for damaged files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +89,26 @@ def read_predictions(path: Path) -> Predictions | None:
     """Return the predictions in a file, or None if there is no file. Raises `UserError` if it is damaged."""
     where = shown(path)
     try:
-        with np.load(path, allow_pickle=False) as content:
-            classes, arrays = content["classes"], {name: content[name] for name in ARRAYS}
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        packed = read_bytes(path)
+        if packed is None:
+            return None
+        classes, arrays = _unpack(packed)
     except KeyError as error:
         raise damaged(where, f"it lacks an array ({error.args[0]})") from None
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise damaged(where, f"it holds no predictions ({type(error).__name__})") from None
     if complaint := _wrong_type(classes, arrays) or _wrong_content(classes, arrays):
         raise damaged(where, complaint)
     return Predictions(tuple(classes.tolist()), **arrays)
+
+
+def _unpack(packed: bytes) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Return the names of the classes and the other arrays of a file's content."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES} bytes")
+    with np.load(io.BytesIO(packed), allow_pickle=False) as content:
+        return content["classes"], {name: content[name] for name in ARRAYS}
 
 
 def _wrong_type(classes: NDArray[Any], arrays: dict[str, NDArray[Any]]) -> str:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.files import damaged, shown
-from attnbench.runs.json_objects import ALWAYS, LOCAL, JsonObject, flat, prefixed, read_object
-from attnbench.runs.metric_names import PREFIXES
+from attnbench.runs.json_objects import ALWAYS, LOCAL, JsonObject, between, flat, prefixed, read_object
+from attnbench.runs.metric_names import ACCURACY, PREFIXES
 from attnbench.runs.migrations import SCHEMA, migrate
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
@@ -34,12 +34,12 @@ class RunRecord(JsonObject):
     status: Status
     identity: str
     identity_scheme: int = field(default=IDENTITY_SCHEME, metadata=ALWAYS)
-    seed: int
+    seed: int = field(metadata=between(0))
     choices: dict[str, str]
     config: dict[str, Any]
     environment: Environment
     started: str
-    wall_seconds: float
+    wall_seconds: float = field(metadata=between(0))
     written: str
     error: str = ""
     resolved: HardwareRecord | None = None
@@ -95,13 +95,13 @@ class FinishedRecord(RunRecord):
     resolved: HardwareRecord = field()  # without `field()` the default of the base class would hold
     costs: CostRecord = field(metadata=flat())
     data: DataRecord = field()
-    metrics: Metrics = field(metadata=prefixed(*PREFIXES))
-    epochs: int
-    images: int
-    best_epoch: int | None
-    images_per_second: float
-    peak_memory_bytes: int | None
-    energy_joules: float | None
+    metrics: Metrics = field(metadata=prefixed(*PREFIXES, fractions=ACCURACY))
+    epochs: int = field(metadata=between(1))
+    images: int = field(metadata=between(1))
+    best_epoch: int | None = field(metadata=between(1))
+    images_per_second: float = field(metadata=between(0))
+    peak_memory_bytes: int | None = field(metadata=between(0))
+    energy_joules: float | None = field(metadata=between(0))
     evaluations: dict[str, EvaluationEntry] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     predictions: Path | None = field(default=None, compare=False, metadata=LOCAL)
@@ -124,3 +124,5 @@ def _check_config(record: RunRecord, where: str) -> None:
         value = record.config[group].get(key)
         if type(value) is not int or value < 1:
             raise damaged(where, f"config.{group}.{key} must be a whole number from 1 on")
+    if isinstance(record, FinishedRecord) and (record.best_epoch or 0) > record.epochs:
+        raise damaged(where, f"best_epoch is {record.best_epoch} of {record.epochs} epochs")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from attnbench.runs.json_objects import JsonObject
+from attnbench.runs.json_objects import JsonObject, between
 
 Metrics = dict[str, float | None]
 """Metrics by flat name (see `metric_names`); None where one is not measured, as top-5 accuracy below 6 classes."""
@@ -17,24 +17,24 @@ class DataRecord(JsonObject):
     """
 
     fingerprint: str
-    classes: int
-    image_size: int
-    all_classes: int | None = None
-    train_images: int | None = None
-    validation_images: int | None = None
-    test_images: int | None = None
-    skipped_images: int = 0
+    classes: int = field(metadata=between(1))
+    image_size: int = field(metadata=between(1))
+    all_classes: int | None = field(default=None, metadata=between(0))
+    train_images: int | None = field(default=None, metadata=between(0))
+    validation_images: int | None = field(default=None, metadata=between(0))
+    test_images: int | None = field(default=None, metadata=between(0))
+    skipped_images: int = field(default=0, metadata=between(0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostRecord(JsonObject):
     """The cost of a network for one image; the fields are those of `attnbench.cost.Cost`, which needs torch."""
 
-    parameters: int
-    multiply_adds: int
-    executed_multiply_adds: int
-    attention_parameters: int
-    attention_multiply_adds: int
+    parameters: int = field(metadata=between(0))
+    multiply_adds: int = field(metadata=between(0))
+    executed_multiply_adds: int = field(metadata=between(0))
+    attention_parameters: int = field(metadata=between(0))
+    attention_multiply_adds: int = field(metadata=between(0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,11 @@
 """A table of the user's runs: rows and columns by what their configurations differ in."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from attnbench.config.as_recorded import read_back
 from attnbench.config.compose import Composer
-from attnbench.config.diff import NAMED_BY_VALUE, differences, label
-from attnbench.config.parametric_names import short_name
-from attnbench.config.recompose import recompose
-from attnbench.config.schema import flatten
+from attnbench.config.diff import NAMED_BY_VALUE
 from attnbench.config.search_path import natural_order
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
@@ -15,17 +13,38 @@ from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord
 from attnbench.tables.build_report import build_report
-from attnbench.tables.columns import NAMES
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
 from attnbench.tables.results.records import Record, ended, with_current_identity
 from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy, without_values
+from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
 from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
 ACCURACIES = [name for name in METRICS if name.startswith("top")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that ended: its record, and its configuration as this version reads it."""
+
+    record: RunRecord
+    config: RunConfig
+
+    @property
+    def kind(self) -> int:
+        """A number that runs share which differ only in their seed."""
+        return id(self.config.identity)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network has no attention."""
+        return self.record.choices["attention"] == "none"
+
+
+Cells = dict[Key, list[Run]]
 
 
 def compare_runs(
@@ -56,21 +75,23 @@ def compare_runs(
             f"{shown(runs[0].path)}: none of these runs is finished; attnbench list runs shows their states"
         )
     composer = Composer(config_dir)
-    records = [
-        with_current_identity(record, composer) if isinstance(record, FinishedRecord) else record for record in records
-    ]
-    configs = [recompose(composer, record.choices, record.config, [])[0] for record in records]
-    row_keys, column_keys = split_keys(rows, "--rows", configs), split_keys(columns, "--columns", configs)
-    if not row_keys:
-        row_keys = differing_keys(configs, column_keys)
-    cells: dict[Key, list[int]] = {}
-    for number, config in enumerate(configs):
-        cells.setdefault((describe_keys(config, row_keys), describe_keys(config, column_keys)), []).append(number)
-    cells = dict(sorted(cells.items(), key=lambda item: reading_order(item[0])))
-    for key, numbers in cells.items():
-        check_same_run(key, [configs[number] for number in numbers], [records[number] for number in numbers])
+    found = [read_run(record, composer) for record in records]
+    kinds = list({run.kind: run.config for run in found}.values())
+    named, column_keys = split_keys(rows, "--rows", kinds), split_keys(columns, "--columns", kinds)
+    row_keys = named or differing_keys(kinds, column_keys)
+    cells = sort_into_cells(found, row_keys, column_keys)
+    cells = in_reading_order(cells if named else told_apart(cells))
+    for key, several in cells.items():
+        check_same_run(key, several)
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
-    return build_table(cells, configs, records, metric, method, len(runs) - len(records), row_label)
+    return build_table(cells, metric, method, len(runs) - len(records), row_label)
+
+
+def read_run(record: RunRecord, composer: Composer) -> Run:
+    """Return a run with its configuration, as far as this version knows it."""
+    if isinstance(record, FinishedRecord):
+        record = with_current_identity(record, composer)
+    return Run(record, read_back(composer, record.choices, record.config))
 
 
 def check_metric(metric: str) -> None:
@@ -81,97 +102,77 @@ def check_metric(metric: str) -> None:
         raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(ACCURACIES)})")
 
 
-def split_keys(text: str | None, flag: str, configs: Sequence[RunConfig]) -> list[str]:
-    """Return the keys that a flag names. Raises `UserError` for one that no run has."""
-    names = [name.strip() for name in text.split(",")] if text else []
-    known = list(dict.fromkeys(chain.from_iterable([*config.choices, *flatten(config.values)] for config in configs)))
-    also = NAMES if flag == "--columns" else ()
-    for name in names:
-        if name not in known:
-            raise UserError(f"{flag} {name}: no run has such a key{nearest(name, [*known, *also])}")
-    return names
+def sort_into_cells(runs: Iterable[Run], row_keys: Sequence[str], column_keys: Sequence[str]) -> Cells:
+    """Return runs by the values of their row's and their column's keys; runs of one kind are named once."""
+    names: dict[tuple[int, int], Key] = {}
+    cells: Cells = {}
+    for run in runs:
+        kind = run.kind, run.record.seed if "seed" in {*row_keys, *column_keys} else 0
+        if kind not in names:
+            names[kind] = describe_keys(run.config, row_keys), describe_keys(run.config, column_keys)
+        cells.setdefault(names[kind], []).append(run)
+    return cells
 
 
-def differing_keys(configs: Sequence[RunConfig], columns: Sequence[str]) -> list[str]:
-    """Return the keys in which runs differ, without those of the columns."""
-    short = {key: key.rpartition(".")[2] for config in configs for key in (*config.choices, *config.identity)}
-    different = {key for difference in differences(configs) for key in difference}
-    candidates = [key for key in short if (key in different or short[key] in different) and key not in columns]
-    return [key for key in candidates if key in different or varies(key, configs)]
+def told_apart(cells: Cells) -> Cells:
+    """Return cells in which runs that no key tells apart, as with other data, have their hash in the row's name."""
+    apart: Cells = {}
+    for (row, column), runs in cells.items():
+        several = len({run.record.identity for run in runs}) > 1
+        for run in runs:
+            name = f"{row} {run.record.identity}".strip() if several else row
+            apart.setdefault((name, column), []).append(run)
+    return apart
 
 
-def varies(key: str, configs: Sequence[RunConfig]) -> bool:
-    """Return whether configurations differ in a key's value: `width` may be the backbone's or the attention's."""
-    return len({repr(flatten(config.values).get(key)) for config in configs}) > 1
+def in_reading_order(cells: Cells) -> Cells:
+    """Return cells with rows without attention first, and otherwise in the order in which their runs were started."""
+    rows: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    for (row, column), runs in cells.items():
+        first = min(run.record.started for run in runs)
+        rows[row], columns[column] = min(first, rows.get(row, first)), min(first, columns.get(column, first))
+    plain = {row: all(run.is_plain for run in runs) for (row, _), runs in cells.items()}
+
+    def order(key: Key) -> tuple[object, ...]:
+        row, column = key
+        return not plain[row], rows[row], natural_order(row), columns[column], natural_order(column)
+
+    return {key: cells[key] for key in sorted(cells, key=order)}
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each key, or the whole key where several end alike."""
-    ends = [name.rpartition(".")[2] for name in names]
-    return {name: end if ends.count(end) == 1 else name for name, end in zip(names, ends, strict=True)}
-
-
-def describe_keys(config: RunConfig, names: Sequence[str]) -> str:
-    """Return a configuration's values of keys in words; empty if it has none of them."""
-    leaves = flatten(config.values)
-    values = {
-        name: short_name(config.choices[name], config[name]) if name in config.choices else str(leaves[name])
-        for name in names
-        if name in config.choices or name in leaves
-    }
-    short = short_names(names)
-    return label({short[name]: value for name, value in values.items()})
-
-
-def reading_order(key: Key) -> tuple[object, ...]:
-    """Return a sort key of cells: rows without attention first, then by name, so that 2 comes before 10."""
-    row, column = key
-    return not _is_plain(row), natural_order(row), natural_order(column)
-
-
-def _is_plain(row: str) -> bool:
-    return row == "none" or row.startswith("none ")
-
-
-def check_same_run(key: Key, configs: Sequence[RunConfig], records: Sequence[RunRecord]) -> None:
+def check_same_run(key: Key, runs: Sequence[Run]) -> None:
     """Raise `UserError` if runs that would share a cell differ in more than their seeds."""
-    if len({record.identity for record in records}) > 1:
-        different = sorted(differing_keys(configs, [])) or ["their data"]
+    kinds = {run.record.identity: run.config for run in runs}
+    if len(kinds) > 1:
+        different = sorted(differing_keys(list(kinds.values()), [])) or ["their data"]
         where = " / ".join(part for part in key if part) or "the only cell"
         raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
 
 
-def build_table(
-    cells: Mapping[Key, Sequence[int]],
-    configs: Sequence[RunConfig],
-    records: Sequence[RunRecord],
-    metric: str,
-    method: str,
-    unfinished: int,
-    row_label: str,
-) -> Report:
-    """Build the report of runs that are sorted into cells. `cells` holds positions in `configs` and `records`."""
+def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_label: str) -> Report:
+    """Build the report of runs that are sorted into cells."""
+    count = sum(map(len, cells.values()))
     rows = {name: Row(name, name or "all runs", {}) for name, _ in cells}
     columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in cells}
     results: dict[Key, Result] = {}
     costs: dict[str, dict[str, CostComparison]] = {}
     for row in rows.values():
         for name, column in columns.items():
-            numbers = cells.get((row.key, name), [])
-            own = [records[number] for number in numbers]
-            by_seed = {record.seed: record for record in own if isinstance(record, FinishedRecord)}
-            config = configs[numbers[0]] if numbers else None
+            own = cells.get((row.key, name), [])
+            by_seed = {run.record.seed: run.record for run in own if isinstance(run.record, FinishedRecord)}
+            config = own[0].config if own else None
             result = own_result(CellConfig(row, column, config), by_seed, len(own) - len(by_seed))
             results[row.key, column.key] = result
-            if counted := next((record.costs for record in own if record.costs is not None), None):
+            if counted := next((run.record.costs for run in own if run.record.costs is not None), None):
                 costs.setdefault(row.key, recorded_costs(counted))
     table = PaperTable(
         name="",
-        title=f"{len(records)} run{'s' * (len(records) > 1)}, {metric.replace('_', ' ')}",
+        title=f"{count} run{'s' * (count > 1)}, {metric.replace('_', ' ')}",
         source="",
         columns={column.key: column for column in columns.values()},
         rows=rows,
-        baseline=baseline_of(rows),
+        baseline=baseline_of(cells),
         notes=unfinished_note(unfinished),
         row_label=row_label,
     )
@@ -183,9 +184,9 @@ def recorded_costs(costs: CostRecord) -> dict[str, CostComparison]:
     return {key: CostComparison(getattr(costs, key), None) for key in COSTS}
 
 
-def baseline_of(rows: Mapping[str, Row]) -> str:
+def baseline_of(cells: Cells) -> str:
     """Return the only row without attention; empty if there are none or several."""
-    candidates = [name for name in rows if _is_plain(name)]
+    candidates = list(dict.fromkeys(row for (row, _), runs in cells.items() if all(run.is_plain for run in runs)))
     return candidates[0] if len(candidates) == 1 else ""
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from attnbench.formatting import p_in_words
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
@@ -72,7 +73,7 @@ def _describe_pool(comparisons: Comparisons, column: Column) -> str:
     if pool.p is None or column.metric in RELATED:
         return ""
     text = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom, pooled over rows with equal "
-    text += f"variances (Bartlett's test: p = {pool.p:.2g})"
+    text += f"variances (Bartlett's test: {p_in_words(pool.p)})"
     own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
     return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
 

@@ -11,7 +11,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.base import Epoch, Loader, Placement
 from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.splits import SPLITS, Split
-from attnbench.training import distributed
+from attnbench.training.distributed import World
 from attnbench.training.hardware import Hardware
 
 
@@ -50,12 +50,20 @@ class RunData(pl.LightningDataModule):
         hardware: where batches are made, and how many of them form a block.
         seed: draws order, augmentation and label noise of training images.
         splits: the splits to load; those that hold no image are left out.
+        world: this process's place among those of a run on several devices.
     """
 
-    def __init__(self, data: DataSet, hardware: Hardware, seed: int, splits: Sequence[Split] = SPLITS) -> None:
+    def __init__(
+        self,
+        data: DataSet,
+        hardware: Hardware,
+        seed: int,
+        splits: Sequence[Split] = SPLITS,
+        world: World | None = None,
+    ) -> None:
         super().__init__()
         self.data, self.hardware = data, hardware
-        self.placement = placement_on(hardware)
+        self.placement = placement_on(hardware, world or World())
         self._factory = LoaderFactory(data, self.placement)
         wanted = [split for split in data.splits if split in splits]
         try:
@@ -93,13 +101,13 @@ class RunData(pl.LightningDataModule):
         self._factory.close()
 
 
-def placement_on(hardware: Hardware) -> Placement:
+def placement_on(hardware: Hardware, world: World) -> Placement:
     """Return where and how this process makes batches, and which share of each is its own."""
-    index = distributed.local_rank() if hardware.accelerator == "gpu" else None
+    index = world.rank if hardware.accelerator == "gpu" else None
     return Placement(
         device=torch.device(hardware.device_type) if index is None else torch.device(hardware.device_type, index),
         dtype=torch.bfloat16 if hardware.precision == "bf16" else torch.float32,
         channels_last=hardware.channels_last,
-        rank=distributed.rank(hardware.devices),
-        world=distributed.world_size(hardware.devices),
+        rank=world.rank,
+        world=world.size,
     )

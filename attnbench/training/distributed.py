@@ -1,33 +1,218 @@
-"""Ranks and shares when several processes train one run.
+"""The processes of one run on several devices: who started them, and their meeting before any of them reads data.
 
-torchrun and Lightning describe themselves in environment variables. Without these, this process is the only one, or
-the first, which has yet to start the others.
+A run on N devices is N processes on one machine. attnbench starts them (see `attnbench.launch.ranks`), or torchrun or
+Slurm's `srun` did. Their environment variables count only in a process that they really started for this run; every
+other one that is called `RANK` or `WORLD_SIZE` is left over from something else.
 """
 
 import os
+import socket
+import time
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attnbench.errors import UserError
+
+MEETING_SECONDS = 120.0
+"""Within this time all processes of a run must have come."""
+STORE_SECONDS = 30
+"""Time for one request to the store, which answers at once."""
+LOOK_SECONDS = 0.05
+LOCALHOST = "127.0.0.1"
+RANK_VARIABLES = (
+    "RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID", "SLURM_PROCID", "SLURM_LOCALID", "JSM_NAMESPACE_RANK",
+)  # fmt: skip
+"""Variables that torch and Lightning read, Lightning already while it is imported."""
 
 
-def launched() -> bool:
-    """Return whether torchrun or Lightning started this process as one of several for one run."""
-    return "LOCAL_RANK" in os.environ
+class MeetingError(RuntimeError):
+    """The processes of a run did not find each other, or are not of one run."""
 
 
-def local_rank() -> int:
-    """Return this process's number on its machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+@dataclass
+class World:
+    """This process's place among those of its run; by default it is the only one.
+
+    Attributes:
+        rank: number of this process; the first, 0, owns the run's folder.
+        size: number of processes.
+        port: where the first process, or torchrun, keeps the store through which all find each other.
+        host: its address.
+        serves: whether this process keeps the store.
+        listener: a socket that already listens on the port, if the starter has opened one.
+        attempt: distinguishes several starts that share one store.
+    """
+
+    rank: int = 0
+    size: int = 1
+    port: int = 0
+    host: str = LOCALHOST
+    serves: bool = False
+    listener: int | None = None
+    attempt: str = ""
+    _store: Any = field(default=None, repr=False)
+
+    def meet(self, plan: str, backend: str, seconds: float = MEETING_SECONDS) -> None:
+        """Wait for all processes of the run, check that they do the same, and connect them.
+
+        Args:
+            plan: what this process is about to do.
+            backend: of torch's process group, `gloo` or `nccl`.
+            seconds: for which to wait.
+
+        Raises:
+            MeetingError: a process did not come in time, or has another plan.
+        """
+        if self.size == 1:
+            return
+        import torch
+        from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+
+        plans = self._exchange(f"{plan} on {self.size} devices", time.monotonic() + seconds)
+        if len(set(plans)) > 1:
+            raise MeetingError(f"the processes of this run have different plans: {'; '.join(plans)}")
+        store = PrefixStore(f"{self.attempt}/group", self._connected(seconds))
+        device = torch.device("cuda", self.rank) if backend == "nccl" else None
+        torch.distributed.init_process_group(
+            backend, store=store, rank=self.rank, world_size=self.size, device_id=device
+        )
+
+    def _exchange(self, plan: str, deadline: float) -> list[str]:
+        """Tell the others this process's plan and return everyone's."""
+        store = self._connected(deadline - time.monotonic())
+        store.set(self._key(self.rank), plan)
+        while missing := [rank for rank in range(self.size) if not store.check([self._key(rank)])]:
+            if time.monotonic() > deadline:
+                came = self.size - len(missing)
+                raise MeetingError(f"{came} of the {self.size} processes of this run came; rank {missing[0]} did not")
+            time.sleep(LOOK_SECONDS)
+        return [store.get(self._key(rank)).decode() for rank in range(self.size)]
+
+    def _key(self, rank: int) -> str:
+        return f"{self.attempt}/plan/{rank}"
+
+    def _connected(self, seconds: float) -> Any:
+        """Return the `TCPStore`, connecting to it first. Short attempts leave room for signals in between."""
+        deadline = time.monotonic() + seconds
+        while self._store is None:
+            try:
+                self._store = self._connect()
+            except (OSError, RuntimeError) as error:
+                if self.serves or time.monotonic() > deadline:
+                    raise MeetingError(
+                        f"rank {self.rank} of {self.size} finds no others at {self.host}:{self.port}"
+                    ) from error
+                time.sleep(LOOK_SECONDS)
+        return self._store
+
+    def _connect(self) -> Any:
+        from datetime import timedelta
+
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        if not self.serves:
+            socket.create_connection((self.host, self.port), timeout=2).close()  # torch reports each failure at length
+        return TCPStore(
+            self.host,
+            self.port,
+            is_master=self.serves,
+            timeout=timedelta(seconds=STORE_SECONDS),
+            wait_for_workers=False,
+            master_listen_fd=self.listener,
+        )
 
 
-def rank(devices: int) -> int:
-    """Return this process's number among all of the run, with `devices` processes on each machine."""
-    node = int(os.environ.get("GROUP_RANK", os.environ.get("NODE_RANK", "0")))
-    return int(os.environ.get("RANK", str(node * devices + local_rank())))
+def require_devices(devices: int, world: World) -> None:
+    """Check that a run has a process for each device. Raises `UserError`."""
+    if world.size != devices:
+        raise UserError(
+            f"trainer.devices={devices}: the run needs as many processes, and this is one of {world.size};"
+            " attnbench train starts them"
+        )
 
 
-def world_size(devices: int) -> int:
-    """Return the number of processes of the run."""
-    return int(os.environ.get("WORLD_SIZE", str(devices)))
+def take_world(devices: int, environment: MutableMapping[str, str] | None = None) -> World:
+    """Return this process's place among those that torchrun or Slurm started for a run, and forget their variables.
+
+    Args:
+        devices: of the run; it needs as many processes.
+        environment: that of this process if None. Variables by which launchers number processes are removed, so that
+            neither Lightning nor a child process reads what does not hold for it.
+
+    Returns:
+        The world; of one process if neither started several for this run.
+
+    Raises:
+        UserError: another number of processes was started than the run has devices.
+    """
+    variables = os.environ if environment is None else environment
+    world = _by_torchrun(devices, variables) or _by_slurm(devices, variables) or World()
+    forget_launchers(variables)
+    return world
 
 
-def is_first(devices: int) -> bool:
-    """Return whether this process owns the run's folder."""
-    return rank(devices) == 0
+def forget_launchers(variables: MutableMapping[str, str] = os.environ) -> None:
+    """Remove the variables by which launchers number processes, in a process that attnbench itself started."""
+    for name in RANK_VARIABLES:
+        variables.pop(name, None)
+
+
+def _by_torchrun(devices: int, variables: Mapping[str, str]) -> World | None:
+    if "TORCHELASTIC_RUN_ID" not in variables:
+        return None
+    size = _number(variables, "WORLD_SIZE")
+    if size == 1:
+        return None
+    _check_size("torchrun", size, devices)
+    if _number(variables, "LOCAL_WORLD_SIZE", size) != size:
+        raise UserError("torchrun: the processes of a run must be on one machine")
+    rank, kept_by_agent = _number(variables, "RANK"), variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    attempt = variables.get("TORCHELASTIC_RESTART_COUNT", "0")
+    host = variables.get("MASTER_ADDR", LOCALHOST)
+    return World(rank, size, _number(variables, "MASTER_PORT"), host, not rank and not kept_by_agent, None, attempt)
+
+
+def _by_slurm(devices: int, variables: Mapping[str, str]) -> World | None:
+    """Return the place among a step's tasks. With one device, each task is a run of its own."""
+    if devices == 1 or "SLURM_STEP_NUM_TASKS" not in variables or not _descends_from(variables.get("SLURM_TASK_PID")):
+        return None
+    tasks = _number(variables, "SLURM_STEP_NUM_TASKS")
+    if tasks == 1:
+        return None
+    _check_size("Slurm", tasks, devices)
+    if _number(variables, "SLURM_STEP_NUM_NODES", 1) != 1:
+        raise UserError("Slurm: the tasks of a run must be on one machine (--nodes=1)")
+    step = _number(variables, "SLURM_JOB_ID", 0) * 31 + _number(variables, "SLURM_STEP_ID", 0)
+    rank, port = _number(variables, "SLURM_PROCID"), _number(variables, "MASTER_PORT", 20000 + step % 20000)
+    return World(rank, tasks, port, serves=not rank)
+
+
+def _check_size(launcher: str, size: int, devices: int) -> None:
+    if size != devices:
+        raise UserError(
+            f"trainer.devices={devices}: {launcher} started {size} processes, and a run has one for each device;"
+            f" trainer.devices={size} uses them all, and attnbench alone starts the processes that a run needs"
+        )
+
+
+def _number(variables: Mapping[str, str], name: str, otherwise: int | None = None) -> int:
+    value = variables.get(name, "" if otherwise is None else str(otherwise))
+    if not value.isdecimal():
+        raise UserError(f"{name}={value}: the launcher's environment variable must be a whole number")
+    return int(value)
+
+
+def _descends_from(pid: str | None) -> bool:
+    """Return whether a process is this one or one of its parents; an inherited variable names some other one."""
+    current = os.getpid()
+    while pid is not None and current > 1:
+        if str(current) == pid:
+            return True
+        try:
+            current = int(Path(f"/proc/{current}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return False
+    return False

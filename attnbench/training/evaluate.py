@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attnbench.classifier import Classifier
 from attnbench.construct import guarded
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 from attnbench.runs.environment import environment
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
@@ -21,12 +21,12 @@ from attnbench.runs.metric_names import TEST, metric_name
 from attnbench.runs.predictions import Predictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
-from attnbench.training import distributed
+from attnbench.termination import stopped_by_termination
 from attnbench.training.checkpoints import epoch_of, misfit, read_checkpoint, weights_in
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
-from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
+from attnbench.training.interrupts import interrupts_raised
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 from attnbench.training.train import describe as data_and_network
@@ -47,8 +47,6 @@ def check(evaluation: Evaluation) -> Experiment:
     Raises:
         UserError: the data set, the network or the checkpoint does not allow it.
     """
-    if distributed.launched():
-        raise UserError("an evaluation runs in one process; start it without torchrun")
     experiment, choice = Experiment(evaluation.config), evaluation.config.choices["data"]
     options, data, trained_on = experiment.options, experiment.data, evaluation.record.data.classes
     if data.num_classes != trained_on:
@@ -147,9 +145,12 @@ class Stopwatch(Callback):
 
 
 def weights_of(evaluation: Evaluation) -> dict[str, Tensor]:
-    """Load the network's weights from a run's checkpoint. Raises `UserError` if it is damaged or of another epoch."""
+    """Load the network's weights from a run's checkpoint. Raises `RunError` if it is damaged or of another epoch."""
     path = evaluation.weights
-    checkpoint = read_checkpoint(path)
+    try:
+        checkpoint = read_checkpoint(path)
+    except UserError as error:
+        raise RunError(str(error)) from error
     if (epoch := epoch_of(checkpoint)) != evaluation.epoch:
-        raise UserError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
+        raise RunError(f"checkpoints/{path.name} is of epoch {epoch}, and the record says {evaluation.epoch}")
     return weights_in(checkpoint)

@@ -36,7 +36,7 @@ from attnbench.training.divergence import DivergenceWatch
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import TOP, ImageCounter, Meter, Step
+from attnbench.training.metrics import TOP, ImageCounter, Meter, Step, require_images
 from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe, make_optimizer, smooth
 
@@ -81,6 +81,7 @@ class TrainingModule(pl.LightningModule):
         )
         # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
         self.evaluation_loss = SumMetric(nan_strategy="disable")
+        self.evaluated = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
         self.seen = ImageCounter()
         self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
         self.world_size = next(iter(loaders.values())).placement.world
@@ -175,6 +176,7 @@ class TrainingModule(pl.LightningModule):
         if self.watch is not None:
             self.watch.after_epoch()
         metrics = self.meter.read()
+        require_images("training", metrics[IMAGES], self.loaders["train"].images)
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
@@ -203,6 +205,7 @@ class TrainingModule(pl.LightningModule):
                 self.collector.add(block.epoch, number, logits, labels)
             self.evaluation.update(logits, labels)
             self.evaluation_loss.update(loss * len(labels))
+            self.evaluated.update(len(labels))
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -226,6 +229,7 @@ class TrainingModule(pl.LightningModule):
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
+        require_images(split, round(self.evaluated.compute().item()), images)
         metrics: dict[str, float | None] = {}
         for name, value in self.evaluation.compute().items():
             metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
@@ -234,6 +238,7 @@ class TrainingModule(pl.LightningModule):
         metrics[LOSS] = loss = self.evaluation_loss.compute().item() / images
         self.evaluation.reset()
         self.evaluation_loss.reset()
+        self.evaluated.reset()
         if self.watch is not None:
             self.watch.after_evaluation(split, loss)
         return metrics

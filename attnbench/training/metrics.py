@@ -12,6 +12,19 @@ TOP = 5
 """Top-5 accuracy, which means nothing below six classes."""
 
 
+class ImageCountError(RuntimeError):
+    """A pass over a split did not take in each of its images once, so its result is none of the split."""
+
+
+def require_images(split: str, images: int, planned: int) -> None:
+    """Check that a pass took in as many images as it was to. Raises `ImageCountError`."""
+    if images != planned:
+        raise ImageCountError(
+            f"{images:,} {split} images were counted, and there are {planned:,}; the processes of this run do not"
+            " share one world"
+        )
+
+
 class ImageCounter:
     """Number of training images that a run has seen, over all processes, counted on the host for progress bars."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from attnbench.config.validate import OWN_PACKAGE, RunConfig
 from attnbench.construct import guarded, locate
 from attnbench.errors import UserError
+from attnbench.plain_text import plain
 from attnbench.runs.folder import Job
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
@@ -51,6 +52,8 @@ def check_seed(seed: int) -> None:
 
 def check_writable(output: Path) -> None:
     """Check that runs can be written to the output folder, or that it can be made. Raises `UserError`."""
+    if plain(os.fspath(output.absolute()), keep="") != os.fspath(output.absolute()):
+        raise UserError(f"output={output}: {output.absolute()} has characters that are no text; name another folder")
     existing = next(path for path in (output, *output.parents) if path.exists())
     if not existing.is_dir():
         raise UserError(f"output={output}: {existing} is not a folder")

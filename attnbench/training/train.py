@@ -19,16 +19,17 @@ from attnbench.runs.predictions import write_predictions
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
-from attnbench.training import distributed
+from attnbench.termination import stopped_by_termination
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
 from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
+from attnbench.training.distributed import World, require_devices
 from attnbench.training.experiment import Experiment
 from attnbench.training.failures import DivergedError, explain, memory_for
-from attnbench.training.hardware import on_device_layout, resolve, set_up
-from attnbench.training.interrupts import interrupts_raised, stopped_by_termination
+from attnbench.training.hardware import choose_accelerator, on_device_layout, resolve, set_up
+from attnbench.training.interrupts import interrupts_raised
 from attnbench.training.lightning_compat import event_errors_raised_once
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
@@ -41,7 +42,9 @@ TEST_METRICS = (TOP1, TOP5, LOSS)
 logger = logging.getLogger(__name__)
 
 
-def train(job: Job, console: Console | None = None, experiment: Experiment | None = None) -> FinishedRecord | None:
+def train(
+    job: Job, console: Console | None = None, experiment: Experiment | None = None, world: World | None = None
+) -> FinishedRecord | None:
     """Train a run and return its record; None in every process but the first of a run on several devices.
 
     A finished run is found, and an unfinished one continues after its last finished epoch.
@@ -50,37 +53,48 @@ def train(job: Job, console: Console | None = None, experiment: Experiment | Non
         job: the run to be done.
         console: where progress is shown, if anywhere.
         experiment: what is made from the job's configuration, if the caller has it already.
+        world: this process's place among those of a run on several devices.
 
     Raises:
         RunLockedError: another process trains this run.
-        UserError: a file of the run is damaged.
+        MeetingError: the processes of the run did not find each other.
+        UserError: a file of the run is damaged, or the run needs another number of processes.
         KeyboardInterrupt: training was stopped; the same job continues it.
         Exception: whatever made training fail; the record names it too.
     """
-    run, experiment = RunFolder(job.folder), experiment or Experiment(job.config)
-    if not distributed.is_first(experiment.options.devices):
-        return _train(job, experiment, None, None, None)
+    run, experiment, world = RunFolder(job.folder), experiment or Experiment(job.config), world or World()
+    if world.rank:
+        require_devices(experiment.options.devices, world)
+        return None if run.finished() and not job.again else _train(job, experiment, world, None, None, None)
     with Lock(run.path) as lock:
+        if not job.again and isinstance(record := run.record(), FinishedRecord):
+            return record
+        require_devices(experiment.options.devices, world)
         if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
             run.archive()
-        elif isinstance(record := run.record(), FinishedRecord):
-            return record
         recorder = RecordWriter(job, run)
         with outcome_recorded(recorder), stopped_by_termination(), event_errors_raised_once():
-            return _train(job, experiment, lock, recorder, console)
+            return _train(job, experiment, world, lock, recorder, console)
 
 
 def _train(
-    job: Job, experiment: Experiment, lock: Lock | None, recorder: RecordWriter | None, console: Console | None
+    job: Job,
+    experiment: Experiment,
+    world: World,
+    lock: Lock | None,
+    recorder: RecordWriter | None,
+    console: Console | None,
 ) -> FinishedRecord | None:
     """Train, test and record; without lock and recorder, as one of several processes that only computes."""
     run = RunFolder(job.folder)
+    backend = "nccl" if choose_accelerator(experiment.options.accelerator) == "gpu" else "gloo"
+    world.meet(f"{job.identity} seed {job.seed}", backend)
     hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
-    with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
+    with closing(RunData(experiment.data, hardware, experiment.seed, world=world)) as data:
         module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
         resumable = Resumable(job, net, experiment.recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
@@ -101,7 +115,7 @@ def _train(
         if experiment.options.progress and console is not None:
             callbacks.append(ProgressBar(console))
         trainer = make_trainer(
-            hardware, run, experiment.recipe.epochs, "validation" in data.loaders, loggers, callbacks
+            hardware, run, experiment.recipe.epochs, "validation" in data.loaders, loggers, callbacks, world
         )
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -1,6 +1,6 @@
 """A trained run in Python: its network with weights, its configuration, and the test set it was measured on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +122,11 @@ class TrainedRun:
 
 
 def load_run(
-    name: str | Path, checkpoint: str = "last", output: str | Path = "outputs", config_dir: str | None = None
+    name: str | Path,
+    checkpoint: str = "last",
+    output: str | Path = "outputs",
+    config_dir: str | None = None,
+    trust: Sequence[str] = (),
 ) -> TrainedRun:
     """Load a finished run.
 
@@ -132,6 +136,7 @@ def load_run(
         checkpoint: `last`, or `best` for the best validation epoch.
         output: the folder that holds `runs`, where hashes are searched for.
         config_dir: a folder of the user's own configs, if the run was trained with one.
+        trust: packages whose classes the run may name in place of its choices' own.
 
     Raises:
         UserError: no run, or several, are meant, or the run cannot be loaded.
@@ -142,4 +147,4 @@ def load_run(
         seeds = ", ".join(shown(run.path) for run in runs)
         raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
     run: RunFolder = runs[0]
-    return TrainedRun(settle(run, checkpoint, Composer(config_dir), PLAIN))
+    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), PLAIN))

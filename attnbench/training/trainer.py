@@ -14,7 +14,9 @@ from attnbench.config.validate import RunConfig
 from attnbench.construct import construct, parameters_of
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.training.checkpoints import CheckpointFiles
+from attnbench.training.distributed import World
 from attnbench.training.hardware import Hardware
+from attnbench.training.known_world import KnownWorld, leave_signals_alone
 
 
 def make_callbacks(config: RunConfig) -> list[Callback]:
@@ -47,6 +49,7 @@ def make_trainer(
     validated: bool = False,
     loggers: list[Logger] | None = None,
     callbacks: list[Callback] | None = None,
+    world: World | None = None,
 ) -> pl.Trainer:
     """Build a Lightning trainer that does what the configuration says and nothing else.
 
@@ -57,9 +60,10 @@ def make_trainer(
         validated: whether images are held out for validation.
         loggers: where scalars are logged.
         callbacks: what is called between epochs.
+        world: this process's place among those of a run on several devices.
     """
     quieten_lightning()
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         strategy=_strategy(hardware),
@@ -74,8 +78,10 @@ def make_trainer(
         logger=loggers or [],
         callbacks=callbacks or [],
         default_root_dir=run.path,
-        plugins=[CheckpointFiles()],
+        plugins=[KnownWorld(world or World()), CheckpointFiles()],
     )
+    leave_signals_alone(trainer)
+    return trainer
 
 
 def _strategy(hardware: Hardware) -> Strategy | str:

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 import attnbench
-from attnbench.cli.list import list_runs
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
+from attnbench.cli.views.runs import show_runs
+from attnbench.config.compose import Composer
 from attnbench.config.search_path import search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
@@ -103,7 +104,6 @@ MISTAKES = {
     ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
     ("train", "output=a_file"): "a_file is not a folder",
     ("train", "output=/proc/nothing"): "/proc/nothing",
-    ("train", "-m", "seed=0,1", "output=/proc/nothing"): "/proc/nothing",
     ("train", "data=cifar10", "data.root=nowhere"): "data.download=true",
     ("train", "trainer.devices=0"): "trainer.devices=0: must be at least 1",
     ("train", "--config-dir", "nowhere"): "--config-dir nowhere: no such folder",
@@ -115,6 +115,12 @@ MISTAKES = {
     ("cost", "attention=bamm"): "did you mean bam?",
     ("cost", "backbone.depth=21"): "backbone.depth=21",
 }
+
+
+def test_a_run_whose_folder_cannot_be_made_fails_as_runs_do(capsys: Capture) -> None:
+    status, out, err = say(capsys, "train", "-m", "seed=0,1", "output=/proc/nothing")
+    assert (status, err.count("/proc/nothing/runs/")) == (1, 4)  # each run, and the reason
+    assert "2 runs: 2 failed" in out
 
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES.items(), ids=lambda value: " ".join(value))
@@ -212,11 +218,13 @@ def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
     RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
     RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
     console = Console(width=72, file=io.StringIO())
-    list_runs(console, Path("outputs"))
+    show_runs(console, Path("outputs"), Composer())
     told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "0/4", "95.95%"))
+    assert all(part in told for part in ("finished", "4/4", "95.95%"))
     assert "…" not in told
-    assert name in "".join(line.split()[0] for line in told.splitlines() if line.strip())
+    words = [line.split() for line in told.splitlines()[4:] if line.strip()]
+    assert "".join(line[0] for line in words) == name.rpartition("-")[0]
+    assert words[0][1] == name.rpartition("-")[2]
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
@@ -309,3 +317,15 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     command = f"{sys.executable} -m attnbench list backbone | head -n 1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False, capture_output=True, text=True)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["by\udcffte", "new\nline"])
+def test_a_folder_whose_name_is_no_text_is_rejected_before_anything_is_written(
+    name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(name).mkdir()
+    monkeypatch.chdir(name)
+    status, _, err = say(capsys, "train", "data=digits")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "has characters that are no text; name another folder" in err
+    assert not list(Path().iterdir())

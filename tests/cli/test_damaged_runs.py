@@ -46,7 +46,7 @@ def test_list_shows_the_other_runs(
     damage(damaged.record_file)
     assert main(["list", "runs"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if "/seed" in line]
-    assert [line[1] for line in lines] == ["finished", "damaged", "finished"]
+    assert [line[2] for line in lines] == ["finished", "damaged", "finished"]
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("attnbench.runs", logging.WARNING)
     assert record.getMessage().startswith(f"skipped: {damaged.record_file}: damaged: ")
@@ -70,7 +70,10 @@ def test_the_run_is_trained_again_only_when_asked_to(capsys: pytest.CaptureFixtu
     capsys.readouterr()
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert "record.json: damaged: it is not text in UTF-8; restore the file, or move it away" in error
+    assert (
+        "record.json: damaged: it is not text in UTF-8; restore the file, or move it away; run.again=true archives"
+        in error
+    )
     assert error.count("\n") == 1
     assert run.record_file.read_bytes() == b"\xff"
     assert main([*words, "run.again=true"]) == 0

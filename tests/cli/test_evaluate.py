@@ -180,14 +180,65 @@ def test_a_mistake_is_one_line_and_nothing_is_evaluated(
     assert not any(run.evaluations_file.exists() for run in runs)
 
 
-def test_every_run_that_cannot_be_evaluated_is_reported_first(runs: list[RunFolder], say: Say) -> None:
+def test_runs_that_cannot_be_evaluated_are_left_out(runs: list[RunFolder], say: Say) -> None:
     write_json(runs[1].record_file, {**written_record(runs[1].path), "status": "failed"})
     runs[2].last_checkpoint.unlink()
-    status, _, err = say("outputs/runs/*")
-    assert (status, err.count("\n")) == (2, 2)
-    assert f"{runs[1].path}: the run is failed after 1/1 epochs; finish it first" in err
-    assert f"{runs[2].path}: checkpoints/last.ckpt is not there" in err
-    assert not runs[0].evaluations_file.exists()
+    status, out, err = say("outputs/runs/*")
+    assert (status, err.count("\n")) == (1, 2)
+    assert f"left out: {runs[1].path}: the run is failed after 1/1 epochs; finish it first" in err
+    assert f"left out: {runs[2].path}: checkpoints/last.ckpt is not there" in err
+    assert runs[0].evaluations_file.exists()
+    assert runs[0].path.parent.name in out
+    status, out, err = say("outputs/runs/*", "data.distracters=3")
+    assert (status, out) == (2, "")  # a mistake in what was asked for keeps all from being tested
+
+
+def test_a_damaged_run_is_left_out(runs: list[RunFolder], say: Say) -> None:
+    runs[0].record_file.write_bytes(b"\xff")
+    runs[1].last_checkpoint.write_bytes(b"torn")
+    status, out, err = say("outputs/runs/*")
+    assert (status, err.count("\n")) == (1, 2)
+    assert f"left out: {runs[0].record_file}: damaged: it is not text in UTF-8" in err
+    assert f"left out: {runs[1].last_checkpoint}: damaged: it cannot be read" in err
+    assert runs[2].path.parent.name in out
+    status, out, err = say(str(runs[0].path))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+STRANGER = """
+from pathlib import Path
+from attnbench.data.sets.digits import Digits
+Path("was_here").touch()
+"""
+
+
+def test_no_code_runs_because_a_run_names_it(runs: list[RunFolder], say: Say) -> None:
+    record = written_record(runs[2].path)
+    record["config"]["data"]["_target_"] = "stranger.Digits"
+    write_json(runs[2].record_file, record)
+    Path("stranger.py").write_text(STRANGER)
+    status, _, err = say(str(runs[2].path))
+    assert (status, err.count("\n")) == (2, 1)
+    assert "data._target_: the run was trained with stranger.Digits" in err
+    assert "add trust=stranger" in err
+    assert not Path("was_here").exists()
+    assert say(str(runs[2].path), "trust=somebody")[0] == 2
+    assert not Path("was_here").exists()
+    status, out, _ = say(str(runs[2].path), "trust=stranger")
+    assert (status, Path("was_here").exists()) == (0, True)
+    assert f"{100 * written_record(runs[2].path)['test/top1_accuracy']:.2f}" in out
+
+
+@pytest.mark.parametrize("words", [("evaluate", "nothing"), ("list", "runs"), ("table", "nothing")])
+def test_verbs_that_read_runs_import_nothing_from_the_current_folder(words: tuple[str, ...]) -> None:
+    for name in ("hydra", "numpy", "yaml", "rich", "stranger"):
+        Path(f"{name}.py").write_text('open("was_here", "w")\n')
+    environment = {**os.environ, "PYTHONPATH": str(Path(attnbench.__file__).parents[1])}
+    result = subprocess.run(
+        [sys.executable, "-m", "attnbench", *words], check=False, capture_output=True, text=True, env=environment
+    )
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+    assert not Path("was_here").exists()
 
 
 def raising(number: int, error: BaseException) -> Callable[[Evaluation], EvaluationResult]:

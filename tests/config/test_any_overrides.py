@@ -104,14 +104,14 @@ def test_any_overrides_are_a_configuration_or_a_message(data: st.DataObject) -> 
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=5000, derandomize=False)
+@settings(QUIET, max_examples=1000, derandomize=False)
 @given(st.data())
 def test_many_overrides_are_a_configuration_or_a_message(data: st.DataObject) -> None:
     check_answer(data.draw(overrides()))
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=500, derandomize=False)
+@settings(QUIET, max_examples=150, derandomize=False)
 @given(st.data())
 def test_any_sweep_is_configurations_or_a_message(data: st.DataObject) -> None:
     try:

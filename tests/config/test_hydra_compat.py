@@ -14,7 +14,7 @@ from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra
 from omegaconf import OmegaConf
 
-from attnbench.config import config_files, hydra_compat, search_path
+from attnbench.config import hydra_compat, hydra_files_compat, search_path
 from attnbench.config.compose import apply
 from attnbench.config.file_state import FileStates
 from attnbench.config.hydra_compat import ConfigFolders, compose_by_hydra, config_folders
@@ -31,7 +31,8 @@ def private_imports(path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [*private_imports(Path(hydra_compat.__file__)), *private_imports(Path(config_files.__file__))]
+    ("module", "name"),
+    [*private_imports(Path(hydra_compat.__file__)), *private_imports(Path(hydra_files_compat.__file__))],
 )
 def test_hydra_has_each_private_name(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name), f"Hydra no longer has {module}.{name}"

@@ -1,14 +1,16 @@
 """A trained run's configuration under other settings: its own values, checked like any other configuration."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attnbench.config.compose import Composer, compose
+from attnbench.config.compose import Chosen, Composer, compose
+from attnbench.config.overrides import Parsed
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
+from attnbench.errors import RunError, UserError
 
 TRAINED = ("attention=gated", "attention.width=2", "backbone=wrn16_2", "recipe=adamw", "data.distractors=4", "seed=3")
 
@@ -127,6 +129,55 @@ def test_the_class_of_a_choice_is_looked_up_by_its_name(trained: RunConfig) -> N
 def test_a_class_of_somebody_elses_in_a_record_is_rejected(trained: RunConfig) -> None:
     message = refusal(trained, _target_="stranger.Gated")
     assert message.startswith("attention._target_: the run was trained with stranger.Gated")
+    assert message.endswith("if you trust that code, add trust=stranger")
+
+
+@pytest.mark.parametrize(
+    ("package", "accepted"), [("stranger", True), ("stranger.parts", True), ("strange", False), ("", False)]
+)
+def test_a_class_of_a_package_that_the_user_trusts_is_taken(package: str, accepted: bool, trained: RunConfig) -> None:
+    values = {**trained.values, "attention": {**trained["attention"], "_target_": "stranger.parts.Gated"}}
+    composer = Composer(trusted=[package])
+    if accepted:
+        config, settings = recompose(composer, trained.choices, values, [])
+        assert (config["attention"]["_target_"], settings) == ("stranger.parts.Gated", {})
+    else:
+        with pytest.raises(RunError, match="the run was trained with stranger"):
+            recompose(composer, trained.choices, values, [])
+
+
+def test_a_class_that_the_users_own_configs_name_is_taken(trained: RunConfig) -> None:
+    Path("mine/attention").mkdir(parents=True)
+    Path("mine/attention/own.yaml").write_text("# Own\n_target_: own.Gated\n")
+    values = {**trained.values, "attention": {**trained["attention"], "_target_": "own.Gated"}}
+    assert recompose(Composer("mine"), trained.choices, values, [])[0]["attention"]["_target_"] == "own.Gated"
+    with pytest.raises(RunError):
+        recompose(Composer(), trained.choices, values, [])
+
+
+@pytest.mark.parametrize("text", ["${oc.env:SECRET}", "${recipe.epochs}", "a ${oc.decode:'{}'} b", "???", "${"])
+def test_recorded_texts_are_never_interpolated(text: str, trained: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "c0ffee")
+    values = {**trained.values, "backbone": {**trained["backbone"], "weights": text}}
+    for overrides in ([], ["data.distractors=16"], ["data.distractors=${data.batch_size}"]):
+        config, _ = recompose(Composer(), trained.choices, values, overrides)
+        assert config["backbone"]["weights"] == text
+    assert config["data"]["distractors"] == config["data"]["batch_size"]  # the user's own are
+
+
+def test_what_runs_of_a_kind_share_is_composed_once(trained: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    composer, calls = Composer(), 0
+
+    def count(parsed: Parsed) -> Chosen:
+        nonlocal calls
+        calls += 1
+        return Composer.chosen(composer, parsed)
+
+    monkeypatch.setattr(composer, "chosen", count)
+    for seed in range(5):
+        values = {**trained.values, "seed": seed, "output": f"there/{seed}"}
+        assert recompose(composer, trained.choices, values, [])[0]["seed"] == seed
+    assert calls == 1
 
 
 def test_a_run_of_another_revision_is_rejected(trained: RunConfig) -> None:

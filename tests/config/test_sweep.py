@@ -1,11 +1,17 @@
 """Sweeps expand to the runs that their author means."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from attnbench.config.compose import Composer, compose
 from attnbench.config.sweep import expand, is_sweep
+from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
+
+compose_before = Composer.compose
 
 
 def pairs(*overrides: str) -> list[tuple[str, object, int]]:
@@ -65,6 +71,35 @@ def test_a_mistake_stops_a_sweep_before_it_starts(overrides: list[str], message:
     with pytest.raises(UserError) as caught:
         expand(overrides)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [[], ["attention=bam"], ["output=runs_${seed}"], ["sweep.jobs=${seed}"]])
+def test_configurations_of_many_seeds_are_those_that_single_overrides_compose(more: list[str]) -> None:
+    found = expand(["seed=range(5)", *more]).configs
+    assert found == [compose([f"seed={seed}", *more]) for seed in range(5)]
+
+
+def test_a_configuration_is_composed_for_two_seeds_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[object] = []
+
+    def compose_counted(self: Composer, overrides: Sequence[str]) -> RunConfig:
+        composed.append(overrides)
+        return compose_before(self, overrides)
+
+    monkeypatch.setattr(Composer, "compose", compose_counted)
+    assert len(pairs("attention=none,bam", "seed=range(50)")) == 100
+    assert len(composed) == 4
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "abc"])
+def test_a_wrong_seed_among_many_is_composed_and_rejected_like_one(seed: str) -> None:
+    try:
+        expected = [compose([f"seed={value}"])["seed"] for value in (0, 1, 2, seed)]
+    except UserError as error:
+        with pytest.raises(UserError, match=re.escape(str(error))):
+            pairs(f"seed=0,1,2,{seed}")
+    else:
+        assert [found for _, _, found in pairs(f"seed=0,1,2,{seed}")] == expected
 
 
 def write_sweep(folder: Path, body: str = "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1,2'}}}\n") -> str:

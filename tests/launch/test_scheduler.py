@@ -50,7 +50,7 @@ class LightEngine(LocalEngine):
         with log_file.open("ab") as log:
             command = [sys.executable, "-c", WORKER, os.fspath(job_file)]
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        return LocalProcess(process.pid, process.poll, process.wait)
+        return LocalProcess(process.poll, process.pid)
 
 
 @pytest.fixture
@@ -124,6 +124,19 @@ def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) ->
     assert RunFolder(damaged.folder).record_file.read_text() == "{"
 
 
+def test_a_run_that_cannot_be_started_fails_alone(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
+    (own_folder / "run").mkdir()
+    (own_folder / "run" / "seed1").write_text("in the way")
+    for name in ("job.json", "log.txt"):
+        (own_folder / "run" / f"seed{2 if name == 'job.json' else 3}" / name).mkdir(parents=True)
+    tasks = Scheduler(jobs(1, 2, 3, 0), LightEngine(1)).run()
+    assert states(tasks) == ["failed", "failed", "failed", "finished"]
+    assert "seed1: the folder cannot be made: something else has its name" in tasks[0].reason
+    assert "job.json: damaged: it is a folder" in tasks[1].reason
+    assert "log.txt: damaged: it is a folder" in tasks[2].reason
+    assert all(scheduler.last_lines(RunFolder(task.job.folder).log_file, 5) == [] for task in tasks[:3])
+
+
 def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)
@@ -165,6 +178,29 @@ def test_an_interrupt_stops_running_jobs_and_starts_no_others(jobs: Callable[...
     record = RunFolder(under_test.tasks[1].job.folder).record()
     assert record == make_record("interrupted")
     assert not under_test.tasks[2].job.folder.exists()
+
+
+def test_runs_go_on_when_nobody_reads_the_output_any_more(jobs: Callable[..., list[Job]]) -> None:
+    looks = 0
+
+    def watch(tasks: Sequence[Task]) -> None:
+        nonlocal looks
+        looks += 1
+        raise BrokenPipeError
+
+    assert states(Scheduler(jobs(0, 1), LightEngine(2), watch).run()) == ["finished", "finished"]
+    assert looks == 1
+
+
+def test_no_run_goes_on_when_the_scheduler_fails(jobs: Callable[..., list[Job]]) -> None:
+    def watch(tasks: Sequence[Task]) -> None:
+        if (tasks[0].job.folder / "lock.json").exists():
+            raise ZeroDivisionError
+
+    under_test = Scheduler(jobs(7), LightEngine(1), watch)
+    with pytest.raises(ZeroDivisionError):
+        under_test.run()
+    assert RunFolder(under_test.tasks[0].job.folder).record() == make_record("interrupted")
 
 
 def test_the_scheduler_waits_for_a_run_of_another_process(jobs: Callable[..., list[Job]]) -> None:

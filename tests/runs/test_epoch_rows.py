@@ -13,12 +13,16 @@ from attnbench.runs.json_objects import read_object
 from attnbench.runs.metric_names import TRAIN_LOSS, TRAIN_SECONDS
 from tests.runs.samples import make_row
 
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.floats(0, 1)
 names = st.sampled_from(["val/top1_accuracy", "train/loss/guide", "gates/stage1.out/mean", "lr", "images_per_second"])
 
 
 @given(
-    st.integers(), numbers, numbers, st.dictionaries(names, st.none() | numbers), st.dictionaries(st.just("new"), names)
+    st.integers(1),
+    numbers,
+    numbers,
+    st.dictionaries(names, st.none() | numbers),
+    st.dictionaries(st.just("new"), names),
 )
 def test_a_row_comes_back_as_it_was_written(
     images: int, loss: float, seconds: float, others: dict[str, float | None], unknown: dict[str, str]

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench.config import schema
 from attnbench.config.compose import Composer, compose
-from attnbench.config.validate import identity_leaves
+from attnbench.config.validate import RunConfig, identity_leaves
 from attnbench.construct import build_data
 from attnbench.runs.identity import identity, identity_today, readable_name
 
@@ -136,3 +136,8 @@ def test_a_record_tells_its_identity_under_todays_scheme(overrides: str) -> None
 def test_a_record_of_a_run_from_weights_does_not_tell_its_identity() -> None:
     config = compose(["backbone.weights=file.pt"])
     assert identity_today(Composer(), config.choices, config.values, "digits") is None
+
+
+def test_a_number_that_json_lacks_has_no_identity() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        identity(RunConfig({}, {}, {"recipe.lr": float("nan")}), "data")

@@ -1,18 +1,41 @@
 """A run folder has one owner; a dead one's lock is taken over."""
 
+import errno
+import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.runs.lock import DEAD_AFTER_SECONDS, Lock, Owner, RunLockedError, alive, owner_of, process_started
+from attnbench.runs import lock as lock_module
+from attnbench.runs.lock import LOCK_FILES, Lock, RunLockedError
+from attnbench.runs.owner import (
+    DEAD_AFTER_BEATS,
+    SHORT_WATCH_BEATS,
+    Owner,
+    OwnerWatch,
+    owner_of,
+    process_lives,
+    process_started,
+    read_owner,
+)
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def write_lock(folder: Path, **content: object) -> None:
@@ -53,19 +76,117 @@ def test_a_dead_process_is_no_owner(own_folder: Path) -> None:
 
 
 @pytest.mark.skipif(process_started(os.getpid()) is None, reason="the system does not tell when a process started")
+def test_a_process_that_nobody_has_waited_for_is_dead(own_folder: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    write_lock(own_folder, pid=process.pid, started=process_started(process.pid))
+    assert owner_of(own_folder) is not None
+    process.kill()
+    wait_until(lambda: owner_of(own_folder) is None, 10)
+    process.communicate()
+
+
+@pytest.mark.skipif(process_started(os.getpid()) is None, reason="the system does not tell when a process started")
 def test_a_process_that_got_a_dead_ones_number_is_no_owner(own_folder: Path) -> None:
     write_lock(own_folder, started="1")
     with Lock(own_folder):
         pass
 
 
-def test_on_another_host_the_heartbeat_counts(own_folder: Path) -> None:
-    write_lock(own_folder, host="elsewhere", heartbeat=time.time() - DEAD_AFTER_SECONDS / 2)
-    with pytest.raises(RunLockedError), Lock(own_folder):
+BEAT = 0.02
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_an_owner_on_another_host_lives_while_its_heartbeat_changes(hours: int, own_folder: Path) -> None:
+    """Whatever the clocks of host and file system say."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            write_lock(own_folder, host="elsewhere", heartbeat=time.time() + 3600 * hours)
+            os.utime(own_folder / "lock.json", (0, time.time() + 3600 * hours))
+
+    write_lock(own_folder, host="elsewhere", heartbeat=time.time() + 3600 * hours)
+    other = threading.Thread(target=beat)
+    other.start()
+    try:
+        with pytest.raises(RunLockedError, match="on elsewhere"), Lock(own_folder, heartbeat_seconds=5 * BEAT):
+            pass
+    finally:
+        ended.set()
+        other.join()
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_an_owner_on_another_host_is_dead_when_its_heartbeat_stops(hours: int, own_folder: Path) -> None:
+    write_lock(own_folder, host="elsewhere", heartbeat=time.time() + 3600 * hours)
+    began = time.monotonic()
+    with Lock(own_folder, heartbeat_seconds=BEAT):
+        owner = read_owner(own_folder)
+    assert time.monotonic() - began >= DEAD_AFTER_BEATS * BEAT
+    assert owner is not None
+    assert owner.pid == os.getpid()
+
+
+def test_a_heartbeat_that_stopped_long_ago_is_watched_shortly(own_folder: Path) -> None:
+    write_lock(own_folder, host="elsewhere")
+    os.utime(own_folder / "lock.json", (0, time.time() - 3600))
+    watch = OwnerWatch(own_folder, beat=100)
+    assert watch.owner() is not None
+    assert watch.needed == SHORT_WATCH_BEATS * 100
+    write_lock(own_folder, host="elsewhere", heartbeat=1.0)
+    assert watch.owner() is not None
+    assert watch.certain
+    assert watch.needed == DEAD_AFTER_BEATS * 100
+    assert [path.name for path in own_folder.iterdir()] == ["lock.json"]
+
+
+def test_a_container_of_the_same_host_name_is_another_host(own_folder: Path) -> None:
+    write_lock(own_folder, system="another boot, another namespace", pid=2**22 + 1)
+    assert owner_of(own_folder) is not None
+    watch = OwnerWatch(own_folder)
+    assert watch.owner() is not None
+    assert not watch.certain
+
+
+def test_the_heart_goes_on_after_writes_that_failed(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Lock(own_folder, heartbeat_seconds=BEAT) as lock:
+        with monkeypatch.context() as patched:
+            patched.setattr(lock_module, "write_json", full)
+            wait_until(lambda: "No space left" in caplog.text, 5)
+            time.sleep(3 * BEAT)
+            before = read_owner(own_folder)
+        wait_until(lambda: read_owner(own_folder) != before, 5)
+        assert not lock.lost
+    assert caplog.text.count("No space left") == 1
+    assert not (own_folder / "lock.json").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff"])
+def test_a_lock_that_is_lost_or_damaged_is_written_again(content: bytes | None, own_folder: Path) -> None:
+    with Lock(own_folder, heartbeat_seconds=BEAT) as lock:
+        (own_folder / "lock.json").unlink()
+        if content is not None:
+            (own_folder / "lock.json").write_bytes(content)
+        wait_until(lambda: owner_of(own_folder) is not None, 5)
+        assert not lock.lost
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_folder_without_file_locks_is_one_line(
+    number: int, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError, match=r"^\.lock: cannot be locked: [^\n]*flock[^\n]*$"), Lock(own_folder):
         pass
-    write_lock(own_folder, host="elsewhere", heartbeat=time.time() - 2 * DEAD_AFTER_SECONDS)
-    with Lock(own_folder):
-        pass
+    assert not (own_folder / "lock.json").exists()
 
 
 def test_the_heart_beats_and_tells_progress(own_folder: Path) -> None:
@@ -100,9 +221,10 @@ def test_a_damaged_lock_has_no_owner(content: bytes, own_folder: Path) -> None:
         assert owner_of(own_folder) is not None
 
 
-def test_a_folder_in_place_of_the_lock_is_one_line(own_folder: Path) -> None:
-    (own_folder / "lock.json").mkdir()
-    with pytest.raises(UserError, match=r"^lock\.json: damaged: it is a folder, not a file; [^\n]*$"), Lock(own_folder):
+@pytest.mark.parametrize("name", LOCK_FILES)
+def test_a_folder_in_place_of_the_lock_is_one_line(name: str, own_folder: Path) -> None:
+    (own_folder / name).mkdir()
+    with pytest.raises(UserError, match=rf"^{re.escape(name)}: is not a file; move it away$"), Lock(own_folder):
         pass
 
 
@@ -123,8 +245,8 @@ def test_only_one_of_many_gets_it(own_folder: Path) -> None:
 
 
 def test_this_process_lives() -> None:
-    pid = os.getpid()
-    owner = Owner(host=socket.gethostname(), pid=pid, started=process_started(pid), heartbeat=time.time())
-    assert alive(owner)
+    owner = Owner.of_this_process()
+    assert owner.near
+    assert process_lives(owner)
     for number in (2**22 + 1, 2**80, 0, -1):
-        assert not alive(replace(owner, pid=number))
+        assert not process_lives(replace(owner, pid=number))

@@ -52,8 +52,8 @@ def npz(**changes: Any) -> bytes:
 
 WHOLE = npz()
 DAMAGED: dict[bytes, str] = {
-    b"": "it holds no predictions (EOFError)",
-    b"torn": "it holds no predictions (ValueError)",
+    b"": "it holds no predictions (BadZipFile)",
+    b"torn": "it holds no predictions (BadZipFile)",
     WHOLE[:200]: "it holds no predictions (BadZipFile)",
     WHOLE[:60] + b"\xff" * 20 + WHOLE[80:]: "it holds no predictions (",
     npz(label=None): "it lacks an array (label",
@@ -81,5 +81,5 @@ def test_a_damaged_file_is_one_line(content: bytes, reason: str, own_folder: Pat
 
 def test_a_folder_in_place_of_the_file_is_one_line(own_folder: Path) -> None:
     (own_folder / "last.npz").mkdir()
-    with pytest.raises(UserError, match="damaged: it holds no predictions"):
+    with pytest.raises(UserError, match="damaged: it is a folder, not a file"):
         read_predictions(own_folder / "last.npz")

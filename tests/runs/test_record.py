@@ -22,7 +22,9 @@ GOLDEN = REPOSITORY / "tests" / "tables" / "golden" / "records.jsonl"
 
 texts = st.text(max_size=8)
 counts = st.integers(0, 2**40)
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+positive = st.integers(1, 2**40)
+numbers = st.floats(0, allow_nan=False, allow_infinity=False)
+fractions = st.floats(0, 1)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -33,7 +35,7 @@ names = st.builds(lambda *parts: "/".join(parts), st.sampled_from(["train", "val
 states = st.builds(GitState, commit=texts, dirty=st.booleans(), unknown=unknown)
 environments = st.builds(Environment, attnbench=texts, git=st.none() | states, host=st.none() | texts, unknown=unknown)
 data = st.builds(
-    DataRecord, fingerprint=texts, classes=counts, image_size=counts, all_classes=st.none() | counts,
+    DataRecord, fingerprint=texts, classes=positive, image_size=positive, all_classes=st.none() | counts,
     skipped_images=counts, unknown=unknown,
 )  # fmt: skip
 hardware = st.builds(
@@ -51,7 +53,7 @@ def records(draw: st.DrawFn) -> RunRecord:
     record = make_record(status)
     config = {**record.config, "attention": draw(st.dictionaries(texts, plain, max_size=3))}
     record = replace(
-        record, identity=draw(texts), identity_scheme=draw(counts), seed=draw(st.integers()), config=config,
+        record, identity=draw(texts), identity_scheme=draw(counts), seed=draw(counts), config=config,
         choices={**record.choices, **draw(st.dictionaries(texts, texts, max_size=2))}, error=draw(texts),
         environment=draw(environments), wall_seconds=draw(numbers), unknown=draw(unknown),
     )  # fmt: skip
@@ -59,8 +61,8 @@ def records(draw: st.DrawFn) -> RunRecord:
         return replace(record, data=draw(st.none() | data), resolved=draw(st.none() | hardware),
                        costs=draw(st.none() | costs))  # fmt: skip
     return replace(
-        record, data=draw(data), resolved=draw(hardware), costs=draw(costs), epochs=draw(counts), images=draw(counts),
-        metrics=draw(st.dictionaries(names, st.none() | numbers, max_size=4)), best_epoch=draw(st.none() | counts),
+        record, data=draw(data), resolved=draw(hardware), costs=draw(costs), epochs=2**41, images=draw(positive),
+        metrics=draw(st.dictionaries(names, st.none() | fractions, max_size=4)), best_epoch=draw(st.none() | positive),
         peak_memory_bytes=draw(st.none() | counts), energy_joules=draw(st.none() | numbers),
         curve=draw(st.lists(st.tuples(counts, numbers), max_size=3)),
     )  # fmt: skip
@@ -142,7 +144,8 @@ def test_a_file_that_cannot_be_read_is_one_line(own_folder: Path, monkeypatch: p
     def refuse(*_: Any, **__: Any) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    (own_folder / "record.json").touch()
     assert complaint(RunFolder(own_folder)) == "record.json: cannot be read: Permission denied"
 
 
@@ -159,8 +162,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"schema": "2"}, "schema must be a whole number from 1 to 2"),
     ({"schema": True}, "schema must be a whole number from 1 to 2"),
     ({"schema": 0}, "schema must be a whole number from 1 to 2"),
-    ({"status": "done"}, 'status must be one of running, finished, failed, interrupted, and is "done"'),
-    ({"status": ["finished"]}, "status must be one of running, finished, failed, interrupted, and is a list"),
+    ({"status": "done"}, 'status must be one of running, finished, failed, diverged, interrupted, and is "done"'),
+    ({"status": ["finished"]}, "status must be one of running, finished, failed, diverged, interrupted, and is a list"),
     ({"identity": 7}, "identity must be text, and is 7"),
     ({"seed": "zero"}, 'seed must be a whole number, and is "zero"'),
     ({"seed": 1.0}, "seed must be a whole number, and is 1.0"),

@@ -1,4 +1,4 @@
-"""Tables of the user's runs: by which keys rows differ, and how they are named."""
+"""Tables of the user's runs: those that diverged are shown instead of an accuracy."""
 
 from pathlib import Path
 
@@ -6,48 +6,9 @@ import pytest
 
 from attnbench.cli.main import main
 from attnbench.config.compose import Composer
-from attnbench.config.validate import RunConfig
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.record import RunRecord
-from attnbench.tables.compare_runs import describe_keys, differing_keys, reading_order, short_names
 from tests.runs.samples import COSTS, record_json
-
-GATED = ("attention=gated", "attention.width=")
-
-
-def composed(*lines: str) -> RunConfig:
-    return Composer().compose(["backbone=cluttered_mnist_cnn", "backbone.width=8", *lines])
-
-
-def test_only_keys_that_differ_name_rows_even_if_another_ends_alike() -> None:
-    configs = [composed("attention=none"), *(composed(GATED[0], GATED[1] + str(n)) for n in (2, 4))]
-    names = differing_keys(configs, [])
-    assert names == ["attention", "attention.width"]
-    assert [describe_keys(config, names) for config in configs] == ["none", "gated width=2", "gated width=4"]
-
-
-def test_keys_with_the_same_end_are_named_in_full() -> None:
-    names = ["attention", "backbone.width", "attention.width"]
-    found = [describe_keys(composed(GATED[0], GATED[1] + "4", f"backbone.width={n}"), names) for n in (8, 16)]
-    assert found == [f"gated backbone.width={n} attention.width=4" for n in (8, 16)]
-
-
-@pytest.mark.parametrize(
-    ("names", "short"),
-    [
-        (["recipe.epochs"], ["epochs"]),
-        (["attention", "data"], ["attention", "data"]),
-        (["a.width", "b.width", "c.lr"], ["a.width", "b.width", "lr"]),
-    ],
-)
-def test_names_are_as_short_as_possible(names: list[str], short: list[str]) -> None:
-    assert list(short_names(names).values()) == short
-
-
-def test_rows_without_attention_come_first_and_numbers_in_their_order() -> None:
-    names = ["bam reduction=16", "none", "bam reduction=8", "ggam", "none width=2"]
-    ordered = sorted(names, key=lambda name: reading_order((name, "")))
-    assert ordered == ["none", "none width=2", "bam reduction=8", "bam reduction=16", "ggam"]
 
 
 def write_runs(attention: str, states: str) -> None:

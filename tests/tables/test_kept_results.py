@@ -1,6 +1,9 @@
 """Results that are kept with the package: every network in them has learned, and quick ones are those of today."""
 
+import gzip
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,11 @@ from attnbench.tables.results.training_state import least_accuracy
 REPOSITORY = Path(__file__).parents[2]
 KEPT = sorted((REPOSITORY / "outputs" / "reproduced").rglob("records.jsonl"))
 TIMES_CHANCE = 3
+OF_A_MACHINE = re.compile(
+    r'"(host|error|api_key|token|password)": "|"logger": \{|/(home|root|Users|tmp|mnt|work|scratch)/'
+)
+ABSOLUTE = re.compile(r'"(/|~/|[A-Za-z]:\\\\)')
+"""A text in JSON that begins as a path of one machine does."""
 
 
 def name_of(path: Path) -> str:
@@ -27,6 +35,20 @@ def test_every_network_has_learned(path: Path) -> None:
         accuracy = record.metrics[TEST_TOP1]
         assert accuracy is not None
         assert accuracy >= least_accuracy(record.data.classes, TIMES_CHANCE), (record.identity, record.seed)
+
+
+def kept_texts() -> Iterator[tuple[str, str]]:
+    for path in sorted((REPOSITORY / "outputs").rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            yield path.name, (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+
+
+def test_no_file_says_where_or_by_whom_it_was_made() -> None:
+    for name, text in kept_texts():
+        assert not OF_A_MACHINE.search(text), name
+        if name.endswith((".json", ".jsonl", ".gz")):
+            assert not ABSOLUTE.search(text), name
 
 
 @pytest.mark.parametrize("path", [path for path in KEPT if path.parent.name == "quick"], ids=name_of)

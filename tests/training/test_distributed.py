@@ -1,8 +1,11 @@
 """Two processes on one run: every step reduces its gradients, and metrics are those of all images."""
 
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,21 @@ import pytest
 import torch
 
 from attnbench.build import build_model
-from attnbench.config.compose import compose
+from attnbench.config.compose import Composer, compose
+from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
 from attnbench.data.loaders.base import Placement
 from attnbench.data.loaders.in_memory import InMemoryLoader
+from attnbench.errors import UserError
+from attnbench.runs.evaluations import settle
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.predictions import read_predictions
-from attnbench.training import distributed
+from attnbench.training import datamodule
+from attnbench.training.distributed import LOCALHOST, MeetingError, World, take_world
+from attnbench.training.evaluate import evaluate as evaluate_run
+from attnbench.training.metrics import ImageCountError
+from attnbench.training.plan import plan
+from attnbench.training.train import train
 from tests.conftest import TINY
 from tests.runs.samples import written_record
 
@@ -87,27 +98,115 @@ def evaluate(values: dict[str, Any], state: dict[str, torch.Tensor], split: Any)
     return {"top1": hits / len(labels), "loss": torch.nn.functional.cross_entropy(logits, labels).item()}
 
 
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "none",
+    "RANK": "1",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29500",
+}
+SLURM = {
+    "SLURM_TASK_PID": str(os.getpid()),
+    "SLURM_STEP_NUM_TASKS": "2",
+    "SLURM_STEP_NUM_NODES": "1",
+    "SLURM_PROCID": "1",
+    "SLURM_LOCALID": "1",
+    "SLURM_JOB_ID": "7",
+}
+
+
 @pytest.mark.parametrize(
-    ("environment", "expected"),
+    "left_over",
     [
-        ({}, (False, 0, 2, True)),
-        ({"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, (True, 1, 2, False)),
-        ({"LOCAL_RANK": "0", "NODE_RANK": "1", "WORLD_SIZE": "4"}, (True, 2, 4, False)),
-        ({"LOCAL_RANK": "1", "GROUP_RANK": "1", "RANK": "3", "WORLD_SIZE": "4"}, (True, 3, 4, False)),
-        ({"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "2"}, (True, 0, 2, True)),
+        {"WORLD_SIZE": "2"},
+        {"WORLD_SIZE": "abc"},
+        {"RANK": "1"},
+        {"NODE_RANK": "1"},
+        {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "there", "MASTER_PORT": "1"},
+        {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "0"},
+        {**SLURM, "SLURM_TASK_PID": "1"},
+        {**SLURM, "SLURM_STEP_NUM_TASKS": "1"},
+        {**TORCHRUN, "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
     ],
 )
-def test_rank_and_world_size_are_read_from_what_the_launcher_set(
-    environment: dict[str, str], expected: tuple[bool, int, int, bool], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("devices", [1, 2])
+def test_variables_of_other_processes_are_ignored_and_forgotten(devices: int, left_over: dict[str, str]) -> None:
+    environment = dict(left_over)
+    assert take_world(devices, environment) == World()
+    assert not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "MASTER_PORT"} & environment.keys()
+
+
+def test_torchrun_numbers_the_processes_that_it_starts() -> None:
+    assert take_world(2, {**TORCHRUN}) == World(1, 2, 29500, attempt="0")
+    assert take_world(2, {**TORCHRUN, "RANK": "0"}) == World(0, 2, 29500, serves=True, attempt="0")
+    by_agent = {**TORCHRUN, "RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "3"}
+    assert take_world(2, by_agent) == World(0, 2, 29500, attempt="3")
+
+
+def test_slurm_numbers_the_tasks_that_it_starts() -> None:
+    world = take_world(2, {**SLURM})
+    assert (world.rank, world.size, world.serves) == (1, 2, False)
+    assert take_world(2, {**SLURM, "SLURM_PROCID": "0"}) == World(0, 2, world.port, serves=True)
+    assert take_world(1, {**SLURM}) == World()  # each task is a run of its own
+
+
+@pytest.mark.parametrize(
+    ("devices", "variables", "message"),
+    [
+        (1, TORCHRUN, "trainer.devices=1: torchrun started 2 processes"),
+        (3, TORCHRUN, "trainer.devices=3: torchrun started 2 processes"),
+        (2, {**TORCHRUN, "WORLD_SIZE": "abc"}, "WORLD_SIZE=abc: "),
+        (2, {**TORCHRUN, "LOCAL_WORLD_SIZE": "1"}, "torchrun: the processes of a run must be on one machine"),
+        (3, SLURM, "trainer.devices=3: Slurm started 2 processes"),
+        (2, {**SLURM, "SLURM_STEP_NUM_NODES": "2"}, "Slurm: the tasks of a run must be on one machine"),
+    ],
+)
+def test_a_launcher_that_starts_another_world_is_rejected(
+    devices: int, variables: dict[str, str], message: str
 ) -> None:
-    for name in ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    found = (
-        distributed.launched(),
-        distributed.rank(2),
-        distributed.world_size(2),
-        distributed.is_first(2),
-    )
-    assert found == expected
+    with pytest.raises(UserError, match=f"^{message}[^\n]*$"):
+        take_world(devices, dict(variables))
+
+
+def test_a_run_needs_a_process_for_each_device(tiny: Callable[..., RunConfig]) -> None:
+    job = plan(tiny("trainer.devices=2", "trainer.accelerator=cpu"))
+    with pytest.raises(UserError, match=r"^trainer.devices=2: the run needs as many processes"):
+        train(job)
+    assert RunFolder(job.folder).record() is None
+
+
+def test_a_process_that_does_not_come_is_named() -> None:
+    with socket.create_server((LOCALHOST, 0)) as listener:
+        world = World(0, 2, listener.getsockname()[1], serves=True, listener=os.dup(listener.fileno()))
+    with pytest.raises(MeetingError, match=r"^1 of the 2 processes of this run came; rank 1 did not$"):
+        world.meet("plan", "gloo", seconds=0.3)
+    with socket.create_server((LOCALHOST, 0)) as listener:
+        nobody = listener.getsockname()[1]
+    with pytest.raises(MeetingError, match=r"^rank 1 of 2 finds no others at 127.0.0.1:\d+$"):
+        World(1, 2, nobody).meet("plan", "gloo", seconds=0.3)
+
+
+def test_processes_with_different_plans_are_not_connected() -> None:
+    with socket.create_server((LOCALHOST, 0)) as listener:
+        port = listener.getsockname()[1]
+        first = World(0, 2, port, serves=True, listener=os.dup(listener.fileno()))
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(World(1, 2, port).meet, "run b", "gloo", 10)
+        for plan_of in (lambda: first.meet("run a", "gloo", 10), second.result):
+            with pytest.raises(MeetingError, match=r"different plans: run a on 2 devices; run b on 2 devices"):
+                plan_of()
+    assert not torch.distributed.is_initialized()
+
+
+def test_a_test_over_half_of_the_images_is_no_result(
+    tiny: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a process that takes itself for one of two."""
+    job = plan(tiny("recipe.epochs=1"))
+    train(job)
+    evaluation = settle(RunFolder(job.folder), "last", Composer(None), ())
+    monkeypatch.setattr(datamodule, "placement_on", lambda hardware, world: Placement(torch.device("cpu"), world=2))
+    with pytest.raises(ImageCountError, match=r"^\d+ test images were counted, and there are 360; "):
+        evaluate_run(evaluation)

@@ -190,13 +190,10 @@ def test_overrides_that_do_not_fit_are_rejected_in_one_line(
     assert message in rejection(gated, *overrides)
 
 
-def test_runs_that_cannot_be_evaluated(own: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_cannot_be_evaluated(own: RunFolder) -> None:
     record = record_of(own)
     with Lock(own.path):
         assert "is being trained" in rejection(own)
-    monkeypatch.setenv("LOCAL_RANK", "0")
-    assert "without torchrun" in rejection(own)
-    monkeypatch.delenv("LOCAL_RANK")
     write_json(own.record_file, {**record, "best_epoch": None, "test/best/top1_accuracy": None})
     assert "held out no validation images" in rejection(own, checkpoint="best")
     write_json(own.record_file, {**record, "epochs": 5})

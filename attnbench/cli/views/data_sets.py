@@ -51,7 +51,7 @@ def show_data_sets(console: Console, folders: Sequence[Path], root: str | None, 
     console.print(table)
     for name, message in missing.items():
         if message:
-            console.print(f"  {name}: {message}", markup=False, soft_wrap=True)
+            console.print(f"  {name}: {message}", soft_wrap=True)
 
 
 def _empty_table(narrow: bool) -> Table:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from rich.markup import escape
 from rich.table import Table
 
 from attnbench.console import make_table
@@ -43,7 +42,7 @@ def _grouped_by_settings(results: Sequence[Result]) -> list[list[Result]]:
 
 
 def _caption(first: Evaluation, settings_differ: bool) -> str:
-    shared = "" if settings_differ else f"; settings: {escape(', '.join(first.named_settings)) or 'as trained'}"
+    shared = "" if settings_differ else f"; settings: {', '.join(first.named_settings) or 'as trained'}"
     numbers = "test top-1 accuracy in %; MACs of one image, counted; img/s of one pass, measured once"
     return f"{first.checkpoint} checkpoint{shared}\n{numbers}"
 
@@ -53,7 +52,7 @@ def _name(evaluation: Evaluation, with_settings: bool) -> str:
     if with_settings:
         settings = (f"  {key.rpartition('.')[2]}={value}" for key, value in sorted(evaluation.settings.items()))
         lines += list(settings) or ["  as trained"]
-    return escape("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _numbers(entry: EvaluationEntry) -> list[str]:

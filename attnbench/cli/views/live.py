@@ -60,20 +60,28 @@ class LiveView:
 
     def show(self, tasks: Sequence[Task]) -> None:
         """Bring the view up to date."""
-        for number, task in enumerate(tasks):
-            if self.known_states.get(number) != task.state and task.state != "waiting":
-                self.known_states[number] = task.state
-                if self.live is None:
-                    self._print_event(task, tasks)
+        changed = [number for number, task in enumerate(tasks) if self.known_states.get(number) != task.state]
+        self.known_states.update((number, tasks[number].state) for number in changed)
+        if self.live is None:
+            self._print_events([tasks[number] for number in changed if tasks[number].state != "waiting"], tasks)
         if self.live is not None and time.monotonic() - self.shown_at >= REFRESH_SECONDS:
             self.shown_at = time.monotonic()
             self.live.update(self.table(tasks), refresh=True)
 
-    def _print_event(self, task: Task, tasks: Sequence[Task]) -> None:
-        done = sum(other.done for other in tasks)
+    def _print_events(self, changed: Sequence[Task], tasks: Sequence[Task]) -> None:
+        """Print a line for each task, but one alone for many that were finished before."""
+        progress = f"[{sum(task.done for task in tasks)}/{len(tasks)}]"
+        found = [task for task in changed if task.state == "found"]
+        if len(found) > SHOWN_AT_MOST:
+            self.console.print(f"{progress} {len(found):,} runs: found")
+            changed = [task for task in changed if task.state != "found"]
+        for task in changed:
+            self._print_event(task, progress)
+
+    def _print_event(self, task: Task, progress: str) -> None:
         took = f" in {duration(task.ended - task.started)}" if task.ended else ""
         reason = f": {task.reason}" if task.reason else ""
-        self.console.print(f"[{done}/{len(tasks)}] {self.name(task)}: {task.state}{took}{reason}", markup=False)
+        self.console.print(f"{progress} {self.name(task)}: {task.state}{took}{reason}")
 
     def table(self, tasks: Sequence[Task]) -> Table:
         """Build a table of the tasks: running ones first, then those that wait, then those that are done."""

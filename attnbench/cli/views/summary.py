@@ -7,7 +7,7 @@ from statistics import mean
 from rich.console import Console
 from rich.table import Table
 
-from attnbench.config.diff import differences
+from attnbench.config.diff import Difference, differences
 from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
@@ -72,11 +72,18 @@ def comparison(jobs: Sequence[Job], records: Mapping[Path, RunRecord]) -> Table:
         table.add_column(key, no_wrap=True)
     for column in ("seeds", "last", "best", "params", "MACs", "img/s"):
         table.add_column(column, justify="right", no_wrap=True)
+    different = _baseline_first(jobs, different)
     for identity, difference in different.items():
         folders = [job.folder for job in jobs if job.identity == identity and job.folder in records]
         own = [finished[folder] for folder in folders if folder in finished]
         table.add_row(*(difference.get(key, "") for key in keys), *_cells(own, len(folders) - len(own)))
     return table
+
+
+def _baseline_first(jobs: Sequence[Job], different: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the configurations with those without attention first, and otherwise as they were swept."""
+    plain = {job.identity for job in jobs if job.config.choices.get("attention") == "none"}
+    return dict(sorted(different.items(), key=lambda item: item[0] not in plain))
 
 
 def _cells(records: Sequence[FinishedRecord], diverged: int) -> Iterator[str]:

@@ -11,7 +11,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
-from attnbench.data.loaders.workers import CHUNK, Decoded, DecodeWorkers, Request
+from attnbench.data.loaders.passing import Decoded
+from attnbench.data.loaders.workers import CHUNK, DecodeWorkers, Request
 from attnbench.data.sources.image_files import first_few
 from attnbench.data.splits import Split
 from attnbench.errors import UserError

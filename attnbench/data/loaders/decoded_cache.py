@@ -15,7 +15,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from attnbench.data.loaders.workers import Decoded, concatenate_pixels
+from attnbench.data.loaders.passing import Decoded
+from attnbench.data.loaders.workers import concatenate_pixels
 
 Integers = NDArray[np.int64]
 log = logging.getLogger("attnbench.data")

@@ -19,7 +19,8 @@ from attnbench.data.loaders.bad_images import chunked_requests, find_bad_images,
 from attnbench.data.loaders.base import Batch, Epoch, Loader, Placement, Relabel
 from attnbench.data.loaders.cache_space import cache_file, require_memory, require_space
 from attnbench.data.loaders.decoded_cache import FileStore, MemoryStore, Store, open_or_write, read_through
-from attnbench.data.loaders.workers import CHUNK, Decoded, DecodeWorkers, Request
+from attnbench.data.loaders.passing import Decoded
+from attnbench.data.loaders.workers import CHUNK, DecodeWorkers, Request
 from attnbench.data.splits import Split
 from attnbench.data.transforms.crop_params import DRAWS, CropParams, center_crops, draw_crops, stored_boxes
 from attnbench.data.transforms.crop_resize import Normaliser

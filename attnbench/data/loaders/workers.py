@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import signal
 import warnings
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from attnbench.data.loaders.passing import Decoded, Failure, Piped, can_share, pipe, share, why_piped
 from attnbench.data.sources.image_files import Images
 from attnbench.data.splits import Split
 from attnbench.data.transforms.decode import DecodeError, Stored, StoredFormat, decode
@@ -26,40 +28,14 @@ STOP_TIMEOUT_SECONDS = 15
 MAX_WORKERS = 16
 """More workers decode faster than one GPU trains the usual ImageNet networks."""
 
+logger = logging.getLogger(__name__)
+
 
 class Request(NamedTuple):
     """A request for images of a split, given by their indices (N,) in its list of files."""
 
     split: Split
     members: NDArray[np.int64]
-
-
-class Failure(NamedTuple):
-    """An image that could not be decoded.
-
-    Attributes:
-        member: index of the image in its split's list of files.
-        reason: for messages.
-        damaged: whether its bytes are damaged; otherwise they could not be read.
-    """
-
-    member: int
-    reason: str
-    damaged: bool
-
-
-class Decoded(NamedTuple):
-    """N stored images, concatenated.
-
-    Attributes:
-        pixels: (P, 3) uint8.
-        shapes: (N, 4) int64, height and width, then height and width before resizing; zeros for a failure.
-        failures: images that could not be decoded.
-    """
-
-    pixels: Tensor
-    shapes: NDArray[np.int64]
-    failures: tuple[Failure, ...] = ()
 
 
 class Decoder(Dataset[Decoded]):
@@ -124,18 +100,19 @@ class DecodeWorkers:
     def __init__(self, decoder: Decoder, workers: int, ahead: int, pinned: bool = False) -> None:
         self.decoder, self.pinned = decoder, pinned
         self.images = self.stream_number = 0
-        self._at_exit = False
+        self._at_exit = self._piped = False
         self._sampler = RequestSampler()
         self._loader = self._make_loader(workers, ahead) if workers else None
 
     def _make_loader(self, workers: int, ahead: int) -> DataLoader[Decoded]:
+        passed: Any = share if can_share() else pipe  # its type expects a list
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about more workers than cores, which is the user's choice
             return DataLoader(
                 self.decoder,
                 batch_size=None,
                 sampler=self._sampler,
-                collate_fn=identity,
+                collate_fn=passed,
                 num_workers=workers,
                 prefetch_factor=max(2, -(-ahead // (CHUNK * workers))),
                 persistent_workers=True,
@@ -156,7 +133,15 @@ class DecodeWorkers:
         for chunk in chunks:
             self._check(number)
             self.images += len(chunk.shapes)
-            yield chunk
+            yield self._unpacked(chunk)
+
+    def _unpacked(self, chunk: Decoded | Piped) -> Decoded:
+        if isinstance(chunk, Decoded):
+            return chunk
+        if not self._piped:
+            self._piped = True
+            logger.warning("workers pass images through pipes, which is slower: %s", why_piped())
+        return chunk.unpack()
 
     def _check(self, number: int) -> None:
         if number != self.stream_number:
@@ -188,11 +173,6 @@ def _close(reference: "weakref.ref[DecodeWorkers]") -> None:
     workers = reference()
     if workers is not None:
         workers.close()
-
-
-def identity(chunk: Any) -> Any:
-    """Return the argument: workers already return whole chunks, so `DataLoader` has nothing to collate."""
-    return chunk
 
 
 def leave_signals_to_the_parent(worker: int) -> None:

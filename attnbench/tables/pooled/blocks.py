@@ -8,10 +8,10 @@ from statistics import mean
 from attnbench.config.compose import Composer
 from attnbench.config.search_path import natural_order
 from attnbench.errors import UserError
-from attnbench.tables.compare_runs import describe_keys, short_names
 from attnbench.tables.pooled.estimate import Effect, block_effects, similar_variances
 from attnbench.tables.pooled.settings import PLAIN, Setting, name_blocks, of_attention, sort_into_blocks
 from attnbench.tables.remarks import describe_device
+from attnbench.tables.run_keys import describe_keys, short_names
 
 
 @dataclass(frozen=True)

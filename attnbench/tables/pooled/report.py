@@ -7,7 +7,7 @@ from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.formatting import MINUS, signed, signed_with_interval
-from attnbench.tables.compare_runs import check_metric, split_keys, unfinished_note
+from attnbench.tables.compare_runs import check_metric, unfinished_note
 from attnbench.tables.forest import Forest, ForestGroup, ForestLine
 from attnbench.tables.pooled.blocks import Comparison, Comparisons, compare_in_blocks, name_options
 from attnbench.tables.pooled.estimate import PooledEffect, pool
@@ -16,6 +16,7 @@ from attnbench.tables.pooled.sources import Sources
 from attnbench.tables.remarks import code_versions, several_versions_remark, speed_remark
 from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes
+from attnbench.tables.run_keys import split_keys
 
 COSTS = {"parameters": "parameters", "multiply_adds": "multiply-adds"}
 MODEL = (

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from attnbench.formatting import MINUS
+from attnbench.plain_text import plain
 from attnbench.tables.report import Cell, Field, Heading, Line
 
 NO_BREAK = "\u00a0"
@@ -34,8 +35,8 @@ def number_and_rest(text: str) -> tuple[str, str] | None:
 
 
 def one_line(text: str) -> str:
-    """Return the text with every run of white space replaced by one space."""
-    return " ".join(text.split())
+    """Return the text with every run of white space replaced by one space, and control characters escaped."""
+    return plain(" ".join(text.split()))
 
 
 def marks(cell: Cell) -> str:

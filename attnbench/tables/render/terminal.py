@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.console import WIDTH_OF_FILES, make_table
+from attnbench.console import WIDTH_OF_FILES, make_console, make_table
 from attnbench.tables.columns import shown_columns
 from attnbench.tables.render.claims import FACTS, facts, known_facts, part_text, reasons, remark_text
 from attnbench.tables.render.forest_text import LEAST_WIDTH, MOST_WIDTH, axis, bars
@@ -31,7 +31,7 @@ STYLES: dict[Outcome, str] = {
 
 def render(report: Report) -> str:
     """Render what `show` prints as a file has it: without colours."""
-    console = Console(width=WIDTH_OF_FILES, highlight=False, color_system=None)
+    console = make_console(width=WIDTH_OF_FILES, color_system=None)
     with console.capture() as capture:
         show(console, report)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from attnbench.runs.files import damaged, parse_object, readable, shown, to_text, write_atomically
+from attnbench.runs.files import damaged, parse_object, read_bytes, readable, shown, to_text, write_atomically
 from attnbench.runs.json_objects import JsonObject, read_object
 from attnbench.runs.predictions import Predictions
 from attnbench.tables.results.per_class import calibration_error, confusion_matrix
@@ -89,9 +89,10 @@ def _read(path: Path) -> dict[str, RunSummary]:
     """Return the summaries in a file; empty if there is none. Raises `UserError` if it is damaged."""
     where = shown(path)
     try:
-        text = gzip.decompress(path.read_bytes()).decode()
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+        packed = read_bytes(path)
+        if packed is None:
+            return {}
+        text = gzip.decompress(packed).decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise damaged(where, f"it is no compressed text ({type(error).__name__})") from None
     content = parse_object(text, where)

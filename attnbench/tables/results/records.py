@@ -1,5 +1,6 @@
 """The records that tables read: of runs below an output folder, and those archived with a reproduced table."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.runs.evaluations import read_evaluations
-from attnbench.runs.files import parse_object, read_text, readable
+from attnbench.runs.files import damaged, parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
-from attnbench.runs.identity import identity, identity_by_path, identity_today
+from attnbench.runs.identity import identity, identity_by_path, identity_today, weights_by_path
 from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
 from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
@@ -81,7 +82,9 @@ class Records:
     def _identities(self, config: RunConfig, identities: Iterable[str]) -> list[str]:
         """Return the identities that a configuration may have, one for each fingerprint of its data."""
         fingerprints = self.fingerprints.get(config.choices["data"], [])
-        return list(dict.fromkeys([*identities, *(identity(config, fingerprint) for fingerprint in fingerprints)]))
+        weights = weights_by_path(config)
+        by_data = (identity(config, fingerprint, weights) for fingerprint in fingerprints)
+        return list(dict.fromkeys([*identities, *by_data]))
 
 
 def gather(output: Path, archive: Path, composer: Composer) -> Records:
@@ -135,14 +138,24 @@ def complete(run: RunFolder, record: Record) -> Record:
     return replace(
         record,
         evaluations=readable(lambda: read_evaluations(run), {}),
-        curve=readable(lambda: learning_curve(run), []),
+        curve=readable(lambda: learning_curve(run, record), []),
         predictions=run.last_predictions,
     )
 
 
-def learning_curve(run: RunFolder) -> list[tuple[int, float]]:
-    """Return pairs of epoch and accuracy, on the validation images if there are any, else on the training images."""
+def learning_curve(run: RunFolder, record: Record) -> list[tuple[int, float]]:
+    """Return pairs of epoch and accuracy, on the validation images if there are any, else on the training images.
+
+    Raises:
+        UserError: the file of metrics is damaged, or is not of the record's run.
+    """
+    if not os.path.lexists(run.metrics_file):
+        return []
     rows = run.rows()
+    if (last := rows[-1].images if rows else 0) != record.images or len(rows) != record.epochs:
+        here, there = (f"{epochs} epochs of {images} images" for epochs, images in
+                       ((len(rows), last), (record.epochs, record.images)))  # fmt: skip
+        raise damaged(shown(run.metrics_file), f"it has {here}, and the record {there}")
     metric = next((name for name in CURVES if rows and rows[-1].metrics.get(name) is not None), "")
     return [(row.epoch, value) for row in rows if (value := row.metrics.get(metric)) is not None]
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnbench.attention.bam import BAM, BAMModule, Branch, Placement
+from attnbench.attention.bam import BAM, BAMModule, Branch, CombineOption, Placement
 from attnbench.backbones.layers import StrideIn
 from attnbench.backbones.resnet import ResNet
 from attnbench.classifier import Classifier
@@ -186,6 +186,22 @@ def test_options_that_make_no_sense(options: dict[str, object], key: str) -> Non
     with pytest.raises(OptionError) as caught:
         BAM(**options)  # type: ignore[arg-type]
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    "options", [{"init": "he"}, {"variant": "own"}, {"branch": "none"}, {"gate": "relu"}, {"dilation": 0}]
+)
+def test_a_module_alone_checks_its_options_as_well(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError) as caught:
+        BAMModule(64, **options)
+    assert caught.value.key in options
+
+
+@pytest.mark.parametrize("combine", ["sum", "product", "max"])
+def test_every_inserted_module_combines_as_said(combine: CombineOption) -> None:
+    net = Classifier(ResNet(20, 10, width=4), BAM(reduction=2, combine=combine))
+    modules = [found for found in net.backbone.modules() if isinstance(found, BAMModule)]
+    assert [found.fuse.combine for found in modules] == [combine] * 2
 
 
 def test_a_reduction_that_leaves_no_channel() -> None:

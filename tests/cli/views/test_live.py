@@ -38,3 +38,9 @@ def test_finished_runs_show_their_accuracy_and_speed(own_folder: Path) -> None:
     for task in tasks[:2]:
         (task.job.folder / "record.json").unlink()  # it is read once, not every second
     assert rows(view, tasks) == shown
+
+
+def test_runs_have_the_names_that_they_are_given(own_folder: Path) -> None:
+    tasks = tasks_of(own_folder, "running", "waiting")
+    view = LiveView(Console(width=120), [task.job for task in tasks], {tasks[0].job.identity: "ResNet50 + BAM"})
+    assert ["ResNet50", "+", "BAM", "seed=0", "running"] in rows(view, tasks)

@@ -83,6 +83,14 @@ def test_a_sweeps_table(own_folder: Path) -> None:
     assert ["bam", "1", "95.00", "–", "269 k", "22.6 M", "512"] in cells
 
 
+def test_the_baseline_is_a_sweeps_first_row(own_folder: Path) -> None:
+    configs = expand(["attention=ggam,none,bam"]).configs
+    jobs = [Job(c, c.choices["attention"], own_folder / f"{n}") for n, c in enumerate(configs)]
+    lines = render(comparison(jobs, {job.folder: record(0.9) for job in jobs})).splitlines()
+    names = [line.split()[0] for line in lines if "90.00" in line]
+    assert names == ["none", "ggam", "bam"]
+
+
 def test_a_sweeps_table_shows_how_many_runs_diverged_instead_of_an_accuracy(own_folder: Path) -> None:
     configs = expand(["attention=none,bam", "seed=0,1,2"]).configs
     jobs = [Job(c, c.choices["attention"], own_folder / f"{n}") for n, c in enumerate(configs)]

@@ -137,3 +137,12 @@ def test_matplotlib_is_imported_for_plots_alone() -> None:
     environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
     assert result.stdout == "False\n"
+
+
+def test_the_ticks_of_nearly_equal_costs_stay_apart() -> None:
+    points = tuple(Curve(f"net {n}", (2.01 + n * 0.0004,), (90.0 + n,)) for n in range(4))
+    labels = texts(svg(Plot("t", "multiply-adds (M)", "top-1 accuracy (%)", points, "scatter"), "x"))
+    ticks = [text for text in labels if re.fullmatch(r"2\.\d+", text)]
+    assert 2 <= len(ticks) <= 6
+    assert len(set(ticks)) == len(ticks)
+    assert not any("e" in text and text[0] in "+−-" for text in labels)  # no offset that readers have to add

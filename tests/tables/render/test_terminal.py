@@ -95,3 +95,10 @@ def test_every_number_is_whole_at_every_width(numbers: list[str], width: int, la
     report = Report("t", headings, (Line("a", (Cell(label), *map(Cell, numbers))),))
     text = printed(report, width)
     assert all(number in text for number in numbers)
+
+
+def test_on_a_screen_the_table_stands_last() -> None:
+    screen, file = printed(REPORT, 120, color=True), printed(REPORT, 120)
+    last = re.sub(r"\x1b\[[\d;]*m", "", screen)
+    assert last.index("Claims") < last.index("parameters")
+    assert file.index("parameters") < file.index("Claims")

@@ -1,0 +1,59 @@
+"""The runs under an output folder, in a table."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from attnbench.config.compose import Composer
+from attnbench.console import make_table
+from attnbench.errors import UserError
+from attnbench.runs.files import readable, shown
+from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+from attnbench.runs.names import names_by_difference
+from attnbench.runs.record import FinishedRecord, RunRecord
+
+COLUMNS = ("hash", "state", "epochs", "test\ntop-1", "best val.\nepoch")
+NAME_WIDTH = 9
+"""Least width of a name, which is folded in a narrow terminal."""
+
+
+def show_runs(console: Console, output: Path, composer: Composer) -> None:
+    """Print the runs with their states, named by what they differ in. Raises `UserError` if there are none."""
+    runs = find_runs(output)
+    if not runs:
+        raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
+    records = [readable(run.record, None) for run in runs]
+    names = names_by_difference((record for record in records if record is not None), composer)
+    table = make_table()
+    table.add_column("run", overflow="fold", min_width=NAME_WIDTH)  # the one column that may be narrow
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True)
+    for run, record in zip(runs, records, strict=True):
+        table.add_row(_name(run, record, names), _hash(run), *_progress(run, record), *_accuracies(record))
+    console.print(table)
+
+
+def _name(run: RunFolder, record: RunRecord | None, names: Mapping[str, str]) -> str:
+    """Return what tells a run from the others; where nothing does, what its folder says of it."""
+    readable_part = run.path.parent.name.rpartition("-")[0]
+    return (names[record.identity] if record is not None else "") or readable_part
+
+
+def _hash(run: RunFolder) -> str:
+    """Return the run's hash and seed, by which other verbs find it: `0123456789/seed0`."""
+    return f"{run.path.parent.name.rpartition('-')[2]}/{run.path.name}"
+
+
+def _progress(run: RunFolder, record: RunRecord | None) -> tuple[str, str]:
+    """Return the run's state and epochs. A finished run's record says both; others are looked at once more."""
+    if isinstance(record, FinishedRecord):
+        return "finished", f"{record.epochs}/{record.planned_epochs}"
+    return run.state(), run.epochs()
+
+
+def _accuracies(record: RunRecord | None) -> Iterable[str]:
+    metrics = record.metrics if isinstance(record, FinishedRecord) else {}
+    accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
+    return ["" if value is None else f"{value:.2%}" for value in accuracies]

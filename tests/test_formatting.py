@@ -1,0 +1,19 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from attnbench.formatting import p_in_words, p_value
+
+
+@pytest.mark.parametrize(
+    ("p", "text", "words"),
+    [
+        (0.0004, "< 0.001", "p < 0.001"),
+        (0.00403, "0.004", "p = 0.004"),
+        (0.0424, "0.042", "p = 0.042"),
+        (0.1, "0.10", "p = 0.10"),
+        (0.999, "1.00", "p = 1.00"),
+    ],
+)
+def test_a_p_value_is_written_one_way(p: float, text: str, words: str) -> None:
+    assert (p_value(p), p_in_words(p)) == (text, words)
