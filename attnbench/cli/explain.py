@@ -12,6 +12,7 @@ from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, WRONG_INPUT
+from attnbench.plain_text import plain
 from attnbench.runs.evaluations import CHECKPOINTS, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
@@ -39,7 +40,7 @@ def main(words: Sequence[str]) -> int:
             print_message(mistake)
         return WRONG_INPUT
     for line in _session(runs, arguments, output).lines():
-        print(line, flush=True)
+        print(plain(line, keep=""), flush=True)
     return DONE
 
 
