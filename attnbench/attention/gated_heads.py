@@ -147,11 +147,15 @@ class GatedAttentionModule(nn.Module):
         return rows if self.gate is None else torch.cat([rows, self.gate.weight[:, None]], 1)
 
     def forward(self, x: Tensor) -> HeadOutput:
-        if self.norm is not None:
-            x = F.relu(self.norm(x))
-        masks = MASKS[self.mask_kind](at_least_float32(self.mask(x)))  # eq. 1
-        scores = at_least_float32(FORMS[self.form](x, self.rows(), masks))  # eq. 2
+        masks, scores = self.score_heads(x)
         if self.gate is None:
             return HeadOutput(scores, masks, scores.new_empty(len(x), 0))
         gates = torch.tanh(scores[:, :, -1]).softmax(1)  # eq. 3
         return HeadOutput(MIXTURES[self.combine](scores[:, :, :-1], gates)[:, None], masks, gates)  # eq. 4
+
+    def score_heads(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the masks (B, K, H, W) and each head's scores (B, K, R): L classes, then the gate's, if any."""
+        if self.norm is not None:
+            x = F.relu(self.norm(x))
+        masks = MASKS[self.mask_kind](at_least_float32(self.mask(x)))  # eq. 1
+        return masks, at_least_float32(FORMS[self.form](x, self.rows(), masks))  # eq. 2

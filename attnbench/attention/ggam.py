@@ -166,6 +166,7 @@ class GGAM(Attention):
         self.channel, self.spatial, self.reduction = channel, spatial, reduction
         self.pooling, self.head_kind = pooling, head
         self.head_width = HEAD_WIDTH if head_width == "auto" else int(head_width)
+        self.attended: nn.Module = nn.Identity()  # D passes it, so that maps can be taken there
         self.weight = lambda_
         self.spatial_norm, self.gradient_at = chosen.spatial_norm, chosen.gradient_at
         self.scale, self.descriptor = chosen.scale, chosen.descriptor
@@ -190,6 +191,7 @@ class GGAM(Attention):
             if self.weight > 0 and torch.is_grad_enabled() and not x.requires_grad:
                 x = x.detach().requires_grad_()  # of a frozen backbone: the score's gradient still ends here
             attended, extras = self.attend(x)
+            attended = self.attended(attended)
             extras["features"] = x
             extras["site"] = x if self.gradient_at == "features" else attended
             return Output(self.head(POOLING[self.pooling](attended)), features, extras)

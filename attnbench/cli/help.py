@@ -200,6 +200,39 @@ Examples:
   attnbench export a37d17/seed0 --format safetensors --checkpoint best
 """
 
+EXPLAIN = """\
+attnbench explain RUN [RUN ...]   draw what trained runs see in images, and measure it
+
+For each run a sheet shows the images, class activation maps (Grad-CAM), and the attention's maps by stage; several runs
+are also drawn side by side on the same images. Where objects have boxes, the maps are scored beside a uniform map and a
+Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for attnbench evaluate; output=DIR
+names the folder that holds runs/ (default: outputs). Class activation maps need pip install 'attnbench[explain]'.
+
+Flags:
+  --images N         test images (default: 8); all are scored, the first 12 are drawn
+  --image FILE       any image file, in place of test images; may be repeated
+  --pick random|right|wrong|changed   which test images; right and wrong: as all runs classify them; changed: where runs
+                     disagree (default: random)
+  --seed S           of the choice of images (default: 0)
+  --class true|predicted|NAME   the class whose evidence is shown (default: true; of --image, predicted)
+  --method NAMES     gradcam (default), gradcam++, hirescam, layercam, eigencam, scorecam
+  --layers NAMES     where class activation maps are taken: final, the map that is classified; attention, what the
+                     attention puts out; or points, such as stage2.out or 'stage?.out' (default: final,attention)
+  --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
+  --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
+  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)
+                     (default: OUTPUT/explanations)
+  --config-dir DIR   as for attnbench train
+
+The scores' means are kept in explanations.json beside the run's record.
+
+Examples:
+  attnbench explain a37d17
+  attnbench explain a37d17 --images 2000 --method gradcam,layercam
+  attnbench explain a37d17/seed0 b81c02/seed0 --pick changed
+  attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
+"""
+
 LIST = """\
 attnbench list                      all config groups and their choices
 attnbench list GROUP                the choices of one group: {groups}

@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "test trained runs again, also under other settings",
     "predict": "name the classes of image files",
     "export": "write a trained network as a file that other programs run",
+    "explain": "draw what trained runs see in images, and measure it",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "list": "list what you can combine, data sets, papers' tables and runs",

@@ -23,6 +23,7 @@ class RunFolder:
         self.metrics_file = path / "metrics.jsonl"
         self.config_file = path / "config.yaml"
         self.evaluations_file = path / "evaluations.json"
+        self.explanations_file = path / "explanations.json"
         self.log_file = path / "log.txt"
         self.last_checkpoint = path / "checkpoints" / "last.ckpt"
         self.best_checkpoint = path / "checkpoints" / "best.ckpt"

@@ -184,9 +184,21 @@ class FileDataSet(DataSet):
 
     def load(self, split: Split) -> Arrays:
         """Read a whole split into memory, cropped as in evaluation: for small sets and for looking at images."""
+        source, members = self.members(split)
+        return self.read_members(source, members)[0]
+
+    def read_members(self, source: Split, members: NDArray[np.int64]) -> tuple[Arrays, list[int]]:
+        """Read some files into memory, cropped as in evaluation.
+
+        Args:
+            source: the split on disk that lists them.
+            members: (N,) indices in its list of files.
+
+        Returns:
+            The images, and the indices of those that could be decoded.
+        """
         from attnbench.data.transforms.decode import DecodeError, Stored, decode
 
-        source, members = self.members(split)
         files = self.listed(source)
         files.prepare()
         decoded: dict[int, Stored] = {}
@@ -204,7 +216,7 @@ class FileDataSet(DataSet):
         for index, (left, top, width, height) in enumerate(crops.windows):
             images[index] = decoded[kept[index]].pixels[top : top + height, left : left + width]
         boxes = None if files.boxes is None else crops.boxes(stored_boxes(files.boxes[kept], shapes))
-        return Arrays(images, files.labels[kept], boxes)
+        return Arrays(images, files.labels[kept], boxes), kept
 
     def bad_image_error(self, source: Split, member: int, reason: str) -> UserError:
         """Build the error for an image that cannot be decoded."""

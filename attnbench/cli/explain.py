@@ -1,0 +1,129 @@
+"""attnbench explain: draw what trained runs see in images, and measure it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.help import EXPLAIN
+from attnbench.cli.output import print_message
+from attnbench.cli.wrap import print_help
+from attnbench.config.compose import Composer
+from attnbench.errors import UserError, nearest
+from attnbench.exit_codes import DONE, WRONG_INPUT
+from attnbench.plain_text import plain
+from attnbench.runs.evaluations import CHECKPOINTS, settle
+from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.lookup import find
+
+if TYPE_CHECKING:
+    from attnbench.explain.session import Session
+    from attnbench.training.trained_run import TrainedRun
+
+PICKS = ("random", "right", "wrong", "changed")
+
+
+def main(words: Sequence[str]) -> int:
+    """Explain runs, write the pictures and the scores, print where they are, and return the exit status."""
+    if wants_help(words):
+        print_help(EXPLAIN)
+        return DONE
+    arguments = _parse(words)
+    names, output = _split(arguments.words)
+    folders, mistakes = find(names, output)
+    runs: list[TrainedRun] = []
+    if not mistakes:
+        runs, mistakes = load_all(folders, arguments.checkpoint, arguments.config_dir)
+    if mistakes:
+        for mistake in mistakes:
+            print_message(mistake)
+        return WRONG_INPUT
+    for line in _session(runs, arguments, output).lines():
+        print(plain(line, keep=""), flush=True)
+    return DONE
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser("explain")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--image", action="append", default=[])
+    parser.add_argument("--pick", choices=PICKS, default="random")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--class", dest="target")
+    parser.add_argument("--layers", default="")
+    parser.add_argument("--method", default="gradcam")
+    parser.add_argument("--faithfulness", action="store_true")
+    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
+    parser.add_argument("--to")
+    parser.add_argument("-cd", "--config-dir")
+    arguments = parser.parse_intermixed_args(words)
+    if arguments.images < 1:
+        raise UserError(f"--images {arguments.images}: must be at least 1")
+    if arguments.seed < 0:
+        raise UserError(f"--seed {arguments.seed}: must not be negative")
+    return arguments
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], Path]:
+    """Split words into names of runs and the output folder."""
+    names = [word for word in words if "=" not in word or Path(word).exists()]
+    others = [word for word in words if word not in names]
+    unknown = [word for word in others if not word.startswith("output=")]
+    if unknown:
+        key = unknown[0].partition("=")[0]
+        raise UserError(f"{unknown[0]}: attnbench explain takes no overrides but output=DIR{nearest(key, ['output'])}")
+    if not names:
+        raise UserError("attnbench explain: name a run: its folder, the start of its hash, or a pattern in quotes")
+    return names, Path(others[-1].partition("=")[2] if others else "outputs").expanduser()
+
+
+def load_all(
+    folders: Sequence[RunFolder], checkpoint: str, config_dir: str | None
+) -> tuple[list["TrainedRun"], list[str]]:
+    """Load runs. Return them, and a message for each that cannot be loaded."""
+    composer, mistakes = Composer(config_dir), []
+    evaluations = []
+    for folder in folders:
+        try:
+            evaluations.append(settle(folder, checkpoint, composer, PLAIN_SETTINGS))
+        except UserError as error:
+            mistakes.append(f"{shown(folder.path)}: {error}")
+    if mistakes:
+        return [], mistakes
+    from attnbench.training.trained_run import TrainedRun
+
+    runs = []
+    for evaluation in evaluations:
+        try:
+            runs.append(TrainedRun(evaluation))
+        except UserError as error:
+            mistakes.append(f"{shown(evaluation.run.path)}: {error}")
+    return runs, mistakes
+
+
+PLAIN_SETTINGS = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
+"""As `attnbench.load_run` has them, named here so that mistakes are found before torch is imported."""
+
+
+def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output: Path) -> "Session":
+    from attnbench.explain.session import Request, Session
+
+    given: dict[str, Any] = {
+        "images": arguments.images,
+        "files": tuple(Path(name).expanduser() for name in arguments.image),
+        "pick": arguments.pick,
+        "seed": arguments.seed,
+        "target": arguments.target,
+        "layers": _listed(arguments.layers),
+        "methods": _listed(arguments.method),
+        "faithfulness": arguments.faithfulness,
+        "checkpoint": arguments.checkpoint,
+    }
+    place = Path(arguments.to).expanduser() if arguments.to else output / "explanations"
+    return Session(runs, Request(**given), place)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

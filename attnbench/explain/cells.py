@@ -1,0 +1,126 @@
+"""The cells of a picture: one image, one map or one set of bars, drawn into matplotlib's axes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnbench.explain.panels import Floats, Panel, Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS: dict[Unit, str] = {"evidence": "magma", "share": "viridis", "gate": "viridis", "value": "viridis"}
+"""Perceptually uniform, and legible to people who are colour-blind."""
+MEANING: dict[Unit, str] = {
+    "evidence": "evidence, as a multiple of a uniform map's",
+    "share": "attention, as a multiple of a uniform map's",
+    "gate": "gate (from closed to open)",
+    "value": "value",
+}
+OPACITY = 0.75
+"""Of a map over its image."""
+BAR, PALE_BAR, LINE, BOX = "#4c72b0", "#a8bfe0", "#dd8452", "#00d0d0"
+SMALL, TINY = 6.5, 5.0
+"""Font sizes in points."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The range of values that colours stand for, shared by all pictures that are made together."""
+
+    low: float
+    high: float
+
+
+def common_scales(panels: list[Panel], rows: int) -> dict[Unit, Scale]:
+    """Return a scale for each unit of maps, over the first `rows` images of all panels.
+
+    The most extreme half per cent of values do not stretch it.
+    """
+    scales: dict[Unit, Scale] = {}
+    for unit in dict.fromkeys(panel.unit for panel in panels if panel.is_map):
+        values = np.concatenate([panel.shown[:rows].ravel() for panel in panels if panel.is_map and panel.unit == unit])
+        low, high = np.percentile(values, [0.5, 99.5]).tolist()
+        scales[unit] = (
+            Scale(0.0, max(high, 1.5)) if unit in ("evidence", "share") else Scale(low, max(high, low + 1e-6))
+        )
+    return scales
+
+
+def grey(picture: Floats) -> Floats:
+    """Return an image (C, H, W) in grey, (H, W)."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    result: Floats = picture[0] if len(picture) == 1 else np.tensordot(weights, picture, 1)
+    return result
+
+
+def draw_picture(axes: "Axes", picture: Floats, box: Floats | None) -> None:
+    """Draw an image (C, H, W) with values in [0, 1], and its box."""
+    if len(picture) == 1:
+        axes.imshow(picture[0], cmap="gray", vmin=0, vmax=1)
+    else:
+        axes.imshow(picture.transpose(1, 2, 0))
+    _finish(axes, picture, box)
+
+
+def draw_map(axes: "Axes", values: Floats, unit: Unit, scale: Scale, picture: Floats, box: Floats | None) -> None:
+    """Draw a map (h, w) over its image in grey."""
+    height, width = picture.shape[1:]
+    axes.imshow(grey(picture), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(
+        values,
+        cmap=COLOURS[unit],
+        vmin=scale.low,
+        vmax=scale.high,
+        alpha=OPACITY,
+        interpolation="bilinear",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+    )
+    _finish(axes, picture, box)
+
+
+def _finish(axes: "Axes", picture: Floats, box: Floats | None) -> None:
+    from matplotlib.patches import Rectangle
+
+    height, width = picture.shape[1:]
+    if box is not None and not np.isnan(box).any():
+        left, top, right, bottom = (box - 0.5).tolist()  # a pixel's centre is drawn at a whole number
+        place = ((left, top), right - left, bottom - top)
+        axes.add_patch(Rectangle(*place, fill=False, edgecolor=BOX, linewidth=1, clip_on=False))
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def draw_bars(axes: "Axes", panel: Panel, index: int, highest: float) -> None:
+    """Draw one image's bars; named ones lie, so that their names are legible."""
+    values = panel.values[index]
+    if panel.labels:
+        places = range(len(values))
+        axes.barh(places, values, color=PALE_BAR, height=0.8)
+        for place, value, label in zip(places, values, panel.labels, strict=True):
+            axes.text(0.02 * highest, place, f"{label}  {value:.2f}", va="center", fontsize=TINY + 0.5)
+        axes.set(ylim=(len(values) - 0.5, -0.5), xlim=(0, highest), xticks=[], yticks=[])
+    else:
+        axes.stairs(values, color=BAR, fill=True)
+        if panel.compared is not None:
+            axes.plot(np.arange(len(values)) + 0.5, panel.compared[index], color=LINE, linewidth=0.8)
+        low = min(0.0, float(values.min()))
+        axes.set(xlim=(0, len(values)), ylim=(low, highest), xticks=[0, len(values)], yticks=[low, highest])
+        axes.set_yticklabels([f"{low:.3g}", f"{highest:.2g}"])
+        axes.tick_params(labelsize=TINY, length=2, pad=1)
+        lowest, topmost = axes.yaxis.get_majorticklabels()
+        lowest.set_verticalalignment("bottom")
+        topmost.set_verticalalignment("top")
+    for name in ("top", "right"):
+        axes.spines[name].set_visible(False)
+    for name in ("left", "bottom"):
+        axes.spines[name].set_linewidth(0.5)
+
+
+def highest_bar(panels: list[Panel], rows: int) -> float:
+    """Return the common upper end of bars: 1 for gates below 1, else the highest bar."""
+    values = [panel.values[:rows] for panel in panels] + [p.compared[:rows] for p in panels if p.compared is not None]
+    most = max(float(part.max()) for part in values)
+    return 1.0 if all(panel.unit == "gate" for panel in panels) and most <= 1 else most

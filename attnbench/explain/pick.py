@@ -1,0 +1,93 @@
+"""Which test images to explain: at random, classified rightly or wrongly, or where two runs disagree."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.data.loaders.chosen import split_size
+from attnbench.errors import UserError
+from attnbench.runs.files import shown
+from attnbench.training.trained_run import TrainedRun
+
+Pick = Literal["random", "right", "wrong", "changed"]
+PICKS: tuple[str, ...] = get_args(Pick)
+
+
+def require_same_images(runs: Sequence[TrainedRun]) -> None:
+    """Raise `UserError` unless all runs were tested on the same images of the same classes."""
+    first = runs[0]
+    for other in runs[1:]:
+        same = (first.classes, first.data.channels, first.data.image_size, first.data.fingerprint())
+        if same != (other.classes, other.data.channels, other.data.image_size, other.data.fingerprint()):
+            names = f"{shown(first.folder)} and {shown(other.folder)}"
+            raise UserError(f"{names} have other test images; runs are explained together on the same ones")
+
+
+def pick_images(runs: Sequence[TrainedRun], count: int, pick: Pick = "random", seed: int = 0) -> NDArray[np.int64]:
+    """Return numbers of test images, in ascending order.
+
+    Args:
+        runs: of the same test set.
+        count: of images; fewer are returned if there are no more.
+        pick: `random`; `right` or `wrong`, as all runs classify them; or `changed`, where predictions of runs differ.
+        seed: of the choice: the same seed always gives the same images of a set.
+
+    Raises:
+        UserError: no image qualifies, or the predictions of a run are not at hand.
+    """
+    if pick == "changed" and len(runs) < 2:
+        raise UserError("--pick changed: name two runs or more")
+    everything = pick == "random"
+    candidates = np.arange(split_size(runs[0].data, "test")) if everything else _qualified(runs, pick)
+    if not len(candidates):
+        raise UserError(f"--pick {pick}: there is no such image in the test set")
+    drawn = np.random.default_rng(seed).permutation(candidates)[:count]
+    return np.sort(drawn).astype(np.int64)
+
+
+def _qualified(runs: Sequence[TrainedRun], pick: str) -> NDArray[np.int64]:
+    """Return the numbers of the images that qualify, by the predictions of the runs' own tests."""
+    tests = [run.test_predictions for run in runs]
+    shared = tests[0].index
+    for test in tests[1:]:
+        shared = np.intersect1d(shared, test.index)
+    rows = [np.isin(test.index, shared) for test in tests]
+    correct = np.stack([test.correct[row] for test, row in zip(tests, rows, strict=True)])
+    predicted = np.stack([test.predicted[row] for test, row in zip(tests, rows, strict=True)])
+    chosen = {
+        "right": correct.all(0),
+        "wrong": (~correct).all(0),
+        "changed": (predicted != predicted[0]).any(0),
+    }[pick]
+    return shared[chosen].astype(np.int64)
+
+
+def names_of(runs: Sequence[TrainedRun]) -> list[str]:
+    """Return a short name for each run: its attention and seed, and what tells it from others of the same name."""
+    names = [f"{run.config.choices['attention']} seed{run.config['seed']}" for run in runs]
+    options = [_flat(run.record.config) for run in runs]
+    for name in {name for name in names if names.count(name) > 1}:
+        same = [number for number, other in enumerate(names) if other == name]
+        keys = sorted({key for number in same for key in options[number]})
+        differing = [key for key in keys if len({str(options[number].get(key)) for number in same}) > 1]
+        for number in same:
+            given = [f"{key.rpartition('.')[2]}={_short(options[number].get(key))}" for key in differing[:2]]
+            names[number] = " ".join([name, *given])
+    if len(set(names)) < len(names):
+        names = [f"{name} {run.folder.parent.name[-6:]}" for name, run in zip(names, runs, strict=True)]
+    return names
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flat(config: object, prefix: str = "") -> dict[str, object]:
+    """Return a configuration's values by dotted key, without those that do not make a run another one."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    parts = (_flat(value, f"{prefix}.{key}".lstrip(".")) for key, value in config.items())
+    flat = {key: value for part in parts for key, value in part.items()}
+    return {key: value for key, value in flat.items() if not key.startswith(("trainer.", "output", "run.", "_"))}

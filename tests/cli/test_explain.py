@@ -1,0 +1,177 @@
+"""attnbench explain from the outside: pictures, maps, scores, and mistakes in one line."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import attnbench
+from attnbench.cli.main import main
+from attnbench.config.compose import compose
+from attnbench.explain import draw, explain
+from attnbench.explain.pick import Pick, names_of, pick_images
+from attnbench.runs.files import read_json
+from attnbench.training.plan import plan
+from attnbench.training.train import train
+from attnbench.training.trained_run import TrainedRun
+from tests.conftest import TINY
+from tests.data.pictures import picture
+
+Runs = list[TrainedRun]
+Say = Callable[..., tuple[int, str, str]]
+SMALL = ("data=cluttered_digits", "data.train_images=600", "data.validation=100", "data.test_images=200")
+RUNS = {"none": (), "bam": ("attention.reduction=2",)}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with a run of the plain network and one of BAM on the same images."""
+    output = tmp_path_factory.mktemp("trained")
+    for attention, options in RUNS.items():
+        words = [*TINY, *SMALL, f"attention={attention}", *options, "recipe.epochs=1", f"output={output}"]
+        train(plan(compose(words)))
+    return output
+
+
+@pytest.fixture
+def output(trained: Path, own_folder: Path) -> Path:
+    return shutil.copytree(trained, own_folder / "outputs")
+
+
+@pytest.fixture(scope="module")
+def runs(trained: Path) -> Runs:
+    """Both runs, loaded."""
+    return [attnbench.load_run(next((trained / "runs").glob(f"*-{attention}-*")) / "seed0") for attention in RUNS]
+
+
+@pytest.fixture
+def say(output: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    def call(*words: str) -> tuple[int, str, str]:
+        status = main(["explain", *words])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+def folder(attention: str) -> str:
+    (run,) = Path("outputs/runs").glob(f"*-{attention}-*")
+    return str(run / "seed0")
+
+
+def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
+    status, out, err = say(folder("bam"), folder("none"), "--images", "3", "--faithfulness")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("bam seed0 · 3 images · ")
+    assert " · Grad-CAM at final · energy in box 0." in lines[0]
+    assert "uniform map 0.44, none seed0 0." in lines[0]  # 16 x 16 of 24 x 24 pixels
+    assert lines[2].endswith("the attention has no maps")
+    assert lines[-1] == "comparison: outputs/explanations/comparison.png"
+    places = {path.suffix: path for path in Path("outputs/explanations").glob("*-bam-*")}
+    assert set(places) == {".png", ".npz", ".csv"}
+    with Image.open(places[".png"]) as image:
+        assert image.width > image.height / 3
+    with np.load(places[".npz"]) as maps:
+        assert maps["panel/cam/gradcam/final"].shape == (3, 6, 6)
+        assert maps["panel/stage1.out/M"].dtype == np.float32
+        assert maps["map/stage1.out"].shape == (3, 4, 24, 24)
+        assert maps["boxes"].shape == (3, 4)
+    rows = list(csv.DictReader(places[".csv"].open()))
+    names = ["cam/gradcam/final", "cam/gradcam/attention", "stage1.out/M", "stage2.out/M"]
+    assert [row["map"] for row in rows[:6]] == [*names, "uniform", "centred Gaussian"]
+    assert len(rows) == 3 * 6
+    assert all(float(row["energy_in_box"]) == pytest.approx(16**2 / 24**2, abs=1e-5) for row in rows[4::6])
+
+
+def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> None:
+    run = folder("none")
+    assert say(run, "--images", "2", "--seed", "3", "--layers", "stage1.out")[0] == 0
+    assert say(run, "--images", "4", "--method", "hirescam")[0] == 0
+    first, second = (read_json(Path(run) / "explanations.json") or {}).values()
+    assert (first["images"], first["seed"], first["layers"]) == (2, 3, ["cam/gradcam/stage1.out"])
+    assert (second["class"], second["methods"], second["thresholds"]) == ("true", ["hirescam"], "validation")
+    mean = second["maps"]["uniform"]["energy_in_box"]
+    assert mean["value"] == pytest.approx(16**2 / 24**2, abs=1e-5)
+    assert mean["n"] == 4
+    hits = second["maps"]["cam/hirescam/final"]["pointing_game"]
+    assert 0 <= hits["low"] < hits["high"] <= 1
+
+
+def test_the_same_seed_gives_the_same_images(runs: Runs) -> None:
+    first, again, other = (pick_images(runs, 6, seed=seed).tolist() for seed in (1, 1, 2))
+    assert first == again == sorted(first)
+    assert first != other
+    assert pick_images(runs, 1000).tolist() == list(range(200))
+
+
+@pytest.mark.parametrize("pick", ["right", "wrong", "changed"])
+def test_images_are_picked_by_predictions(runs: Runs, pick: Pick) -> None:
+    chosen = pick_images(runs, 5, pick)
+    first, second = (run.test_predictions.predicted[chosen] for run in runs)
+    label = runs[0].test_predictions.label[chosen]
+    meant = {
+        "right": (first == label) & (second == label),
+        "wrong": (first != label) & (second != label),
+        "changed": first != second,
+    }
+    assert len(chosen) == 5
+    assert meant[pick].all()
+
+
+def test_runs_have_short_names_that_differ(runs: Runs) -> None:
+    assert names_of(runs) == ["none seed0", "bam seed0"]
+
+
+def test_image_files_are_explained_without_scores(say: Say) -> None:
+    for number in range(2):
+        picture(50, 40, number).save(f"photo{number}.jpg")
+    status, out, _ = say(folder("bam"), "--image", "photo0.jpg", "--image", "photo1.jpg", "--class", "7")
+    assert status == 0
+    assert out.splitlines()[0] == "bam seed0 · 2 images · Grad-CAM at final"
+    assert not (Path(folder("bam")) / "explanations.json").exists()
+    with np.load(next(Path("outputs/explanations").glob("*.npz"))) as maps:
+        assert maps["target"].tolist() == [7, 7]
+        assert maps["image"].tolist() == ["photo0.jpg", "photo1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--pick", "changed"], "--pick changed: name two runs or more"),
+        (["--class", "eleven"], "class eleven: no such class"),
+        (["--method", "gradcan"], "method gradcan: no such method; did you mean gradcam?"),
+        (["--layers", "stage9.out"], "layer stage9.out: no such place"),
+        (["--images", "0"], "--images 0: must be at least 1"),
+        (["--image", "nothing.png"], "nothing.png: cannot be read"),
+        (["data.canvas=32"], "attnbench explain takes no overrides but output=DIR"),
+        (["nowhere"], "nowhere: no such run"),
+    ],
+)
+def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None:
+    status, out, err = say(folder("bam"), *words)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
+    status, _, err = say(folder("bam"))
+    assert status == 2
+    assert err.endswith("which is not installed: pip install 'attnbench[explain]'\n")
+    assert not Path("outputs/explanations").exists()
+
+
+def test_five_lines_in_python(output: Path) -> None:
+    run = attnbench.load_run(folder("none"))
+    found = explain(run, run.test_images[:3], labels=run.test_labels[:3])
+    draw(found, "maps.png")
+    assert Path("maps.png").stat().st_size > 10_000
+    assert found.predicted.tolist() == run.predict(run.test_images[:3]).argmax(1).tolist()
+    assert found.classes == run.classes
