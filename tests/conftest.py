@@ -18,8 +18,10 @@ from attnbench.errors import UserError
 torch.set_num_threads(1)  # the tests run in as many processes as there are cores
 settings.register_profile("untimed", deadline=None)  # speed is for benchmarks
 settings.load_profile("untimed")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; runs that the tests start inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# ignored in a shell's background job and under nohup; runs that the tests start inherit it
+for request, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(request) is signal.SIG_IGN:
+        signal.signal(request, handler)
 
 TINY = ("data=digits", "backbone.width=4", "recipe.epochs=2", "trainer.threads=1")
 """A run that takes about a second."""

@@ -51,6 +51,7 @@ print("shown:", main(["table", "bam/1b", "--format", "html"]))
 """
 
 
+@pytest.mark.slow
 def test_its_own_configs_are_used_to_train_and_to_make_pages(unpacked: Path) -> None:
     result = run(unpacked, "-c", PROGRAM)
     assert result.returncode == 0, result.stderr

@@ -247,7 +247,7 @@ def test_an_option_that_a_target_does_not_take(own_package: Path, capsys: Captur
     assert "unexpected keyword argument 'depth'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("other", ["hydra/sweeper=basic", "hydra/launcher=basic"])
+@pytest.mark.parametrize("other", [pytest.param("hydra/sweeper=basic", marks=pytest.mark.slow), "hydra/launcher=basic"])
 def test_hydras_other_sweepers_and_launchers_train_with_a_users_own_configs(other: str, own_package: Path) -> None:
     (own_package / "mine" / "mine.yaml").write_text("defaults: [train, _self_]\nrecipe: {epochs: 1}\n")
     words = command("-m", other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1")

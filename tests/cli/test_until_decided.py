@@ -96,6 +96,7 @@ def test_rounds_go_to_open_claims_alone_and_nothing_is_trained_twice(say: Say) -
     assert not Path("outputs/runs").exists()
 
 
+@pytest.mark.slow
 def test_a_kept_run_is_not_trained_again_but_a_further_seed_is(say: Say) -> None:
     write_table()
     say("reproduce", "lab/tiny", "--seeds", "1")
@@ -107,6 +108,7 @@ def test_a_kept_run_is_not_trained_again_but_a_further_seed_is(say: Say) -> None
     assert "Each cell has 2 seeds." in out
 
 
+@pytest.mark.slow
 def test_a_kept_record_without_an_evaluation_that_the_table_asks_for_is_trained_again(say: Say) -> None:
     write_table()
     say("reproduce", "lab/tiny", "--seeds", "1")
@@ -164,6 +166,7 @@ def test_a_row_whose_runs_fail_gets_no_further_seeds(say: Say) -> None:
     assert "a run that it needs failed" in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_as_elsewhere(say: Say) -> None:
     write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=200"))
     process = start("--until-decided", "--seeds", "1", "--budget", "10h")

@@ -196,7 +196,7 @@ def test_runs_that_cannot_be_evaluated(own: RunFolder) -> None:
         assert "is being trained" in rejection(own)
     write_json(own.record_file, {**record, "best_epoch": None, "test/best/top1_accuracy": None})
     assert "held out no validation images" in rejection(own, checkpoint="best")
-    write_json(own.record_file, {**record, "epochs": 5})
+    write_json(own.record_file, {**record, "epochs": 5, "best_epoch": None, "test/best/top1_accuracy": None})
     assert "checkpoints/last.ckpt is of epoch 6, and the record says 5" in rejection(own)
     for status in ("interrupted", "failed", "running"):
         write_json(own.record_file, {**record, "status": status})

@@ -133,6 +133,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "attnbench", "train", *words, *TINY, *WORDS]
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_runs_have_workers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "-m", *TINY, *WORDS, "seed=0,1", "data.workers=1", "recipe.epochs=1"]) == 0
     assert "2 runs: 2 trained" in capsys.readouterr().out

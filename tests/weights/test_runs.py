@@ -106,7 +106,7 @@ def test_missing_weights_are_one_line_and_status_2(
     assert not Path("outputs").exists()
 
 
-@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize("library", ["torchvision", pytest.param("timm", marks=pytest.mark.slow)])
 def test_a_failed_download_is_one_line_and_status_2(library: str, own_folder: Path) -> None:
     nowhere = {"https_proxy": "http://127.0.0.1:9", "TORCH_HOME": str(own_folder), "HF_HOME": str(own_folder)}
     words = ("data=digits", f"backbone={library}/resnet18", "backbone.weights=default")

@@ -123,12 +123,12 @@ def test_a_split_depends_on_no_other(miniature_mnist: Path, own_cache_here: Path
     whole = make(miniature_mnist)
     other = make(miniature_mnist, "data.train_images=60", "data.validation=0", "data.test_images=20")
     assert np.array_equal(other.load("train").images, whole.load("train").images)
-    assert len(list(own_cache_here.iterdir())) == 1
+    assert len(list(own_cache_here.glob("*.npz"))) == 1
 
 
 def test_a_damaged_cache_is_made_again(miniature_mnist: Path, own_cache_here: Path) -> None:
     first = make(miniature_mnist).load("test")
-    (file,) = own_cache_here.iterdir()
+    (file,) = own_cache_here.glob("*.npz")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
