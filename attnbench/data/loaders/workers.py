@@ -5,9 +5,12 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import AuthenticationError
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -181,11 +184,21 @@ def leave_signals_to_the_parent(worker: int) -> None:
     Ctrl-C and a batch system's SIGTERM reach every process of a run. The training process ends its workers; if it is
     killed, they notice and end by themselves. After SIGTERM, a worker waits `STOP_TIMEOUT_SECONDS` for its parent.
     """
+    sys.excepthook = report_unless_the_parent_left
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(STOP_TIMEOUT_SECONDS))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def report_unless_the_parent_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nothing caught, except that the training process ended while it fetched images.
+
+    The thread that serves `multiprocessing`'s shared memory in a worker reports this, too.
+    """
+    if not issubclass(kind, EOFError | ConnectionError | AuthenticationError):
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextlib.contextmanager

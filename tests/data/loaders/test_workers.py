@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnbench.data.loaders.workers import CHUNK, Request
+from attnbench.data.loaders.workers import CHUNK, Request, report_unless_the_parent_left
 
 
 def test_workers_draw_nothing_from_torch(loader: Any) -> None:
@@ -81,3 +81,11 @@ def test_no_worker_outlives_its_process(number: signal.Signals, root: Path) -> N
     while not all(gone(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_worker_is_silent_when_its_process_ends_while_it_fetches_images(capsys: pytest.CaptureFixture[str]) -> None:
+    for error in (EOFError(), ConnectionResetError(), BrokenPipeError()):
+        report_unless_the_parent_left(type(error), error, None)
+    assert capsys.readouterr().err == ""
+    report_unless_the_parent_left(ValueError, ValueError("of the worker's own"), None)
+    assert "ValueError: of the worker's own" in capsys.readouterr().err
