@@ -9,14 +9,12 @@ from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import EXPORT
 from attnbench.cli.wrap import print_help
 from attnbench.exit_codes import DONE
-from attnbench.export.formats import FORMATS, Format, format_of
+from attnbench.export.formats import FORMATS, PIXELS, Format, format_of
 from attnbench.runs.evaluations import CHECKPOINTS
 from attnbench.runs.files import shown
 
 if TYPE_CHECKING:
     from attnbench.export.export import Exported
-
-PIXELS = ("uint8", "float")
 
 
 def main(words: Sequence[str]) -> int:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from attnbench.data.loaders.pixels import first_test_pixels
 from attnbench.errors import UserError
@@ -12,8 +11,8 @@ from attnbench.export.agreement import TOLERANCE, largest_difference
 from attnbench.export.card import make_card
 from attnbench.export.card_markdown import to_markdown
 from attnbench.export.codecs import CODECS, encode
-from attnbench.export.formats import Format
-from attnbench.export.network import LOGITS, MAPS, PROBABILITIES, PixelClassifier, Pixels, check_maps
+from attnbench.export.formats import Format, Pixels
+from attnbench.export.network import PixelClassifier, check_maps, outputs_of
 from attnbench.export.trace import OTHER_SIZES, Run
 from attnbench.runs.files import make_folder, shown, write_atomically
 from attnbench.training.trained_run import TrainedRun
@@ -127,19 +126,9 @@ def compare(exported: Run, run: TrainedRun, network: PixelClassifier, free_size:
         draws += [network.draw(1, size + high, size + wide) for high, wide in OTHER_SIZES]
     random = max(largest_difference(exported(drawn), network(drawn)) for drawn in draws)
     pixels = torch.from_numpy(first_test_pixels(run.data, len(images))).permute(0, 3, 1, 2).contiguous()
-    expected = original(run, images, network.maps)
+    expected = outputs_of(run.model, images, network.maps)
     real = largest_difference(exported(network.take(pixels)), expected)
     if max(random, real) > TOLERANCE:
         worst = f"by {random:.1e} on random pixels, {real:.1e} on test images; up to {TOLERANCE:.0e} is allowed"
         raise UserError(f"not written: the export differs from the original {worst}")
     return Comparison(tuple(expected), random, real, len(images))
-
-
-@torch.no_grad()
-def original(run: TrainedRun, images: Tensor, maps: bool) -> dict[str, Tensor]:
-    """Return what the run's model computes for normalised images (B, C, H, W), by the names of the outputs."""
-    output = run.model.output(images)
-    logits = output.logits.float()
-    found = {LOGITS: logits, PROBABILITIES: logits.softmax(1)}
-    named = {MAPS + name: values.float() for name, values in run.model.maps(output).items()} if maps else {}
-    return found | named

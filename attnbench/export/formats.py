@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal, get_args
 
 from attnbench.errors import NotInstalledError, UserError
+
+Pixels = Literal["uint8", "float"]
+PIXELS: tuple[Pixels, ...] = get_args(Pixels)
+"""Input of an exported network: bytes from 0 to 255, or single precision from 0 to 1."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
 """A classifier that takes pixels: normalisation, logits, probabilities and attention maps in one network."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
+from attnbench.data.transforms.normalisation import scale_and_shift
 from attnbench.errors import UserError
+from attnbench.export.formats import Pixels
 
-Pixels = Literal["uint8", "float"]
-PIXELS: tuple[Pixels, ...] = get_args(Pixels)
-"""Input of an exported network: bytes from 0 to 255, or single precision from 0 to 1."""
 INPUT = "pixels"
 LOGITS, PROBABILITIES, MAPS = "logits", "probabilities", "maps/"
 """Names of the outputs; a map's follows the prefix."""
@@ -36,19 +34,13 @@ class PixelClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.net, self.pixels, self.maps = net, pixels, maps
-        deviation = torch.tensor(std, dtype=torch.float32)
-        largest = 255 if pixels == "uint8" else 1
-        self.register_buffer("scale", (1 / (largest * deviation))[:, None, None])
-        self.register_buffer("shift", (-torch.tensor(mean, dtype=torch.float32) / deviation)[:, None, None])
+        scale, shift = scale_and_shift(mean, std, largest=255 if pixels == "uint8" else 1)
+        self.register_buffer("scale", scale[:, None, None])
+        self.register_buffer("shift", shift[:, None, None])
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Return `logits` and `probabilities` (B, L), and maps (B, K, h, w) by name, of pixels (B, C, H, W)."""
-        output = self.net.output(pixels.float() * self.scale + self.shift)
-        logits = output.logits.float()
-        found = {LOGITS: logits, PROBABILITIES: logits.softmax(1)}
-        if self.maps:
-            found |= {MAPS + name: values.float() for name, values in self.net.maps(output).items()}
-        return found
+        return outputs_of(self.net, pixels.float() * self.scale + self.shift, self.maps)
 
     def draw(self, count: int, height: int, width: int) -> Tensor:
         """Draw random pixels (count, C, height, width) from torch's global generator."""
@@ -58,6 +50,16 @@ class PixelClassifier(nn.Module):
     def take(self, pixels: Tensor) -> Tensor:
         """Return uint8 pixels as this network takes them."""
         return pixels if self.pixels == "uint8" else pixels.float() / 255
+
+
+def outputs_of(net: Classifier, images: Tensor, maps: bool) -> dict[str, Tensor]:
+    """Return what a classifier computes for normalised images (B, C, H, W), by the names of an export's outputs."""
+    output = net.output(images)
+    logits = output.logits.float()
+    found = {LOGITS: logits, PROBABILITIES: logits.softmax(1)}
+    if maps:
+        found |= {MAPS + name: values.float() for name, values in net.maps(output).items()}
+    return found
 
 
 @torch.no_grad()

@@ -15,14 +15,12 @@ from torch import Tensor
 
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
+from attnbench.data.loaders.pixels import Pixels, decode_pixels
 from attnbench.data.sources.arrays import Arrays
+from attnbench.data.sources.folders import read_regular
 from attnbench.data.splits import Split
-from attnbench.data.transforms.crop_params import center_crops
-from attnbench.data.transforms.decode import DecodeError, StoredFormat, decode
+from attnbench.data.transforms.normalisation import scale_and_shift
 from attnbench.errors import UserError
-
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601), as Pillow has them."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +73,24 @@ def read_image_files(data: DataSet, paths: Sequence[Path]) -> ChosenImages:
     Raises:
         UserError: a file cannot be read or decoded; the message names it.
     """
-    form = data.form if isinstance(data, FileDataSet) else StoredFormat(data.image_size)
-    pixels = np.stack([_read_image(path, form, data.image_size) for path in paths])
-    if data.channels == 1:
-        pixels = np.rint(pixels @ np.array(LUMINANCE))[..., None].astype(np.uint8)
+    pixels = np.stack([_read_image(path, data) for path in paths])
     unknown = np.full(len(paths), -1, np.int64)
     return ChosenImages(normalised(pixels, data), unknown, None, tuple(path.name for path in paths))
 
 
-def _read_image(path: Path, form: StoredFormat, size: int) -> NDArray[np.uint8]:
+def _read_image(path: Path, data: DataSet) -> Pixels:
     try:
-        stored = decode(path.read_bytes(), form)
+        content = read_regular(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except DecodeError as error:
-        raise UserError(f"{path}: cannot be decoded: {error}") from error
-    ((left, top, width, height),) = center_crops(np.array([stored.shape[:2]], np.int64), size).windows
-    return stored.pixels[top : top + height, left : left + width]
+    return decode_pixels(content, path, data)
 
 
 def normalised(pixels: NDArray[np.uint8], data: DataSet) -> Tensor:
     """Return images (N, H, W, C) uint8 as the network takes them, (N, C, H, W) float32."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(values, dtype=torch.float32)[:, None, None] for values in (data.mean, data.std))
-    return ((images - mean) / std).contiguous()
+    scale, shift = scale_and_shift(data.mean, data.std)
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).float() * scale + shift
+    return images.permute(0, 3, 1, 2).contiguous()
 
 
 def denormalised(images: Tensor, data: DataSet) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from attnbench.data.loaders.base import Batch, Epoch, Loader, Placement, Relabel
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.transforms.augmentation import Augmentation
+from attnbench.data.transforms.normalisation import scale_and_shift
 from attnbench.seeding import derive_seed
 
 
@@ -46,9 +47,7 @@ class InMemoryLoader(Loader):
         device = placement.device
         self.labels = torch.from_numpy(arrays.labels).to(device)
         self.pixels = torch.from_numpy(self._pad(arrays.images)).to(device).reshape(-1, self.channels)
-        scale = torch.tensor(std, dtype=torch.float32)
-        self.scale = (1 / (255 * scale)).to(device)
-        self.shift = (-torch.tensor(mean, dtype=torch.float32) / scale).to(device)
+        self.scale, self.shift = (values.to(device) for values in scale_and_shift(mean, std))
 
     def _pad(self, images: np.ndarray) -> np.ndarray:
         pad = self.augmentation.padding

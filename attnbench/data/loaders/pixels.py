@@ -8,6 +8,7 @@ from PIL import Image
 
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
+from attnbench.data.sources.folders import read_regular
 from attnbench.data.transforms.crop_params import center_crops
 from attnbench.data.transforms.decode import DecodeError, StoredFormat, decode
 from attnbench.errors import UserError
@@ -31,11 +32,19 @@ def read_pixels(path: Path, data: DataSet) -> Pixels:
     Raises:
         UserError: the file cannot be read or decoded; the message names it.
     """
+    return decode_pixels(_read(path), path, data)
+
+
+def decode_pixels(content: bytes, path: Path, data: DataSet) -> Pixels:
+    """Decode an image file's content as `read_pixels` does. Raises `UserError`, which names the file."""
     form = data.form if isinstance(data, FileDataSet) else StoredFormat(data.image_size)
     try:
-        return _decoded(_read(path), form, data)
+        stored = decode(content, form)
     except DecodeError as error:
         raise UserError(f"{path}: cannot be decoded: {error}") from error
+    ((left, top, width, height),) = center_crops(np.array([stored.shape[:2]], np.int64), data.image_size).windows
+    pixels = stored.pixels[top : top + height, left : left + width]
+    return pixels if data.channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
 
 
 def first_test_pixels(data: DataSet, count: int) -> Pixels:
@@ -47,34 +56,19 @@ def first_test_pixels(data: DataSet, count: int) -> Pixels:
     if not isinstance(data, FileDataSet):
         return data.load("test").images[:count]
     source, members = data.members("test")
-    files = data.listed(source)
-    files.prepare()
-    found: list[Pixels] = []
-    for member in members.tolist():
-        if len(found) == count:
-            break
-        try:
-            found.append(_decoded(files.read(member), data.form, data, files.crop(member)))
-        except DecodeError as error:
-            if data.on_bad_image == "error":
-                raise data.bad_image_error(source, member, str(error)) from error
-    return np.stack(found)
+    found, start = data.read_members(source, members[:count])[0].images, count
+    while len(found) < count and start < len(members):  # some were skipped
+        more = members[start : start + count - len(found)]
+        found, start = np.concatenate([found, data.read_members(source, more)[0].images]), start + len(more)
+    return found
 
 
 def _read(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name image files, such as {path}/*.png")
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _decoded(content: bytes, form: StoredFormat, data: DataSet, part: tuple[int, ...] | None = None) -> Pixels:
-    stored = decode(content, form, part)
-    shape = np.array([stored.shape[:2]], np.int64)
-    ((left, top, width, height),) = center_crops(shape, data.image_size).windows
-    pixels = stored.pixels[top : top + height, left : left + width]
-    return pixels if data.channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]

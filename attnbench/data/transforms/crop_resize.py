@@ -16,6 +16,7 @@ from torch import Tensor
 
 from attnbench.data.transforms.crop_params import CropParams
 from attnbench.data.transforms.decode import resized
+from attnbench.data.transforms.normalisation import scale_and_shift
 
 
 class Normaliser:
@@ -28,9 +29,7 @@ class Normaliser:
     """
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
-        deviation = torch.tensor(std, dtype=torch.float32)
-        self.scale = (1 / (255 * deviation)).to(device)
-        self.shift = (-torch.tensor(mean, dtype=torch.float32) / deviation).to(device)
+        self.scale, self.shift = (values.to(device) for values in scale_and_shift(mean, std))
 
     def __call__(self, pixels: Tensor, shapes: NDArray[np.int64], params: CropParams, out: Tensor) -> None:
         """Write crops into `out` (N, 3, S, S), of any precision and memory layout. Further arguments as in `crop`."""
