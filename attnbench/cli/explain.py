@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import is_name, make_parser, wants_help
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -13,7 +13,7 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
-from attnbench.runs.evaluations import CHECKPOINTS, settle
+from attnbench.runs.evaluations import CHECKPOINTS, PLAIN_SETTINGS, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
 
@@ -68,7 +68,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 def _split(words: Sequence[str]) -> tuple[list[str], Path]:
     """Split words into names of runs and the output folder."""
-    names = [word for word in words if "=" not in word or Path(word).exists()]
+    names = [word for word in words if is_name(word)]
     others = [word for word in words if word not in names]
     unknown = [word for word in others if not word.startswith("output=")]
     if unknown:
@@ -101,10 +101,6 @@ def load_all(
         except UserError as error:
             mistakes.append(f"{shown(evaluation.run.path)}: {error}")
     return runs, mistakes
-
-
-PLAIN_SETTINGS = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
-"""As `attnbench.load_run` has them, named here so that mistakes are found before torch is imported."""
 
 
 def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output: Path) -> "Session":

@@ -15,6 +15,7 @@ from attnbench.explain.panels import Floats
 from attnbench.runs.files import make_folder, read_json, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
+from attnbench.tables.verdicts.statistics import summarise, wilson
 
 LEVEL = 0.95
 """Of confidence intervals."""
@@ -45,24 +46,17 @@ def mean_of(scores: Floats, labels: Sequence[int] | None = None) -> Mean:
 
     It is Wilson's where all scores are 0 or 1, else Student's t.
     """
-    from scipy import stats
-    from statsmodels.stats.proportion import proportion_confint
-
     there = np.isfinite(scores)
-    values, n = scores[there].astype(np.float64), int(there.sum())
-    value = float(values.mean())
-    if n < 2:
-        low = high = None
-    elif np.isin(values, (0, 1)).all():
-        low, high = map(float, proportion_confint(int(values.sum()), n, 1 - LEVEL, method="wilson"))
-    else:
-        half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-        low, high = value - half, value + half
+    values = scores[there].astype(np.float64)
+    summary = summarise(values.tolist(), level=LEVEL)
+    value, low, high = (summary.mean, summary.low, summary.high) if summary else (float("nan"), None, None)
+    if len(values) > 1 and np.isin(values, (0, 1)).all():
+        low, high = wilson(int(values.sum()), len(values), LEVEL)
     by_class = None
     if labels is not None and min(labels) >= 0:
         given = np.asarray(labels)[there]
         by_class = float(np.mean([values[given == label].mean() for label in np.unique(given)]))
-    return Mean(value, low, high, n, by_class)
+    return Mean(value, low, high, len(values), by_class)
 
 
 Scores = Mapping[str, Mapping[str, Floats]]

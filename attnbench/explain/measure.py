@@ -1,6 +1,6 @@
 """Score all maps of an explanation, beside maps that know nothing of the image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def _spread_out(values: Floats, has: Booleans) -> Floats:
     return whole
 
 
-def faithfulness(net: Classifier, found: Explanation, report: Callable[[str], None] = lambda _: None) -> Scores:
+def faithfulness(net: Classifier, found: Explanation) -> Scores:
     """Return insertion, deletion and the resemblance to a network with randomised weights (N,), by map and measure.
 
     They are measured for class activation maps, and insertion and deletion for the reference maps.
@@ -70,12 +70,10 @@ def faithfulness(net: Classifier, found: Explanation, report: Callable[[str], No
     Args:
         net: the network.
         found: its explanation.
-        report: is told which map is being measured.
     """
     scores: dict[str, dict[str, Floats]] = {}
     panels = {panel.name: panel for panel in found.cams}
     for name, maps in scored_maps(found, with_attention=False).items():
-        report(name)
         scores[name] = insertion_deletion(net, found.images, found.targets, maps)
         if name in panels:
             _, method, layer = name.split("/")

@@ -6,11 +6,14 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.config.diff import differences, label
 from attnbench.data.loaders.chosen import split_size
 from attnbench.errors import UserError
 from attnbench.runs.files import shown
 from attnbench.training.trained_run import TrainedRun
 
+SHOWN_DIFFERENCES = 2
+"""Of runs whose attention and seed are the same."""
 Pick = Literal["random", "right", "wrong", "changed"]
 PICKS: tuple[str, ...] = get_args(Pick)
 
@@ -67,27 +70,10 @@ def _qualified(runs: Sequence[TrainedRun], pick: str) -> NDArray[np.int64]:
 def names_of(runs: Sequence[TrainedRun]) -> list[str]:
     """Return a short name for each run: its attention and seed, and what tells it from others of the same name."""
     names = [f"{run.config.choices['attention']} seed{run.config['seed']}" for run in runs]
-    options = [_flat(run.record.config) for run in runs]
     for name in {name for name in names if names.count(name) > 1}:
         same = [number for number, other in enumerate(names) if other == name]
-        keys = sorted({key for number in same for key in options[number]})
-        differing = [key for key in keys if len({str(options[number].get(key)) for number in same}) > 1]
-        for number in same:
-            given = [f"{key.rpartition('.')[2]}={_short(options[number].get(key))}" for key in differing[:2]]
-            names[number] = " ".join([name, *given])
+        for number, found in zip(same, differences([runs[number].config for number in same]), strict=True):
+            names[number] = f"{name} {label(dict(list(found.items())[:SHOWN_DIFFERENCES]))}".strip()
     if len(set(names)) < len(names):
         names = [f"{name} {run.folder.parent.name[-6:]}" for name, run in zip(names, runs, strict=True)]
     return names
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _flat(config: object, prefix: str = "") -> dict[str, object]:
-    """Return a configuration's values by dotted key, without those that do not make a run another one."""
-    if not isinstance(config, dict):
-        return {prefix: config}
-    parts = (_flat(value, f"{prefix}.{key}".lstrip(".")) for key, value in config.items())
-    flat = {key: value for part in parts for key, value in part.items()}
-    return {key: value for key, value in flat.items() if not key.startswith(("trainer.", "output", "run.", "_"))}

@@ -6,14 +6,12 @@ It goes into the file's metadata as JSON. It names no host and no path.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scipy import stats
-
 from attnbench.errors import UserError
 from attnbench.export.network import INPUT, PixelClassifier
 from attnbench.runs.lookup import seeds_in
 from attnbench.runs.metric_names import TEST, TOP1, TOP5, metric_name
 from attnbench.runs.record import FinishedRecord
-from attnbench.tables.verdicts.statistics import summarise
+from attnbench.tables.verdicts.statistics import summarise, wilson
 from attnbench.training.trained_run import TrainedRun
 from attnbench.version import __version__
 
@@ -73,8 +71,8 @@ def _over_images(accuracy: float, images: int | None) -> Card:
     """Return n and the Wilson interval of an accuracy; nothing if the number of test images is not known."""
     if not images:
         return {}
-    found = stats.binomtest(round(accuracy * images), images).proportion_ci(LEVEL, method="wilson")
-    interval = {"low": float(found.low), "high": float(found.high), "level": LEVEL, "method": "Wilson"}
+    low, high = wilson(round(accuracy * images), images, LEVEL)
+    interval = {"low": low, "high": high, "level": LEVEL, "method": "Wilson"}
     return {"n": images, "n_of": "test images", "interval": interval}
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # numpy is not needed to reject an override
     from attnbench.runs.predictions import Predictions
 
 __all__ = ["CHECKPOINTS", "Evaluation", "EvaluationEntry", "SaveError", "keep", "read_evaluations", "settle"]
+PLAIN_SETTINGS = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
+"""Settings under which images can be looked at and a network computes the same everywhere."""
 RESPONSES = "responses"
 READABLE = 80
 """Characters of an evaluation's settings in the name of its file of predictions."""

@@ -13,16 +13,13 @@ from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
-from attnbench.runs.evaluations import Evaluation, settle
+from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find_one
 from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.datamodule import RunData
 from attnbench.training.evaluate import check, weights_of
 from attnbench.training.hardware import resolve
-
-PLAIN = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
-"""Settings under which images can be looked at and a network computes the same everywhere."""
 
 
 class TrainedRun:
@@ -157,4 +154,4 @@ def load_run(
         seeds = ", ".join(shown(run.path) for run in runs)
         raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
     run: RunFolder = runs[0]
-    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), PLAIN))
+    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), PLAIN_SETTINGS))

@@ -61,6 +61,12 @@ def summarise(values: Iterable[float], method: str = "t", level: float = 0.95) -
     return Summary(len(numbers), center, std, low, high, "t")
 
 
+def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a share, such as an accuracy over images."""
+    interval = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 def _interval(test: Any, level: float) -> tuple[float, float]:
     """Return the bounds of a t test's interval."""
     interval = test.confidence_interval(level)
