@@ -142,6 +142,7 @@ def show(report: Report, format_name: str | None, to: Path | None) -> None:
     """Print a table, or write it to a file. Raises `UserError` if the file cannot be written."""
     from attnbench.console import make_console
     from attnbench.plain_text import plain
+    from attnbench.runs.disk import WriteError
     from attnbench.runs.files import write_atomically
     from attnbench.tables.render import FORMATS as RENDERERS
     from attnbench.tables.render import terminal
@@ -156,5 +157,5 @@ def show(report: Report, format_name: str | None, to: Path | None) -> None:
         return
     try:
         write_atomically(to, text)
-    except OSError as error:
-        raise UserError(f"--to {to}: cannot be written: {error.strerror or error}") from error
+    except WriteError as error:
+        raise UserError(f"--to {error}") from error

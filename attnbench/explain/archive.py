@@ -12,6 +12,8 @@ import numpy as np
 from attnbench.errors import UserError
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Floats
+from attnbench.runs.arrays import packed
+from attnbench.runs.disk import WriteError
 from attnbench.runs.files import make_folder, read_json, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
@@ -83,10 +85,8 @@ def write_maps(path: Path, found: Explanation) -> None:
         "target": found.targets,
         "classes": np.array(found.classes),
     }
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
     make_folder(path.parent)
-    write_atomically(path, content.getvalue())
+    write_atomically(path, packed(arrays))
 
 
 def write_scores(path: Path, found: Explanation, scores: Scores) -> None:
@@ -130,5 +130,5 @@ def keep_entry(run: RunFolder, key: str, entry: Mapping[str, Any]) -> None:
     try:
         with Lock(run.path).guard:  # one process at a time adds its entry
             write_json(path, {**(read_json(path) or {}), key: dict(entry)})
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except WriteError as error:
+        raise UserError(str(error)) from error

@@ -14,7 +14,7 @@ from attnbench.export.codecs import CODECS, encode
 from attnbench.export.formats import Format, Pixels
 from attnbench.export.network import PixelClassifier, check_maps, outputs_of
 from attnbench.export.trace import OTHER_SIZES, Run
-from attnbench.runs.files import make_folder, shown, write_atomically
+from attnbench.runs.files import shown, write_all
 from attnbench.training.trained_run import TrainedRun
 
 REAL_IMAGES = 16
@@ -99,16 +99,6 @@ def check_targets(paths: tuple[Path, ...], force: bool) -> None:
     for path in paths:
         if path.exists() and not force:
             raise UserError(f"{shown(path)}: exists already; --force replaces it, --to names another file")
-
-
-def write_all(contents: dict[Path, str | bytes]) -> None:
-    """Write files. Raises `UserError` if the system does not allow it."""
-    for path, content in contents.items():
-        make_folder(path.parent)
-        try:
-            write_atomically(path, content)
-        except OSError as error:
-            raise UserError(f"{shown(path)}: cannot be written: {error.strerror or error}") from error
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ import numpy as np
 
 from attnbench.errors import UserError
 from attnbench.export.predict import ImagePrediction
-from attnbench.runs.files import make_folder, shown, write_atomically
+from attnbench.runs.arrays import packed
+from attnbench.runs.files import shown, write_all
 
 PANELS_IN_A_ROW = 4
 INCHES = 2.6
@@ -56,17 +57,12 @@ def write_maps(path: Path, prediction: ImagePrediction) -> tuple[Path, ...]:
         UserError: the system does not allow it.
     """
     numbers, picture = both(path)
-    content = io.BytesIO()
-    np.savez_compressed(content, **{name: values.astype(np.float32) for name, values in prediction.maps.items()})  # type: ignore[arg-type]
-    contents = {numbers: content.getvalue()}
+    contents: dict[Path, str | bytes] = {
+        numbers: packed({name: values.astype(np.float32) for name, values in prediction.maps.items()})
+    }
     if any(is_spatial(values) for values in prediction.maps.values()):
         contents[picture] = draw(prediction)
-    make_folder(path.parent)
-    for target, written in contents.items():
-        try:
-            write_atomically(target, written)
-        except OSError as error:
-            raise UserError(f"{shown(target)}: cannot be written: {error.strerror or error}") from error
+    write_all(contents)
     return tuple(contents)
 
 

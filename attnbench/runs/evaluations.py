@@ -15,7 +15,7 @@ from attnbench.runs.evaluation_entry import CHECKPOINTS, INITIAL, EvaluationEntr
 from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
-from attnbench.runs.lock import Lock, check_lock, owner_of
+from attnbench.runs.lock import Lock, owner_of
 from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.runs.record import FinishedRecord
 
@@ -157,7 +157,6 @@ def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictio
     """
     run = evaluation.run
     try:
-        check_lock(run.path)
         with Lock(run.path).guard:  # nobody can begin to train now, and one evaluation at a time adds its entry
             if owner_of(run.path) is not None or run.record() != evaluation.record:
                 raise SaveError("the run was trained again meanwhile")

@@ -5,13 +5,13 @@ import logging
 import math
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import RunError, UserError
-from attnbench.runs.disk import writing
+from attnbench.runs.disk import WriteError, writing
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -106,6 +106,16 @@ def replace_file(path: Path, temporary: Path, content: bytes | memoryview) -> No
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def write_all(contents: Mapping[Path, str | bytes]) -> None:
+    """Replace files, in folders that are made if needed. Raises `UserError` if the system refuses one."""
+    for path, content in contents.items():
+        make_folder(path.parent)
+        try:
+            write_atomically(path, content)
+        except WriteError as error:
+            raise UserError(str(error)) from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -74,12 +74,16 @@ class Lock:
 
     @property
     def guard(self) -> "_Guard":
-        """The context in which no other process takes or leaves the folder. Raises `UserError` when entered."""
+        """The context in which no other process takes or leaves the folder.
+
+        Raises:
+            UserError: something else is in the place of the lock's files; or, when entered, they cannot be locked.
+        """
+        check_lock(self.folder)
         return _Guard(self.folder / LOCK_FILES[1])
 
     def __enter__(self) -> "Lock":
         make_folder(self.folder)
-        check_lock(self.folder)
         watch = OwnerWatch(self.folder, self._interval)
         while not self._take(watch):
             time.sleep(self._interval / 10)
@@ -118,8 +122,8 @@ class Lock:
     def _write(self) -> None:
         try:
             write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
-        except OSError as error:
-            raise UserError(f"{shown(self.path)}: cannot be written: {error.strerror or error}") from error
+        except OSError as error:  # a `WriteError`, which names the file
+            raise UserError(str(error)) from error
 
     def _rival(self) -> Owner | None:
         """Return the other process that owns the folder; a lock that is missing or damaged is written again."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attnbench.runs.arrays import packed
 from attnbench.runs.files import damaged, make_folder, read_bytes, shown, write_atomically
 
 ARRAYS = ("index", "label", "predicted", "probability", "label_probability")
@@ -78,11 +79,9 @@ class Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Replace a file of predictions, and make its folder if there is none."""
-    content = io.BytesIO()
     arrays = {name: getattr(predictions, name) for name in ARRAYS}
-    np.savez_compressed(content, classes=np.array(predictions.classes), **arrays)
     make_folder(path.parent)
-    write_atomically(path, content.getvalue())
+    write_atomically(path, packed({"classes": np.array(predictions.classes), **arrays}))
 
 
 def read_predictions(path: Path) -> Predictions | None:

@@ -56,12 +56,6 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def clear_parts(folder: Path) -> None:
-    """Remove what killed processes left of checkpoints that they were writing."""
-    for part in folder.glob(".*.ckpt.part"):
-        part.unlink()
-
-
 def _sync_folder(folder: Path) -> None:
     """Wait until a renamed file's new name is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -21,7 +21,6 @@ from attnbench.runs.json_objects import JsonObject, read_object
 from attnbench.training.checkpoints import (
     HELP,
     TRAINING_STATE,
-    clear_parts,
     damaged_checkpoint,
     epoch_of,
     not_finite,
@@ -89,8 +88,6 @@ class Resumable:
             UserError: a file is damaged and cannot be restored.
         """
         path = self.run.last_checkpoint
-        if owner:
-            clear_parts(path.parent)
         if path.is_dir():
             raise damaged_checkpoint(path, "it is a folder, not a file")
         if not path.is_file():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
+from attnbench.runs.litter import clear_litter
 from attnbench.training.checkpoints import (
-    clear_parts,
     epoch_of,
     misfit,
     not_finite,
@@ -78,8 +78,7 @@ def test_what_a_killed_process_left_is_overwritten_or_removed(own_folder: Path) 
     write_checkpoint(CHECKPOINT, own_folder / "last.ckpt")
     assert [child.name for child in own_folder.iterdir()] == ["last.ckpt"]
     (own_folder / ".best.ckpt.part").write_bytes(b"a part")
-    clear_parts(own_folder)
-    clear_parts(own_folder / "nowhere")
+    clear_litter(own_folder)
     assert [child.name for child in own_folder.iterdir()] == ["last.ckpt"]
 
 
