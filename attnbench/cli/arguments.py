@@ -4,9 +4,12 @@ import argparse
 from collections.abc import Sequence
 from glob import iglob
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from attnbench.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from attnbench.training.trained_run import TrainedRun
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,6 +65,26 @@ def override_parser(verb: str) -> Parser:
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("-cn", "--config-name")
     return parser
+
+
+def run_parser(verb: str) -> Parser:
+    """Return a parser for RUN and the flags that say where and how it is loaded; see `loaded`."""
+    from attnbench.runs.evaluation_entry import CHECKPOINTS
+
+    parser = make_parser(verb)
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
+    parser.add_argument("--output", default="outputs")
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("--trust", action="append", default=[])
+    return parser
+
+
+def loaded(arguments: argparse.Namespace) -> "TrainedRun":
+    """Load the run that the arguments of a `run_parser` name. Raises `UserError`."""
+    from attnbench.training.trained_run import load_run
+
+    return load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
 
 
 def is_name(word: str) -> bool:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import loaded, run_parser, wants_help
 from attnbench.cli.help import EXPORT
 from attnbench.cli.wrap import print_help
 from attnbench.exit_codes import DONE
 from attnbench.export.formats import FORMATS, PIXELS, Format, format_of
-from attnbench.runs.evaluations import CHECKPOINTS
 from attnbench.runs.files import shown
 
 if TYPE_CHECKING:
@@ -27,9 +26,8 @@ def main(words: Sequence[str]) -> int:
     form.check_installed()
 
     from attnbench.export.export import export_run
-    from attnbench.training.trained_run import load_run
 
-    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
+    run = loaded(arguments)
     done = export_run(run, form, arguments.to, arguments.pixels, arguments.maps, arguments.force)
     size, channels = run.data.image_size, run.data.channels
     print(describe(done, form, f"{arguments.pixels} pixels (B, {channels}, {size}, {size})"))
@@ -38,17 +36,12 @@ def main(words: Sequence[str]) -> int:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the flags. Raises `UserError`."""
-    parser = make_parser("export")
-    parser.add_argument("run", metavar="RUN")
+    parser = run_parser("export")
     parser.add_argument("--format", choices=tuple(FORMATS))
     parser.add_argument("--to", type=Path)
-    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--pixels", choices=PIXELS, default="uint8")
     parser.add_argument("--maps", action="store_true")
     parser.add_argument("--force", action="store_true")
-    parser.add_argument("--output", default="outputs")
-    parser.add_argument("-cd", "--config-dir")
-    parser.add_argument("--trust", action="append", default=[])
     return parser.parse_args(words)
 
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import loaded, run_parser, wants_help
 from attnbench.cli.help import PREDICT
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, WRONG_INPUT
-from attnbench.runs.evaluations import CHECKPOINTS
 from attnbench.runs.files import shown
 
 if TYPE_CHECKING:
@@ -34,9 +33,7 @@ def main(words: Sequence[str]) -> int:
     arguments = _parse(words)
     if arguments.top < 1:
         raise UserError(f"--top {arguments.top}: must be at least 1")
-    from attnbench.training.trained_run import load_run
-
-    run = load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
+    run = loaded(arguments)
     predictions, mistakes = predict(run, arguments.files, arguments.top, arguments.maps, arguments.force)
     for mistake in mistakes:
         print_message(str(mistake))
@@ -45,17 +42,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = make_parser("predict")
-    parser.add_argument("run", metavar="RUN")
+    parser = run_parser("predict")
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
     parser.add_argument("--top", type=int, default=MOST)
     parser.add_argument("--maps", type=Path)
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--format", choices=FORMATS, default="terminal")
-    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
-    parser.add_argument("--output", default="outputs")
-    parser.add_argument("-cd", "--config-dir")
-    parser.add_argument("--trust", action="append", default=[])
     return parser.parse_intermixed_args(words)
 
 
