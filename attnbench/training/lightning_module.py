@@ -31,6 +31,7 @@ from attnbench.runs.metric_names import (
     metric_name,
 )
 from attnbench.seeding import derive_seed
+from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.datamodule import Block
 from attnbench.training.divergence import DivergenceWatch
 from attnbench.training.freezing import freeze
@@ -38,7 +39,7 @@ from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
 from attnbench.training.metrics import TOP, ImageCounter, Meter, Step, require_images
 from attnbench.training.predictions import PredictionCollector
-from attnbench.training.recipe import Recipe, make_optimizer, smooth
+from attnbench.training.recipe import Recipe, make_optimizer
 
 
 class TrainingModule(pl.LightningModule):
@@ -115,7 +116,9 @@ class TrainingModule(pl.LightningModule):
         self.steps_before = self.current_epoch * self.batches
         self.epochs_begun = self.current_epoch + 1
         self.meter = Meter(self.device, self.batches, self.classes)
-        self.seen.images = self.current_epoch * self.loaders["train"].images
+        loader = self.loaders["train"]
+        self.changes = BatchChanges(self.recipe, loader, self.classes, self.run_seed, self.current_epoch)
+        self.seen.images = self.current_epoch * loader.images
         self.epoch_started = time.perf_counter()
 
     def training_step(self, block: Block, index: int) -> None:
@@ -155,11 +158,11 @@ class TrainingModule(pl.LightningModule):
 
     def forward_pass(self, epoch: Epoch, number: int) -> tuple[Output, dict[str, Tensor], Tensor]:
         """Return the network's output, the losses and the labels (B,) of batch `number` of an epoch."""
-        images, labels = epoch.batch(number)
+        batch = self.changes(*epoch.batch(number), epoch.share(number))
         with self.autocast():
-            output = self.net.output(images)
-            losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
-        return output, losses, labels
+            output = self.net.output(batch.images)
+            losses = self.net.losses(output, batch.targets)
+        return output, losses, batch.labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
         if self.world_size == 1:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
+from attnbench.data.transforms.mixing import MixingOptions
 from attnbench.errors import require, require_choice
 
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(MixingOptions):
     """Training recipe with its ranges checked; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
@@ -58,6 +59,7 @@ class Recipe:
             value = getattr(self, key)
             require(0 <= value <= 1, key, value, "must be in [0, 1]: it is a fraction of lr")
         self._check_combinations()
+        self.check_mixing()
 
     def _check_combinations(self) -> None:
         two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
@@ -126,9 +128,7 @@ def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def smooth(labels: Tensor, classes: int, amount: float) -> Tensor:
-    """Return labels (B,) as they are or, smoothed, as probabilities (B, L): `amount` spread evenly over all classes."""
-    if amount == 0:
-        return labels
+def probabilities(labels: Tensor, classes: int, amount: float) -> Tensor:
+    """Return labels (B,) as probabilities (B, L), with `amount` spread evenly over all classes."""
     even = torch.full((len(labels), classes), amount / classes, device=labels.device)
     return even.scatter_add_(1, labels[:, None], torch.full((len(labels), 1), 1 - amount, device=labels.device))

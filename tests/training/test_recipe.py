@@ -13,7 +13,7 @@ from attnbench.build import build_model
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError
-from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, smooth
+from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, probabilities
 
 STEPS = 7  # an epoch
 
@@ -132,6 +132,10 @@ def test_rates_stay_between_nothing_and_lr(
         ({"weight_decay": -1e-4}, "weight_decay"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"clip_norm": -1.0}, "clip_norm"),
+        ({"mixup": -0.1}, "mixup"),
+        ({"cutmix": float("inf")}, "cutmix"),
+        ({"mix_probability": 1.1}, "mix_probability"),
+        ({"mix_switch": -0.1}, "mix_switch"),
         ({"warmup": 1.0}, "warmup"),
         ({"final": 2.0}, "final"),
         ({"optimizer": "lion"}, "optimizer"),
@@ -254,5 +258,4 @@ def test_first_steps_are_in_proportion() -> None:
 def test_smoothing_is_torchs() -> None:
     logits, labels = torch.randn(5, 4), torch.tensor([0, 3, 1, 1, 2])
     expected = nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
-    assert torch.allclose(nn.functional.cross_entropy(logits, smooth(labels, 4, 0.1)), expected)
-    assert smooth(labels, 4, 0.0) is labels
+    assert torch.allclose(nn.functional.cross_entropy(logits, probabilities(labels, 4, 0.1)), expected)

@@ -39,6 +39,8 @@ class Loader(ABC):
 
     Attributes:
         count: number of images.
+        height: of a batch's images, in pixels.
+        width: likewise.
         batch_size: images in a batch, over all processes.
         seed: draws order and augmentation in training; None for evaluation.
         placement: where batches are made.
@@ -46,6 +48,8 @@ class Loader(ABC):
     """
 
     count: int
+    height: int
+    width: int
     batch_size: int
     seed: int | None
     placement: Placement

@@ -72,6 +72,7 @@ class StreamingLoader(Loader):
         self.data, self.placement, self.seed, self.batch_size = data, placement, seed, data.batch_size
         self.source, members = data.members(split)
         self.files, self.workers, self.relabel = data.listed(self.source), workers, relabel
+        self.height = self.width = data.image_size
         self.files.prepare()
         self.store = self._make_store(split, len(members))
         bad = np.intersect1d(self._find_bad(), members)
