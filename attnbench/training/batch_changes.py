@@ -1,4 +1,4 @@
-"""Changes to training batches after they are made: images that are mixed with each other, and soft targets.
+"""Changes to training batches after they are made: erased boxes, images mixed with each other, soft targets.
 
 All random numbers of an epoch are drawn at its start, from seed and epoch only, and indexed by an image's position in
 the epoch. So they depend neither on how many steps form a block, nor on validation or a resumption.
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from attnbench.data.loaders.base import Loader
+from attnbench.data.transforms.erasing import Erasing
 from attnbench.data.transforms.mixing import Mixing
 from attnbench.seeding import derive_seed
 from attnbench.training.recipe import Recipe, probabilities
@@ -41,20 +42,20 @@ class BatchChanges:
 
     def __init__(self, recipe: Recipe, loader: Loader, classes: int, seed: int, epoch: int) -> None:
         self.classes, self.smoothing = classes, recipe.label_smoothing
-        self.mixing: Mixing | None = None
-        if recipe.mixes:
-            mixing_seed = derive_seed(seed, "mixing", epoch)
-            self.mixing = Mixing(recipe, loader.count, loader.height, loader.width, mixing_seed)
-            self.mixing.to(loader.placement.device)
+        shape, device = (loader.count, loader.height, loader.width), loader.placement.device
+        self.erasing = Erasing(recipe, *shape, derive_seed(seed, "erasing", epoch), device) if recipe.erases else None
+        self.mixing = Mixing(recipe, *shape, derive_seed(seed, "mixing", epoch), device) if recipe.mixes else None
 
     def __call__(self, images: Tensor, labels: Tensor, mine: slice) -> ChangedBatch:
         """Change a batch.
 
         Args:
-            images: (B, C, H, W), normalised.
+            images: (B, C, H, W), normalised; they may be changed in place.
             labels: (B,).
             mine: the positions of the images in the epoch.
         """
+        if self.erasing is not None:
+            images = self.erasing.erase(images, mine)
         if self.mixing is None:
             targets = probabilities(labels, self.classes, self.smoothing) if self.smoothing else labels
             return ChangedBatch(images, targets, labels)

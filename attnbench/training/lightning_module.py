@@ -12,21 +12,18 @@ from typing import Any, Self
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection, SumMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
 from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
     ATTENTION_PREFIX,
+    AVERAGE,
     GATE_PREFIX,
     IMAGES,
     IMAGES_PER_SECOND,
     LOSS,
     SECONDS,
-    TOP1,
-    TOP5,
     VAL,
     metric_name,
 )
@@ -34,12 +31,14 @@ from attnbench.seeding import derive_seed
 from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.datamodule import Block
 from attnbench.training.divergence import DivergenceWatch
+from attnbench.training.evaluation_meter import EvaluationMeter
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import TOP, ImageCounter, Meter, Step, require_images
+from attnbench.training.metrics import ImageCounter, Meter, Step, require_images
 from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe, make_optimizer
+from attnbench.training.weight_average import WeightAverage
 
 
 class TrainingModule(pl.LightningModule):
@@ -71,18 +70,9 @@ class TrainingModule(pl.LightningModule):
         self.net, self.recipe, self.hardware, self.loaders, self.run_seed = net, recipe, hardware, loaders, seed
         self.frozen_norms = tuple(freeze(net, recipe.freeze))
         self.classes = net.backbone.num_classes
-        self.evaluation = MetricCollection(
-            {
-                TOP1: MulticlassAccuracy(self.classes, average="micro", validate_args=False),
-                TOP5: MulticlassAccuracy(
-                    self.classes, top_k=min(TOP, self.classes), average="micro", validate_args=False
-                ),
-            },
-            compute_groups=False,
-        )
-        # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
-        self.evaluation_loss = SumMetric(nan_strategy="disable")
-        self.evaluated = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
+        self.evaluation = EvaluationMeter(self.classes)
+        self.average = WeightAverage(net, recipe.ema) if recipe.ema and "train" in loaders else None
+        self.average_evaluation = None if self.average is None else EvaluationMeter(self.classes)
         self.seen = ImageCounter()
         self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
         self.world_size = next(iter(loaders.values())).placement.world
@@ -118,6 +108,8 @@ class TrainingModule(pl.LightningModule):
         self.meter = Meter(self.device, self.batches, self.classes)
         loader = self.loaders["train"]
         self.changes = BatchChanges(self.recipe, loader, self.classes, self.run_seed, self.current_epoch)
+        if self.average is not None:
+            self.average.follow(self.net, begin=self.current_epoch == 0)
         self.seen.images = self.current_epoch * loader.images
         self.epoch_started = time.perf_counter()
 
@@ -153,6 +145,8 @@ class TrainingModule(pl.LightningModule):
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
         terms = {name: value.detach() for name, value in losses.items()}
         return output, Step(terms, output.logits.detach(), labels)
 
@@ -187,7 +181,8 @@ class TrainingModule(pl.LightningModule):
 
     def _average_buffers(self) -> None:
         """Average batch statistics over processes once an epoch, so that all ranks evaluate and save one network."""
-        for buffer in self.net.buffers():
+        averaged = self.average.buffers() if self.average is not None else ()
+        for buffer in (*self.net.buffers(), *averaged):
             if buffer.is_floating_point():
                 torch.distributed.all_reduce(buffer)
                 buffer.div_(self.world_size)
@@ -200,15 +195,20 @@ class TrainingModule(pl.LightningModule):
             images, labels = block.epoch.batch(number)
             if not len(labels):
                 continue
-            with self.autocast():
-                output = self.net.output(images)
-                loss = self.net.attention.evaluation_loss(output, labels)
-            logits = output.logits.float()
+            logits = self._evaluate(self.net, self.evaluation, images, labels)
+            if self.average is not None and self.average_evaluation is not None:
+                self._evaluate(self.average.net, self.average_evaluation, images, labels)
             if self.collector is not None:
                 self.collector.add(block.epoch, number, logits, labels)
-            self.evaluation.update(logits, labels)
-            self.evaluation_loss.update(loss * len(labels))
-            self.evaluated.update(len(labels))
+
+    def _evaluate(self, net: Classifier, meter: EvaluationMeter, images: Tensor, labels: Tensor) -> Tensor:
+        """Count a batch for a network, and return the logits (B, L)."""
+        with self.autocast():
+            output = net.output(images)
+            loss = net.attention.evaluation_loss(output, labels)
+        logits = output.logits.float()
+        meter.add(logits, labels, loss)
+        return logits
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -232,18 +232,12 @@ class TrainingModule(pl.LightningModule):
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
-        require_images(split, round(self.evaluated.compute().item()), images)
-        metrics: dict[str, float | None] = {}
-        for name, value in self.evaluation.compute().items():
-            metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
-        if self.classes <= TOP:
-            metrics[TOP5] = None
-        metrics[LOSS] = loss = self.evaluation_loss.compute().item() / images
-        self.evaluation.reset()
-        self.evaluation_loss.reset()
-        self.evaluated.reset()
+        metrics = self.evaluation.read(split, images)
         if self.watch is not None:
-            self.watch.after_evaluation(split, loss)
+            self.watch.after_evaluation(split, metrics[LOSS])
+        if self.average_evaluation is not None:
+            averaged = self.average_evaluation.read(split, images)
+            metrics |= {f"{AVERAGE}/{name}": value for name, value in averaged.items()}
         return metrics
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
+from attnbench.data.transforms.erasing import ErasingOptions
 from attnbench.data.transforms.mixing import MixingOptions
 from attnbench.errors import require, require_choice
 
@@ -16,7 +17,7 @@ SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 
 @dataclass(frozen=True)
-class Recipe(MixingOptions):
+class Recipe(MixingOptions, ErasingOptions):
     """Training recipe with its ranges checked; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
@@ -31,6 +32,7 @@ class Recipe(MixingOptions):
     decay_norm_and_bias: bool
     label_smoothing: float
     clip_norm: float
+    ema: float
     schedule: str
     update: str
     warmup: float
@@ -52,7 +54,7 @@ class Recipe(MixingOptions):
         for key in ("weight_decay", "clip_norm"):
             value = getattr(self, key)
             require(0 <= value < math.inf, key, value, "must not be negative")
-        for key in ("momentum", "label_smoothing", "warmup"):
+        for key in ("momentum", "label_smoothing", "warmup", "ema"):
             value = getattr(self, key)
             require(0 <= value < 1, key, value, "must be in [0, 1)")
         for key in ("warmup_from", "final"):
@@ -60,6 +62,7 @@ class Recipe(MixingOptions):
             require(0 <= value <= 1, key, value, "must be in [0, 1]: it is a fraction of lr")
         self._check_combinations()
         self.check_mixing()
+        self.check_erasing()
 
     def _check_combinations(self) -> None:
         two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)

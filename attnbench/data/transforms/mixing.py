@@ -1,6 +1,6 @@
 """Training images that are mixed with another of their batch: mixup and CutMix.
 
-- Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv 1710.09412: pixels and labels are averaged,
+- Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv 1710.09412: pixels and labels are averaged
   with a weight from Beta(a, a).
 - Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019, arXiv
   1905.04899: a box of the other image is pasted in, and its share of the area is the other label's share.
@@ -54,13 +54,23 @@ class MixingOptions:
 class Mixing:
     """How each of N images of an epoch, in the order of the epoch, is mixed with the image before it.
 
+    Args:
+        options: see `MixingOptions`.
+        count: N.
+        height: of the images.
+        width: of the images.
+        seed: of the epoch.
+        device: where images are.
+
     Attributes:
         edges: (N, 4) int64, the box that is mixed: top, bottom, left and right edge; the whole image in mixup.
         weight: (N,), the other image's weight inside the box; 1 in CutMix.
         share: (N,), the other label's share of the target.
     """
 
-    def __init__(self, options: MixingOptions, count: int, height: int, width: int, seed: int) -> None:
+    def __init__(
+        self, options: MixingOptions, count: int, height: int, width: int, seed: int, device: torch.device
+    ) -> None:
         generator = np.random.default_rng(seed)
         kept, cut = _draw_weights(options, count, generator)
         size = np.array([height, width])
@@ -68,14 +78,9 @@ class Mixing:
         boxes = clipped_boxes(generator.integers(size, size=(count, 2)), halves, height, width)
         area = (boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2]) / (height * width)
         whole = np.array([0, height, 0, width])
-        self.edges = torch.from_numpy(np.where(cut[:, None], boxes, whole))
-        self.weight = torch.from_numpy(np.where(cut, 1, 1 - kept).astype(np.float32))
-        self.share = torch.from_numpy(np.where(cut, area, 1 - kept).astype(np.float32))
-
-    def to(self, device: torch.device) -> "Mixing":
-        """Move the draws to a device, and return them."""
-        self.edges, self.weight, self.share = (t.to(device) for t in (self.edges, self.weight, self.share))
-        return self
+        self.edges = torch.from_numpy(np.where(cut[:, None], boxes, whole)).to(device)
+        self.weight = torch.from_numpy(np.where(cut, 1, 1 - kept).astype(np.float32)).to(device)
+        self.share = torch.from_numpy(np.where(cut, area, 1 - kept).astype(np.float32)).to(device)
 
     def images(self, images: Tensor, mine: slice) -> Tensor:
         """Return mixed images (B, C, H, W); `mine` are the positions of the B images in the epoch."""

@@ -8,11 +8,11 @@ from torchvision.transforms import v2
 
 from attnbench.data.transforms.mixing import Mixing, MixingOptions
 
-HEIGHT, WIDTH = 24, 32
+HEIGHT, WIDTH, CPU = 24, 32, torch.device("cpu")
 
 
 def draw(count: int, mixup: float = 0.0, cutmix: float = 0.0, probability: float = 1.0, switch: float = 0.5) -> Mixing:
-    return Mixing(MixingOptions(mixup, cutmix, probability, switch), count, HEIGHT, WIDTH, seed=3)
+    return Mixing(MixingOptions(mixup, cutmix, probability, switch), count, HEIGHT, WIDTH, 3, CPU)
 
 
 def is_cut(mixing: Mixing) -> torch.Tensor:
@@ -76,7 +76,7 @@ def test_pixels_and_targets_are_those_of_a_loop(channels_last: bool) -> None:
 
 def test_draws_depend_on_the_seed_only() -> None:
     options = MixingOptions(1.0, 1.0, 1.0, 0.5)
-    first, again, other = (Mixing(options, 50, HEIGHT, WIDTH, seed) for seed in (0, 0, 1))
+    first, again, other = (Mixing(options, 50, HEIGHT, WIDTH, seed, CPU) for seed in (0, 0, 1))
     assert torch.equal(first.edges, again.edges)
     assert torch.equal(first.weight, again.weight)
     assert not torch.equal(first.weight, other.weight)
