@@ -50,7 +50,7 @@ class BatchChanges:
         """Change a batch.
 
         Args:
-            images: (B, C, H, W), normalised; they may be changed in place.
+            images: (B, C, H, W), normalised.
             labels: (B,).
             mine: the positions of the images in the epoch.
         """

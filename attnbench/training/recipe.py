@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from attnbench.classifier import Classifier
 from attnbench.data.transforms.erasing import ErasingOptions
 from attnbench.data.transforms.mixing import MixingOptions
+from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.errors import require, require_choice
 
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 
 @dataclass(frozen=True)
-class Recipe(MixingOptions, ErasingOptions):
+class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
     """Training recipe with its ranges checked; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
@@ -63,6 +64,7 @@ class Recipe(MixingOptions, ErasingOptions):
         self._check_combinations()
         self.check_mixing()
         self.check_erasing()
+        self.check_policy()
 
     def _check_combinations(self) -> None:
         two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)

@@ -86,14 +86,12 @@ class Erasing:
             self.squares = torch.from_numpy(squares).to(device)
 
     def erase(self, images: Tensor, mine: slice) -> Tensor:
-        """Erase in place and return images (B, C, H, W); `mine` are the positions of the B images in the epoch."""
+        """Return images (B, C, H, W) with boxes erased; `mine` are the positions of the B images in the epoch."""
         shape = images.shape[2:]
         if self.boxes is not None:
-            masks = box_masks(self.boxes[mine], *shape)
-            images = (
-                torch.where(masks, self._noise(images, mine), images) if self.noise else images.masked_fill_(masks, 0)
-            )
-        return images if self.squares is None else images.masked_fill_(box_masks(self.squares[mine], *shape), 0)
+            filling = self._noise(images, mine) if self.noise else 0.0
+            images = torch.where(box_masks(self.boxes[mine], *shape), filling, images)
+        return images if self.squares is None else images.masked_fill(box_masks(self.squares[mine], *shape), 0)
 
     def _noise(self, images: Tensor, mine: slice) -> Tensor:
         generator = torch.Generator(images.device).manual_seed(derive_seed(self.seed, "noise", mine.start))
