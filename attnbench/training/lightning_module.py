@@ -5,6 +5,7 @@ takes the K steps itself (manual optimisation) on the raw optimiser, with counte
 and nothing else: results are bit-equal for every K.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -36,8 +37,9 @@ from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
 from attnbench.training.metrics import ImageCounter, Meter, Step, require_images
+from attnbench.training.optimizers import make_optimizer
 from attnbench.training.predictions import PredictionCollector
-from attnbench.training.recipe import Recipe, make_optimizer
+from attnbench.training.recipe import Recipe
 from attnbench.training.weight_average import WeightAverage
 
 
@@ -75,6 +77,7 @@ class TrainingModule(pl.LightningModule):
         self.average_evaluation = None if self.average is None else EvaluationMeter(self.classes)
         self.seen = ImageCounter()
         self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
+        self.steps = math.ceil(self.batches / recipe.accumulate)
         self.world_size = next(iter(loaders.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
@@ -103,7 +106,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        self.steps_before = self.current_epoch * self.batches
+        self.steps_before = self.current_epoch * self.steps
         self.epochs_begun = self.current_epoch + 1
         self.meter = Meter(self.device, self.batches, self.classes)
         loader = self.loaders["train"]
@@ -124,31 +127,47 @@ class TrainingModule(pl.LightningModule):
             steps.append(step)
             self.seen.images += block.epoch.size(number)
         self.meter.add(block.numbers.start, steps)
-        count_optimizer_steps(self.trainer, len(block.numbers))
+        count_optimizer_steps(self.trainer, sum(number == self.joined(number)[-1] for number in block.numbers))
         if self.watch is not None:
             self.watch.after(block, optimizer)
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
-        """Take one optimiser step, on batch `number` of an epoch."""
-        rate = self.recipe.rate(self.steps_before + number, self.batches)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate
+        """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
+        joined = self.joined(number)
+        if number == joined.start:
+            self._set_rates(optimizer, number // self.recipe.accumulate)
         output, losses, labels = self.forward_pass(epoch, number)
         with self.autocast():
             loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
             if number == self.batches - 1:
                 self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
-        self._backward(loss, len(labels), epoch.size(number))
+        self._backward(loss, len(labels), sum(map(epoch.size, joined)))
+        if number == joined[-1]:
+            self._optimize(optimizer)
+        terms = {name: value.detach() for name, value in losses.items()}
+        return output, Step(terms, output.logits.detach(), labels)
+
+    def joined(self, number: int) -> range:
+        """Return the batches of an epoch that form one optimiser step together with batch `number`."""
+        first = number - number % self.recipe.accumulate
+        return range(first, min(first + self.recipe.accumulate, self.batches))
+
+    def _set_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Set the learning rates for an optimiser step, counted from 0 in this epoch."""
+        rate = self.recipe.rate(self.steps_before + step, self.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+
+    def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
-        terms = {name: value.detach() for name, value in losses.items()}
-        return output, Step(terms, output.logits.detach(), labels)
 
     def forward_pass(self, epoch: Epoch, number: int) -> tuple[Output, dict[str, Tensor], Tensor]:
         """Return the network's output, the losses and the labels (B,) of batch `number` of an epoch."""
@@ -159,13 +178,14 @@ class TrainingModule(pl.LightningModule):
         return output, losses, batch.labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
-        if self.world_size == 1:
-            loss.backward()
-            return
-        # DDP averages over processes: weighting by this one's share makes that the mean over all images.
+        # the step's gradient is the mean over all its images; DDP averages over processes
         share = mine * self.world_size / all_images
+        weighted = loss if share == 1 else loss * share
+        if self.world_size == 1:
+            weighted.backward()
+            return
         # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
-        self.manual_backward(loss if share == 1 else loss * share)
+        self.manual_backward(weighted)
 
     def _finish_training_epoch(self, output: Output) -> None:
         if self.world_size > 1:

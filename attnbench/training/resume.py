@@ -28,7 +28,8 @@ from attnbench.training.checkpoints import (
     weights_problem,
     write_checkpoint,
 )
-from attnbench.training.recipe import Recipe, make_optimizer
+from attnbench.training.optimizers import make_optimizer
+from attnbench.training.recipe import Recipe
 
 OWN_STATE = "SaveCheckpoints"
 """The key of the run's own state in a checkpoint, among those of the callbacks."""

@@ -105,7 +105,7 @@ class InMemoryEpoch(Epoch):
         pixels = loader.pixels.index_select(0, self._positions(chosen, mine).reshape(-1))
         shape = (len(chosen), loader.height, loader.width, loader.channels)
         if self.policy is not None:
-            pixels = self.policy(pixels.view(shape).permute(0, 3, 1, 2), mine).permute(0, 2, 3, 1)
+            pixels = self.policy(pixels.view(shape).permute(0, 3, 1, 2), mine).permute(0, 2, 3, 1).contiguous()
         images = pixels.float().mul_(loader.scale).add_(loader.shift).to(placement.dtype)
         images = images.view(shape).permute(0, 3, 1, 2)
         if not placement.channels_last:
