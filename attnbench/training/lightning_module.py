@@ -20,7 +20,6 @@ from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
     ATTENTION_PREFIX,
     AVERAGE,
-    GATE_PREFIX,
     IMAGES,
     IMAGES_PER_SECOND,
     LOSS,
@@ -31,9 +30,11 @@ from attnbench.runs.metric_names import (
 from attnbench.seeding import derive_seed
 from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.datamodule import Block
+from attnbench.training.distributed import average_buffers
 from attnbench.training.divergence import DivergenceWatch
 from attnbench.training.evaluation_meter import EvaluationMeter
 from attnbench.training.freezing import freeze
+from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
 from attnbench.training.metrics import ImageCounter, Meter, Step, require_images
@@ -188,8 +189,7 @@ class TrainingModule(pl.LightningModule):
         self.manual_backward(weighted)
 
     def _finish_training_epoch(self, output: Output) -> None:
-        if self.world_size > 1:
-            self._average_buffers()
+        average_buffers((self.net, self.average), self.world_size)
         if self.watch is not None:
             self.watch.after_epoch()
         metrics = self.meter.read()
@@ -198,14 +198,6 @@ class TrainingModule(pl.LightningModule):
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
-
-    def _average_buffers(self) -> None:
-        """Average batch statistics over processes once an epoch, so that all ranks evaluate and save one network."""
-        averaged = self.average.buffers() if self.average is not None else ()
-        for buffer in (*self.net.buffers(), *averaged):
-            if buffer.is_floating_point():
-                torch.distributed.all_reduce(buffer)
-                buffer.div_(self.world_size)
 
     # evaluation
 
@@ -259,15 +251,3 @@ class TrainingModule(pl.LightningModule):
             averaged = self.average_evaluation.read(split, images)
             metrics |= {f"{AVERAGE}/{name}": value for name, value in averaged.items()}
         return metrics
-
-
-@torch.no_grad()
-def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
-    """Return mean, spread and extremes of each attention map of a batch, under `gates/<map>/<statistic>`."""
-    statistics = {}
-    for name, gates in net.maps(output).items():
-        values = gates.float()
-        numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
-        for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
-            statistics[f"{GATE_PREFIX}{name}/{statistic}"] = number
-    return statistics

@@ -47,6 +47,7 @@ def test_evaluation_and_names_of_weights_are_those_without() -> None:
 
 
 def test_a_network_without_residual_blocks_is_rejected() -> None:
-    for overrides in (("backbone=torchvision/vgg11", "backbone.drop_path=0.1"), ("backbone.drop_path=1.0",)):
+    plain = ("data=cifar10", "backbone=torchvision/vgg11", "backbone.drop_path=0.1")
+    for overrides in (plain, ("backbone.drop_path=1.0",)):
         with pytest.raises(UserError, match=r"backbone\.drop_path"):
             build(*overrides)

@@ -13,7 +13,7 @@ from tests.training.test_train import FEW_IMAGES, rows, same, stop_after, weight
 Tiny = Callable[..., RunConfig]
 EVERYTHING = (
     "data=cluttered_digits", "data.train_images=94", "data.validation=32", "data.test_images=32", "data.batch_size=8",
-    "backbone.depth=8", "recipe.epochs=3", "data.padding=1", "data.flip=true", "logger=none",
+    "backbone.depth=8", "backbone.width=2", "data.padding=1", "data.flip=true", "logger=none",
     "recipe.mixup=0.5", "recipe.cutmix=1.0", "recipe.mix_probability=0.8", "recipe.label_smoothing=0.1",
     "recipe.erasing=0.5", "recipe.erasing_fill=noise", "recipe.cutout=4", "recipe.policy=randaugment",
     "recipe.ema=0.9", "recipe.accumulate=3", "recipe.optimizer=lamb", "recipe.lr=0.02", "recipe.layer_decay=0.8",
@@ -22,25 +22,23 @@ EVERYTHING = (
 """A run of 12 batches and 4 optimiser steps an epoch with every option on."""
 
 
-def test_blocks_resumption_and_validation_change_no_bit(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_resumption_change_no_bit(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run in one piece, and one in blocks of other lengths that is interrupted in its second epoch."""
     whole = plan(tiny(*EVERYTHING, "output=whole"))
     train(whole)
-    single = plan(tiny(*EVERYTHING, "trainer.block_length=1", "output=single"))
-    train(single)
     parts = plan(tiny(*EVERYTHING, "trainer.block_length=5", "output=parts"))
-    stop_after(monkeypatch, 2, KeyboardInterrupt())
+    stop_after(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         train(parts)
     train(parts)
-    for job in (single, parts):
-        assert same(weights(job), weights(whole))
-        assert rows(job) == rows(whole)
+    assert same(weights(parts), weights(whole))
+    assert rows(parts) == rows(whole)
     assert any(name.startswith("average.net.") for name in weights(whole))
 
 
 def test_accumulated_batches_are_one_batch(tiny: Tiny) -> None:
     """A network without batch normalisation or dropout, and a last step of fewer images than the others: 40, 40, 16."""
-    common = (*FEW_IMAGES, "backbone=vgg16", "backbone.width=2", "backbone.hidden=8", "backbone.dropout=0",
+    common = (*FEW_IMAGES, "backbone=vgg16", "backbone.width=2", "backbone.head=linear", "backbone.dropout=0",
               "recipe.lr=0.05", "recipe.clip_norm=1.0", "trainer.precision=fp32", "logger=none")  # fmt: skip
     parts = plan(tiny(*common, "recipe.accumulate=5", "output=parts"))
     joined = plan(tiny(*common, "data.batch_size=40", "output=joined"))
