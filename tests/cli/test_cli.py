@@ -212,19 +212,45 @@ def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
     return {words[0]: " ".join(words[1:]) for words in lines if words}
 
 
-def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
-    name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
-    record = make_finished(**{"test/top1_accuracy": 0.9595})
-    RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
-    RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
-    console = Console(width=72, file=io.StringIO())
+LISTED_RUN = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
+
+
+def listed_run(width: int) -> str:
+    """The list of one finished run in a terminal of that width."""
+    record = make_finished(**{"test/top1_accuracy": 0.9595, "test/best/top1_accuracy": 0.9671})
+    run = RunFolder(Path("outputs", "runs", LISTED_RUN))
+    run.path.mkdir(parents=True)
+    run.write_record(record)
+    console = Console(width=width, file=io.StringIO())
     show_runs(console, Path("outputs"), Composer())
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "4/4", "95.95%"))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_runs_are_listed_whole_in_a_narrow_terminal() -> None:
+    told = listed_run(76)
+    assert all(part in told for part in ("finished", "4/4", "95.95%", "96.71%"))
     assert "…" not in told
     words = [line.split() for line in told.splitlines()[4:] if line.strip()]
-    assert "".join(line[0] for line in words) == name.rpartition("-")[0]
-    assert words[0][1] == name.rpartition("-")[2]
+    assert "".join(line[0] for line in words) == LISTED_RUN.rpartition("-")[0]
+    assert words[0][1] == LISTED_RUN.rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    ("width", "hidden"),
+    [
+        (75, "best val. epoch"),
+        (60, "epochs, best val. epoch"),
+        (50, "state, epochs, best val. epoch"),
+        (40, "state, epochs, test top-1, best val. epoch"),
+    ],
+)
+def test_columns_that_do_not_fit_are_left_out_and_named(width: int, hidden: str) -> None:
+    table, _, note = listed_run(width).partition("not shown in ")
+    assert " ".join(note.split()) == f"{width} columns: {hidden}"
+    assert LISTED_RUN.rpartition("-")[2] in table
+    assert "…" not in table
+    shown = {"finished": "state", "4/4": "epochs", "95.95%": "test top-1", "96.71%": "best val. epoch"}
+    assert [cell for cell in shown if cell in table] == [cell for cell, name in shown.items() if name not in hidden]
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
