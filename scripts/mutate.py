@@ -175,8 +175,9 @@ def main() -> int:
     mutator.visit(ast.parse(source))
     drawn = random.Random(arguments.seed).sample(range(mutator.count), min(arguments.count, mutator.count))
     numbers = {"killed": 0, "survived": 0, "timeout": 0}
-    if outcome(name, arguments.module, ast.parse(source), arguments.tests) != "survived":
-        print(f"{arguments.module}: the tests fail without a change")
+    if (unchanged := outcome(name, arguments.module, ast.parse(source), arguments.tests)) != "survived":
+        trouble = f"take more than {SECONDS:.0f} s" if unchanged == "timeout" else "fail"
+        print(f"{arguments.module}: the tests {trouble} without a change")
         return 2
     for number in sorted(drawn):
         mutator = Mutator(number)
