@@ -42,7 +42,9 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
 def write_lock(folder: Path, **content: object) -> None:
     host, now = socket.gethostname(), time.time()
     owner = {"host": host, "pid": os.getpid(), "started": process_started(os.getpid()), "heartbeat": now, **content}
-    (folder / "lock.json").write_text(json.dumps(owner))
+    part = folder / "lock.part"
+    part.write_text(json.dumps(owner))
+    part.replace(folder / "lock.json")  # as owners write it: never seen in part
 
 
 def test_the_second_one_is_told_of_the_first(own_folder: Path) -> None:
