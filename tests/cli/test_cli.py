@@ -224,9 +224,9 @@ def listed_run(width: int) -> str:
     run = RunFolder(Path("outputs", "runs", LISTED_RUN))
     run.path.mkdir(parents=True)
     run.write_record(record)
-    console = Console(width=width, file=io.StringIO())
-    show_runs(console, Path("outputs"), Composer())
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    stream = io.StringIO()
+    show_runs(Console(width=width, file=stream), Path("outputs"), Composer())
+    return stream.getvalue()
 
 
 def test_runs_are_listed_whole_in_a_narrow_terminal() -> None:
