@@ -6,7 +6,8 @@ ICML 2021.
 
 mu and s^2 are the mean and the variance of a channel's map. So 1/e* = (t - mu)^2 / (4 (s^2 + lambda)) + 1/2, which is
 how the released code (ZjjConan/SimAM) and ours compute it: a neuron counts for more, the more it differs from its
-channel. There are no parameters. Default: lambda = 1e-4.
+channel. There are no parameters. Default: lambda = 1e-4
+(`e_lambda`).
 
 Paper vs official: the paper's s^2 divides by M = H W, the released code by M - 1, and so does ours.
 
@@ -32,13 +33,13 @@ class SimAMModule(nn.Module):
         (torch.Size([2, 256, 14, 14]), torch.Size([2, 256, 14, 14]))
 
     Args:
-        lambda_: The regulariser of the energy.
+        e_lambda: lambda, the regulariser of the energy.
     """
 
-    def __init__(self, lambda_: float = 1e-4) -> None:
+    def __init__(self, e_lambda: float = 1e-4) -> None:
         super().__init__()
-        require(lambda_ > 0, "lambda_", lambda_, "must be positive")
-        self.regulariser = lambda_
+        require(e_lambda > 0, "e_lambda", e_lambda, "must be positive")
+        self.regulariser = e_lambda
 
     def forward(self, x: Tensor) -> ModuleOutput:
         squares = (x - x.mean((2, 3), keepdim=True)).square()
@@ -52,16 +53,16 @@ class SimAM(PerBlockAttention):
     """SimAM in every block.
 
     Args:
-        lambda_: Of each `SimAMModule`; the option is called `attention.lambda`.
+        e_lambda: lambda of each `SimAMModule`.
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
     name = "simam"
 
-    def __init__(self, lambda_: float = 1e-4, placement: Placement = "auto") -> None:
+    def __init__(self, e_lambda: float = 1e-4, placement: Placement = "auto") -> None:
         super().__init__(placement)
-        require(lambda_ > 0, "lambda_", lambda_, "must be positive")
-        self.regulariser = lambda_
+        require(e_lambda > 0, "e_lambda", e_lambda, "must be positive")
+        self.regulariser = e_lambda
 
     def make(self, channels: int) -> nn.Module:
         del channels  # it has no parameters

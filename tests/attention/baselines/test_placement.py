@@ -129,7 +129,7 @@ MISTAKES = {
     ("resnet20", "attention=se", "attention.placement=blocks"): "attention.placement=blocks: must be",
     ("resnet20", "attention=gather_excite", "attention.extent=3"): "extent=3: must be 0, the whole map, or a power",
     ("resnet20", "attention=gather_excite", "attention.variant=theta"): "extent=0: theta would gather by a convolution",
-    ("resnet20", "attention=simam", "attention.lambda=0"): "attention.lambda=0.0: must be positive",
+    ("resnet20", "attention=simam", "attention.e_lambda=0"): "attention.e_lambda=0.0: must be positive",
     ("resnet20", "attention=gc", "attention.reduction=32"): "leaves none of the 16 channels",
     ("resnet20", "attention=coordinate", "attention.reduction=0"): "attention.reduction=0: must be at least 1",
     ("inception_resnet", "attention=sk"): "no blocks of one known 3x3 convolution",
