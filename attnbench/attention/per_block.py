@@ -77,10 +77,12 @@ class PerBlockAttention(Attention):
         for point in self.points(backbone):
             backbone.insert(point, self.make(backbone.points[point].channels), self.name)
 
-    def map_of(self, extras: dict[str, Tensor]) -> Tensor:
-        """Return the attention map (B, K, H, W) of one module from its extras; for modules that return some."""
-        raise NotImplementedError
+    def map_of(self, extras: dict[str, Tensor]) -> Tensor | None:
+        """Return the attention map (B, K, H, W) of one module from its extras, None if it has none to show."""
+        del extras
+        return None
 
     def maps(self, output: Output) -> dict[str, Tensor]:
-        """Return the map of each module by its point; none if the modules return no extras."""
-        return {point: self.map_of(extras) for point, extras in extras_by_point(output, self.name).items()}
+        """Return the map of each module by its point."""
+        found = {point: self.map_of(extras) for point, extras in extras_by_point(output, self.name).items()}
+        return {point: values for point, values in found.items() if values is not None}

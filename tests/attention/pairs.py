@@ -74,10 +74,6 @@ VARIANTS = {
     "residual local": ("attention=residual", "attention.mask=local"),
     "gather_excite theta": ("attention=gather_excite", "attention.variant=theta", "attention.extent=2"),
     "gather_excite theta plus": ("attention=gather_excite", "attention.variant=theta_plus", "attention.extent=4"),
-    "non_local residual": ("attention=non_local", "attention.placement=residual"),
-    "se residual": ("attention=se", "attention.placement=residual"),
-    "se block": ("attention=se", "attention.placement=block"),
-    "se stage": ("attention=se", "attention.placement=stage"),
 }
 
 
@@ -96,24 +92,21 @@ ATTENTIONS = {**SHIPPED, **VARIANTS}
 
 AROUND_BLOCKS = ("residual", "extra_block", "own blocks")
 SHAPES = {
-    "inside blocks": IN_BLOCKS,
+    "inside blocks": (*IN_BLOCKS, "sk"),
     "around blocks": AROUND_BLOCKS,
     "taps": ("gated", "taps"),
     "instead of the head": ("ggam", "score"),
 }
 """Attentions by where they attach; each other one is a shape for itself, as `none` and `bam` are."""
-RESIDUALS = ("se residual", "non_local residual")
-
 REJECTED = {
     "cluttered mnist cnn": {
         **dict.fromkeys(AROUND_BLOCKS, "no block to build attention of"),
-        **dict.fromkeys(("bam block", *RESIDUALS, "se block"), "has no such p"),
+        "bam block": "has no such place",
         "sk": "no blocks of one known 3x3 convolution",
     },
     "densenet": {
         **dict.fromkeys(AROUND_BLOCKS, "DenseNet has no block to build attention of"),
     },
-    **{name: dict.fromkeys(RESIDUALS, "has no such points") for name in KINDS["no sums"]},
     "inception": {"sk": "no blocks of one known 3x3 convolution"},
 }
 """Attentions that a backbone has no place for, and what the message says of it."""

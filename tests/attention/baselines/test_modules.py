@@ -106,4 +106,6 @@ def test_context_weights_are_shown_and_add_up_to_one(attention: str, point: str)
 def test_a_shown_gate_is_what_the_map_was_multiplied_by(attention: PerBlockAttention, module: nn.Module) -> None:
     x = torch.randn(2, 8, 6, 5)
     result = module.eval()(x)
-    torch.testing.assert_close(result.features, x * attention.map_of(result.extras))
+    gate = attention.map_of(result.extras)
+    assert gate is not None
+    torch.testing.assert_close(result.features, x * gate)
