@@ -4,18 +4,18 @@ Networks", NeurIPS 2018, arXiv 1810.12348.
     x^ = gather(x)                          each channel over windows of extent e: (B, C, H', W')
     y = x sigmoid(resize(excite(x^)))       resized to (H, W) by nearest neighbours
 
-GE-theta- (`variant=theta_minus`) gathers by average pooling and has no parameters; GE-theta (`theta`) gathers by log2 e
-depthwise 3x3 convolutions of stride 2, each with BN, and ReLU between them; GE-theta+ (`theta_plus`) excites by two
-1x1 convolutions with C/r channels and ReLU between them, and the others by nothing. e = 0 is the global extent, the
-mean of the whole map; with it, theta- is a gate of each channel by itself.
+GE-theta- (`parameters=none`) gathers by average pooling; GE-theta (`gather`) gathers by log2 e depthwise 3x3
+convolutions of stride 2, each with BN, and ReLU between them; GE-theta+ (`both`) also excites, by two 1x1 convolutions
+with C/r channels and ReLU between them. e = 0 is the global extent, the mean of the whole map: without parameters, it
+gates each channel by itself.
 
 Defaults: theta- with e = 0, its best; one module in every residual block, before the sum, as SE; in networks without
 residual blocks, after every block. r = 16 (theta+).
 
 The paper's best, theta+ with the global extent, gathers by a depthwise convolution as large as the map, which fixes the
-size of the images; it is rejected here. The authors released a part in Caffe (hujie-frank/GENet). Windows of the
-pooling, sizes, padding and parameter names are those of timm's `GatherExcite`: windows of 2e - 1 with stride e, whose
-means leave the padding out. timm 1.0.31 cannot build its own module with `excite`.
+size of the images; it is rejected here. The authors released a part in Caffe (hujie-frank/GENet). Windows, sizes and
+padding are those of timm's `GatherExcite`: windows of 2e - 1 with stride e, whose means leave the padding out. timm
+1.0.31 cannot build its own module with parameters.
 """
 
 from typing import Literal
@@ -27,16 +27,16 @@ from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_
 from attnbench.backbones.layers import BatchNorm2d, conv3x3, global_average
 from attnbench.errors import OptionError, require, require_literal
 
-GEVariant = Literal["theta_minus", "theta", "theta_plus"]
+Parameters = Literal["none", "gather", "both"]
+Extent = Literal[0, 2, 4, 8]
 
 
-def check_options(variant: GEVariant, extent: int, reduction: int) -> None:
+def check_options(parameters: Parameters, extent: Extent, reduction: int) -> None:
     """Check the options. Raises `OptionError`."""
-    require_literal("variant", variant, GEVariant)
-    power = extent >= 2 and extent & (extent - 1) == 0
-    require(extent == 0 or power, "extent", extent, "must be 0, the whole map, or a power of 2")
-    if variant != "theta_minus" and extent == 0:
-        raise OptionError("extent", extent, f"{variant} would gather by a convolution as large as the map: 2, 4 or 8")
+    require_literal("parameters", parameters, Parameters)
+    require_literal("extent", extent, Extent)
+    if parameters != "none" and extent == 0:
+        raise OptionError("extent", extent, "would gather by a convolution as large as the map: 2, 4 or 8")
     require(reduction >= 1, "reduction", reduction, "must be at least 1")
 
 
@@ -80,20 +80,20 @@ class GatherExciteModule(nn.Module):
 
     Args:
         channels: C.
-        variant: `theta_minus`, `theta` or `theta_plus`: parameters in neither step, in gathering, in both.
-        extent: e, a power of 2, or 0 for the whole map (`theta_minus` only).
-        reduction: r of `theta_plus`.
+        parameters: Which steps have parameters: `none` (theta-), `gather` (theta), or `both` (theta+).
+        extent: e; 0 is the whole map, without parameters only.
+        reduction: r of theta+.
 
     Raises:
         OptionError: An option has an invalid value, or r leaves no channel.
     """
 
-    def __init__(self, channels: int, variant: GEVariant = "theta_minus", extent: int = 0, reduction: int = 16) -> None:
+    def __init__(self, channels: int, parameters: Parameters = "none", extent: Extent = 0, reduction: int = 16) -> None:
         super().__init__()
-        check_options(variant, extent, reduction)
+        check_options(parameters, extent, reduction)
         self.extent = extent
-        self.gather = make_pooling(extent) if variant == "theta_minus" else make_gather(channels, extent)
-        self.excite = make_excite(channels, reduction) if variant == "theta_plus" else nn.Identity()
+        self.gather = make_pooling(extent) if parameters == "none" else make_gather(channels, extent)
+        self.excite = make_excite(channels, reduction) if parameters == "both" else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         gate = self.excite(self.gather(x)).sigmoid()
@@ -104,9 +104,9 @@ class GatherExcite(PerBlockAttention):
     """Gather-excite in every block.
 
     Args:
-        variant: `theta_minus`, `theta` or `theta_plus`.
-        extent: e of each `GatherExciteModule`.
-        reduction: r of `theta_plus`.
+        parameters: Of each `GatherExciteModule`: `none` (theta-), `gather` (theta), or `both` (theta+).
+        extent: e of each module.
+        reduction: r of each module, theta+ only.
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
@@ -114,14 +114,14 @@ class GatherExcite(PerBlockAttention):
 
     def __init__(
         self,
-        variant: GEVariant = "theta_minus",
-        extent: int = 0,
+        parameters: Parameters = "none",
+        extent: Extent = 0,
         reduction: int = 16,
         placement: Placement = "auto",
     ) -> None:
         super().__init__(placement)
-        check_options(variant, extent, reduction)
-        self.variant, self.extent, self.reduction = variant, extent, reduction
+        check_options(parameters, extent, reduction)
+        self.parameters_in, self.extent, self.reduction = parameters, extent, reduction
 
     def make(self, channels: int) -> nn.Module:
-        return GatherExciteModule(channels, self.variant, self.extent, self.reduction)
+        return GatherExciteModule(channels, self.parameters_in, self.extent, self.reduction)

@@ -6,8 +6,7 @@ ICML 2021.
 
 mu and s^2 are the mean and the variance of a channel's map. So 1/e* = (t - mu)^2 / (4 (s^2 + lambda)) + 1/2, which is
 how the released code (ZjjConan/SimAM) and ours compute it: a neuron counts for more, the more it differs from its
-channel. There are no parameters. Default: lambda = 1e-4
-(`e_lambda`).
+channel. There are no parameters. Default: lambda = 1e-4 (`e_lambda`).
 
 Paper vs official: the paper's s^2 divides by M = H W, the released code by M - 1, and so does ours.
 

@@ -72,8 +72,8 @@ VARIANTS = {
     "residual channel": ("attention=residual", "attention.activation=channel"),
     "residual spatial": ("attention=residual", "attention.activation=spatial"),
     "residual local": ("attention=residual", "attention.mask=local"),
-    "gather_excite theta": ("attention=gather_excite", "attention.variant=theta", "attention.extent=2"),
-    "gather_excite theta plus": ("attention=gather_excite", "attention.variant=theta_plus", "attention.extent=4"),
+    "gather_excite gather": ("attention=gather_excite", "attention.parameters=gather", "attention.extent=2"),
+    "gather_excite both": ("attention=gather_excite", "attention.parameters=both", "attention.extent=4"),
 }
 
 

@@ -16,6 +16,7 @@ from attnbench.attention import (
     SKModule,
     TripletModule,
 )
+from attnbench.attention.gather_excite import Extent, Parameters
 from tests.attention.baselines import references
 from tests.attention.parity.compare import Differences, Row, largest, randomise
 from tests.attention.parity.layers import Layers, values_of
@@ -26,9 +27,9 @@ Make = Callable[[], nn.Module]
 Reference = Callable[[Layers, Tensor], Tensor]
 
 
-def gather_excite(variant: str, extent: int) -> tuple[Make, Reference]:
-    make = partial(GatherExciteModule, CHANNELS, variant, extent, reduction=3)  # type: ignore[arg-type]
-    return make, partial(references.gather_excite, variant=variant, extent=extent)
+def gather_excite(parameters: Parameters, extent: Extent) -> tuple[Make, Reference]:
+    make = partial(GatherExciteModule, CHANNELS, parameters, extent, reduction=3)
+    return make, partial(references.gather_excite, parameters=parameters, extent=extent)
 
 
 CASES: dict[tuple[str, str, str], tuple[Make, Reference]] = {
@@ -39,12 +40,12 @@ CASES: dict[tuple[str, str, str], tuple[Make, Reference]] = {
         partial(references.simam, lambda_=0.1),
     ),
     ("triplet", "paper", "equations 1 to 4"): (TripletModule, references.triplet),
-    ("gather_excite", "θ−", "section 3"): gather_excite("theta_minus", 0),
-    ("gather_excite", "θ−, extent 2", "section 3"): gather_excite("theta_minus", 2),
-    ("gather_excite", "θ−, extent 4", "section 3"): gather_excite("theta_minus", 4),
-    ("gather_excite", "θ, extent 2", "section 3"): gather_excite("theta", 2),
-    ("gather_excite", "θ, extent 8", "section 3"): gather_excite("theta", 8),
-    ("gather_excite", "θ+, extent 4", "section 3"): gather_excite("theta_plus", 4),
+    ("gather_excite", "θ−", "section 3"): gather_excite("none", 0),
+    ("gather_excite", "θ−, extent 2", "section 3"): gather_excite("none", 2),
+    ("gather_excite", "θ−, extent 4", "section 3"): gather_excite("none", 4),
+    ("gather_excite", "θ, extent 2", "section 3"): gather_excite("gather", 2),
+    ("gather_excite", "θ, extent 8", "section 3"): gather_excite("gather", 8),
+    ("gather_excite", "θ+, extent 4", "section 3"): gather_excite("both", 4),
     ("gct", "paper", "equations 2 to 5"): (partial(GCTModule, CHANNELS), references.gct),
     ("gc", "paper", "equation 5"): (partial(GCModule, CHANNELS, 3), references.global_context),
     ("non_local", "paper", "equations 1 to 6"): (partial(NonLocalModule, CHANNELS), references.non_local),

@@ -62,17 +62,17 @@ def resize(x: Tensor, height: int, width: int) -> Tensor:
     return x[:, :, rows][:, :, :, columns]
 
 
-def gather_excite(layers: Layers, x: Tensor, variant: str = "theta_minus", extent: int = 0) -> Tensor:
+def gather_excite(layers: Layers, x: Tensor, parameters: str = "none", extent: int = 0) -> Tensor:
     """Gather and excite, section 3."""
     gathered = x
-    if variant == "theta_minus":
+    if parameters == "none":
         gathered = x.mean((2, 3), keepdim=True) if extent == 0 else windows_mean(x, extent)
     else:
         for number in range(1, {2: 1, 4: 2, 8: 3}[extent] + 1):
             gathered = gathered if number == 1 else gathered.clamp_min(0)
             gathered = layers.convolve(gathered, f"gather.conv{number}", stride=2)
             gathered = layers.norm(gathered, f"gather.norm{number}")
-    if variant == "theta_plus":
+    if parameters == "both":
         gathered = layers.convolve(layers.convolve(gathered, "excite.0").clamp_min(0), "excite.2")
     return x * sigmoid(resize(gathered, *x.shape[2:]))
 

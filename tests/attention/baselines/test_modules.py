@@ -26,7 +26,7 @@ MODULES: dict[str, nn.Module] = {
     "coordinate": CoordinateModule(32),
     "simam": SimAMModule(),
     "triplet": TripletModule(),
-    "gather_excite": GatherExciteModule(32, "theta_plus", 8),
+    "gather_excite": GatherExciteModule(32, "both", 8),
     "gct": GCTModule(32),
     "gc": GCModule(32),
     "non_local": NonLocalModule(32),

@@ -14,6 +14,7 @@ from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.cost import count_parameters
 from attnbench.errors import OptionError, UserError
+from attnbench.weights.load import fit
 
 
 def added(attention: str, backbone: str, *more: str) -> int:
@@ -45,7 +46,7 @@ BASELINES_ADD = {
     ("simam",): 0,
     ("triplet",): 9 * 3 * (2 * 49 + 2),
     ("gather_excite",): 0,
-    ("gather_excite", "attention.variant=theta", "attention.extent=4"): 3 * 2 * 11 * (16 + 32 + 64),
+    ("gather_excite", "attention.parameters=gather", "attention.extent=4"): 3 * 2 * 11 * (16 + 32 + 64),
     ("gct",): 3 * 3 * (16 + 32 + 64),
     ("gc",): 3 * (68 + 199 + 653),  # 2 C h + 2 C + 3 h + 1
     ("non_local",): 3 * (32 * 16 + 16) + (16 * 32 + 32) + 2 * 32,  # in the second stage
@@ -124,11 +125,21 @@ def test_earlier_attentions_keep_their_runs_identities(attention: str) -> None:
     assert other.identity["attention.placement"] == "stage"
 
 
+def test_weights_of_the_plain_network_load_into_the_layers_that_sk_leaves() -> None:
+    plain, sk = (
+        Classifier(ResNet(11, 10, width=4, block="bottleneck"), attention).backbone for attention in (Attention(), SK())
+    )
+    match = fit(sk, plain.state_dict(), "plain")
+    assert match.left_out == ["what an attention inserted"]
+    left = set(plain.state_dict()) - set(match.state)
+    assert {name.split(".")[2] for name in left} == {"conv2", "bn2"}
+
+
 MISTAKES = {
     ("vgg16", "attention=se", "attention.placement=residual"): "this backbone has no such points",
     ("resnet20", "attention=se", "attention.placement=blocks"): "attention.placement=blocks: must be",
-    ("resnet20", "attention=gather_excite", "attention.extent=3"): "extent=3: must be 0, the whole map, or a power",
-    ("resnet20", "attention=gather_excite", "attention.variant=theta"): "extent=0: theta would gather by a convolution",
+    ("resnet20", "attention=gather_excite", "attention.extent=3"): "attention.extent=3: must be",
+    ("resnet20", "attention=gather_excite", "attention.parameters=both"): "extent=0: would gather by a conv",
     ("resnet20", "attention=simam", "attention.e_lambda=0"): "attention.e_lambda=0.0: must be positive",
     ("resnet20", "attention=gc", "attention.reduction=32"): "leaves none of the 16 channels",
     ("resnet20", "attention=coordinate", "attention.reduction=0"): "attention.reduction=0: must be at least 1",
@@ -147,5 +158,5 @@ def test_constructors_reject_what_configurations_reject() -> None:
     with pytest.raises(OptionError, match="placement"):
         CBAM(placement="everywhere")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="extent"):
-        GatherExcite("theta_plus")
+        GatherExcite("both")
     assert GCT().placement == "auto"
