@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 
 import yaml
 
@@ -155,6 +156,7 @@ def covered_by(attention: str, backbone: str) -> Iterator[Pair]:
     yield shape_of(attention), backbone
 
 
+@cache
 def chosen() -> list[Pair]:
     """Choose pairs until all combinations are covered, at each step one that covers most of what is missing."""
     pairs = fitting()

@@ -201,8 +201,14 @@ def test_pairs_that_make_no_sense_are_rejected(pair: Pair) -> None:
         build(*pair)
 
 
-@pytest.mark.parametrize("backbone", ["resnet basic", "preact bottleneck"])
-@pytest.mark.parametrize("attention", SHIPPED)
+@pytest.mark.parametrize(
+    ("attention", "backbone"),
+    [
+        pytest.param(attention, backbone, marks=[pytest.mark.slow] * (attention in IN_BLOCKS and number > 0))
+        for attention in SHIPPED
+        for number, backbone in enumerate(("resnet basic", "preact bottleneck"))
+    ],
+)
 def test_the_papers_map_sizes_train(attention: str, backbone: str) -> None:
     net = build(attention, backbone)
     for side in (7, 14, 32):
@@ -219,7 +225,10 @@ FEW_LAYERS = {"residual": ("attention.mask_depth=[1,1,1]", "attention.t=1")}
 """Options of networks that are compiled; the masks' other depths compile in the attention's own tests."""
 
 
-@pytest.mark.parametrize("attention", [*SHIPPED, *TOYS])
+@pytest.mark.parametrize(
+    "attention",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in IN_BLOCKS and name != "se")) for name in (*SHIPPED, *TOYS)],
+)
 def test_features_compile_in_place_as_one_graph(attention: str) -> None:
     net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval()
     images = torch.randn(2, 3, 16, 16)
