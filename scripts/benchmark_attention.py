@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from benchmark_training import spread
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the pairs of modules are in the tests
@@ -29,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the pairs of 
 from attnbench.attention import CBAMModule, ECAModule, SEModule
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
+from attnbench.formatting import middle_half
 from attnbench.training.experiment import Experiment
-from attnbench.training.speed_probe import make_step, seconds_of
+from attnbench.training.speed_probe import Probe, seconds_of
 from tests.attention.baselines.test_against_timm import PAIRS
 from tests.attention.timm_parity import make_timm, refined
 
@@ -53,7 +53,7 @@ def show(seconds: dict[str, list[float]], title: str) -> None:
     first = next(iter(seconds.values()))
     for name, values in seconds.items():
         ratios = [own / other for own, other in zip(values, first, strict=True)]
-        table.add_row(name, spread([1000 * value for value in values], 1), spread(ratios, 3))
+        table.add_row(name, middle_half([1000 * value for value in values], 1), middle_half(ratios, 3))
     make_console().print(table)
 
 
@@ -78,8 +78,8 @@ def compare_modules(batch: int, steps: int, turns: int) -> None:
             x = torch.randn(batch, channels, 16, 16).to(memory_format=memory_format).requires_grad_()
             seconds = alternate([partial(cpu_seconds, module, x, steps) for module in modules], turns)
             ratios = [own / other for own, other in zip(*seconds, strict=True)]
-            times = (spread([1000 * value / steps for value in values], 2) for values in seconds)
-            table.add_row(name, str(memory_format).removeprefix("torch."), *times, spread(ratios, 3))
+            times = (middle_half([1000 * value / steps for value in values], 2) for values in seconds)
+            table.add_row(name, str(memory_format).removeprefix("torch."), *times, middle_half(ratios, 3))
     make_console().print(table)
 
 
@@ -102,11 +102,11 @@ def main() -> None:
     if arguments.modules:
         compare_modules(arguments.batch, arguments.steps, arguments.turns)
         return
-    made = {words: make_step(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
-            for words in arguments.configurations}  # fmt: skip
-    actions = [partial(seconds_of, step, arguments.steps) for step, _ in made.values()]
-    seconds = dict(zip(made, alternate(actions, arguments.turns), strict=True))
-    hardware = next(iter(made.values()))[1]
+    probes = {words: Probe(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
+              for words in arguments.configurations}  # fmt: skip
+    actions = [partial(seconds_of, probe.step, arguments.steps) for probe in probes.values()]
+    seconds = dict(zip(probes, alternate(actions, arguments.turns), strict=True))
+    hardware = next(iter(probes.values())).hardware
     where = f"{hardware.precision}, {hardware.device_name}, {hardware.threads} threads, torch {torch.__version__}"
     show(seconds, f"{arguments.common}, batches of {arguments.batch}; {where}")
 
