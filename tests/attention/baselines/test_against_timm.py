@@ -28,26 +28,26 @@ PAIRS: dict[str, tuple[Make, Make, int]] = {
     "gc": (lambda: GCModule(64), lambda: create_attn("gca", 64, rd_ratio=1 / 16, rd_divisor=1), 64),
     "gc, odd channels": (lambda: GCModule(25, 2), lambda: create_attn("gca", 25, rd_ratio=1 / 2, rd_divisor=1), 25),
     "non_local": (
-        lambda: NonLocalModule(32),
-        lambda: create_attn("nl", 32, use_scale=False, rd_ratio=1 / 2, rd_divisor=1),
-        32,
+        lambda: NonLocalModule(64),
+        lambda: create_attn("nl", 64, use_scale=False, rd_ratio=1 / 2, rd_divisor=1),
+        64,
     ),
-    "sk": (lambda: SKModule(16, 16), lambda: SelectiveKernel(16, split_input=False, rd_channels=32), 16),
+    "sk": (lambda: SKModule(64, 64), lambda: SelectiveKernel(64, split_input=False, rd_channels=32), 64),
     "sk, groups and stride": (
         lambda: SKModule(16, 64, 2, 4, 1),
         lambda: SelectiveKernel(16, 64, stride=2, groups=4, split_input=False, rd_channels=64),
         16,
     ),
-    "gather_excite": (lambda: GatherExciteModule(8), lambda: GatherExcite(8, use_mlp=False), 8),
+    "gather_excite": (lambda: GatherExciteModule(64), lambda: GatherExcite(64, use_mlp=False), 64),
     "gather_excite, extent 2": (
-        lambda: GatherExciteModule(8, extent=2),
-        lambda: GatherExcite(8, use_mlp=False, extent=2),
-        8,
+        lambda: GatherExciteModule(64, extent=2),
+        lambda: GatherExcite(64, use_mlp=False, extent=2),
+        64,
     ),
-    "gather_excite, extent 8": (
-        lambda: GatherExciteModule(8, extent=8),
-        lambda: GatherExcite(8, use_mlp=False, extent=8),
-        8,
+    "gather_excite, extent 4": (
+        lambda: GatherExciteModule(64, extent=4),
+        lambda: GatherExcite(64, use_mlp=False, extent=4),
+        64,
     ),
 }
 
