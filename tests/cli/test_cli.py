@@ -15,13 +15,13 @@ from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
 from attnbench.cli.views.runs import show_runs
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import search_path
+from attnbench.config.search_path import choices, search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
 from tests.runs.samples import make_finished
 
 Capture = pytest.CaptureFixture[str]
-ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
+ATTENTIONS = sorted(choices("attention", search_path()))
 
 
 TOO_LONG = "x" * 300
@@ -54,7 +54,8 @@ def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
 def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
     _, out, _ = say(capsys, "train", "--help")
     for part in (
-        ATTENTIONS,
+        *ATTENTIONS,
+        "timm/<name>",
         "wrn<depth>_<width>",
         "timm/<name>, torchvision/<name>",
         "cluttered_digits",
@@ -189,9 +190,7 @@ def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert complete(capsys, monkeypatch, "attnbench tr") == ["train"]
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
     offered = complete(capsys, monkeypatch, "attnbench train attention=")
-    assert [name.removeprefix("attention=") for name in offered] == [
-        "bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm",
-    ]  # fmt: skip
+    assert [name.removeprefix("attention=") for name in offered] == ATTENTIONS
     assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
     assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
@@ -205,7 +204,9 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
 
 @pytest.mark.smoke
 def test_lists(capsys: Capture) -> None:
-    assert ATTENTIONS in say(capsys, "list")[1]
+    listed = say(capsys, "list")[1]
+    assert listed.startswith(f"attention   {', '.join(ATTENTIONS[:3])}, ")
+    assert all(name in listed for name in (*ATTENTIONS, "timm/<name>"))
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
 
 
