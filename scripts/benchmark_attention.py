@@ -16,7 +16,7 @@ options, in CPU time and on one thread, which other processes disturb less.
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,10 +31,10 @@ from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
 from attnbench.training.experiment import Experiment
 from attnbench.training.speed_probe import Probe, seconds_of
-from tests.attention.baselines.test_against_timm import PAIRS
+from tests.attention.baselines.test_against_timm import PAIRS, Make
 from tests.attention.timm_parity import make_timm, refined
 
-MODULES = {
+MODULES: dict[str, tuple[Make, Make, int]] = {
     "se": (partial(SEModule, 64), partial(make_timm, "se", 64, 16), 64),
     "cbam": (partial(CBAMModule, 64), partial(make_timm, "cbam", 64, 16), 64),
     "eca": (partial(ECAModule, 64), partial(make_timm, "eca", 64), 64),
@@ -83,7 +83,7 @@ def compare_modules(batch: int, steps: int, turns: int) -> None:
     make_console().print(table)
 
 
-def alternate(actions: list[Callable[[], float]], turns: int) -> list[list[float]]:
+def alternate(actions: Sequence[Callable[[], float]], turns: int) -> list[list[float]]:
     """Return the values of actions that are done in turns; the first turn only warms up."""
     values = [[action() for action in actions] for _ in range(turns + 1)][1:]
     return [list(column) for column in zip(*values, strict=True)]

@@ -48,8 +48,9 @@ class Branch(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, groups: int, dilation: int) -> None:
         super().__init__()
-        shape = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": groups}
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, **shape, bias=False)
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, 3, stride, padding=dilation, dilation=dilation, groups=groups, bias=False
+        )
         self.bn = BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -169,14 +170,20 @@ def test_the_heart_goes_on_after_writes_that_failed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def told(times: int) -> bool:
+        return caplog.text.count("No space left") == times
+
+    def written_since(before: Owner | None) -> bool:
+        return read_owner(own_folder) != before
+
     with Lock(own_folder, heartbeat_seconds=BEAT) as lock:
         for times in (1, 2):  # each time of trouble is said once
             with monkeypatch.context() as patched:
                 patched.setattr(lock_module, "write_json", full)
-                wait_until(lambda told=times: caplog.text.count("No space left") == told, 5)
+                wait_until(partial(told, times), 5)
                 time.sleep(3 * BEAT)
                 before = read_owner(own_folder)
-            wait_until(lambda written=before: read_owner(own_folder) != written, 5)
+            wait_until(partial(written_since, before), 5)
             assert caplog.text.count("No space left") == times
         assert not lock.lost
     assert not (own_folder / "lock.json").exists()
