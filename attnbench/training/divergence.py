@@ -51,7 +51,7 @@ class DivergenceWatch:
     def before(self, block: "Block", optimizer: torch.optim.Optimizer) -> None:
         """Take a snapshot before a block, unless the last one is of a few steps before."""
         first = block.numbers.start
-        if self.module.joined(first).start != first:
+        if first % self.module.recipe.accumulate:
             return  # gradients of earlier batches are waiting
         if self.stop and (first == 0 or self.snapshot is None or first - self.snapshot.step >= SNAPSHOT_STEPS):
             self.snapshot = Snapshot.take(first, self.module.net, optimizer, self.module.device)

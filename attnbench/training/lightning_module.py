@@ -128,7 +128,8 @@ class TrainingModule(pl.LightningModule):
             steps.append(step)
             self.seen.images += block.epoch.size(number)
         self.meter.add(block.numbers.start, steps)
-        count_optimizer_steps(self.trainer, sum(number == self.joined(number)[-1] for number in block.numbers))
+        ends = [self.recipe.joined(number, self.batches)[-1] == number for number in block.numbers]
+        count_optimizer_steps(self.trainer, sum(ends))
         if self.watch is not None:
             self.watch.after(block, optimizer)
         if block.numbers.stop == len(block.epoch):
@@ -136,7 +137,7 @@ class TrainingModule(pl.LightningModule):
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
         """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
-        joined = self.joined(number)
+        joined = self.recipe.joined(number, self.batches)
         if number == joined.start:
             self._set_rates(optimizer, number // self.recipe.accumulate)
         output, losses, labels = self.forward_pass(epoch, number)
@@ -149,11 +150,6 @@ class TrainingModule(pl.LightningModule):
             self._optimize(optimizer)
         terms = {name: value.detach() for name, value in losses.items()}
         return output, Step(terms, output.logits.detach(), labels)
-
-    def joined(self, number: int) -> range:
-        """Return the batches of an epoch that form one optimiser step together with batch `number`."""
-        first = number - number % self.recipe.accumulate
-        return range(first, min(first + self.recipe.accumulate, self.batches))
 
     def _set_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Set the learning rates for an optimiser step, counted from 0 in this epoch."""

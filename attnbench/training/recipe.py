@@ -83,6 +83,11 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         if self.schedule == "multi_step":
             require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
 
+    def joined(self, number: int, batches: int) -> range:
+        """Return the batches, of those of an epoch, that form one optimiser step together with batch `number`."""
+        first = number - number % self.accumulate
+        return range(first, min(first + self.accumulate, batches))
+
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the factor of `lr` for optimiser step `step`, counted from 0 over all epochs."""
         if self.update == "epoch":

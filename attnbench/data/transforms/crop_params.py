@@ -95,7 +95,7 @@ def _draw_extent(shapes: Integers, draws: NDArray[np.float64]) -> tuple[Integers
     tries = draws[:, : 2 * TRIES].reshape(-1, TRIES, 2)
     area = shapes.prod(axis=1)[:, None] * (SCALE[0] + (SCALE[1] - SCALE[0]) * tries[:, :, 0])
     tried = extents(area, log_uniform(tries[:, :, 1], *RATIO))
-    fits: NDArray[np.bool_] = ((tried > 0) & (tried <= shapes[:, None])).all(axis=2)
+    fits = np.all((tried > 0) & (tried <= shapes[:, None]), axis=2)
     chosen = tried[np.arange(len(shapes)), fits.argmax(axis=1)]
     return np.where(fits.any(axis=1)[:, None], chosen, _largest(shapes)), ~fits.any(axis=1)
 
