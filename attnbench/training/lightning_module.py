@@ -241,8 +241,8 @@ class TrainingModule(pl.LightningModule):
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
         metrics = self.evaluation.read(split, images)
-        if self.watch is not None:
-            self.watch.after_evaluation(split, metrics[LOSS])
+        if self.watch is not None and (loss := metrics[LOSS]) is not None:
+            self.watch.after_evaluation(split, loss)
         if self.average_evaluation is not None:
             averaged = self.average_evaluation.read(split, images)
             metrics |= {f"{AVERAGE}/{name}": value for name, value in averaged.items()}

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from timm.optim import Lamb, Lion, Muon
+from timm.optim.lamb import Lamb
+from timm.optim.lion import Lion
+from timm.optim.muon import Muon
 
 from attnbench.build import build_model
 from attnbench.classifier import Classifier

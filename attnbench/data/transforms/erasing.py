@@ -105,7 +105,8 @@ def draw_boxes(
     boxes, size = np.zeros((count, 4), np.int64), np.array([height, width])
     open_ones = np.flatnonzero(generator.random(count) < options.erasing)
     for _ in range(TRIES):
-        share, ratio = generator.uniform(*options.erasing_area, len(open_ones)), generator.random(len(open_ones))
+        low, high = options.erasing_area
+        share, ratio = generator.uniform(low, high, len(open_ones)), generator.random(len(open_ones))
         extent = extents(share * height * width, log_uniform(ratio, *RATIO))
         fits = (extent < size).all(axis=1)
         corner = generator.integers(size - extent[fits] + 1)
