@@ -29,7 +29,8 @@ VERBS = {
 KEEP_RESULTS = ("train", "evaluate", "reproduce", "export")
 """Verbs whose results are in files, whatever becomes of their output."""
 
-OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,
+             errno.EROFS)  # fmt: skip
 """Errors of the system that a path on the command line causes, not the state of the machine."""
 
 HELP = """\
