@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from attnbench.errors import RunError, UserError
 from attnbench.runs.disk import FULL, WriteError, refusal, writing
+from attnbench.runs.litter import clear_litter_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -91,6 +92,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         UserError: something else is in its place, such as a folder.
     """
     check_file(path)
+    clear_litter_of(path)
     replace_file(
         path, path.with_name(f".{path.name}.{os.getpid()}"), content.encode() if isinstance(content, str) else content
     )
