@@ -101,12 +101,13 @@ class Scheduler:
             run = RunFolder(task.job.folder)
             try:
                 record = None if task.job.again else run.record()
-            except UserError as error:  # its record is damaged
+                owned = not isinstance(record, FinishedRecord) and self._owner(task) is not None
+            except (OSError, UserError) as error:  # its record is damaged, or a dead owner's lock cannot be removed
                 self._fail(task, str(error))
                 return
             if isinstance(record, FinishedRecord):
                 task.state, task.found = "found", record
-            elif self._owner(task) is not None:
+            elif owned:
                 task.state = "elsewhere"
             else:
                 self._start(task, run)
