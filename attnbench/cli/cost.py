@@ -44,6 +44,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 def cost_row(config: RunConfig) -> dict[str, Any]:
     """Return what a configuration's network is and costs. Raises `UserError` if it cannot be built."""
+    from attnbench.build import stem_note
     from attnbench.training.experiment import Experiment
 
     experiment = Experiment(config)
@@ -51,7 +52,8 @@ def cost_row(config: RunConfig) -> dict[str, Any]:
     names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
     image = f"{data.channels}x{data.image_size}x{data.image_size}"
     classes = {"classes": data.num_classes, "all_classes": data.all_classes}
-    return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
+    stem = stem_note(config, data.image_size)
+    return {**names, "image": image, "stem": stem, **classes, **asdict(cost), "config": config.values}
 
 
 def show_costs(rows: Sequence[dict[str, Any]], row_names: Sequence[Difference]) -> None:
@@ -84,6 +86,8 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     network = f"{row['backbone']} with attention {row['attention']}"
     classes = of_all(row["classes"], row["all_classes"])
     yield f"{network}, on {row['data']}: images of {row['image']}, {classes} classes"
+    if row["stem"]:
+        yield f"  {row['stem']}"
     for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
         part = f"  ({row[share]:,} by attention)" if row[share] else ""
         if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:

@@ -118,6 +118,7 @@ def train_one(config: RunConfig) -> int:
 
 def _check_and_train(experiment: "Experiment", console: "Console", world: "World") -> int:
     """Train in this process or, on several devices, in further ones, and return the exit status."""
+    from attnbench.build import stem_note
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
@@ -125,6 +126,8 @@ def _check_and_train(experiment: "Experiment", console: "Console", world: "World
 
     job = check(experiment).job
     found = not job.again and RunFolder(job.folder).state() == "finished"
+    if world.rank == 0 and not found and (note := stem_note(experiment.config, experiment.data.image_size)):
+        console.print(f"  {note}", soft_wrap=True)
     if experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 
