@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,12 @@ def _threads(options: TrainerOptions, accelerator: str) -> int:
     return max(1, free_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
 
 
+@cache
+def idle_at_start() -> float | None:
+    """Return how many cores are idle, counted once: networks that a process compares get equally many threads."""
+    return idle_cores(LOOK_SECONDS)
+
+
 def free_threads() -> int:
     """Return torch's number of threads, or of idle cores if other processes use more than half of the cores.
 
@@ -189,7 +196,7 @@ def free_threads() -> int:
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
     if threads == 1 or "OMP_NUM_THREADS" in os.environ:
         return threads
-    idle = idle_cores(LOOK_SECONDS)
+    idle = idle_at_start()
     return threads if idle is None or idle > cores / 2 else max(1, min(threads, int(idle)))
 
 

@@ -69,7 +69,7 @@ def test_threads_are_the_cores_that_are_idle_on_a_busy_machine(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(hardware, "idle_cores", lambda _: idle)
+    monkeypatch.setattr(hardware, "idle_at_start", lambda: idle)
     assert resolve(options(), NET).threads == threads
     assert resolve(options(), NET, {"threads": 6}).threads == 6
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
