@@ -128,9 +128,8 @@ class Scheduler:
         try:
             make_folder(run.path)
             check_log(run.log_file)
-            job_file = run.path / "job.json"
-            task.job.save(job_file)
-            task.process = self.engine.start(job_file, run.log_file, task.slots)
+            task.job.save(run.job_file)
+            task.process = self.engine.start(run.job_file, run.log_file, task.slots)
         except (OSError, UserError) as error:  # of this run; the others go on
             self.free = sorted(self.free + task.slots)
             self._fail(task, f"cannot be started: {error}")
