@@ -16,12 +16,11 @@ from attnbench.plain_text import plain
 from attnbench.runs.evaluations import PLAIN_SETTINGS, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
+from attnbench.runs.predictions import PICKS
 
 if TYPE_CHECKING:
     from attnbench.explain.session import Session
     from attnbench.training.trained_run import TrainedRun
-
-PICKS = ("random", "right", "wrong", "changed")
 
 
 def main(words: Sequence[str]) -> int:

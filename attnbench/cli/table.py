@@ -138,10 +138,9 @@ def check_writable(to: Path | None) -> None:
 
 
 def show(report: Report, format_name: str | None, to: Path | None) -> None:
-    """Print a table, or write it to a file. Raises `UserError` if the file cannot be written."""
+    """Print a table, or write it to a file. Raises what `write_atomically` raises."""
     from attnbench.console import make_console
     from attnbench.plain_text import plain
-    from attnbench.runs.disk import WriteError
     from attnbench.runs.files import write_atomically
     from attnbench.tables.render import FORMATS as RENDERERS
     from attnbench.tables.render import terminal
@@ -154,7 +153,4 @@ def show(report: Report, format_name: str | None, to: Path | None) -> None:
     if to is None:
         sys.stdout.write(text)
         return
-    try:
-        write_atomically(to, text)
-    except WriteError as error:
-        raise UserError(f"--to {error}") from error
+    write_atomically(to, text)

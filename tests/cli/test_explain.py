@@ -14,8 +14,9 @@ import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
-from attnbench.explain.pick import Pick, names_of, pick_images
+from attnbench.explain.pick import names_of, pick_images
 from attnbench.runs.files import read_json, write_json
+from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
