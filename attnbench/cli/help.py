@@ -233,6 +233,27 @@ Examples:
   attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
 """
 
+REPORT = """\
+attnbench report RUN [RUN ...]   write an offline page for a group of runs
+
+The page holds the table of the runs, the largest improvement on the row without attention first, with learning curves.
+A row opens what is behind it: the command that trains it, its options beside the baseline's, each seed, the confusions,
+and with --explain what a run of it sees in test images. RUN and output=DIR are as for attnbench evaluate.
+
+Flags:
+  --to DIR           folder of the report: index.html, and the table as CSV, Markdown and LaTeX; an earlier report there
+                     is replaced (default: OUTPUT/report)
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error
+  --rows KEYS        keys by which rows differ (default: all in which the runs differ)
+  --explain          also explain test images, as attnbench explain does; needs the data and the checkpoints
+  --images N         test images of --explain (default: 8)
+  --config-dir DIR   as for attnbench train
+
+Examples:
+  attnbench report 'outputs/runs/*' --to site
+  attnbench report a37d17 b81c02 --explain
+"""
+
 LIST = """\
 attnbench list                      all config groups and their choices
 attnbench list GROUP                the choices of one group: {groups}

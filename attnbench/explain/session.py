@@ -91,9 +91,13 @@ class Session:
         numbers = pick_images(self.runs, request.images, request.pick, request.seed)
         return choose_images(data, "test", numbers)
 
+    def explanations(self) -> list[Explanation]:
+        """Explain the images by each run."""
+        return [self._explain(run, name, self.chosen) for run, name in zip(self.runs, self.names, strict=True)]
+
     def lines(self) -> Iterator[str]:
         """Explain, write all files, and yield the lines that say what was found and where the files are."""
-        found = [self._explain(run, name, self.chosen) for run, name in zip(self.runs, self.names, strict=True)]
+        found = self.explanations()
         scores = [self._score(run, explanation) for run, explanation in zip(self.runs, found, strict=True)]
         scales = scales_of(found, MOST_IMAGES)
         for run, explanation, measured in zip(self.runs, found, scores, strict=True):

@@ -36,9 +36,14 @@ def per_class(results: Sequence[ClassResults]) -> str:
 
 
 def _details(one: ClassResults) -> str:
-    parts = f"<div>{_accuracies(one)}\n{_tests(one)}</div>\n<div>{_confusions(one)}</div>"
     summary = f"{escape(one.title)}<span>{escape(_summary(one))}</span>"
-    return f'<details><summary>{summary}</summary>\n<div class="panels">{parts}</div></details>'
+    return f"<details><summary>{summary}</summary>\n{panels(one)}</details>"
+
+
+def panels(one: ClassResults) -> str:
+    """Render the accuracies, confusions, calibration and tests of a row."""
+    parts = f"<div>{_accuracies(one)}\n{_tests(one)}</div>\n<div>{_confusions(one)}</div>"
+    return f'<div class="panels">{parts}</div>'
 
 
 def _summary(one: ClassResults) -> str:
