@@ -12,12 +12,12 @@ nothing else runs.
 import argparse
 
 import torch
-from benchmark_training import spread
 
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
+from attnbench.formatting import middle_half
 from attnbench.training.experiment import Experiment
-from attnbench.training.speed_probe import make_step, seconds_of
+from attnbench.training.speed_probe import Probe, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """GGAM without and with its guide: the difference is the cost of the class score's gradient."""
@@ -31,7 +31,7 @@ def show(seconds: dict[str, list[float]], title: str) -> None:
     first = next(iter(seconds.values()))
     for name, values in seconds.items():
         ratios = [own / other for own, other in zip(values, first, strict=True)]
-        table.add_row(name, spread([1000 * value for value in values], 1), spread(ratios, 3))
+        table.add_row(name, middle_half([1000 * value for value in values], 1), middle_half(ratios, 3))
     make_console().print(table)
 
 
@@ -44,15 +44,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps of each configuration in a turn")
     parser.add_argument("--turns", type=int, default=15)
     arguments = parser.parse_args()
-    made = {words: make_step(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
+    probes = {words: Probe(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
             for words in arguments.configurations}  # fmt: skip
-    seconds: dict[str, list[float]] = {words: [] for words in made}
+    seconds: dict[str, list[float]] = {words: [] for words in probes}
     for turn in range(arguments.turns + 1):
-        for words, (step, _) in made.items():
-            value = seconds_of(step, arguments.steps)
+        for words, probe in probes.items():
+            value = seconds_of(probe.step, arguments.steps)
             if turn > 0:  # the first turn warms up
                 seconds[words].append(value)
-    hardware = next(iter(made.values()))[1]
+    hardware = next(iter(probes.values())).hardware
     where = f"{hardware.precision}, {hardware.device_name}, {hardware.threads} threads, torch {torch.__version__}"
     show(seconds, f"{arguments.common}, batches of {arguments.batch}; {where}")
 

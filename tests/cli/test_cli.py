@@ -85,6 +85,9 @@ MISTAKES = {
     ("cost", "--lr=0.1"): "--lr: no such flag; a key is written without dashes: recipe.lr=0.1",
     ("train", "--batch-size", "32"): "a key is written without dashes: data.batch_size=32",
     ("reproduce", "bam/1b", "--seed", "3"): "--seed: no such flag; did you mean --seeds?",
+    ("cost", "--batch", "0"): "argument --batch: 0: must be a whole number, at least 1",
+    ("cost", "--pixels", "24,x"): "argument --pixels: x: must be a whole number, at least 1",
+    ("cost", "--layers", "--pixels", "24,48"): "--layers lists the layers of one network",
     ("cost", "bam"): "bam: not an override of the form key=value: the equals sign is missing; did you mean attention=",
     ("train", "-m", "--cfg", "job"): "--cfg job: prints one configuration; leave out -m",
     ("train", "output=a\nb"): "output=a\\nb: an override is one line of text",
@@ -298,6 +301,24 @@ def test_costs_are_compared(capsys: Capture) -> None:
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]
     assert [row[0] for row in rows] == ["none", "bam", "bam"]
     assert rows[0][1] == "269,434"
+
+
+def test_a_measured_network_stands_beside_the_one_without_attention(capsys: Capture) -> None:
+    small = ("backbone.depth=8", "backbone.width=4", "attention=se", "attention.reduction=2", "trainer.threads=1")
+    words = ("cost", *small, "--measure", "--batch", "2", "--turns", "2")
+    status, out, _ = say(capsys, *words)
+    rows = [line.split()[:2] for line in out.splitlines() if line.strip().startswith(("none ", "se "))]
+    assert (status, rows[2:]) == (0, [["none", "2"], ["se", "2"]])
+    plain, own = (row["measured"] for row in json.loads(say(capsys, *words, "--json")[1]))
+    assert plain["of_plain"] == [1, 1]
+    seconds = zip(own["training_seconds"], plain["training_seconds"], strict=True)
+    assert own["of_plain"] == [with_attention / without for with_attention, without in seconds]
+
+
+def test_costs_at_other_sizes_and_of_layers(capsys: Capture) -> None:
+    out = say(capsys, "cost", "attention=bam", "--pixels", "24,48")[1]
+    assert [line.split()[0] for line in out.splitlines() if line.strip()[:2] in ("24", "48")] == ["24", "48"]
+    assert "*backbone.stage1.out.bam.channel.reduce" in say(capsys, "cost", "attention=bam", "--layers")[1]
 
 
 def test_scripts_are_the_same_function() -> None:
