@@ -213,9 +213,11 @@ EXPLAIN = """\
 attnbench explain RUN [RUN ...]   draw what trained runs see in images, and measure it
 
 For each run a sheet shows the images, class activation maps (Grad-CAM), and the attention's maps by stage; several runs
-are also drawn side by side on the same images. Where objects have boxes, the maps are scored beside a uniform map and a
-Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for attnbench evaluate; output=DIR
-names the folder that holds runs/ (default: outputs). Class activation maps need pip install 'attnbench[explain]'.
+are also drawn side by side on the same images. A page (.html) shows the same to look through, offline: arrow keys step
+through the images, lists filter them, a slider blends images and maps. Where objects have boxes, the maps are scored
+beside a uniform map and a Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for
+attnbench evaluate; output=DIR names the folder that holds runs/ (default: outputs). Class activation maps need
+pip install 'attnbench[explain]'.
 
 Flags:
   --images N         test images (default: 8); all are scored, the first 12 are drawn
@@ -229,7 +231,7 @@ Flags:
                      attention puts out; or points, such as stage2.out or 'stage?.out' (default: final,attention)
   --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
-  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)
+  --to DIR           folder for sheets (.png), the page (.html), maps (.npz) and scores of each image (.csv)
                      (default: OUTPUT/explanations)
   --config-dir DIR   as for attnbench train
 

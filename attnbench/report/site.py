@@ -27,6 +27,7 @@ from attnbench.version import __version__
 HERE = Path(__file__).parent
 TABLES = {"table.csv": "csv", "table.md": "markdown", "table.tex": "latex"}
 """Files of the table in other formats."""
+SAME_TABLE = f"The same table in other formats is beside this page: {', '.join(TABLES)}."
 CURVE = "curve"
 """Key of the column of learning curves."""
 
@@ -83,7 +84,8 @@ def _page(
         styles=(STYLES, VIEWER_STYLES, HERE / "report.css"),
         scripts=(HERE / "report.js", VIEWER_SCRIPT),
     )
-    return render(_with_curves(replace(report, per_class=()), is_error(inputs)), additions)
+    shown = replace(report, per_class=(), remarks=(*report.remarks, SAME_TABLE))
+    return render(_with_curves(shown, is_error(inputs)), additions)
 
 
 def _with_curves(report: Report, error: bool) -> Report:
