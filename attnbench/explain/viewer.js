@@ -142,7 +142,7 @@
     };
   };
 
-  let current = null; // the viewer that arrow keys step through: the one that was used last
+  let current = null; // the step of the viewer that was shown or used last, which arrow keys take
   let byPointer = false;
 
   const show = (root) => {
@@ -219,7 +219,7 @@
     // A control that was set with the mouse leaves the arrow keys to the images.
     root.addEventListener("change", (event) => { if (byPointer) event.target.blur(); });
     for (const kind of ["pointerdown", "focusin"]) root.addEventListener(kind, () => { current = step; });
-    current ??= step;
+    current = step;
     blended();
     go(0);
   };
