@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
         "playwright.sync_api", reason="playwright is not installed: pip install playwright"
     )
     with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = started.chromium.launch(executable_path=CHROMIUM, timeout=120_000, args=["--no-sandbox"])
         yield launched
         launched.close()
 
@@ -58,6 +58,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page on which an error, or a request for anything but the page itself, makes the test fail."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(120_000)  # a busy machine is slow
     opened, complaints = context.new_page(), list[str]()
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))

@@ -9,23 +9,29 @@ from pathlib import Path
 import pytest
 
 from attnbench.cli.main import main
+from attnbench.report.rows import forest_of, rows_of
 from attnbench.runs.folder import find_runs
-from attnbench.tables.compare_runs import compare_runs
+from attnbench.tables.build_report import build_report
+from attnbench.tables.compare_runs import compare_runs, inputs_of_runs
 from tests.report.made_up import EVIL, write_runs
 
-PAGE = Path("site/index.html")
+ACCURACIES = {"none": [0.80, 0.81, 0.82], "bam": [0.50, 0.51, 0.52], "se": [0.95, 0.951, 0.952], "eca": [0.83]}
+"""`se` is better than `none`, `bam` worse, and `eca` has a single seed."""
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs, and with their report in `site`."""
+    folder = tmp_path_factory.mktemp("reported")
+    for attention, accuracies in ACCURACIES.items():
+        write_runs(attention, accuracies, output=folder / "outputs")
+    assert main(["report", f"{folder}/outputs/runs/*", "--to", f"{folder}/site"]) == 0
+    return folder
 
 
 @pytest.fixture
-def page(capsys: pytest.CaptureFixture[str]) -> str:
-    """The page of four rows; `se` is better than `none`, `bam` worse, and `eca` has a single seed."""
-    write_runs("none", [0.80, 0.81, 0.82])
-    write_runs("bam", [0.50, 0.51, 0.52])
-    write_runs("se", [0.95, 0.951, 0.952])
-    write_runs("eca", [0.83])
-    assert main(["report", "outputs/runs/*", "--to", "site"]) == 0
-    assert capsys.readouterr().out == "4 rows of 10 runs: site/index.html\n"
-    return PAGE.read_text()
+def page(there: Path) -> str:
+    return (there / "site/index.html").read_text()
 
 
 def row(page: str, key: str) -> str:
@@ -37,23 +43,28 @@ def row(page: str, key: str) -> str:
     return found[0]
 
 
-def test_rows_are_in_the_order_of_their_effect_with_the_numbers_of_the_table(page: str) -> None:
+def test_rows_are_in_the_order_of_their_effect_with_the_numbers_of_the_table(there: Path, page: str) -> None:
     assert re.findall(r'<tr data-key="(\w+)"', page) == ["se", "eca", "none", "bam"]
-    report = compare_runs(find_runs(Path("outputs")), None, None, "top1_accuracy", "t")
+    report = compare_runs(find_runs(there / "outputs"), None, None, "top1_accuracy", "t")
     for line in report.lines:
         texts = [cell.text for cell in line.cells if cell.text not in ("–", "same")]
         shown = unescape(re.sub(r"<[^>]*>", "", row(page, line.key)))
         assert all(text in shown for text in texts)
-    rows = list(csv.DictReader(Path("site/table.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((there / "site/table.csv").read_text().splitlines()))
     assert [line["row"] for line in rows] == ["se", "eca", "none", "bam"]
-    assert {path.name for path in Path("site").iterdir()} == {
+    assert {path.name for path in (there / "site").iterdir()} == {
         "index.html", "report.json", "table.csv", "table.md", "table.tex"
     }  # fmt: skip
 
 
-def test_with_errors_the_smallest_is_first(page: str) -> None:
-    assert main(["report", "outputs/runs/*", "--to", "site", "--metric", "top1_error"]) == 0
-    assert re.findall(r'<tr data-key="(\w+)"', PAGE.read_text()) == ["se", "eca", "none", "bam"]
+def test_with_errors_the_smallest_is_first() -> None:
+    write_runs("none", [0.8, 0.81])
+    write_runs("se", [0.9, 0.91])
+    inputs = inputs_of_runs(find_runs(Path("outputs")), None, None, "top1_error")
+    rows = rows_of(inputs, build_report(inputs))
+    assert [row.key for row in rows] == ["se", "none"]
+    forest = forest_of(inputs, rows)
+    assert forest and forest.better == "left"
 
 
 def test_a_row_opens_command_verdict_options_seeds_and_classes(page: str) -> None:
@@ -83,6 +94,7 @@ def test_runs_without_a_baseline_are_in_the_order_of_their_means(capsys: pytest.
     write_runs("bam", [0.5, 0.6])
     write_runs("se", [0.9, 0.8])
     assert main(["report", "outputs/runs/*"]) == 0
+    assert capsys.readouterr().out == "2 rows of 4 runs: outputs/report/index.html\n"
     text = Path("outputs/report/index.html").read_text()
     assert re.findall(r'<tr data-key="(\w+)"', text) == ["se", "bam"]
     assert "Against" not in text
@@ -117,4 +129,4 @@ def test_rows_that_cannot_be_explained_say_why(capsys: pytest.CaptureFixture[str
     write_runs("none", [0.8])
     assert main(["report", "outputs/runs/*", "--to", "site", "--explain"]) == 0
     assert "all runs: not explained: " in capsys.readouterr().err
-    assert "<h3>What it sees</h3><p>" in PAGE.read_text()
+    assert "<h3>What it sees</h3><p>" in Path("site/index.html").read_text()
