@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attnbench.config.compose import Composer
 from attnbench.runs.folder import RunFolder
@@ -21,7 +22,7 @@ def write_runs(attention: str, accuracies: Sequence[float], *overrides: str, out
     for seed, accuracy in enumerate(accuracies):
         run = RunFolder(output / "runs" / f"digits-resnet20-{attention}-{name}" / f"seed{seed}")
         values = {**config.values, "seed": seed}
-        content = {
+        content: dict[str, Any] = {
             "choices": config.choices, "config": values, "identity": name, "seed": seed, "epochs": EPOCHS,
             "images": 100 * EPOCHS, "test/top1_accuracy": accuracy, "data": {**DATA, "test_images": 20},
         }  # fmt: skip
