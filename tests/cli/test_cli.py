@@ -15,13 +15,13 @@ from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
 from attnbench.cli.views.runs import show_runs
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import search_path
+from attnbench.config.search_path import choices, search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
 from tests.runs.samples import make_finished
 
 Capture = pytest.CaptureFixture[str]
-ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
+ATTENTIONS = sorted(choices("attention", search_path()))
 
 
 TOO_LONG = "x" * 300
@@ -54,7 +54,8 @@ def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
 def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
     _, out, _ = say(capsys, "train", "--help")
     for part in (
-        ATTENTIONS,
+        *ATTENTIONS,
+        "timm/<name>",
         "wrn<depth>_<width>",
         "timm/<name>, torchvision/<name>",
         "cluttered_digits",
@@ -189,9 +190,7 @@ def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert complete(capsys, monkeypatch, "attnbench tr") == ["train"]
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
     offered = complete(capsys, monkeypatch, "attnbench train attention=")
-    assert [name.removeprefix("attention=") for name in offered] == [
-        "bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm",
-    ]  # fmt: skip
+    assert [name.removeprefix("attention=") for name in offered] == ATTENTIONS
     assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
     assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
@@ -205,7 +204,9 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
 
 @pytest.mark.smoke
 def test_lists(capsys: Capture) -> None:
-    assert ATTENTIONS in say(capsys, "list")[1]
+    listed = say(capsys, "list")[1]
+    assert listed.startswith(f"attention   {', '.join(ATTENTIONS[:3])}, ")
+    assert all(name in listed for name in (*ATTENTIONS, "timm/<name>"))
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
 
 
@@ -215,19 +216,45 @@ def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
     return {words[0]: " ".join(words[1:]) for words in lines if words}
 
 
-def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
-    name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
-    record = make_finished(**{"test/top1_accuracy": 0.9595})
-    RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
-    RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
-    console = Console(width=72, file=io.StringIO())
-    show_runs(console, Path("outputs"), Composer())
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "4/4", "95.95%"))
+LISTED_RUN = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
+
+
+def listed_run(width: int) -> str:
+    """The list of one finished run in a terminal of that width."""
+    record = make_finished(**{"test/top1_accuracy": 0.9595, "test/best/top1_accuracy": 0.9671})
+    run = RunFolder(Path("outputs", "runs", LISTED_RUN))
+    run.path.mkdir(parents=True)
+    run.write_record(record)
+    stream = io.StringIO()
+    show_runs(Console(width=width, file=stream), Path("outputs"), Composer())
+    return stream.getvalue()
+
+
+def test_runs_are_listed_whole_in_a_narrow_terminal() -> None:
+    told = listed_run(76)
+    assert all(part in told for part in ("finished", "4/4", "95.95%", "96.71%"))
     assert "…" not in told
     words = [line.split() for line in told.splitlines()[4:] if line.strip()]
-    assert "".join(line[0] for line in words) == name.rpartition("-")[0]
-    assert words[0][1] == name.rpartition("-")[2]
+    assert "".join(line[0] for line in words) == LISTED_RUN.rpartition("-")[0]
+    assert words[0][1] == LISTED_RUN.rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    ("width", "hidden"),
+    [
+        (75, "best val. epoch"),
+        (60, "epochs, best val. epoch"),
+        (50, "state, epochs, best val. epoch"),
+        (40, "state, epochs, test top-1, best val. epoch"),
+    ],
+)
+def test_columns_that_do_not_fit_are_left_out_and_named(width: int, hidden: str) -> None:
+    table, _, note = listed_run(width).partition("not shown in ")
+    assert " ".join(note.split()) == f"{width} columns: {hidden}"
+    assert LISTED_RUN.rpartition("-")[2] in table
+    assert "…" not in table
+    shown = {"finished": "state", "4/4": "epochs", "95.95%": "test top-1", "96.71%": "best val. epoch"}
+    assert [cell for cell in shown if cell in table] == [cell for cell, name in shown.items() if name not in hidden]
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
