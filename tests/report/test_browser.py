@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page on which an error, or a request for anything but the page itself, makes the test fail: what is aborted is an error."""
+    """A page on which an error makes the test fail; a request for anything but the file itself is one."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     context.set_default_timeout(120_000)  # a busy machine is slow
