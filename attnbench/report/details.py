@@ -9,7 +9,7 @@ from attnbench.config.diff import differences
 from attnbench.errors import UserError
 from attnbench.formatting import p_in_words
 from attnbench.report.graphics import Seeds, seeds_svg
-from attnbench.report.rows import ReportRow
+from attnbench.report.rows import ReportRow, bounds
 from attnbench.tables.forest import Forest
 from attnbench.tables.render.per_class import panels
 from attnbench.tables.report import NOTHING
@@ -106,6 +106,6 @@ class DetailsWriter:
             return ""
         beside = [] if self.baseline in (None, row) else [self.baseline]
         rows = [row, *(other for other in beside if other is not None)]
-        lanes = [Seeds(one.label, one.values, one.interval) for one in rows]
+        lanes = [Seeds(one.label, one.values, one.mean.sort, bounds(one.mean)) for one in rows]
         labels = "".join(f"<li>{escape(lane.label)}</li>" for lane in lanes)
         return f'<div class="lanes"><ul>{labels}</ul>{seeds_svg(lanes)}</div>'

@@ -19,11 +19,13 @@ class Seeds:
     Attributes:
         label: of the row.
         values: by seed.
-        interval: of their mean; None where it is not known.
+        mean: of the values; None without any.
+        interval: of the mean; None where it is not known.
     """
 
     label: str
     values: dict[int, float]
+    mean: float | None
     interval: tuple[float, float] | None = None
 
 
@@ -91,8 +93,7 @@ def _lane(lane: Seeds, number: int, span: tuple[float, float]) -> str:
         f'<circle cx="{left:.1f}" cy="{y}" r="4.5"><title>{label}, seed {seed}: {value:.2f}</title></circle>'
         for left, (seed, value) in zip(x, lane.values.items(), strict=True)
     )
-    middle = sum(x) / len(x) if x else 0.0
-    mean = f"M{middle:.1f} {y - 9}v18" if x else ""
+    mean = "" if lane.mean is None else f"M{LONG - _share(lane.mean, span, LONG):.1f} {y - 9}v18"
     ends = [LONG - _share(end, span, LONG) for end in lane.interval or ()]
     interval = f"M{ends[0]:.1f} {y}H{ends[1]:.1f}" if ends else ""
     return f'<g class="{"own" if number == 0 else "other"}"><path d="{interval}{mean}"/>{dots}</g>'

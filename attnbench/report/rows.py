@@ -19,22 +19,27 @@ class ReportRow:
     """A row.
 
     Attributes:
-        key: of the row.
-        label: its name.
+        line: of the table.
+        label: the row's name.
         result: its runs and their values.
-        difference: to the baseline, as the table has it: text, mean, low, high and p; None for the baseline.
-        interval: of the mean over seeds.
+        mean: cell of the mean over seeds.
+        difference: cell of the difference to the baseline; None for the baseline.
         curve: the learning curve; None where there is none.
         classes: the results of each class; None without predictions.
     """
 
-    key: str
+    line: Line
     label: str
     result: Result
+    mean: Cell
     difference: Cell | None
-    interval: Interval | None
     curve: Curve | None
     classes: ClassResults | None
+
+    @property
+    def key(self) -> str:
+        """The row's key."""
+        return self.line.key
 
     @property
     def config(self) -> RunConfig | None:
@@ -78,18 +83,15 @@ def rows_of(inputs: ReportInputs, report: Report) -> list[ReportRow]:
         result, label = inputs.results[line.key, column], inputs.table.rows[line.key].label
         place = places.get(f"{column}.difference")
         difference = None if place is None or line.key == inputs.table.baseline else line.cells[place]
-        interval = bounds(line.cells[places[f"{column}.last"]])
+        mean = line.cells[places[f"{column}.last"]]
         curve = learning_curve(label, result, is_error(inputs))
-        rows.append(ReportRow(line.key, label, result, difference, interval, curve, of_class.get(label)))
+        rows.append(ReportRow(line, label, result, mean, difference, curve, of_class.get(label)))
     return sorted(rows, key=lambda row: _rank(inputs, row))
 
 
 def _rank(inputs: ReportInputs, row: ReportRow) -> tuple[bool, float]:
     sign = 1 if is_error(inputs) else -1
-    if inputs.table.baseline:
-        effect = row.effect.mean if row.effect else 0.0
-    else:
-        effect = sum(row.values.values()) / max(len(row.values), 1)
+    effect = (row.effect.mean if row.effect else 0.0) if inputs.table.baseline else row.mean.sort or 0.0
     return not row.values, sign * effect
 
 
@@ -105,12 +107,6 @@ def forest_of(inputs: ReportInputs, rows: Sequence[ReportRow]) -> Forest | None:
     return Forest(inputs.table.title, axis, (group,), "left" if is_error(inputs) else "right")
 
 
-def in_order(report: Report, rows: Sequence[ReportRow]) -> tuple[Line, ...]:
-    """Return the lines of a report in the order of rows."""
-    lines = {line.key: line for line in report.lines}
-    return tuple(lines[row.key] for row in rows)
-
-
 def sorted_report(inputs: ReportInputs, report: Report, rows: Sequence[ReportRow]) -> Report:
     """Return the table in the order of rows, with the plot of the differences."""
-    return replace(report, lines=in_order(report, rows), forest=forest_of(inputs, rows))
+    return replace(report, lines=tuple(row.line for row in rows), forest=forest_of(inputs, rows))
