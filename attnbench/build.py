@@ -4,8 +4,9 @@ import torch
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
+from attnbench.backbones.layers import IMAGENET_STEM_FROM, choose_stem
 from attnbench.classifier import Classifier
-from attnbench.config.validate import RunConfig
+from attnbench.config.validate import OWN_PACKAGE, RunConfig
 from attnbench.construct import build_data, construct_as, guarded, parameters_of
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
@@ -54,6 +55,20 @@ def weights_of(config: RunConfig) -> str | None:
     """Return the source of the backbone's weights: a file, `default`, or None for fresh ones."""
     found: str | None = None if takes_weights(config) else config["backbone"].get("weights")
     return found
+
+
+def stem_note(config: RunConfig, image_size: int) -> str:
+    """Return in words what `backbone.stem=auto` stands for, as it decides on the cost; empty for any other stem.
+
+    Args:
+        config: a checked configuration.
+        image_size: height and width of images in pixels.
+    """
+    backbone = config["backbone"]
+    if backbone.get("stem") != "auto" or not str(backbone["_target_"]).startswith(OWN_PACKAGE):
+        return ""
+    other = f"imagenet, of far fewer multiply-adds, from {IMAGENET_STEM_FROM} on"
+    return f"stem=auto: {choose_stem('auto', image_size)} for images of {image_size} pixels ({other})"
 
 
 def build_model_on_meta(config: RunConfig, data: DataSet | None = None, image_size: int | None = None) -> Classifier:

@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.cli.arguments import make_parser, wants_help
-from attnbench.cli.evaluate import split_words
+from attnbench.cli.arguments import named_runs, run_parser, wants_help
 from attnbench.cli.help import REPORT
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -26,33 +25,37 @@ def main(words: Sequence[str]) -> int:
         print_help(REPORT)
         return DONE
     arguments = _parse(words)
-    names, rest, output = split_words(arguments.words)
-    if rest:
-        raise UserError(f"{rest[0]}: attnbench report takes no overrides but output=DIR")
-    runs, mistakes = find(names, output)
+    named = named_runs("report", arguments)
+    if named.overrides:
+        raise UserError(f"{named.overrides[0]}: attnbench report takes no overrides but output=DIR")
+    runs, mistakes = find(named.names, named.output)
     for mistake in mistakes:
         print_message(mistake)
     if mistakes:
         return WRONG_INPUT
     from attnbench.report.site import Options, make_report
 
-    images = arguments.images or (IMAGES if arguments.explain else 0)
-    options = Options(arguments.metric, arguments.rows, images, arguments.config_dir)
-    to = Path(arguments.to).expanduser().absolute() if arguments.to else output.absolute() / "report"
+    options = Options(
+        metric=arguments.metric,
+        rows=arguments.rows,
+        images=arguments.images or (IMAGES if arguments.explain else 0),
+        checkpoint=arguments.checkpoint,
+        config_dir=arguments.config_dir,
+        trusted=tuple(named.trusted),
+    )
+    to = Path(arguments.to).expanduser().absolute() if arguments.to else named.output.absolute() / "report"
     rows = make_report(runs, options, to)
     print(plain(f"{len(rows)} row{'s' * (len(rows) > 1)} of {len(runs)} runs: {shown(to / 'index.html')}", keep=""))
     return DONE
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = make_parser("report")
-    parser.add_argument("words", nargs="*")
+    parser = run_parser("report", several=True)
     parser.add_argument("--to")
     parser.add_argument("--metric", default=TOP1)
     parser.add_argument("--rows")
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--images", type=int)
-    parser.add_argument("-cd", "--config-dir")
     arguments = parser.parse_intermixed_args(words)
     if arguments.images is not None and not arguments.explain:
         raise UserError(f"--images {arguments.images}: says how many images --explain shows; add --explain")

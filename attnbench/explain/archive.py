@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from attnbench.errors import UserError
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Floats
 from attnbench.runs.arrays import packed
-from attnbench.runs.disk import WriteError
 from attnbench.runs.files import make_folder, read_json, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
@@ -124,11 +122,9 @@ def keep_entry(run: RunFolder, key: str, entry: Mapping[str, Any]) -> None:
     """Keep an entry in the run's `explanations.json`; an earlier one of the same key is replaced.
 
     Raises:
-        UserError: the file is damaged, or the folder cannot be written.
+        UserError: the file is damaged, or the folder cannot be locked.
+        WriteError: the file cannot be written.
     """
     path = run.explanations_file
-    try:
-        with Lock(run.path).guard:  # one process at a time adds its entry
-            write_json(path, {**(read_json(path) or {}), key: dict(entry)})
-    except WriteError as error:
-        raise UserError(str(error)) from error
+    with Lock(run.path).guard:  # one process at a time adds its entry
+        write_json(path, {**(read_json(path) or {}), key: dict(entry)})

@@ -13,7 +13,6 @@ import numpy as np
 from attnbench.explain.cells import (
     COLOURS,
     MEANING,
-    OPACITY,
     SMALL,
     Scale,
     common_scales,
@@ -24,6 +23,7 @@ from attnbench.explain.cells import (
 )
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Panel, Unit
+from attnbench.overlay import OPACITY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

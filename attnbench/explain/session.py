@@ -13,10 +13,11 @@ from attnbench.explain.draw import ROWS, draw_comparison, draw_sheet, save, scal
 from attnbench.explain.explanation import PREDICTED, TRUE, Explanation, explain
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.measure import cuts_of, faithfulness, localisation, merged
-from attnbench.explain.pick import Pick, names_of, pick_images, require_same_images
+from attnbench.explain.pick import names_of, pick_images, require_same_images
 from attnbench.explain.scores import Cuts
 from attnbench.runs.files import shown
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.predictions import Pick
 from attnbench.runs.record_writer import now
 from attnbench.training.trained_run import TrainedRun
 from attnbench.version import __version__

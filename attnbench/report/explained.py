@@ -1,7 +1,7 @@
 """Explanations of the first run of each row, on the same test images wherever rows share their test set."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,25 +12,29 @@ from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, viewer
 from attnbench.explain.session import Request, Session
 from attnbench.report.rows import ReportRow
-from attnbench.training.trained_run import load_run
+from attnbench.training.trained_run import TrainedRun
 
 logger = logging.getLogger("attnbench")
 
 
-def explain_rows(rows: Sequence[ReportRow], images: int, config_dir: str | None) -> dict[str, str]:
+def explain_rows(rows: Sequence[ReportRow], request: Request, load: Callable[[Path], TrainedRun]) -> dict[str, str]:
     """Return the viewer of each row that can be explained, by the row's key; for others the reason is shown.
+
+    Args:
+        rows: of the report.
+        request: the images to explain.
+        load: loads the run in a folder.
 
     Raises:
         NotInstalledError: the library for class activation maps is missing.
     """
-    request = Request(images)
     for method in request.methods:
         check_method(method)
     found: dict[str, Explanation] = {}
     shown: dict[str, str] = {}
     for row in rows:
         try:
-            found[row.key] = _explain(row, request, config_dir)
+            found[row.key] = _explain(row, request, load)
         except NotInstalledError:
             raise
         except UserError as error:
@@ -40,11 +44,11 @@ def explain_rows(rows: Sequence[ReportRow], images: int, config_dir: str | None)
     return shown | {key: viewer([one], scales) for key, one in found.items()}
 
 
-def _explain(row: ReportRow, request: Request, config_dir: str | None) -> Explanation:
+def _explain(row: ReportRow, request: Request, load: Callable[[Path], TrainedRun]) -> Explanation:
     folder = run_folder(row)
     if folder is None:
         raise UserError("no run of this row is finished")
-    (explanation,) = Session([load_run(folder, config_dir=config_dir)], request, folder).explanations()
+    (explanation,) = Session([load(folder)], request, folder).explanations()
     return explanation
 
 

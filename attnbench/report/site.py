@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnbench.config.compose import Composer
 from attnbench.explain.gallery import VIEWER_SCRIPT, VIEWER_STYLES
+from attnbench.explain.session import Request
 from attnbench.plain_text import plain
 from attnbench.report.details import DetailsWriter
 from attnbench.report.explained import explain_rows
@@ -22,6 +23,7 @@ from attnbench.tables.render.html import Additions, render
 from attnbench.tables.render.per_class import STYLES
 from attnbench.tables.report import Cell, Heading, Report
 from attnbench.tables.report_inputs import ReportInputs
+from attnbench.training.trained_run import TrainedRun, load_run
 from attnbench.version import __version__
 
 HERE = Path(__file__).parent
@@ -40,13 +42,17 @@ class Options:
         metric: of the table.
         rows: keys by which rows differ, separated by commas; None for all in which the runs differ.
         images: test images to explain by a run of each row; none if 0.
+        checkpoint: whose weights explain them: `last` or `best`.
         config_dir: the folder of the user's own choices.
+        trusted: packages whose classes the runs may name in place of their choices' own.
     """
 
     metric: str = TOP1
     rows: str | None = None
     images: int = 0
+    checkpoint: str = "last"
     config_dir: str | None = None
+    trusted: tuple[str, ...] = ()
 
 
 def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[ReportRow]:
@@ -60,7 +66,7 @@ def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[R
     report = build_report(inputs)
     rows = rows_of(inputs, report)
     ordered = sorted_report(inputs, report, rows)
-    explained = explain_rows(rows, options.images, options.config_dir) if options.images else {}
+    explained = _explained(rows, options) if options.images else {}
     page = _page(inputs, ordered, rows, explained, options)
     tables = {name: FORMATS[form](replace(ordered, forest=None)) for name, form in TABLES.items()}
     files = {name: plain(text, keep="\t\r\n") for name, text in {"index.html": page, **tables}.items()}
@@ -71,6 +77,15 @@ def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[R
     }
     write_report(to, files, about)
     return rows
+
+
+def _explained(rows: Sequence[ReportRow], options: Options) -> dict[str, str]:
+    """Return the viewers of rows, by their keys."""
+
+    def load(folder: Path) -> TrainedRun:
+        return load_run(folder, options.checkpoint, config_dir=options.config_dir, trust=options.trusted)
+
+    return explain_rows(rows, Request(options.images, checkpoint=options.checkpoint), load)
 
 
 def _page(

@@ -20,6 +20,7 @@ from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
 from attnbench.termination import stopped_by_termination
+from attnbench.training.callbacks import busy_cores
 from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
 from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
@@ -111,6 +112,7 @@ def _train(
             EpochLog(run, lock, rows),
             SaveCheckpoints(job, rows),
             EnergyCallback(meter),
+            *busy_cores.for_threads(hardware),
         ]
         if experiment.options.progress and console is not None:
             callbacks.append(ProgressBar(console))

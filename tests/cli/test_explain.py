@@ -14,8 +14,9 @@ import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
-from attnbench.explain.pick import Pick, names_of, pick_images
-from attnbench.runs.files import read_json
+from attnbench.explain.pick import names_of, pick_images
+from attnbench.runs.files import read_json, write_json
+from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
@@ -162,6 +163,19 @@ def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(say: Say) -> None:
+    run = Path(folder("none"))
+    record = read_json(run / "record.json") or {}
+    record["config"]["attention"]["_target_"] = "stranger.Plain"
+    write_json(run / "record.json", record)
+    Path("stranger.py").write_text("from attnbench.attention.base import Attention as Plain\n")
+    status, out, err = say(str(run), "--images", "1")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "add --trust stranger" in err
+    assert say(str(run), "--images", "1", "--output", "elsewhere", "--trust", "stranger")[0] == 0
+    assert list(Path("elsewhere/explanations").glob("*-none-*.png"))
 
 
 def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def _table(report: Report, additions: Additions) -> Iterator[str]:
     for section, lines in sections(report.lines):
         yield "<tbody>"
         if section:
-            span = f'<th colspan="{len(report.headings)}" scope="rowgroup">{escape(section)}</th>'
+            span = f'<th colspan="{len(report.headings)}" scope="rowgroup"><span>{escape(section)}</span></th>'
             yield f'<tr class="section">{span}</tr>'
         for line in lines:
             yield from _row(report.headings, line, additions)

@@ -92,17 +92,22 @@
     label.hidden = hidden.size === 0 && !all.checked;
   };
   const fits = () => table.offsetWidth <= scroll.clientWidth;
+  const markScrolling = () => table.classList.toggle("scrolls", !fits());
   const fit = () => {
     table.classList.remove("compact", "tight");
     leaveOut([]);
     if (!fits()) table.classList.add("compact");
     for (let n = 1; n <= leftOutFirst.length && !fits(); n++) leaveOut(leftOutFirst.slice(0, n));
     if (!fits()) table.classList.add("tight");
+    markScrolling();
   };
   new ResizeObserver(fit).observe(scroll);
   if (all) all.addEventListener("change", fit);
 
-  const details = () => table.classList.toggle("detailed", detail.checked);
+  const details = () => {
+    table.classList.toggle("detailed", detail.checked);
+    markScrolling();
+  };
   if (detail) detail.addEventListener("change", details);
   if (detail) details(); // a browser keeps its boxes when it loads a page again
 })();
