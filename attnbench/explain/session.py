@@ -11,6 +11,7 @@ from attnbench.explain.archive import Scores, keep_entry, mean_of, summarised, w
 from attnbench.explain.cams import METHODS, check_method
 from attnbench.explain.draw import ROWS, draw_comparison, draw_sheet, save, scales_of
 from attnbench.explain.explanation import PREDICTED, TRUE, Explanation, explain
+from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.measure import cuts_of, faithfulness, localisation, merged
 from attnbench.explain.pick import names_of, pick_images, require_same_images
 from attnbench.explain.scores import Cuts
@@ -91,13 +92,17 @@ class Session:
         numbers = pick_images(self.runs, request.images, request.pick, request.seed)
         return choose_images(data, "test", numbers)
 
+    def explanations(self) -> list[Explanation]:
+        """Explain the images by each run."""
+        return [self._explain(run, name, self.chosen) for run, name in zip(self.runs, self.names, strict=True)]
+
     def lines(self) -> Iterator[str]:
         """Explain, write all files, and yield the lines that say what was found and where the files are."""
-        found = [self._explain(run, name, self.chosen) for run, name in zip(self.runs, self.names, strict=True)]
+        found = self.explanations()
         scores = [self._score(run, explanation) for run, explanation in zip(self.runs, found, strict=True)]
-        scales = scales_of(found)
+        scales = scales_of(found, MOST_IMAGES)
         for run, explanation, measured in zip(self.runs, found, scores, strict=True):
-            stem = self.place / f"{run.folder.parent.name}-{run.folder.name}"
+            stem = self._stem(run)
             save(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"))
             write_maps(stem.with_name(f"{stem.name}.npz"), explanation)
             if measured:
@@ -110,6 +115,13 @@ class Session:
             path = self.place / "comparison.png"
             save(draw_comparison(found), path)
             yield f"comparison: {shown(path)}"
+        page = (self.place / "comparison" if len(found) > 1 else self._stem(self.runs[0])).with_suffix(".html")
+        write_gallery(page, found, scales)
+        yield f"gallery: {shown(page)}"
+
+    def _stem(self, run: TrainedRun) -> Path:
+        """Return the path of a run's files, without an ending."""
+        return self.place / f"{run.folder.parent.name}-{run.folder.name}"
 
     def _explain(self, run: TrainedRun, name: str, chosen: ChosenImages) -> Explanation:
         request = self.request
