@@ -94,6 +94,6 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise WriteError(f"{path.name}: cannot be written: No space left on device")
 
     monkeypatch.setattr("attnbench.runs.files.write_atomically", full)
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(WriteError, match="No space left on device"):
         write_report(SITE, FILES, {})
     assert not SITE.exists()
