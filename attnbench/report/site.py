@@ -59,7 +59,8 @@ def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[R
     """Write the report of runs to a folder and return its rows.
 
     Raises:
-        UserError: an option is wrong, no run is finished, or the folder cannot be written.
+        UserError: an option is wrong, no run is finished, or something else is in the folder.
+        WriteError: the folder cannot be written.
     """
     check_place(to)
     inputs = inputs_of_runs(runs, options.rows, None, options.metric, config_dir=options.config_dir)

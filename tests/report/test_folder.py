@@ -58,7 +58,7 @@ def test_a_report_that_cannot_be_moved_into_place_leaves_the_earlier_one(monkeyp
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(UserError, match="site: cannot be written: Permission denied"):
+    with pytest.raises(WriteError, match="site: cannot be written: Permission denied"):
         write_report(SITE, {"index.html": "second"}, {})
     assert content() == FILES
 
