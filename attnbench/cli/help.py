@@ -17,6 +17,7 @@ the result of a finished run, or to resume an unfinished one after its last fini
 
 To see the options of a choice:  attnbench train --cfg job -p attention attention=bam
 Further keys:  seed=0  output=outputs  run.again=true (train a finished run again)
+               debug=overfit|one_batch|profile (try the run out; nothing is recorded)
 
 Flags:
   -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
