@@ -14,14 +14,13 @@ from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
 from attnbench.runs.evaluations import CHECKPOINTS, PLAIN_SETTINGS, settle
+from attnbench.runs.explanations import PICKS, Request
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
 
 if TYPE_CHECKING:
     from attnbench.explain.session import Session
     from attnbench.training.trained_run import TrainedRun
-
-PICKS = ("random", "right", "wrong", "changed")
 
 
 def main(words: Sequence[str]) -> int:
@@ -104,7 +103,7 @@ def load_all(
 
 
 def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output: Path) -> "Session":
-    from attnbench.explain.session import Request, Session
+    from attnbench.explain.session import Session
 
     given: dict[str, Any] = {
         "images": arguments.images,

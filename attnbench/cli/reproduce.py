@@ -175,6 +175,18 @@ def cell_states(jobs: Sequence[Job], known: "RunStates") -> str:
     return count_states(states) + (f" ({RunFolder(partial.folder).epochs()} epochs)" if partial else "")
 
 
+def explain_missing(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], console: "Console") -> int:
+    """Explain the runs whose maps the table shows, as far as this has not been done; return the exit status."""
+    from attnbench.cli.explain_runs import explain_all
+    from attnbench.reproduce.explanations import missing_explanations, request_of
+
+    missing = missing_explanations(reproduction, jobs)
+    request = request_of(reproduction)
+    if request is None or not missing:
+        return DONE
+    return explain_all(missing, request, run_labels(reproduction, jobs), console)
+
+
 def finish(
     reproduction: "TableReproduction",
     jobs: Mapping[Key, list[Job]],
@@ -182,7 +194,7 @@ def finish(
     console: "Console",
     status: int,
 ) -> int:
-    """Do the missing evaluations, print the table and archive it; returns the exit status.
+    """Do the missing evaluations and explanations, print the table and archive it; returns the exit status.
 
     Args:
         status: of the runs; the exit status is not lower.
@@ -193,6 +205,8 @@ def finish(
     from attnbench.tables.columns import choose_columns, split_names
 
     status = max(status, evaluate_all(missing_evaluations(reproduction, jobs))[1])
+    if status != INTERRUPTED:
+        status = max(status, explain_missing(reproduction, jobs, console))
     results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
     report = reproduction.report(results)
     archive = None

@@ -1,7 +1,6 @@
 """Which test images to explain: at random, classified rightly or wrongly, or where two runs disagree."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +8,12 @@ from numpy.typing import NDArray
 from attnbench.config.diff import differences, label
 from attnbench.data.loaders.chosen import split_size
 from attnbench.errors import UserError
+from attnbench.runs.explanations import Pick
 from attnbench.runs.files import shown
 from attnbench.training.trained_run import TrainedRun
 
 SHOWN_DIFFERENCES = 2
 """Of runs whose attention and seed are the same."""
-Pick = Literal["random", "right", "wrong", "changed"]
-PICKS: tuple[str, ...] = get_args(Pick)
 
 
 def require_same_images(runs: Sequence[TrainedRun]) -> None:

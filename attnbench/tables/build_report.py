@@ -8,7 +8,7 @@ from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, me
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
 from attnbench.tables.plots.make import make_plots
 from attnbench.tables.remarks import about_columns, remarks
-from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.results.class_results import class_results
 from attnbench.tables.results.values import EPOCHS, mean_of
@@ -97,6 +97,8 @@ def _cell(comparisons: Comparisons, notes: Notes, row: Row, key: str) -> Cell:
         return Cell(row.label, marks=notes.mark(row.note))
     if name in inputs.table.columns:
         return result_cell(comparisons, notes, row, name, part)
+    if name in COSTS and row.map:
+        return Cell(NOTHING)
     if name in COSTS:
         return cost_cell(inputs, notes, row, name, part)
     return measurement_cell(inputs, row, name)
