@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from attnbench.data.loaders.chosen import ChosenImages, choose_images, split_size
-from attnbench.errors import UserError
 from attnbench.explain.archive import Scores, mean_of, summarised
 from attnbench.explain.cams import METHODS
 from attnbench.explain.draw import ROWS
@@ -79,14 +78,14 @@ def keep_scores(run: TrainedRun, request: Request, found: Explanation, measured:
 def score_run(run: TrainedRun, request: Request, name: str) -> str:
     """Explain test images by a run, keep the scores of its maps, and return the line that says what was found.
 
+    Where objects have no boxes there may be no scores; that is kept too.
+
     Raises:
-        UserError: no map of the run can be scored, or the scores cannot be kept.
+        UserError: the run's test images cannot be explained, or the scores cannot be kept.
     """
     numbers = pick_images([run], request.images, request.pick, request.seed)
     found = explain_run(run, request, choose_images(run.data, "test", numbers), name)
     measured = score_maps_of(run, request, found)
-    if not measured:
-        raise UserError(f"data={run.config.choices['data']}: objects have no boxes, so maps cannot be scored")
     keep_scores(run, request, found, measured)
     return describe(found, measured, {})
 

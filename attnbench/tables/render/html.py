@@ -1,4 +1,4 @@
-"""A self-contained HTML page: the table can be sorted, and the plots are part of the page."""
+"""A self-contained HTML page, except for pictures beside it: the table can be sorted, plots are part of the page."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from attnbench.tables.render.html_claims import claims
 from attnbench.tables.render.layout import details, groups, has_groups, number_and_rest, one_line, sections
 from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
-from attnbench.tables.report import NOTHING, Cell, Heading, Kind, Line, Plot, Report
+from attnbench.tables.report import NOTHING, PICTURE, Cell, Heading, Kind, Line, Plot, Report
 
 PAGE = Path(__file__).with_name("page.html")
 KIND_NAMES: dict[Kind, str] = {
@@ -39,7 +39,7 @@ def render(report: Report) -> str:
         claims="\n".join(claims(report)),
         per_class=per_class(report.per_class),
         per_class_styles=STYLES if report.per_class else "",
-        plots="\n".join([*_forest(report), *_plots(report.plots)]),
+        plots="\n".join([*_pictures(report.pictures), *_forest(report), *_plots(report.plots)]),
         remarks="\n".join(_remarks(report)),
     )
 
@@ -142,6 +142,15 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield '<ol class="notes">'
         yield from (f'<li id="note-{n}">{escape(note)}</li>' for n, note in enumerate(notes, start=1))
         yield "</ol>"
+
+
+def _pictures(names: Sequence[str]) -> Iterator[str]:
+    """Yield the pictures that lie beside the page."""
+    for name in names:
+        picture = (
+            f'<a href="{escape(name)}"><img src="{escape(name)}" alt="{escape(PICTURE)}" style="max-width:100%"></a>'
+        )
+        yield f"<figure><figcaption>{escape(PICTURE)}</figcaption>\n{picture}</figure>"
 
 
 def _forest(report: Report) -> Iterator[str]:

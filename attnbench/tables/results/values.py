@@ -227,6 +227,8 @@ def score_of_map(record: Record, cell: CellConfig, epoch: Epoch) -> float:
     entry = record.explanations.get(OF_TABLES.key)
     if entry is None:
         raise MissingValue(f"not explained: attnbench explain RUN --images {OF_TABLES.images}")
+    if not entry.maps:
+        raise MissingValue("objects in its images have no boxes")
     name = cell.map or entry.layers[0]
     if name not in entry.maps:
         raise MissingValue(f"this network has no map {name}")
