@@ -11,7 +11,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
 
 
-def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
+def build_model(config: RunConfig, data: DataSet | None = None, image_size: int | None = None) -> Classifier:
     """Build the classifier of a configuration, with fresh weights from torch's global generator.
 
     `attnbench.weights.load` loads other weights.
@@ -19,12 +19,14 @@ def build_model(config: RunConfig, data: DataSet | None = None) -> Classifier:
     Args:
         config: a checked configuration, from `compose`.
         data: its data set, if it is built already.
+        image_size: height and width of images in pixels, if not those of the data set.
 
     Raises:
         UserError: an option is out of range, or backbone and attention do not fit together.
     """
     data = data or build_data(config)
-    shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
+    size = data.image_size if image_size is None else image_size
+    shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": size}
     backbone = build_backbone(config, **shape)
     attention = construct_as(Attention, "attention", config["attention"])
     pair = f"attention={config.choices['attention']} on backbone={config.choices['backbone']}"
@@ -54,15 +56,15 @@ def weights_of(config: RunConfig) -> str | None:
     return found
 
 
-def build_model_on_meta(config: RunConfig, data: DataSet | None = None) -> Classifier:
-    """Build the classifier without memory for its weights, for checks and counts.
+def build_model_on_meta(config: RunConfig, data: DataSet | None = None, image_size: int | None = None) -> Classifier:
+    """Build the classifier without memory for its weights, for checks and counts; arguments as for `build_model`.
 
     Raises:
         UserError: as `build_model` does, or the number of weights has more than 64 bits.
     """
     try:
         with torch.device("meta"):
-            return build_model(config, data)
+            return build_model(config, data, image_size)
     except (RuntimeError, TypeError) as error:
         if "overflow" not in str(error).lower():
             raise

@@ -51,13 +51,14 @@ class Classifier(nn.Module):
 
     @property
     def inserted_paths(self) -> list[str]:
-        """Paths of the modules that the attention inserted into the backbone."""
-        return [
+        """Paths of the modules that the attention inserted into the backbone, or put in the place of its layers."""
+        inserted = [
             f"backbone.{path}.{name}"
             for path, slot in self.backbone.named_modules()
             if isinstance(slot, Slot) and path in self.backbone.slot_paths
             for name in slot
         ]
+        return [*inserted, *(f"backbone.{path}" for path in self.backbone.replaced_paths)]
 
     @property
     def head_paths(self) -> list[str]:

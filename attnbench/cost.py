@@ -8,9 +8,11 @@ projects), that is counted beside it. An evaluation that exits early is counted 
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attnbench.classifier import Classifier
@@ -73,3 +75,76 @@ def multiply_adds_by_module(net: Classifier, channels: int, image_size: int) -> 
         for path, flops in counter.get_flop_counts().items()
     }
     return {**counts, "": counter.get_total_flops() // 2}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Cost of one layer for one image.
+
+    Attributes:
+        path: Where the layer is in the network.
+        kind: The name of its class.
+        output_shape: (C, H, W) of its output, or whatever it returns for one image; empty if that is no tensor.
+        parameters: Its own parameters.
+        multiply_adds: Of the forward pass that runs.
+        of_attention: Whether it belongs to the attention.
+    """
+
+    path: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    of_attention: bool
+
+
+def count_layers(net: Classifier, channels: int, image_size: int) -> list[Layer]:
+    """Count the layers that have parameters or multiply-adds of their own, in the order in which they run.
+
+    Multiply-adds belong to the innermost layer that is called, so those of a method that uses the weights of a layer
+    without calling it are its own. Such layers come last.
+    """
+    attention = (*net.inserted_paths, "attention")
+    found = []
+    for path, (shape, multiply_adds) in _calls(net, channels, image_size).items():
+        module = net.get_submodule(path)
+        parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        inside = any(path == part or path.startswith(f"{part}.") for part in attention)
+        if multiply_adds or parameters:
+            found.append(Layer(path, type(module).__name__, shape, parameters, multiply_adds, inside))
+    return found
+
+
+def _calls(net: Classifier, channels: int, image_size: int) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Return each module's output shape and its own multiply-adds by path, for one image in evaluation."""
+    found: dict[str, tuple[tuple[int, ...], int]] = {}
+    pending = [0]  # multiply-adds of the calls that are not finished, without those of the calls inside them
+    counted = 0
+
+    def note() -> None:
+        nonlocal counted
+        pending[-1] += counter.get_total_flops() // 2 - counted
+        counted = counter.get_total_flops() // 2
+
+    def begin(module: nn.Module, given: Any) -> None:
+        note()
+        pending.append(0)
+
+    def end(path: str, module: nn.Module, given: Any, result: Any) -> None:
+        note()
+        shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
+        found[path] = shape, found.get(path, ((), 0))[1] + pending.pop()
+
+    modules = [(path, module) for path, module in net.named_modules() if path]
+    handles = [module.register_forward_pre_hook(begin) for _, module in modules]
+    handles += [module.register_forward_hook(partial(end, path)) for path, module in modules]
+    image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
+    training = net.training
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net.eval()(image)
+    net.train(training)
+    for handle in handles:
+        handle.remove()
+    note()
+    found["attention"] = (), pending[0]  # its `classify` is no module's forward pass
+    return found | {path: ((), 0) for path, _ in modules if path not in found}

@@ -1,7 +1,7 @@
 """Numbers as people read them."""
 
 from collections.abc import Sequence
-from statistics import mean, stdev
+from statistics import mean, quantiles, stdev
 
 MINUS = "−"
 """The typographical minus."""
@@ -47,6 +47,14 @@ def spread(values: Sequence[float | None]) -> str:
     if not percentages:
         return "–"
     return f"{mean(percentages):.2f}" + (f" ± {stdev(percentages):.2f}" if len(percentages) > 1 else "")
+
+
+def middle_half(values: Sequence[float], decimals: int = 0) -> str:
+    """Write the median of measured values and the quartiles around it: `12.3 (12.0–12.9)`; a single value alone."""
+    if len(values) < 2:
+        return f"{values[0]:,.{decimals}f}"
+    low, middle, high = quantiles(values, n=4)
+    return f"{middle:,.{decimals}f} ({low:,.{decimals}f}–{high:,.{decimals}f})"
 
 
 def of_all(part: int, whole: int) -> str:

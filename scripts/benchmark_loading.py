@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from benchmark_training import spread
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -30,6 +29,7 @@ from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
 from attnbench.construct import build_data
 from attnbench.data.bases.dataset import DataSet
+from attnbench.formatting import middle_half
 from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, resolve, set_up
@@ -109,7 +109,7 @@ def show(rates: dict[str, list[float]], title: str) -> None:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for name, values in rates.items():
         ratios = [ours / theirs for ours, theirs in zip(values, rates["torchvision"], strict=True)]
-        table.add_row(name, spread(values, 0), spread(ratios, 2))
+        table.add_row(name, middle_half(values, 0), middle_half(ratios, 2))
     make_console().print(table)
 
 

@@ -11,7 +11,6 @@ within a turn, so a machine whose speed drifts favours none. Measure while nothi
 import argparse
 import copy
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -35,6 +34,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.splits import Split
+from attnbench.formatting import middle_half
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.recipe import make_optimizer
@@ -196,12 +196,6 @@ def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[
     return json.loads(result.read_text()), record.resolved.to_json()
 
 
-def spread(values: list[float], digits: int) -> str:
-    """Return the median and the middle half of the values as text."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
-
-
 def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None:
     """Print the speed of each loop, and how many times as fast attnbench is within a turn."""
     table = make_table(title, caption="median of all turns (the middle half of them)")
@@ -209,7 +203,7 @@ def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None
         table.add_column(heading, justify="left" if heading == "loop" else "right")
     for name, values in seconds.items():
         ratios = [theirs / ours for theirs, ours in zip(values, seconds[OWN], strict=True)]
-        table.add_row(name, spread([images / value for value in values], 0), spread(ratios, 3))
+        table.add_row(name, middle_half([images / value for value in values], 0), middle_half(ratios, 3))
     make_console().print(table)
 
 
@@ -217,7 +211,7 @@ def show_overhead(seconds: dict[str, list[float]], steps: int) -> None:
     """Print the time that attnbench adds to a step with next to no computation."""
     plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
     added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
-    print(f"no computation: plain {spread(plain, 3)} ms a step, attnbench adds {spread(added, 3)} ms")
+    print(f"no computation: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms")
 
 
 def main() -> None:

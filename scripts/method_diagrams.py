@@ -125,7 +125,7 @@ def baselines() -> Figure:
     figure, axes = canvas(8.6, 1.7)
     start = (0.15, 1.2)
     layers = draw_box(axes, Box(1.9, 1.2, 1.6, 0.5), "layers of a block", BLUE)
-    module = draw_box(axes, Box(4.0, 1.2, 1.5, 0.5), "SE, CBAM, ECA", GREEN)
+    module = draw_box(axes, Box(4.0, 1.2, 1.5, 0.5), "SE, CBAM, ECA, …", GREEN)
     total = draw_box(axes, Box(5.6, 1.2, 0.5, 0.5), "+", PLAIN)
     later = draw_box(axes, Box(7.4, 1.2, 1.9, 0.5), "at a stage's end: BAM", ORANGE, 8.5)
     for begin, end in ((start, layers.left), (layers.right, module.left), (module.right, total.left)):

@@ -144,14 +144,17 @@ def outcome(name: str, path: Path, tree: ast.Module, tests: Sequence[str]) -> st
 def _test(name: str, path: Path, tree: ast.Module, tests: Sequence[str]) -> None:
     status = 1
     try:
+        import hypothesis
         import pytest
 
         with Path(os.devnull).open("w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
         sys.meta_path.insert(0, MutantFinder(name, path, tree))
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # a first failure is enough: it is not shrunk
+        hypothesis.settings.register_profile("mutant", deadline=None, database=None, phases=phases)
         options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", "-m", "not slow"]
-        status = int(pytest.main([*options, *tests]))
+        status = int(pytest.main([*options, "--hypothesis-profile=mutant", *tests]))
     finally:
         os._exit(status)
 
@@ -172,8 +175,9 @@ def main() -> int:
     mutator.visit(ast.parse(source))
     drawn = random.Random(arguments.seed).sample(range(mutator.count), min(arguments.count, mutator.count))
     numbers = {"killed": 0, "survived": 0, "timeout": 0}
-    if outcome(name, arguments.module, ast.parse(source), arguments.tests) != "survived":
-        print(f"{arguments.module}: the tests fail without a change")
+    if (unchanged := outcome(name, arguments.module, ast.parse(source), arguments.tests)) != "survived":
+        trouble = f"take more than {SECONDS:.0f} s" if unchanged == "timeout" else "fail"
+        print(f"{arguments.module}: the tests {trouble} without a change")
         return 2
     for number in sorted(drawn):
         mutator = Mutator(number)

@@ -40,7 +40,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, reduced_channels
+from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, extras_by_point, reduced_channels
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, global_average, initialise
 from attnbench.backbones.resnet import ResNet
@@ -269,9 +269,4 @@ class BAM(Attention):
 
     def maps(self, output: Output) -> dict[str, Tensor]:
         """Return the gates M by point: (B, C, H, W) for both branches, (B, C, 1, 1) or (B, 1, H, W) for one."""
-        logits: dict[str, dict[str, Tensor]] = {}
-        for key, value in output.features.taps.items():
-            point, module, branch = key.rsplit("/", 2)
-            if module == "bam":
-                logits.setdefault(point, {})[branch] = value
-        return {point: self.fuse(branches) for point, branches in logits.items()}
+        return {point: self.fuse(branches) for point, branches in extras_by_point(output, "bam").items()}

@@ -5,7 +5,8 @@ An attention variant is a plain `nn.Module`. It is attached to a backbone once, 
 1. insert modules inside residual blocks (`stage1.block0.residual`, `stage1.block0.out`),
 2. insert modules between stages (`stage1.out`),
 3. insert modules built of the backbone's own blocks (`backbone.make_block("stage1")`),
-4. tap feature maps for its own predictions, or replace the classifier (`backbone.remove_classifier()`).
+4. tap feature maps for its own predictions, or replace the classifier (`backbone.remove_classifier()`),
+5. replace layers of blocks (`backbone.replace("stage1.block0.conv2", module)`).
 
 For each batch it turns features and logits into an `Output`, and an output into losses. A variant inherits every step
 to which it adds nothing. A complete variant that scales channels after each stage, and shows its gates:
@@ -50,6 +51,7 @@ __all__ = [
     "Tap",
     "Variant",
     "at_least_float32",
+    "extras_by_point",
     "hard_labels",
     "reduced_channels",
 ]
@@ -154,6 +156,16 @@ class Attention(nn.Module):
         """
         del output, target
         return {}
+
+
+def extras_by_point(output: Output, module: str) -> dict[str, Taps]:
+    """Return the extras of all modules that were inserted under one name: by point, then by the extras' names."""
+    found: dict[str, Taps] = {}
+    for key, value in output.features.taps.items():
+        point, name, extra = key.rsplit("/", 2)
+        if name == module:
+            found.setdefault(point, {})[extra] = value
+    return found
 
 
 def hard_labels(target: Tensor) -> Tensor:

@@ -4,7 +4,8 @@
     Mc(F) = sigmoid(W1 relu(W0 AvgPool(F)) + W1 relu(W0 MaxPool(F)))     eq. 2, (B, C, 1, 1)
     Ms(F) = sigmoid(f7x7([mean_c F; max_c F]))                      eq. 3, (B, 1, H, W)
 
-Defaults: r = 16, a 7x7 convolution, one module in every residual block, before the sum.
+Defaults: r = 16, a 7x7 convolution, one module in every residual block, before the sum; in networks without residual
+blocks, after every block.
 
 Paper vs official (Jongchan/attention-module, MODELS/cbam.py):
 
@@ -21,7 +22,7 @@ into the other.
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.per_block import PerBlockAttention, rounded_channels
+from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
 from attnbench.backbones.layers import BatchNorm2d, global_average
 from attnbench.errors import require
 
@@ -96,16 +97,17 @@ class CBAMModule(nn.Module):
 
 
 class CBAM(PerBlockAttention):
-    """CBAM in every residual block.
+    """CBAM in every block.
 
     Args:
         reduction: r of each `CBAMModule`.
+        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
     name = "cbam"
 
-    def __init__(self, reduction: int = 16) -> None:
-        super().__init__()
+    def __init__(self, reduction: int = 16, placement: Placement = "auto") -> None:
+        super().__init__(placement)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         self.reduction = reduction
 

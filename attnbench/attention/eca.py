@@ -5,7 +5,8 @@ CVPR 2020, arXiv 1910.03151.
     w = sigmoid(C1D_k(y))                       a 1D convolution of kernel k over channels, shared by all of them
     k = | log2(C) / gamma + b / gamma |_odd     the kernel's size from the channels; gamma = 2, b = 1
 
-and X is scaled by w. Defaults: k by the rule, one module in every residual block, before the sum.
+and X is scaled by w. Defaults: k by the rule, one module in every residual block, before the sum; in networks without
+residual blocks, after every block.
 
 Paper vs official: |t|_odd is the nearest odd number in the paper; the released code rounds t down and adds 1 if that is
 even, and so does ours.
@@ -54,7 +55,11 @@ class ECAModule(nn.Module):
 
 
 class ECA(PerBlockAttention):
-    """ECA in every residual block; it has no options."""
+    """ECA in every block.
+
+    Args:
+        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
+    """
 
     name = "eca"
 

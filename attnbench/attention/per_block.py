@@ -1,12 +1,16 @@
-"""Base of the variants that refine what each residual block adds to its shortcut: SE, CBAM, ECA, timm's."""
+"""Base of the variants that refine a network's maps with one module a block: SE, CBAM, ECA, …, timm's."""
 
-from torch import nn
+from typing import Literal
 
-from attnbench.attention.base import Attention, reduced_channels
+from torch import Tensor, nn
+
+from attnbench.attention.base import Attention, Output, extras_by_point, reduced_channels
 from attnbench.backbones.base import Backbone
+from attnbench.errors import OptionError, require_literal
 
-RESIDUALS = "*.block*.residual"
-"""Points at the end of the residual branch, just before the sum."""
+Placement = Literal["auto", "residual", "block", "stage"]
+RESIDUALS, GROWN = "*.block*.residual", "*.block*.grown"
+"""What blocks add: the end of the residual branch, just before the sum; the maps that a layer of DenseNet appends."""
 
 
 def rounded_channels(channels: int, reduction: int) -> int:
@@ -18,8 +22,28 @@ def rounded_channels(channels: int, reduction: int) -> int:
     return int(channels * (1 / reduction) + 0.5)
 
 
+def find_points(backbone: Backbone, placement: Placement) -> list[str]:
+    """Return the points of a placement in forward order.
+
+    `auto`: what residual blocks add, just before the sum, where SE (figure 3 of its paper) and CBAM stand. In networks
+    without residual blocks: the ends of blocks; where there are none, or blocks append maps to their input as
+    DenseNet's do, the ends of stages.
+
+    Raises:
+        OptionError: The backbone has no such points.
+    """
+    residuals, grown, blocks = (backbone.match(pattern) for pattern in (RESIDUALS, GROWN, "*.block*.out"))
+    stages = [f"{stage}.out" for stage in backbone.stages]
+    if placement == "auto":
+        return residuals or (blocks if blocks and not grown else stages)
+    points = {"residual": residuals or grown, "block": blocks, "stage": stages}[placement]
+    if not points:
+        raise OptionError("placement", placement, "this backbone has no such points: leave it at auto")
+    return points
+
+
 class PerBlockAttention(Attention):
-    """One module in every residual block, just before its sum: where SE (figure 3 of its paper) and CBAM stand.
+    """One module in every residual block, just before its sum, or where `placement` says.
 
     A subclass names the inserted modules and builds one:
 
@@ -28,18 +52,37 @@ class PerBlockAttention(Attention):
 
             def make(self, channels: int) -> nn.Module:
                 return SEModule(channels)
+
+    Args:
+        placement: `residual` (what a block adds), `block` or `stage` (their ends), or `auto` by the backbone.
     """
 
     name: str
     """Name of the inserted modules: `stage1.block0.residual.<name>`."""
 
+    def __init__(self, placement: Placement = "auto") -> None:
+        super().__init__()
+        require_literal("placement", placement, Placement)
+        self.placement: Placement = placement
+
     def make(self, channels: int) -> nn.Module:
         """Build one module that maps (B, C, H, W), C = `channels`, to the same shape."""
         raise NotImplementedError
 
+    def points(self, backbone: Backbone) -> list[str]:
+        """Return the points at which modules are inserted."""
+        return find_points(backbone, self.placement)
+
     def attach(self, backbone: Backbone) -> None:
-        points = backbone.match(RESIDUALS)
-        if not points:
-            raise NotImplementedError("this backbone has no residual blocks to refine")
-        for point in points:
+        for point in self.points(backbone):
             backbone.insert(point, self.make(backbone.points[point].channels), self.name)
+
+    def map_of(self, extras: dict[str, Tensor]) -> Tensor | None:
+        """Return the attention map (B, K, H, W) of one module from its extras, None if it has none to show."""
+        del extras
+        return None
+
+    def maps(self, output: Output) -> dict[str, Tensor]:
+        """Return the map of each module by its point."""
+        found = {point: self.map_of(extras) for point, extras in extras_by_point(output, self.name).items()}
+        return {point: values for point, values in found.items() if values is not None}

@@ -4,7 +4,8 @@
     s = sigmoid(W2 relu(W1 z))                eq. 3, excitation: W1 is C/r x C, W2 is C x C/r
     x_c = s_c u_c                             eq. 4, scale
 
-Defaults: r = 16, one module in every residual block, before the sum.
+Defaults: r = 16, one module in every residual block, before the sum; in networks without residual
+blocks, after every block.
 
 Paper vs official: eq. 3 prints no biases; the released networks and timm have them, as do BAM's counts of table 5
 (ResNet-50 26.24 M). Ours has them. The module has the parameter names, initial values and outputs of timm's `SEModule`
@@ -13,7 +14,7 @@ with `rd_divisor=1`, so weights trained with either load into the other; the ini
 
 from torch import Tensor, nn
 
-from attnbench.attention.per_block import PerBlockAttention, rounded_channels
+from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
 from attnbench.backbones.layers import global_average
 from attnbench.errors import require
 
@@ -47,16 +48,17 @@ class SEModule(nn.Module):
 
 
 class SE(PerBlockAttention):
-    """SE in every residual block (BAM's table 5).
+    """SE in every block (BAM's table 5).
 
     Args:
         reduction: r of each `SEModule`.
+        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
     name = "se"
 
-    def __init__(self, reduction: int = 16) -> None:
-        super().__init__()
+    def __init__(self, reduction: int = 16, placement: Placement = "auto") -> None:
+        super().__init__(placement)
         require(reduction >= 1, "reduction", reduction, "must be at least 1")
         self.reduction = reduction
 

@@ -1,4 +1,4 @@
-"""Attentions of timm in every residual block: `attention=timm/gc` (extra `timm`).
+"""Attentions of timm in every block: `attention=timm/gc` (extra `timm`).
 
 They keep timm's defaults and parameter names. `se`, `cbam` and `eca` exist here as well (se.py, cbam.py, eca.py),
 with equal values and without timm.
@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from torch import nn
 
-from attnbench.attention.per_block import PerBlockAttention
+from attnbench.attention.per_block import PerBlockAttention, Placement
 from attnbench.errors import NotInstalledError, OptionError, require, require_literal
 
 TimmName = Literal[
@@ -27,11 +27,12 @@ WITHOUT_HIDDEN_CHANNELS = ("ese", "eca", "ceca", "ela", "strip")
 
 
 class TimmAttention(PerBlockAttention):
-    """An attention of timm in every residual block.
+    """An attention of timm in every block.
 
     Args:
         name: timm's name, as `timm.layers.create_attn` takes it.
         reduction: r; hidden channels are C/r, rounded to the nearest number. None: timm's own default.
+        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
 
     Raises:
         OptionError: Unknown name, r below 1, or r for an attention without hidden channels.
@@ -40,8 +41,8 @@ class TimmAttention(PerBlockAttention):
 
     name: TimmName
 
-    def __init__(self, name: TimmName, reduction: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, name: TimmName, reduction: int | None = None, placement: Placement = "auto") -> None:
+        super().__init__(placement)
         require_literal("name", name, TimmName)
         require(reduction is None or reduction >= 1, "reduction", reduction, "must be at least 1")
         if reduction is not None and name in WITHOUT_HIDDEN_CHANNELS:

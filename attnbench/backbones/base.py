@@ -124,6 +124,7 @@ class Backbone(nn.Module):
         unused: Prefixes of names in weight files that this backbone has no layers for and does not need.
         preactivated: Whether blocks return a raw sum, which the next layer normalises and activates (He et al., ECCV
             2016), instead of one that a ReLU has passed.
+        replaced_paths: Paths of layers that an attention has replaced (see `replace`).
     """
 
     points: dict[str, Point]
@@ -136,6 +137,7 @@ class Backbone(nn.Module):
     head_paths: tuple[str, ...] = ("classifier",)
     unused: tuple[str, ...] = ()
     preactivated: bool = False
+    replaced_paths: tuple[str, ...] = ()
 
     # forward pass
 
@@ -223,6 +225,16 @@ class Backbone(nn.Module):
             raise KeyError(f"{point} already holds {name!r}: insert the module under another name")
         slot.add_module(name, module)
 
+    def replace(self, path: str, module: nn.Module) -> None:
+        """Put `module` in the place of a layer that an attention computes in another way, such as a convolution.
+
+        Args:
+            path: Module path of the layer, such as `stage1.block0.conv2`.
+            module: Maps the layer's input to an output of the same shape.
+        """
+        self.set_submodule(path, module)
+        self.replaced_paths = (*self.replaced_paths, path)
+
     def register_points(self, aliases: dict[str, str] | None = None) -> None:
         """Register all slots built so far as points; a constructor calls it at its end.
 
@@ -248,7 +260,7 @@ class Backbone(nn.Module):
         return (*(name for name, _ in self.named_children() if name == "stem"), *self.stages)
 
     def own_modules(self, until: str) -> Iterator[nn.Module]:
-        """Yield, once each, the modules that run up to the end of a part; inserted modules are left out.
+        """Yield, once each, the modules that run up to the end of a part, without those that an attention inserted.
 
         Args:
             until: `stem`, where there is one, or the name of a stage. Raises `KeyError` for any other.
@@ -256,7 +268,8 @@ class Backbone(nn.Module):
         parts = self.parts
         if until not in parts:
             raise KeyError(until)
-        inserted = {id(m) for path in self.slot_paths for m in self.get_submodule(path).modules()}
+        foreign = (*self.slot_paths, *self.replaced_paths)
+        inserted = {id(m) for path in foreign for m in self.get_submodule(path).modules()}
         for part in parts[: parts.index(until) + 1]:
             yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
 

@@ -31,9 +31,13 @@ class Parser(argparse.ArgumentParser):
 
     def _hint(self, flag: str, value: str) -> str:
         """Return a hint at the flag or the key that was probably meant: `--seed 3` is written `seed=3`."""
-        hint = nearest(flag, list(self._option_string_actions))
-        key = _likely_key(flag.removeprefix("--").replace("-", "_"))
-        return hint or (f"; a key is written without dashes: {key}={value}" if key else "")
+        name = flag.removeprefix("--").replace("-", "_")
+        key = _likely_key(name)
+        written = f"; a key is written without dashes: {key}={value}" if key else ""
+        flags = list(self._option_string_actions)
+        if key and key.rpartition(".")[2] == name and not any(known.startswith(flag) for known in flags):
+            return written
+        return nearest(flag, flags) or written
 
 
 def _value(words: Sequence[str]) -> str:

@@ -1,22 +1,29 @@
-"""attnbench cost: count parameters and multiply-adds, without data, weights or training."""
+"""attnbench cost: count parameters and multiply-adds, and measure speed and memory, without data or weights."""
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import COST
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
-from attnbench.config.diff import Difference, differences
+from attnbench.config.diff import differences
 from attnbench.config.parametric_names import short_name
 from attnbench.config.sweep import expand, is_sweep
 from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
 
-COUNTS = ("parameters", "attention_parameters", "multiply_adds", "attention_multiply_adds")
+if TYPE_CHECKING:
+    from attnbench.training.experiment import Experiment
+    from attnbench.training.measure import Measurement
+
+ATTENTION = "attention"
+TURNS = 7
+Row = dict[str, Any]
 
 
 def main(words: Sequence[str]) -> int:
@@ -24,68 +31,124 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print_help(COST)
         return DONE
-    arguments = _parse(words)
-    given = (arguments.overrides, arguments.config_dir, arguments.config_name)
-    several = arguments.multirun or is_sweep(*given)
-    configs = expand(*given).configs if several else [compose(*given)]
-    rows = [cost_row(config) for config in configs]
+    arguments = parse(words)
+    configs = configurations(arguments)
+    rows, names = _rows(configs, arguments)
     if arguments.json:
-        print(json.dumps(rows if several else rows[0], indent=2))
-    else:
-        show_costs(rows, differences(configs))
+        print(json.dumps(rows if len(rows) > 1 else rows[0], indent=2))
+        return DONE
+    from attnbench.cli.views import cost as view
+
+    view.show_costs(rows, names)
+    if arguments.measure:
+        view.show_measurements(rows, names)
+    if arguments.layers:
+        view.show_layers(rows[0]["layers"])
     return DONE
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. Raises `UserError`."""
     parser = override_parser("cost")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--batch", type=_count)
+    parser.add_argument("--turns", type=_count, default=TURNS)
+    parser.add_argument("--pixels", type=_counts, default=[None])
     return parser.parse_intermixed_args(words)
 
 
-def cost_row(config: RunConfig) -> dict[str, Any]:
-    """Return what a configuration's network is and costs. Raises `UserError` if it cannot be built."""
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
+    return int(text)
+
+
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
+
+
+def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
+    """Compose the configurations that the arguments name; to be measured, one with attention has its plain network."""
+    given = (arguments.config_dir, arguments.config_name)
+    overrides = list(arguments.overrides)
+    if arguments.multirun or is_sweep(overrides, *given):
+        return expand(overrides, *given).configs
+    chosen = [place for place, word in enumerate(overrides) if word.startswith(f"{ATTENTION}=")]
+    if not arguments.measure or arguments.layers or not chosen:
+        return [compose(overrides, *given)]
+    word = overrides[chosen[-1]]
+    overrides[chosen[-1]] = word.replace("=", "=none,", 1)
+    return expand(overrides, *given).configs
+
+
+def _rows(configs: Sequence[RunConfig], arguments: argparse.Namespace) -> tuple[list[Row], list[dict[str, str]]]:
+    """Return the costs of each network at each size, and how each differs from the others."""
     from attnbench.training.experiment import Experiment
 
-    experiment = Experiment(config)
-    data, cost = experiment.data, experiment.cost
-    names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", "attention", "data")}
-    image = f"{data.channels}x{data.image_size}x{data.image_size}"
+    sizes = arguments.pixels
+    if arguments.layers and len(configs) * len(sizes) > 1:
+        raise UserError("--layers lists the layers of one network: give each key, and --pixels, one value")
+    experiments = [Experiment(config, size) for config in configs for size in sizes]
+    rows = [cost_row(experiment) for experiment in experiments]
+    if arguments.measure:
+        _add_measurements(rows, experiments, arguments)
+    if arguments.layers:
+        rows[0]["layers"] = _layers(experiments[0], rows[0])
+    names = [difference for difference in differences(configs) for _ in sizes]
+    pixels = [{"pixels": str(experiment.image_size)} if len(sizes) > 1 else {} for experiment in experiments]
+    return rows, [{**name, **size} for name, size in zip(names, pixels, strict=True)]
+
+
+def cost_row(experiment: "Experiment") -> Row:
+    """Return what an experiment's network is and costs. Raises `UserError` if it cannot be built."""
+    config, data, cost = experiment.config, experiment.data, experiment.cost
+    names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", ATTENTION, "data")}
+    image = f"{data.channels}x{experiment.image_size}x{experiment.image_size}"
     classes = {"classes": data.num_classes, "all_classes": data.all_classes}
     return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
 
 
-def show_costs(rows: Sequence[dict[str, Any]], row_names: Sequence[Difference]) -> None:
-    """Print the cost of one network in a few lines, or of several as a table.
+def _add_measurements(rows: Sequence[Row], experiments: Sequence["Experiment"], arguments: argparse.Namespace) -> None:
+    """Add what was measured to each row. Networks that differ in their attention alone are measured in turns."""
+    from attnbench.training.measure import measure
+    from attnbench.training.speed_probe import probe_batch
 
-    Args:
-        rows: the networks, as `cost_row` returns them.
-        row_names: how each network's configuration differs from the others.
-    """
-    from attnbench.console import make_console, make_table
-
-    console = make_console()
-    if len(rows) == 1:
-        console.print("\n".join(_lines(rows[0])), soft_wrap=True)
-        return
-    keys = list(dict.fromkeys(key for row_name in row_names for key in row_name))
-    table = make_table(caption="parameters and multiply-adds of one image's forward pass")
-    for key in keys:
-        table.add_column(key)
-    for heading in ("parameters", "by attention", "multiply-adds", "by attention"):
-        table.add_column(heading, justify="right")
-    for row, row_name in zip(rows, row_names, strict=True):
-        table.add_row(*(row_name.get(key, "") for key in keys), *(f"{row[count]:,}" for count in COUNTS))
-    console.print(table)
+    groups: dict[str, list[int]] = {}
+    for place, experiment in enumerate(experiments):
+        rest = {key: value for key, value in experiment.config.identity.items() if key.partition(".")[0] != ATTENTION}
+        groups.setdefault(f"{rest} {experiment.image_size}", []).append(place)
+    for places in groups.values():
+        members = [experiments[place] for place in places]
+        measured = measure(members, arguments.batch or probe_batch(members[0].data.batch_size), arguments.turns)
+        plain = next(
+            (row for row, place in zip(measured, places, strict=True) if rows[place][ATTENTION] == "none"), None
+        )
+        for place, found in zip(places, measured, strict=True):
+            rows[place]["measured"] = _measured_row(found, plain)
 
 
-def _lines(row: dict[str, Any]) -> Iterator[str]:
-    from attnbench.formatting import of_all
+def _measured_row(found: "Measurement", plain: "Measurement | None") -> Row:
+    """Return a measurement as plain data: one value a turn; `of_plain` is the ratio of training times in a turn."""
+    row = asdict(found) | {"images_per_second": found.images_per_second}
+    if plain is not None:
+        pairs = zip(found.training_seconds, plain.training_seconds, strict=True)
+        row["of_plain"] = [own / other for own, other in pairs]
+    return row
 
-    network = f"{row['backbone']} with attention {row['attention']}"
-    classes = of_all(row["classes"], row["all_classes"])
-    yield f"{network}, on {row['data']}: images of {row['image']}, {classes} classes"
-    for label, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
-        part = f"  ({row[share]:,} by attention)" if row[share] else ""
-        if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:
-            part += f"; executed here: {row['executed_multiply_adds']:,}"
-        yield f"  {label:<14} {row[total]:>15,}{part}"
+
+def _layers(experiment: "Experiment", row: Row) -> list[Row]:
+    """Return the layers of a network as plain data, with the seconds of each if the network was measured."""
+    from attnbench.cost import count_layers
+    from attnbench.training.measure import layer_seconds
+    from attnbench.training.speed_probe import Probe
+
+    layers = [
+        asdict(layer) for layer in count_layers(experiment.blueprint, experiment.data.channels, experiment.image_size)
+    ]
+    if "measured" not in row:
+        return layers
+    measured = row["measured"]
+    seconds = layer_seconds(Probe(experiment, measured["batch"]), len(measured["forward_seconds"]))
+    return [layer | {"forward_seconds": seconds.get(layer["path"])} for layer in layers]

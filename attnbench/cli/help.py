@@ -38,20 +38,29 @@ Examples:
 """
 
 COST = """\
-attnbench cost [OVERRIDE ...]      count a network's parameters and multiply-adds, without training or data
-attnbench cost -m [OVERRIDE ...]   the same for every combination of values
+attnbench cost [OVERRIDE ...]             count a network's parameters and multiply-adds, without training or data
+attnbench cost --measure [OVERRIDE ...]   also measure speed and memory, beside the network without attention
+attnbench cost -m [OVERRIDE ...]          the same for every combination of values
 
 Overrides are those of attnbench train. Of the data set only image size and number of classes are used; it need not be
 on disk.
 
 Flags:
   -m, --multirun     keys may have several values: backbone=resnet50,resnet101
-  --json             print JSON
+  --measure          time forward passes and training steps on random images, networks in turns, and take the peak
+                     memory of training; measure while nothing else runs
+  --batch N          images of a measured step (default: data.batch_size; on a CPU a quarter of it); where memory does
+                     not suffice, half as many
+  --turns N          measured turns (default: 7)
+  --pixels N,N       heights and widths of images, in place of the data set's
+  --layers           list the layers of one network: output, parameters, multiply-adds; with --measure also their times
+  --json             print JSON, with the values of every turn
   --config-dir DIR, --config-name NAME   as for attnbench train
 
 Examples:
   attnbench cost backbone=resnet50 attention=bam data=cifar100
   attnbench cost -m backbone=resnet50,resnet101 attention=none,bam data=cifar100 backbone.stride_in=1x1
+  attnbench cost -m backbone=resnet50 attention=none,se,bam --pixels 128,224 --measure --batch 16
 """
 
 

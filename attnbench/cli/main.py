@@ -22,7 +22,7 @@ VERBS = {
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "list": "list what you can combine, data sets, papers' tables and runs",
-    "cost": "count parameters and multiply-adds",
+    "cost": "count parameters and multiply-adds, measure speed and memory",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 

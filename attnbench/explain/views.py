@@ -15,8 +15,11 @@ from attnbench.attention.base import Attention, Output
 from attnbench.attention.gated import FINAL, Gated
 from attnbench.attention.gated_heads import GatedAttentionModule
 from attnbench.attention.ggam import GGAM
+from attnbench.attention.global_context import GlobalContext
+from attnbench.attention.non_local import NonLocal
+from attnbench.attention.per_block import PerBlockAttention
 from attnbench.attention.residual import ResidualAttention
-from attnbench.explain.panels import Panel, array
+from attnbench.explain.panels import Panel, Unit, array
 
 CHANNELS = 2
 """Channels of a soft mask that are shown beside its mean."""
@@ -144,10 +147,20 @@ def ggam_panels(attention: GGAM, output: Output, targets: Tensor, classes: Seque
     return panels
 
 
+def block_panels(attention: PerBlockAttention, output: Output, targets: Tensor, classes: Sequence[str]) -> list[Panel]:
+    """Return the map of each stage's last module: its gate, or how its attention is divided among positions."""
+    del targets, classes
+    maps = attention.maps(output)
+    last = {point.partition(".")[0]: point for point in maps}.values()
+    unit: Unit = "share" if isinstance(attention, GlobalContext | NonLocal) else "gate"
+    return [replace(panel, unit=unit) for panel in plain_panels({point: maps[point] for point in last})]
+
+
 VIEWS: dict[type[Attention], Callable[..., list[Panel]]] = {
     BAM: bam_panels,
     ResidualAttention: residual_panels,
     Gated: gated_panels,
     GGAM: ggam_panels,
+    PerBlockAttention: block_panels,
 }
-"""The function that shows each attention of this package whose paper has a figure of it."""
+"""The functions that show attentions of this package otherwise than by all of their maps."""

@@ -27,10 +27,17 @@ class Experiment:
 
     Args:
         config: a configuration whose names and types are checked.
+        image_size: height and width in pixels of images that the network is built for, if not those of the data set.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, image_size: int | None = None) -> None:
         self.config = config
+        self._image_size = image_size
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels of the images that the network is built for."""
+        return self.data.image_size if self._image_size is None else self._image_size
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -52,12 +59,12 @@ class Experiment:
     @cached_property
     def blueprint(self) -> Classifier:
         """The network on the meta device: layers and shapes without memory for weights."""
-        return build_model_on_meta(self.config, self.data)
+        return build_model_on_meta(self.config, self.data, self.image_size)
 
     @cached_property
     def cost(self) -> Cost:
-        """Parameters and multiply-adds of the network for one image of the data set."""
-        return count(self.blueprint, self.data.channels, self.data.image_size)
+        """Parameters and multiply-adds of the network for one image."""
+        return count(self.blueprint, self.data.channels, self.image_size)
 
     @cached_property
     def identity(self) -> str:
@@ -83,4 +90,4 @@ class Experiment:
     def build_network(self) -> Classifier:
         """Build the network with the seed's initial weights, which are the same on every device."""
         torch.manual_seed(derive_seed(self.seed, "initial weights"))
-        return build_model(self.config, self.data)
+        return build_model(self.config, self.data, self.image_size)

@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -16,6 +18,51 @@ def peak_memory_bytes(device_type: str) -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class MemoryMeter:
+    """The peak of memory since this object was made, beyond what was in use then.
+
+    Of the allocator of the GPU, or of this process on Linux. Freed memory that malloc keeps is handed back first, as it
+    would be used again unseen.
+
+    Args:
+        on_gpu: whether the GPU's memory is meant.
+    """
+
+    def __init__(self, on_gpu: bool) -> None:
+        self.on_gpu = on_gpu
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self.before: int | None = torch.cuda.memory_allocated()
+        else:
+            self.before = _reset_peak()
+
+    def peak_bytes(self) -> int | None:
+        """Return the peak so far; None where the system does not report it."""
+        peak = torch.cuda.max_memory_allocated() if self.on_gpu else _status_bytes("VmHWM")
+        return None if self.before is None or peak is None else max(0, peak - self.before)
+
+
+def _reset_peak() -> int | None:
+    """Set the process's peak to what it uses now, and return that; None where the system has no such call."""
+    with suppress(AttributeError, OSError, TypeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+    except OSError:
+        return None
+    return _status_bytes("VmRSS")
+
+
+def _status_bytes(field: str) -> int | None:
+    """Return a field of /proc/self/status, in bytes; None if there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    values = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
+    return int(values[0]) * 1024 if values else None
 
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3

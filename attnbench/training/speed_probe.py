@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, resolve, set_up
+from attnbench.training.hardware import resolve, set_up
 from attnbench.training.recipe import make_optimizer
 
 PART_OF_BATCH = 4
@@ -16,36 +15,49 @@ SMALLEST_BATCH = 8
 ENOUGH_SECONDS = 1.0
 
 
-def make_step(experiment: Experiment, batch: int) -> tuple[Callable[[], None], Hardware]:
-    """Build a function that takes one training step on random images.
+class Probe:
+    """A network that takes training steps and forward passes on one batch of random images.
 
     Args:
-        experiment: the run to be estimated.
+        experiment: the run to be measured.
         batch: images a step.
 
-    Returns:
-        The function, and the hardware choices it computes with.
+    Attributes:
+        hardware: the choices that it computes with.
     """
-    data = experiment.data
-    hardware = resolve(experiment.options, experiment.blueprint)
-    set_up(hardware)
-    device = torch.device(hardware.device_type)
-    layout = torch.channels_last if hardware.channels_last else torch.contiguous_format
-    net = experiment.build_network().to(device).to(memory_format=layout)
-    optimizer = make_optimizer(net, experiment.recipe)
-    images = torch.randn(batch, data.channels, data.image_size, data.image_size, device=device)
-    images = images.contiguous(memory_format=layout)
-    labels = torch.arange(batch, device=device) % data.num_classes
-    bf16 = hardware.precision == "bf16"
 
-    def step() -> None:
-        with torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext():
-            loss = torch.stack(list(net.losses(net.output(images), labels).values())).sum()
+    def __init__(self, experiment: Experiment, batch: int) -> None:
+        self.hardware = resolve(experiment.options, experiment.blueprint)
+        set_up(self.hardware)
+        device = torch.device(self.hardware.device_type)
+        layout = torch.channels_last if self.hardware.channels_last else torch.contiguous_format
+        self.net = experiment.build_network().to(device).to(memory_format=layout)
+        self.optimizer = make_optimizer(self.net, experiment.recipe)
+        size = experiment.image_size
+        images = torch.randn(batch, experiment.data.channels, size, size, device=device)
+        self.images = images.contiguous(memory_format=layout)
+        self.labels = torch.arange(batch, device=device) % experiment.data.num_classes
+
+    def step(self) -> None:
+        """Take one training step."""
+        with self._autocast():
+            losses = self.net.losses(self.net.output(self.images), self.labels)
+            loss = torch.stack(list(losses.values())).sum()
         loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
 
-    return step, hardware
+    @torch.no_grad()
+    def forward(self) -> None:
+        """Classify the images as an evaluation does."""
+        self.net.eval()
+        with self._autocast():
+            self.net(self.images)
+        self.net.train()
+
+    def _autocast(self) -> torch.autocast:
+        bf16 = self.hardware.precision == "bf16"
+        return torch.autocast(self.hardware.device_type, dtype=torch.bfloat16, enabled=bf16)
 
 
 def seconds_of(step: Callable[[], None], steps: int) -> float:
@@ -59,11 +71,15 @@ def seconds_of(step: Callable[[], None], steps: int) -> float:
     return (time.perf_counter() - started) / steps
 
 
+def probe_batch(batch_size: int) -> int:
+    """Return the number of images that shows the speed of a batch: all on a GPU, a part of them on a CPU."""
+    on_gpu = torch.cuda.is_available()
+    return batch_size if on_gpu else min(batch_size, max(SMALLEST_BATCH, batch_size // PART_OF_BATCH))
+
+
 def images_per_second(experiment: Experiment) -> float:
     """Return the training speed, from about a second of steps after one that warms up."""
-    size = experiment.data.batch_size
-    on_gpu = torch.cuda.is_available()
-    batch = size if on_gpu else min(size, max(SMALLEST_BATCH, size // PART_OF_BATCH))
-    step, _ = make_step(experiment, batch)
-    first = seconds_of(step, 1)
-    return batch / seconds_of(step, max(1, min(20, int(ENOUGH_SECONDS / first))))
+    batch = probe_batch(experiment.data.batch_size)
+    probe = Probe(experiment, batch)
+    first = seconds_of(probe.step, 1)
+    return batch / seconds_of(probe.step, max(1, min(20, int(ENOUGH_SECONDS / first))))

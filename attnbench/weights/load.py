@@ -122,4 +122,4 @@ def _heads(backbone: Backbone) -> tuple[str, ...]:
 
 
 def _slots(backbone: Backbone) -> tuple[str, ...]:
-    return tuple(f"{path}." for path in backbone.slot_paths)
+    return tuple(f"{path}." for path in (*backbone.slot_paths, *backbone.replaced_paths))

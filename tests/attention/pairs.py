@@ -2,12 +2,17 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 
+import yaml
+
+from attnbench.attention.per_block import PerBlockAttention
 from attnbench.build import build_backbone, build_model
 from attnbench.classifier import Classifier
 from attnbench.config import search_path as folders
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
+from attnbench.construct import locate
 from tests.attention.toys import TOYS
 
 NARROW = {
@@ -33,7 +38,11 @@ KINDS = {
 }
 """Backbones that differ in what attention meets there."""
 
-SHIPPED = {choice: (f"attention={choice}",) for choice in folders.choices("attention", folders.search_path())}
+CONFIGS = {
+    choice: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for choice, path in folders.choices("attention", folders.search_path()).items()
+}
+SHIPPED = {choice: (f"attention={choice}",) for choice in CONFIGS}
 VARIANTS = {
     "bam official": ("attention=bam", "attention.variant=official"),
     "bam block": ("attention=bam", "attention.placement=block"),
@@ -64,35 +73,42 @@ VARIANTS = {
     "residual channel": ("attention=residual", "attention.activation=channel"),
     "residual spatial": ("attention=residual", "attention.activation=spatial"),
     "residual local": ("attention=residual", "attention.mask=local"),
+    "gather_excite gather": ("attention=gather_excite", "attention.parameters=gather", "attention.extent=2"),
+    "gather_excite both": ("attention=gather_excite", "attention.parameters=both", "attention.extent=4"),
 }
-NARROW_OPTIONS = dict.fromkeys(("bam", "se", "cbam"), ("attention.reduction=2",))
+
+
+def per_block(choice: str) -> bool:
+    """Return whether a choice inserts the same module at each of its points."""
+    kind = locate(CONFIGS[choice]["_target_"], choice)
+    return isinstance(kind, type) and issubclass(kind, PerBlockAttention)
+
+
+IN_BLOCKS = tuple(filter(per_block, SHIPPED))
+HAVE_REDUCTION = tuple(choice for choice in ("bam", *IN_BLOCKS) if CONFIGS[choice].get("reduction") is not None)
+NARROW_OPTIONS = dict.fromkeys(HAVE_REDUCTION, ("attention.reduction=2",))
 PAIR_OPTIONS = {("residual", "mobilenet"): ("attention.mask_depth=[1,1]",)}
 """Of 8x8 images, this backbone's first stage leaves 4x4."""
 ATTENTIONS = {**SHIPPED, **VARIANTS}
 
 AROUND_BLOCKS = ("residual", "extra_block", "own blocks")
-IN_RESIDUALS = ("se", "cbam", "eca", "timm")
 SHAPES = {
-    "inside residual blocks": IN_RESIDUALS,
+    "inside blocks": (*IN_BLOCKS, "sk"),
     "around blocks": AROUND_BLOCKS,
     "taps": ("gated", "taps"),
     "instead of the head": ("ggam", "score"),
 }
 """Attentions by where they attach; each other one is a shape for itself, as `none` and `bam` are."""
-
 REJECTED = {
     "cluttered mnist cnn": {
         **dict.fromkeys(AROUND_BLOCKS, "no block to build attention of"),
-        **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
         "bam block": "has no such place",
+        "sk": "no blocks of one known 3x3 convolution",
     },
     "densenet": {
         **dict.fromkeys(AROUND_BLOCKS, "DenseNet has no block to build attention of"),
-        **dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
     },
-    "mobilenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-    "squeezenet": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
-    "vgg": dict.fromkeys(IN_RESIDUALS, "no residual blocks"),
+    "inception": {"sk": "no blocks of one known 3x3 convolution"},
 }
 """Attentions that a backbone has no place for, and what the message says of it."""
 
@@ -134,12 +150,13 @@ def shape_of(attention: str) -> str:
 
 
 def covered_by(attention: str, backbone: str) -> Iterator[Pair]:
-    """Yield the combinations that a pair covers; of a variant, the options alone are one."""
+    """Yield the combinations that a pair covers; of a variant, or a module in blocks, the attention alone is one."""
     kind = next(kind for kind, backbones in KINDS.items() if backbone in backbones)
-    yield attention, "" if attention in VARIANTS else kind
+    yield attention, "" if attention in (*VARIANTS, *IN_BLOCKS) else kind
     yield shape_of(attention), backbone
 
 
+@cache
 def chosen() -> list[Pair]:
     """Choose pairs until all combinations are covered, at each step one that covers most of what is missing."""
     pairs = fitting()

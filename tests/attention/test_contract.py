@@ -5,8 +5,9 @@ these combinations are covered (`tests.attention.pairs.chosen`):
 
 - each attention of ours, at its defaults, and each toy with a backbone of every kind: networks whose residual sums come
   before or after an activation, that concatenate, that have no sums, and that take images of one size only;
-- each backbone with an attention of every shape: none, between stages, inside residual blocks, around blocks, taps,
-  instead of the head;
+  attentions that differ only in the module that they insert in blocks with one backbone each;
+- each backbone with an attention of every shape: none, between stages, inside blocks, around blocks, taps, instead of
+  the head;
 - each set of further options of an attention with one backbone.
 
 All other pairs are checked in full by `-m slow`.
@@ -29,6 +30,7 @@ from attnbench.classifier import Classifier
 from attnbench.errors import OptionError, UserError
 from tests.attention.pairs import (
     ATTENTIONS,
+    IN_BLOCKS,
     KINDS,
     NARROW,
     SHIPPED,
@@ -170,7 +172,7 @@ def test_a_pair_trains_on_an_odd_size(pair: Pair) -> None:
 
 
 def test_chosen_pairs_cover_attentions_and_backbones() -> None:
-    for attention in (*SHIPPED, *TOYS):
+    for attention in {*SHIPPED, *TOYS}.difference(IN_BLOCKS):
         backbones = {backbone for name, backbone in CHOSEN if name == attention}
         for kind, members in KINDS.items():
             assert backbones.intersection(members) or all(rejection(attention, member) for member in members), kind
@@ -199,8 +201,14 @@ def test_pairs_that_make_no_sense_are_rejected(pair: Pair) -> None:
         build(*pair)
 
 
-@pytest.mark.parametrize("backbone", ["resnet basic", "preact bottleneck"])
-@pytest.mark.parametrize("attention", SHIPPED)
+@pytest.mark.parametrize(
+    ("attention", "backbone"),
+    [
+        pytest.param(attention, backbone, marks=[pytest.mark.slow] * (attention in IN_BLOCKS and number > 0))
+        for attention in SHIPPED
+        for number, backbone in enumerate(("resnet basic", "preact bottleneck"))
+    ],
+)
 def test_the_papers_map_sizes_train(attention: str, backbone: str) -> None:
     net = build(attention, backbone)
     for side in (7, 14, 32):
@@ -217,7 +225,10 @@ FEW_LAYERS = {"residual": ("attention.mask_depth=[1,1,1]", "attention.t=1")}
 """Options of networks that are compiled; the masks' other depths compile in the attention's own tests."""
 
 
-@pytest.mark.parametrize("attention", [*SHIPPED, *TOYS])
+@pytest.mark.parametrize(
+    "attention",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in IN_BLOCKS and name != "se")) for name in (*SHIPPED, *TOYS)],
+)
 def test_features_compile_in_place_as_one_graph(attention: str) -> None:
     net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval()
     images = torch.randn(2, 3, 16, 16)

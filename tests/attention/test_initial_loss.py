@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from attnbench.classifier import Classifier
-from tests.attention.pairs import NARROW, SHIPPED, VARIANTS, Pair, build, rejection
+from tests.attention.pairs import IN_BLOCKS, NARROW, SHIPPED, VARIANTS, Pair, build, chosen, rejection
 
 CLASSES = 10
 MARGIN = 0.3
 
 ABOVE: dict[Pair, tuple[float, str]] = {
     **dict.fromkeys(
-        (("none", "cluttered mnist cnn"), ("bam", "cluttered mnist cnn")),
+        ((attention, "cluttered mnist cnn") for attention in ("none", "bam", *IN_BLOCKS)),
         (1.0, "its paper draws the classifier by He et al., so that logits have a variance of 2"),
     ),
     ("bam", "resnet basic"): (
@@ -54,7 +54,12 @@ def mean_excess(attention: str, backbone: str, *more: str) -> float:
     return sum(found) / len(found)
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=" on ".join)
+def marks_of(pair: Pair) -> list[pytest.MarkDecorator]:
+    """Mark as slow most pairs of attentions that differ only in the module that they insert in blocks."""
+    return [pytest.mark.slow] if pair[0] in (*IN_BLOCKS, "sk") and pair not in chosen() else []
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, marks=marks_of(pair), id=" on ".join(pair)) for pair in PAIRS])
 def test_a_fresh_network_starts_near_log_l(pair: Pair) -> None:
     margin, _ = ABOVE.get(pair, (MARGIN, ""))
     assert -0.01 <= mean_excess(*pair) <= margin

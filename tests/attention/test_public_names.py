@@ -11,11 +11,19 @@ import attnbench.attention as rooms
 from attnbench.attention import (
     BAMModule,
     CBAMModule,
+    CoordinateModule,
     ECAModule,
     GatedAttentionModule,
+    GatherExciteModule,
+    GCModule,
+    GCTModule,
     ModuleOutput,
+    NonLocalModule,
     ResidualAttentionModule,
     SEModule,
+    SimAMModule,
+    SKModule,
+    TripletModule,
 )
 
 
@@ -45,7 +53,11 @@ def block() -> nn.Module:
 
 @pytest.mark.parametrize(
     "module",
-    [BAMModule(64), SEModule(64), CBAMModule(64), ECAModule(64), ResidualAttentionModule(block, 64, mask_depth=2)],
+    [
+        *(make(64) for make in (BAMModule, SEModule, CBAMModule, CoordinateModule, ECAModule, GatherExciteModule)),
+        *(make(64) for make in (GCModule, GCTModule, NonLocalModule)),
+        *(SimAMModule(), SKModule(64, 64), TripletModule(), ResidualAttentionModule(block, 64, mask_depth=2)),
+    ],
     ids=lambda module: type(module).__name__,
 )
 def test_modules_keep_the_shape_in_a_plain_network(module: nn.Module) -> None:
@@ -53,8 +65,9 @@ def test_modules_keep_the_shape_in_a_plain_network(module: nn.Module) -> None:
     result = module(x)
     refined = result.features if isinstance(result, ModuleOutput) else result
     assert refined.shape == x.shape
-    refined.sum().backward()
-    assert all(parameter.grad is not None for parameter in module.parameters())
+    if parameters := list(module.parameters()):
+        refined.sum().backward()
+        assert all(parameter.grad is not None for parameter in parameters)
 
 
 def test_bam_hands_on_the_logits_of_its_branches() -> None:

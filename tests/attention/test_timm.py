@@ -12,6 +12,7 @@ from attnbench.build import build_model, build_model_on_meta
 from attnbench.cli.train import headline
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
+from tests.attention.pairs import SHIPPED
 
 
 @pytest.mark.parametrize("name", get_args(TimmName))
@@ -55,7 +56,7 @@ def test_without_timm_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatc
         build_model_on_meta(compose(["attention=timm/gc"]))
 
 
-@pytest.mark.parametrize("attention", ["se", "cbam", "eca"])
+@pytest.mark.parametrize("attention", [name for name in SHIPPED if name != "timm"])
 def test_our_baselines_need_no_timm(attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [module for module in sys.modules if module.partition(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)

@@ -15,13 +15,13 @@ from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
 from attnbench.cli.views.runs import show_runs
 from attnbench.config.compose import Composer
-from attnbench.config.search_path import search_path
+from attnbench.config.search_path import choices, search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
 from tests.runs.samples import make_finished
 
 Capture = pytest.CaptureFixture[str]
-ATTENTIONS = "attention   bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm/<name>\n"
+ATTENTIONS = sorted(choices("attention", search_path()))
 
 
 TOO_LONG = "x" * 300
@@ -54,7 +54,8 @@ def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
 def test_trains_help_lists_groups_choices_and_examples(capsys: Capture) -> None:
     _, out, _ = say(capsys, "train", "--help")
     for part in (
-        ATTENTIONS,
+        *ATTENTIONS,
+        "timm/<name>",
         "wrn<depth>_<width>",
         "timm/<name>, torchvision/<name>",
         "cluttered_digits",
@@ -85,6 +86,9 @@ MISTAKES = {
     ("cost", "--lr=0.1"): "--lr: no such flag; a key is written without dashes: recipe.lr=0.1",
     ("train", "--batch-size", "32"): "a key is written without dashes: data.batch_size=32",
     ("reproduce", "bam/1b", "--seed", "3"): "--seed: no such flag; did you mean --seeds?",
+    ("cost", "--batch", "0"): "argument --batch: 0: must be a whole number, at least 1",
+    ("cost", "--pixels", "24,x"): "argument --pixels: x: must be a whole number, at least 1",
+    ("cost", "--layers", "--pixels", "24,48"): "--layers lists the layers of one network",
     ("cost", "bam"): "bam: not an override of the form key=value: the equals sign is missing; did you mean attention=",
     ("train", "-m", "--cfg", "job"): "--cfg job: prints one configuration; leave out -m",
     ("train", "output=a\nb"): "output=a\\nb: an override is one line of text",
@@ -186,9 +190,7 @@ def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert complete(capsys, monkeypatch, "attnbench tr") == ["train"]
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
     offered = complete(capsys, monkeypatch, "attnbench train attention=")
-    assert [name.removeprefix("attention=") for name in offered] == [
-        "bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm",
-    ]  # fmt: skip
+    assert [name.removeprefix("attention=") for name in offered] == ATTENTIONS
     assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
     assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
@@ -202,7 +204,9 @@ def test_completion_is_installed_by_the_shells_own_code() -> None:
 
 @pytest.mark.smoke
 def test_lists(capsys: Capture) -> None:
-    assert ATTENTIONS in say(capsys, "list")[1]
+    listed = say(capsys, "list")[1]
+    assert listed.startswith(f"attention   {', '.join(ATTENTIONS[:3])}, ")
+    assert all(name in listed for name in (*ATTENTIONS, "timm/<name>"))
     assert "ResNet-50" in say(capsys, "list", "backbone")[1]
 
 
@@ -212,19 +216,45 @@ def listed_data(capsys: Capture, *words: str) -> dict[str, str]:
     return {words[0]: " ".join(words[1:]) for words in lines if words}
 
 
-def test_runs_are_listed_whole_in_a_narrow_terminal(own_folder: Path) -> None:
-    name = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
-    record = make_finished(**{"test/top1_accuracy": 0.9595})
-    RunFolder(own_folder / "outputs" / "runs" / name).path.mkdir(parents=True)
-    RunFolder(own_folder / "outputs" / "runs" / name).write_record(record)
-    console = Console(width=72, file=io.StringIO())
-    show_runs(console, Path("outputs"), Composer())
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in told for part in ("finished", "4/4", "95.95%"))
+LISTED_RUN = "cluttered_digits-resnext11_4x4d-extra_block-37c95c1234/seed0"
+
+
+def listed_run(width: int) -> str:
+    """The list of one finished run in a terminal of that width."""
+    record = make_finished(**{"test/top1_accuracy": 0.9595, "test/best/top1_accuracy": 0.9671})
+    run = RunFolder(Path("outputs", "runs", LISTED_RUN))
+    run.path.mkdir(parents=True)
+    run.write_record(record)
+    stream = io.StringIO()
+    show_runs(Console(width=width, file=stream), Path("outputs"), Composer())
+    return stream.getvalue()
+
+
+def test_runs_are_listed_whole_in_a_narrow_terminal() -> None:
+    told = listed_run(76)
+    assert all(part in told for part in ("finished", "4/4", "95.95%", "96.71%"))
     assert "…" not in told
     words = [line.split() for line in told.splitlines()[4:] if line.strip()]
-    assert "".join(line[0] for line in words) == name.rpartition("-")[0]
-    assert words[0][1] == name.rpartition("-")[2]
+    assert "".join(line[0] for line in words) == LISTED_RUN.rpartition("-")[0]
+    assert words[0][1] == LISTED_RUN.rpartition("-")[2]
+
+
+@pytest.mark.parametrize(
+    ("width", "hidden"),
+    [
+        (75, "best val. epoch"),
+        (60, "epochs, best val. epoch"),
+        (50, "state, epochs, best val. epoch"),
+        (40, "state, epochs, test top-1, best val. epoch"),
+    ],
+)
+def test_columns_that_do_not_fit_are_left_out_and_named(width: int, hidden: str) -> None:
+    table, _, note = listed_run(width).partition("not shown in ")
+    assert " ".join(note.split()) == f"{width} columns: {hidden}"
+    assert LISTED_RUN.rpartition("-")[2] in table
+    assert "…" not in table
+    shown = {"finished": "state", "4/4": "epochs", "95.95%": "test top-1", "96.71%": "best val. epoch"}
+    assert [cell for cell in shown if cell in table] == [cell for cell, name in shown.items() if name not in hidden]
 
 
 def test_data_is_listed_with_what_it_declares(capsys: Capture) -> None:
@@ -298,6 +328,24 @@ def test_costs_are_compared(capsys: Capture) -> None:
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("none", "bam"))]
     assert [row[0] for row in rows] == ["none", "bam", "bam"]
     assert rows[0][1] == "269,434"
+
+
+def test_a_measured_network_stands_beside_the_one_without_attention(capsys: Capture) -> None:
+    small = ("backbone.depth=8", "backbone.width=4", "attention=se", "attention.reduction=2", "trainer.threads=1")
+    words = ("cost", *small, "--measure", "--batch", "2", "--turns", "2")
+    status, out, _ = say(capsys, *words)
+    rows = [line.split()[:2] for line in out.splitlines() if line.strip().startswith(("none ", "se "))]
+    assert (status, rows[2:]) == (0, [["none", "2"], ["se", "2"]])
+    plain, own = (row["measured"] for row in json.loads(say(capsys, *words, "--json")[1]))
+    assert plain["of_plain"] == [1, 1]
+    seconds = zip(own["training_seconds"], plain["training_seconds"], strict=True)
+    assert own["of_plain"] == [with_attention / without for with_attention, without in seconds]
+
+
+def test_costs_at_other_sizes_and_of_layers(capsys: Capture) -> None:
+    out = say(capsys, "cost", "attention=bam", "--pixels", "24,48")[1]
+    assert [line.split()[0] for line in out.splitlines() if line.strip()[:2] in ("24", "48")] == ["24", "48"]
+    assert "*backbone.stage1.out.bam.channel.reduce" in say(capsys, "cost", "attention=bam", "--layers")[1]
 
 
 def test_scripts_are_the_same_function() -> None:

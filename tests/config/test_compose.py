@@ -13,15 +13,19 @@ from attnbench.errors import UserError
 
 Refusal = Callable[..., str]
 
-CHOICES = "choices: bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm, timm/<name>"
+ATTENTIONS = sorted(search_path.choices("attention", search_path.search_path()))
 MISTAKES = {
     ("attention=bamm",): [
         "attention=bamm: no such choice; did you mean bam?",
-        "choices: bam, cbam, eca, extra_block, gated, ggam, none, residual, se, timm",
+        f"choices: {', '.join(ATTENTIONS)}, timm/<name>",
     ],
     ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
     ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],
-    ("attention.reduction=8",): ["attention=none has no such key", "bam, cbam, ggam, se, timm have reduction"],
+    ("attention.reduction=8",): [
+        "attention=none has no such key",
+        "(it has no options; bam, cbam, ",
+        ", timm have reduction)",
+    ],
     ("recipe.lrr=1",): ["recipe=one_cycle has no such key; did you mean lr?"],
     ("sed=1",): ["sed: no such key; did you mean seed?"],
     ("recipe.lr=fast",): ["recipe.lr=fast: must be a number"],

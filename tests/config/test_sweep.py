@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.config import search_path
 from attnbench.config.compose import Composer, compose
 from attnbench.config.sweep import expand, is_sweep
 from attnbench.config.validate import RunConfig
@@ -49,8 +50,8 @@ def test_equal_runs_are_done_once() -> None:
 
 def test_ranges_globs_and_names_that_hold_values_are_expanded() -> None:
     assert [seed for *_, seed in pairs("seed=range(3)")] == [0, 1, 2]
-    every = {"bam", "cbam", "eca", "extra_block", "gated", "ggam", "none", "residual", "se", "timm"}
-    assert {name for name, *_ in pairs("attention=glob(*)")} == every
+    every = search_path.choices("attention", search_path.search_path())
+    assert {name for name, *_ in pairs("attention=glob(*)")} == {*every}
     depths = [config["backbone"]["depth"] for config in expand(["backbone=wrn10_1,wrn16_2"]).configs]
     assert depths == [10, 16]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cli.cost import configurations
+from attnbench.cli.cost import parse as parse_cost
 from attnbench.cli.export import parse as parse_export
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.reproduce import parse as parse_reproduce
@@ -29,7 +31,7 @@ def option(words: Sequence[str], flag: str) -> str | None:
 
 
 def check_composed(words: Sequence[str]) -> None:
-    """Compose what `train` or `cost` would run."""
+    """Compose what `train` would run."""
     config_dir = option(words, "--config-dir")
     overrides = [word for word in words if word not in ("-m", "--config-dir", config_dir)]
     if "-m" in words:
@@ -43,6 +45,10 @@ def check_train(words: Sequence[str]) -> None:
         check_runs("train")(words)
     else:
         check_composed(words)
+
+
+def check_cost(words: Sequence[str]) -> None:
+    assert configurations(parse_cost(words))
 
 
 def check_runs(verb: str) -> Callable[[Sequence[str]], None]:
@@ -102,7 +108,7 @@ def check_attnbench(words: Sequence[str]) -> None:
         assert main(list(words)) == 0
         return
     assert verb in VERBS
-    checks = {"train": check_train, "cost": check_composed, "reproduce": check_reproduce, "table": check_table}
+    checks = {"train": check_train, "cost": check_cost, "reproduce": check_reproduce, "table": check_table}
     checks["export"] = check_export
     if not any(PLACEHOLDER.search(word.partition("=")[2]) for word in rest):  # those have a test of their own
         checks.get(verb, check_runs(verb))(rest)

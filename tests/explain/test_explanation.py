@@ -72,6 +72,17 @@ def test_residual_masks_are_shown_by_module_with_their_liveliest_channels() -> N
     np.testing.assert_array_equal(by_name["stage2.module0/top1"].values[1], mask[channel])
 
 
+@pytest.mark.parametrize(("attention", "unit"), [("coordinate", "gate"), ("gc", "share")])
+def test_modules_in_blocks_are_shown_by_the_last_of_each_stage(attention: str, unit: str) -> None:
+    net = network(f"attention={attention}", "attention.reduction=2")
+    found = explain(net, images(2, height=24, width=32), methods=())
+    last = [net.backbone.match(f"stage{stage}.block*.residual")[-1] for stage in (1, 2, 3)]
+    shapes = ((2, 24, 32), (2, 12, 16), (2, 6, 8))
+    assert panels(found) == dict(zip(last, shapes, strict=True))
+    assert {panel.unit for panel in found.panels} == {unit}
+    assert len(found.raw) == len(net.inserted_paths)
+
+
 def test_an_own_attention_needs_only_its_maps() -> None:
     net = Classifier(ResNet(20, num_classes=10, width=4), OwnAttention())
     found = explain(net, images(2, channels=3, height=32, width=48))

@@ -8,11 +8,11 @@ from attnbench.export.agreement import TOLERANCE, largest_difference
 from attnbench.export.codecs import CODECS, encode
 from attnbench.export.network import MAPS, PixelClassifier
 from attnbench.export.trace import trace
-from tests.attention.pairs import NARROW, VARIANTS, build, rejection
+from tests.attention.pairs import NARROW, SHIPPED, VARIANTS, build, rejection
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 SIZE = 32
-OURS = ("none", "bam", "gated", "ggam", "residual", "se", "cbam", "eca", "extra_block")
+OURS = [name for name in SHIPPED if name != "timm"]
 GRAPHS = ("onnx", "torch_export")
 ONE_SIZE = {"cluttered mnist cnn", "vgg"}
 """Backbones that are exported for one image size: hidden layers fix it, or a pooling that looks at the map's size."""

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.attention.bam import parity as bam
+from tests.attention.baselines import parity as baselines
 from tests.attention.gated import parity as gated
 from tests.attention.ggam import parity as ggam
 from tests.attention.parity.compare import Differences, Row
 from tests.attention.residual import parity as residual
 
-ROWS: list[Row] = [*residual.ROWS, *bam.ROWS, *gated.ROWS, *ggam.ROWS]
+ROWS: list[Row] = [*residual.ROWS, *bam.ROWS, *gated.ROWS, *ggam.ROWS, *baselines.ROWS]
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "parity.md"
 START, END = "<!-- rows: scripts/parity_table.py -->\n", "<!-- /rows -->"
 

@@ -199,8 +199,8 @@ def test_attention_in_every_block() -> None:
     net = Classifier(ours("torchvision/resnet18"), SE())
     assert len(net.backbone.match("stage*.block*.residual")) == 8
     assert len(net.inserted_paths) == 8
-    with pytest.raises(NotImplementedError, match="no residual blocks"):
-        Classifier(ours("torchvision/squeezenet1_1"), SE())
+    without_blocks = Classifier(ours("torchvision/squeezenet1_1"), SE())
+    assert without_blocks.inserted_paths == [f"backbone.{stage}.out.se" for stage in without_blocks.backbone.stages]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ MISTAKES = {
     ("backbone=torchvision/resnet18", "attention=extra_block"): "has no block to build attention of",
     ("backbone=torchvision/resnet18", "attention=residual"): "has no block to build attention of",
     ("backbone=timm/resnet18", "attention=gated", "attention.predict=modules"): "timm's runs as a whole",
-    ("backbone=torchvision/shufflenet_v2_x1_0", "attention=se"): "has no residual blocks to refine",
+    ("backbone=torchvision/shufflenet_v2_x1_0", "attention=se", "attention.placement=block"): "has no such points",
     ("backbone=resnet20", "backbone.weights=default"): "default: there are none that come with this backbone",
 }
 

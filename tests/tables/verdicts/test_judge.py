@@ -61,6 +61,7 @@ def outcomes(claims: Sequence[Sequence[Part]]) -> list[Outcome]:
         (part(8.0, margin=0.1, equal=True), "contradicted"),
         (part(-8.0, margin=0.1, equal=True), "contradicted"),
         (part(0.1, margin=0.5, equal=True), "inconclusive"),
+        (part(8.0, equal=True), "inconclusive"),  # without a margin nothing is beyond it
         (CONSTANT, "inconclusive"),
         (NO_RUNS, "not run"),
     ],
@@ -101,6 +102,19 @@ def test_a_claim_is_supported_by_the_largest_p_and_contradicted_by_the_smallest(
     assert outcomes([[strong, part(0.1, margin=10.0)]]) == ["equivalent"]
     assert outcomes([[strong, part(-0.1)]]) == ["inconclusive"]
     assert outcomes([[strong, NO_RUNS]]) == ["not run"]
+
+
+def test_a_claim_with_a_part_that_cannot_be_tested_is_never_decided() -> None:
+    assert claim_p([part(-6.0), NO_RUNS]) == 1
+    assert claim_p([NO_RUNS, CONSTANT]) is None
+
+
+@pytest.mark.parametrize("t", [-0.1, 0.1])
+def test_an_equivalence_is_a_rejection_of_holms_procedure(t: float) -> None:
+    # Two hypotheses: the second is tested at the full level, because the first is rejected.
+    claims = [[part(t, margin=10.0)], [part(-1.01 * BOUND)]]
+    assert outcomes(claims) == ["equivalent", "supported"]
+    assert outcomes([[part(t, margin=0.5)], claims[1]]) == ["inconclusive", "inconclusive"]
 
 
 def test_the_same_comparison_twice_in_a_claim_is_one() -> None:
