@@ -104,8 +104,7 @@ def _area(net: Classifier, first: Tensor, rest: Tensor, targets: NDArray[np.int6
     pixels = places[0].numel()
     mixed = (torch.where(places < round(step * pixels / STEPS), first, rest) for step in range(STEPS + 1))
     curve = np.stack([probabilities(net, images, targets) for images in mixed], axis=1)
-    area: Floats = np.trapezoid(curve, axis=1) / STEPS
-    return area
+    return np.asarray(np.trapezoid(curve, axis=1) / STEPS, np.float32)
 
 
 def randomised(net: Classifier, seed: int = 0) -> Classifier:

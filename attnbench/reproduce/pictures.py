@@ -11,8 +11,8 @@ from attnbench.tables.results.values import Key
 
 REQUEST = Request(images=6)
 STEM = "figure"
-COLOURS = 128
-"""Of a picture's file, so that it is small enough for git."""
+DPI, COLOURS = 100, 256
+"""Of a picture, so that its file is small enough for git."""
 
 
 def pictures_in(folder: Path) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def draw_pictures(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]
     figures = [draw_comparison(found)] if kind == "comparison" else [draw_sheet(one, scales_of(found)) for one in found]
     for number, figure in enumerate(figures, 1):
         path = folder / f"{STEM}{number if len(figures) > 1 else ''}.png"
-        save(figure, path)
+        save(figure, path, DPI)
         _shrink(path)
 
 
@@ -68,5 +68,5 @@ def _shrink(path: Path) -> None:
     from PIL import Image
 
     with Image.open(path) as picture:
-        few = picture.convert("RGB").quantize(COLOURS)
+        few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)

@@ -54,10 +54,11 @@ def _headings(inputs: ReportInputs) -> Iterator[Heading]:
     yield Heading("row", _row_title(inputs), align="left", kind="row")
     for column in inputs.table.columns.values():
         yield from _result_headings(inputs, column)
+    networks = [inputs.costs[key] for key, row in inputs.table.rows.items() if key in inputs.costs and not row.map]
     for key, title in COST_TITLES.items():
-        if any(costs[key].ours is not None for costs in inputs.costs.values()):
+        if any(costs[key].ours is not None for costs in networks):
             yield Heading(f"{key}.ours", "ours", title, kind="cost")
-        if inputs.shows_printed and any(costs[key].printed for costs in inputs.costs.values()):
+        if inputs.shows_printed and any(costs[key].printed for costs in networks):
             yield Heading(f"{key}.printed", "paper", title, kind="printed cost")
     if inputs.has_runs:
         for key, (title, _) in MEASUREMENTS.items():

@@ -14,7 +14,8 @@ import attnbench
 from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
-from attnbench.explain.pick import Pick, names_of, pick_images
+from attnbench.explain.pick import names_of, pick_images
+from attnbench.runs.explanations import Pick
 from attnbench.runs.files import read_json
 from attnbench.training.plan import plan
 from attnbench.training.train import train
