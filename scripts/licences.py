@@ -3,13 +3,14 @@
     python scripts/licences.py            # prints the list
     python scripts/licences.py --write    # also writes it to the page
 
-The list holds what is needed, directly or not, by attnbench with the extras `timm` and `hub` on this machine. Exit
+The list holds what is needed, directly or not, by attnbench with the extras that users install, on this machine. Exit
 status 1 if a licence is not known, or asks more than the permissive ones.
 """
 
 import argparse
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -18,19 +19,27 @@ from marked_text import replace_between
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PAGE = Path(__file__).parents[1] / "docs" / "dependencies.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "dependencies.md"
 START, END = "<!-- licences: scripts/licences.py -->", "<!-- /licences -->"
-EXTRAS = ("timm", "hub")
+EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain")
+"""All but `dev` and `docs`."""
 PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "MPL", "PSF",
               "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip
 """Beginnings of licences that let anyone use the package. MPL asks something only of those who change the package's own
 files, and NVIDIA's libraries, which PyTorch brings, may be used as they are."""
 
 
-def installed(requirements: Iterable[str], extras: Iterable[str] = ()) -> set[str]:
+def required(extras: Iterable[str]) -> list[str]:
+    """Return the requirements in pyproject.toml, with those of extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+
+
+def installed(requirements: Iterable[str]) -> set[str]:
     """Return the names of the packages that requirements bring on this machine, directly or not."""
     found: set[tuple[str, str]] = set()
-    pending = [(Requirement(text), extra) for text in requirements for extra in (*extras, "")]
+    pending = [(Requirement(text), "") for text in requirements]
     while pending:
         requirement, extra = pending.pop()
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
@@ -79,7 +88,7 @@ def main() -> int:
     """Print or write the list, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="update docs/dependencies.md")
-    names = installed(metadata.requires("attnbench") or (), EXTRAS)
+    names = installed(required(EXTRAS))
     table = "".join(rows(names))
     print(table, end="")
     if parser.parse_args().write:

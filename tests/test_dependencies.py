@@ -3,7 +3,6 @@
 import re
 import sys
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 import licences  # noqa: E402
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"run": ("timm", "hub"), "dev": ("dev", "docs")}
+EXTRAS = {"run": licences.EXTRAS, "dev": ("dev", "docs")}
 ENTRY = re.compile(r"^([\w.-]+)==(\S+?)(?: ;[^\\]*)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 
@@ -23,11 +21,7 @@ ENTRY = re.compile(r"^([\w.-]+)==(\S+?)(?: ;[^\\]*)? \\\n((?:    --hash=sha256:[
 def test_locked_versions_are_within_the_ranges(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     locked = {canonicalize_name(entry[1]): entry[2] for entry in ENTRY.finditer(text)}
-    wanted = [
-        *PROJECT["dependencies"],
-        *(line for extra in EXTRAS[name] for line in PROJECT["optional-dependencies"][extra]),
-    ]
-    for requirement in map(Requirement, wanted):
+    for requirement in map(Requirement, licences.required(EXTRAS[name])):
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
 
 
@@ -41,12 +35,17 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
 
 
 def test_the_licence_of_every_package_is_permissive_and_on_the_page() -> None:
-    names = licences.installed(metadata.requires("attnbench") or (), licences.EXTRAS)
-    assert {"torch", "hydra-core", "timm", "datasets", "antlr4-python3-runtime"} <= names
+    names = licences.installed(licences.required(licences.EXTRAS))
+    assert {"torch", "hydra-core", "timm", "datasets", "onnxruntime", "grad-cam", "antlr4-python3-runtime"} <= names
     assert [name for name in names if not licences.permissive(licences.licence(name))] == []
     page = licences.PAGE.read_text(encoding="utf-8")
-    direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    direct = {canonicalize_name(Requirement(line).name) for line in licences.required(licences.EXTRAS)}
     assert [name for name in direct if f"`{name}`" not in page] == []
+
+
+def test_every_extra_of_users_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {*EXTRAS["run"], *EXTRAS["dev"]} == set(project["optional-dependencies"])
 
 
 @pytest.mark.parametrize(

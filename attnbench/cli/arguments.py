@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from glob import iglob
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from attnbench.errors import UserError, nearest
 
@@ -71,12 +71,21 @@ def override_parser(verb: str) -> Parser:
     return parser
 
 
-def run_parser(verb: str) -> Parser:
-    """Return a parser for RUN and the flags that say where and how it is loaded; see `loaded`."""
+def run_parser(verb: str, several: bool = False) -> Parser:
+    """Return a parser for RUN and the flags that say where and how it is loaded.
+
+    Args:
+        verb: of attnbench.
+        several: whether it takes runs and overrides in any order, which `named_runs` reads, and not one run, which
+            `loaded` loads.
+    """
     from attnbench.runs.evaluation_entry import CHECKPOINTS
 
     parser = make_parser(verb)
-    parser.add_argument("run", metavar="RUN")
+    if several:
+        parser.add_argument("words", nargs="*")
+    else:
+        parser.add_argument("run", metavar="RUN")
     parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--output", default="outputs")
     parser.add_argument("-cd", "--config-dir")
@@ -89,6 +98,48 @@ def loaded(arguments: argparse.Namespace) -> "TrainedRun":
     from attnbench.training.trained_run import load_run
 
     return load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
+
+
+class NamedRuns(NamedTuple):
+    """What the words and flags of a verb that takes several runs say.
+
+    Attributes:
+        names: of runs.
+        overrides: of their configuration.
+        output: the folder that holds `runs`.
+        trusted: packages whose classes the runs may name.
+    """
+
+    names: list[str]
+    overrides: list[str]
+    output: Path
+    trusted: list[str]
+
+
+def named_runs(verb: str, arguments: argparse.Namespace) -> NamedRuns:
+    """Read the words of a `run_parser` of several runs; `trust=PACKAGE` is `--trust PACKAGE`. Raises `UserError`."""
+    names, overrides, output = split_words(verb, arguments.words, arguments.output)
+    packages = [word.removeprefix("trust=") for word in overrides if word.startswith("trust=")]
+    others = [word for word in overrides if not word.startswith("trust=")]
+    return NamedRuns(names, others, output, [*arguments.trust, *packages])
+
+
+def split_words(verb: str, words: Sequence[str], output: str = "outputs") -> tuple[list[str], list[str], Path]:
+    """Split words into names of runs, overrides, and the output folder, which `output=DIR` names.
+
+    A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
+
+    Raises:
+        UserError: no run is named.
+    """
+    from attnbench.config.overrides import parse_one
+
+    names = [word for word in words if is_name(word)]
+    if not names:
+        raise UserError(f"attnbench {verb}: name a run: its folder, the start of its hash, or a pattern in quotes")
+    outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
+    overrides = [word for word in words if word not in names and not word.startswith("output=")]
+    return names, overrides, Path(str(outputs[-1] if outputs else output)).expanduser()
 
 
 def is_name(word: str) -> bool:

@@ -103,11 +103,14 @@ def _rows(configs: Sequence[RunConfig], arguments: argparse.Namespace) -> tuple[
 
 def cost_row(experiment: "Experiment") -> Row:
     """Return what an experiment's network is and costs. Raises `UserError` if it cannot be built."""
+    from attnbench.build import stem_note
+
     config, data, cost = experiment.config, experiment.data, experiment.cost
     names = {group: short_name(config.choices[group], config[group]) for group in ("backbone", ATTENTION, "data")}
     image = f"{data.channels}x{experiment.image_size}x{experiment.image_size}"
     classes = {"classes": data.num_classes, "all_classes": data.all_classes}
-    return {**names, "image": image, **classes, **asdict(cost), "config": config.values}
+    stem = stem_note(config, experiment.image_size)
+    return {**names, "image": image, "stem": stem, **classes, **asdict(cost), "config": config.values}
 
 
 def _add_measurements(rows: Sequence[Row], experiments: Sequence["Experiment"], arguments: argparse.Namespace) -> None:

@@ -4,22 +4,20 @@ import argparse
 import json
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from attnbench.cli.arguments import is_name, make_parser, wants_help
+from attnbench.cli.arguments import named_runs, run_parser, wants_help
 from attnbench.cli.for_each import for_each
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
 from attnbench.cli.plan_evaluations import EvaluationPlan, lines, plan_all
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
-from attnbench.config.overrides import parse, parse_one
+from attnbench.config.overrides import parse
 from attnbench.config.sweep import single_overrides
 from attnbench.console import make_console
-from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
-from attnbench.runs.evaluations import CHECKPOINTS, Evaluation, EvaluationEntry, keep
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry, keep
 from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
 from attnbench.training.distributed import take_world
@@ -32,11 +30,10 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = _parse(words)
     take_world(devices=1)
-    names, overrides, output = split_words(arguments.words)
-    overrides, trusted = split_trust(overrides)
-    composer = Composer(arguments.config_dir, trusted=trusted)
-    runs, mistakes = find(names, output)
-    combinations = _combinations(overrides, composer) if arguments.multirun else [overrides]
+    named = named_runs("evaluate", arguments)
+    composer = Composer(arguments.config_dir, trusted=named.trusted)
+    runs, mistakes = find(named.names, named.output)
+    combinations = _combinations(named.overrides, composer) if arguments.multirun else [named.overrides]
     plan = EvaluationPlan()
     if not mistakes:
         plan = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
@@ -54,33 +51,11 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = make_parser("evaluate")
-    parser.add_argument("words", nargs="*")
+    parser = run_parser("evaluate", several=True)
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-cd", "--config-dir")
-    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--responses", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_intermixed_args(words)
-
-
-def split_words(words: Sequence[str]) -> tuple[list[str], list[str], Path]:
-    """Split words into names of runs, overrides, and the output folder.
-
-    A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
-    """
-    names = [word for word in words if is_name(word)]
-    outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
-    if not names:
-        raise UserError("attnbench evaluate: name a run: its folder, the start of its hash, or a pattern in quotes")
-    overrides = [word for word in words if word not in names and not word.startswith("output=")]
-    return names, overrides, Path(str(outputs[-1] if outputs else "outputs")).expanduser()
-
-
-def split_trust(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split overrides into those of the configuration and the packages that are trusted: `trust=PACKAGE`."""
-    packages = [word for word in overrides if word.startswith("trust=")]
-    return [word for word in overrides if word not in packages], [word.removeprefix("trust=") for word in packages]
 
 
 def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str]]:

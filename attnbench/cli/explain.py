@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import is_name, make_parser, wants_help
+from attnbench.cli.arguments import NamedRuns, named_runs, run_parser, wants_help
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -13,10 +13,11 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
-from attnbench.runs.evaluations import CHECKPOINTS, PLAIN_SETTINGS, settle
-from attnbench.runs.explanations import PICKS, Request
+from attnbench.runs.evaluations import PLAIN_SETTINGS, settle
+from attnbench.runs.explanations import Request
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
+from attnbench.runs.predictions import PICKS
 
 if TYPE_CHECKING:
     from attnbench.explain.session import Session
@@ -29,23 +30,22 @@ def main(words: Sequence[str]) -> int:
         print_help(EXPLAIN)
         return DONE
     arguments = _parse(words)
-    names, output = _split(arguments.words)
-    folders, mistakes = find(names, output)
+    named = _named(arguments)
+    folders, mistakes = find(named.names, named.output)
     runs: list[TrainedRun] = []
     if not mistakes:
-        runs, mistakes = load_all(folders, arguments.checkpoint, arguments.config_dir)
+        runs, mistakes = load_all(folders, arguments.checkpoint, Composer(arguments.config_dir, trusted=named.trusted))
     if mistakes:
         for mistake in mistakes:
             print_message(mistake)
         return WRONG_INPUT
-    for line in _session(runs, arguments, output).lines():
+    for line in _session(runs, arguments, named.output).lines():
         print(plain(line, keep=""), flush=True)
     return DONE
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = make_parser("explain")
-    parser.add_argument("words", nargs="*")
+    parser = run_parser("explain", several=True)
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--image", action="append", default=[])
     parser.add_argument("--pick", choices=PICKS, default="random")
@@ -54,9 +54,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--layers", default="")
     parser.add_argument("--method", default="gradcam")
     parser.add_argument("--faithfulness", action="store_true")
-    parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
     parser.add_argument("--to")
-    parser.add_argument("-cd", "--config-dir")
     arguments = parser.parse_intermixed_args(words)
     if arguments.images < 1:
         raise UserError(f"--images {arguments.images}: must be at least 1")
@@ -65,25 +63,19 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _split(words: Sequence[str]) -> tuple[list[str], Path]:
-    """Split words into names of runs and the output folder."""
-    names = [word for word in words if is_name(word)]
-    others = [word for word in words if word not in names]
-    unknown = [word for word in others if not word.startswith("output=")]
-    if unknown:
-        key = unknown[0].partition("=")[0]
-        raise UserError(f"{unknown[0]}: attnbench explain takes no overrides but output=DIR{nearest(key, ['output'])}")
-    if not names:
-        raise UserError("attnbench explain: name a run: its folder, the start of its hash, or a pattern in quotes")
-    return names, Path(others[-1].partition("=")[2] if others else "outputs").expanduser()
+def _named(arguments: argparse.Namespace) -> NamedRuns:
+    """Return the runs that are named. Raises `UserError` if there are overrides beside them."""
+    named = named_runs("explain", arguments)
+    if named.overrides:
+        key = named.overrides[0].partition("=")[0]
+        hint = nearest(key, ["output", "trust"])
+        raise UserError(f"{named.overrides[0]}: attnbench explain takes no overrides but output=DIR{hint}")
+    return named
 
 
-def load_all(
-    folders: Sequence[RunFolder], checkpoint: str, config_dir: str | None
-) -> tuple[list["TrainedRun"], list[str]]:
+def load_all(folders: Sequence[RunFolder], checkpoint: str, composer: Composer) -> tuple[list["TrainedRun"], list[str]]:
     """Load runs. Return them, and a message for each that cannot be loaded."""
-    composer, mistakes = Composer(config_dir), []
-    evaluations = []
+    evaluations, mistakes = [], []
     for folder in folders:
         try:
             evaluations.append(settle(folder, checkpoint, composer, PLAIN_SETTINGS))

@@ -10,6 +10,7 @@ from attnbench.console import make_console
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED
 from attnbench.plain_text import plain
+from attnbench.runs.disk import WriteError
 from attnbench.runs.evaluations import Evaluation, SaveError
 from attnbench.runs.folder import shown
 
@@ -46,7 +47,7 @@ def _failure(run: Evaluation, work: Callable[[Evaluation], None]) -> str | None:
         work(run)
     except UserError as error:
         return f"failed: {error}"
-    except SaveError as error:
+    except (SaveError, WriteError) as error:
         return f"the result could not be kept: {error}"
     except Exception as error:
         if out_of_memory(error):

@@ -141,17 +141,19 @@ a37d17/seed0), or a pattern in quotes ('outputs/runs/cluttered*'). Nothing is tr
 change: the result is printed and kept in evaluations.json beside it, where the same evaluation replaces its entry.
 
 Overrides apply to the run's own configuration, and may change data, attention and trainer. Without overrides, on the
-same machine, the result equals the recorded one. output=DIR names the folder that holds runs/ (default: outputs).
+same machine, the result equals the recorded one.
 
 No code runs because a run's folder names it: classes are those of the choices, here or in your --config-dir. If a run
-was trained with another one (attention._target_=PACKAGE.CLASS) and you trust it, add trust=PACKAGE.
+was trained with another one (attention._target_=PACKAGE.CLASS) and you trust it, add --trust PACKAGE.
 
 Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --responses              also measure the mean absolute response of each stage
   -m, --multirun           keys may have several values, separated by commas: one evaluation for each
   --json                   print JSON: a list with one entry per evaluation
+  --output DIR             the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR         as for attnbench train
+  --trust PACKAGE          of a run that names a class of its own; trust=PACKAGE says the same
 
 Examples:
   attnbench evaluate outputs/runs/cluttered_digits-resnet20-none-a37d173690/seed0
@@ -174,7 +176,7 @@ Flags:
   --checkpoint last|best       weights of the last epoch (default), or of the best validation epoch
   --output DIR                 the folder that holds runs/ (default: outputs)
   --config-dir DIR             as for attnbench train
-  --trust PACKAGE              of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
+  --trust PACKAGE              of a run that names a class of its own, as for attnbench evaluate
 
 Examples:
   attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
@@ -202,7 +204,7 @@ Flags:
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --output DIR             the folder that holds runs/ (default: outputs)
   --config-dir DIR         as for attnbench train
-  --trust PACKAGE          of a run that names a class of its own, as trust=PACKAGE of attnbench evaluate
+  --trust PACKAGE          of a run that names a class of its own, as for attnbench evaluate
 
 Examples:
   attnbench export a37d17/seed0 --format onnx
@@ -214,9 +216,10 @@ EXPLAIN = """\
 attnbench explain RUN [RUN ...]   draw what trained runs see in images, and measure it
 
 For each run a sheet shows the images, class activation maps (Grad-CAM), and the attention's maps by stage; several runs
-are also drawn side by side on the same images. Where objects have boxes, the maps are scored beside a uniform map and a
-Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for attnbench evaluate; output=DIR
-names the folder that holds runs/ (default: outputs). Class activation maps need pip install 'attnbench[explain]'.
+are also drawn side by side on the same images. A page (.html) shows the same to look through, offline: arrow keys step
+through the images, lists filter them, a slider blends images and maps. Where objects have boxes, the maps are scored
+beside a uniform map and a Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for
+attnbench evaluate. Class activation maps need pip install 'attnbench[explain]'.
 
 Flags:
   --images N         test images (default: 8); all are scored, the first 12 are drawn
@@ -231,9 +234,11 @@ Flags:
   --faithfulness     also insertion and deletion, ROAD, the change in confidence where only what a map marks is shown,
                      and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
-  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)
+  --to DIR           folder for sheets (.png), the page (.html), maps (.npz) and scores of each image (.csv)
                      (default: OUTPUT/explanations)
+  --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
+  --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -242,6 +247,30 @@ Examples:
   attnbench explain a37d17 --images 2000 --method gradcam,layercam
   attnbench explain a37d17/seed0 b81c02/seed0 --pick changed
   attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
+"""
+
+REPORT = """\
+attnbench report RUN [RUN ...]   write an offline page for a group of runs
+
+The page holds the table of the runs, the largest improvement on the row without attention first, with learning curves.
+A row opens what is behind it: the command that trains it, its options beside the baseline's, each seed, the confusions,
+and with --explain what a run of it sees in test images. RUN is as for attnbench evaluate.
+
+Flags:
+  --to DIR           folder of the report: index.html, and the table as CSV, Markdown and LaTeX; an earlier report there
+                     is replaced (default: OUTPUT/report)
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error
+  --rows KEYS        keys by which rows differ (default: all in which the runs differ)
+  --explain          also explain test images, as attnbench explain does; needs the data and the checkpoints
+  --images N         test images of --explain (default: 8)
+  --checkpoint last|best   weights that --explain uses: of the last epoch (default), or of the best validation epoch
+  --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
+  --config-dir DIR   as for attnbench train
+  --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+
+Examples:
+  attnbench report 'outputs/runs/*' --to site
+  attnbench report a37d17 b81c02 --explain
 """
 
 LIST = """\

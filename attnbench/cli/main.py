@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from attnbench.cli.output import print_message, set_up_output
 from attnbench.cli.streams import lost_output
 from attnbench.cli.wrap import print_help
+from attnbench.cores import choose_wait_policy
 from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.termination import stopped_by_termination
@@ -21,15 +22,17 @@ VERBS = {
     "explain": "draw what trained runs see in images, and measure it",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
+    "report": "write an offline page for a group of runs, with what is behind each row of their table",
     "list": "list what you can combine, data sets, papers' tables and runs",
     "cost": "count parameters and multiply-adds, measure speed and memory",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce", "export")
+KEEP_RESULTS = ("train", "evaluate", "reproduce", "export", "report")
 """Verbs whose results are in files, whatever becomes of their output."""
 
-OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,
+             errno.EROFS)  # fmt: skip
 """Errors of the system that a path on the command line causes, not the state of the machine."""
 
 HELP = """\
@@ -55,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `attnbench`; those of this process if None.
     """
     set_up_output()
+    choose_wait_policy()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with stopped_by_termination():

@@ -12,13 +12,14 @@ HANDLER = "attnbench"
 def set_up_output() -> None:
     """Show attnbench's log messages from INFO on, and let nothing that is printed end the program.
 
-    Calling it again changes nothing.
+    A warning is shown once, however often a command meets its cause; the next command shows it again.
     """
     protect()
     logger = logging.getLogger("attnbench")
-    if all(handler.name != HANDLER for handler in logger.handlers):
-        logger.addHandler(_MessageHandler())
-        logger.setLevel(logging.INFO)
+    for handler in [handler for handler in logger.handlers if handler.name == HANDLER]:
+        logger.removeHandler(handler)
+    logger.addHandler(_MessageHandler())
+    logger.setLevel(logging.INFO)
 
 
 def print_message(message: str) -> None:
@@ -33,9 +34,15 @@ class _MessageHandler(logging.Handler):
         super().__init__()
         self.name = HANDLER
         self.setFormatter(logging.Formatter("%(message)s"))
+        self.warnings: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            print_message(self.format(record))
+            message = self.format(record)
+            if record.levelno >= logging.WARNING:
+                if message in self.warnings:
+                    return
+                self.warnings.add(message)
+            print_message(message)
         except Exception:
             self.handleError(record)  # as logging's own handlers do: a message must not end the program

@@ -18,13 +18,13 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
     for flag in ("columns", "bootstrap"):
         if getattr(arguments, flag):
             raise UserError(f"--{flag}: not for --pooled, whose columns and intervals are those of its model")
-    from attnbench.cli.evaluate import split_words
+    from attnbench.cli.arguments import split_words
     from attnbench.config.compose import Composer
     from attnbench.runs.metric_names import TOP1
     from attnbench.tables.pooled.report import pooled_report
     from attnbench.tables.pooled.sources import read_sources
 
-    names, rest, output = split_words(words)
+    names, rest, output = split_words("table", words)
     if rest:
         raise UserError(f"{rest[0]}: a table of runs takes no overrides except output=DIR")
     composer = Composer(arguments.config_dir)

@@ -223,12 +223,8 @@ def finish(
     results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
     report = reproduction.report(results)
     archive = None
-    try:
-        if any(result.records for result in results.values()):
-            archive = archive_results(reproduction, results, report)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{shown(reproduction.folder)}: results cannot be kept: {reason}") from error
+    if any(result.records for result in results.values()):
+        archive = archive_results(reproduction, results, report)
     show(choose_columns(report, split_names(arguments.columns)), arguments.format, arguments.to)
     if archive:
         console.print(f"kept in {shown(archive)}", soft_wrap=True)

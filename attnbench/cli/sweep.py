@@ -141,10 +141,10 @@ def tally(tasks: Sequence[Task]) -> str:
 
 
 def print_failure(task: Task) -> None:
-    """Print which run failed and why, with the last lines of its log; one that diverged has said all."""
+    """Print which run failed and why, with the last lines of its log, unless it diverged or was never started."""
     log = RunFolder(task.job.folder).log_file
     print_message(f"{task.state}: {shown(task.job.folder)}: {task.reason}")
-    lines = [] if task.state == "diverged" else last_lines(log, 5)
+    lines = last_lines(log, 5) if task.state == "failed" and task.process is not None else []
     for line in [*lines, f"(whole log: {shown(log)})"] if lines else []:
         print(f"    {plain(line)}", file=sys.stderr)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.cli.arguments import Parser, is_name, wants_help
+from attnbench.cli.arguments import Parser, is_name, split_words, wants_help
 from attnbench.cli.help import TABLE
 from attnbench.cli.pooled_table import is_picture, make_pooled_report, save_picture
 from attnbench.cli.wrap import print_help
@@ -96,7 +96,6 @@ def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overri
 
 
 def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
-    from attnbench.cli.evaluate import split_words
     from attnbench.runs.lookup import find
     from attnbench.runs.metric_names import TOP1
     from attnbench.tables.columns import NAMES, choose_columns, split_names
@@ -105,7 +104,7 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
 
     if arguments.profile:
         raise UserError(f"--profile: {names[0]} is not a paper's table; attnbench list paper shows all")
-    _, rest, output = split_words([*names, *overrides])
+    _, rest, output = split_words("table", [*names, *overrides])
     if rest:
         raise UserError(f"{rest[0]}: a table of runs takes no overrides except output=DIR")
     runs, mistakes = find(names, output)
@@ -139,10 +138,9 @@ def check_writable(to: Path | None) -> None:
 
 
 def show(report: Report, format_name: str | None, to: Path | None) -> None:
-    """Print a table, or write it to a file. Raises `UserError` if the file cannot be written."""
+    """Print a table, or write it to a file. Raises what `write_atomically` raises."""
     from attnbench.console import make_console
     from attnbench.plain_text import plain
-    from attnbench.runs.disk import WriteError
     from attnbench.runs.files import write_atomically
     from attnbench.tables.render import FORMATS as RENDERERS
     from attnbench.tables.render import terminal
@@ -155,7 +153,4 @@ def show(report: Report, format_name: str | None, to: Path | None) -> None:
     if to is None:
         sys.stdout.write(text)
         return
-    try:
-        write_atomically(to, text)
-    except WriteError as error:
-        raise UserError(f"--to {error}") from error
+    write_atomically(to, text)

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import train_help
@@ -13,6 +13,12 @@ from attnbench.config.search_path import search_path
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from attnbench.training.distributed import World
+    from attnbench.training.experiment import Experiment
 
 HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
 
@@ -92,25 +98,37 @@ def print_config(config: RunConfig, package: str | None) -> int:
 
 
 def train_one(config: RunConfig) -> int:
-    """Train a single run in this process or, on several devices, in further ones, and return the exit status."""
+    """Find a single run finished, or train it, and return the exit status."""
+    from attnbench.cli.views.summary import show_result
     from attnbench.console import make_console
     from attnbench.training.distributed import take_world
+    from attnbench.training.experiment import Experiment
+    from attnbench.training.found import find_finished
 
-    console, devices = make_console(), config["trainer"]["devices"]
-    world = take_world(devices)
+    console, world = make_console(), take_world(config["trainer"]["devices"])
     if world.rank == 0:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
-    from attnbench.training.experiment import Experiment
-    from attnbench.training.plan import check
+    experiment = Experiment(config)
+    if world.size == 1 and (found := find_finished(experiment)):
+        job, record = found
+        show_result(console, record, job.folder, found=True)
+        return DONE
+    return _check_and_train(experiment, console, world)
 
-    experiment = check(Experiment(config))
-    job = experiment.job
+
+def _check_and_train(experiment: "Experiment", console: "Console", world: "World") -> int:
+    """Train in this process or, on several devices, in further ones, and return the exit status."""
+    from attnbench.build import stem_note
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
+    from attnbench.training.plan import check
 
+    job = check(experiment).job
     found = not job.again and RunFolder(job.folder).state() == "finished"
-    if devices > world.size and not found:
+    if world.rank == 0 and not found and (note := stem_note(experiment.config, experiment.data.image_size)):
+        console.print(f"  {note}", soft_wrap=True)
+    if experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 
         return train_on_devices(job)

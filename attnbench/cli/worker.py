@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from attnbench.cli.output import print_message, set_up_output
+from attnbench.cores import choose_wait_policy
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.lifeline import watch_lifeline
@@ -125,6 +126,7 @@ def main(words: Sequence[str]) -> int:
         parser.add_argument(f"--{name}", type=int)
     arguments = parser.parse_args(words)
     heed_requests()
+    choose_wait_policy()
     if arguments.lifeline:
         watch_lifeline(0)
     world = None

@@ -27,12 +27,18 @@ def differences(configs: Sequence[RunConfig]) -> list[Difference]:
     shown = choices + [key for key in varying if key not in choices and _varies_within(key, choices, leaves)]
     short = {key: key.rpartition(".")[2] for key in shown}
     unique = {key: name if list(short.values()).count(name) == 1 else key for key, name in short.items()}
-    return [{unique[key]: str(values[key]) for key in shown if key in values} for values in leaves]
+    return [{unique[key]: written(values[key]) for key in shown if key in values} for values in leaves]
 
 
 def shown_choices(config: RunConfig) -> dict[str, str]:
     """Return the choice in each group, under the name that users know it by (`wrn28_10`)."""
     return {group: short_name(choice, config.values.get(group, {})) for group, choice in config.choices.items()}
+
+
+def written(value: Any) -> str:
+    """Write a value in words: 1 and 1.0, which are the same number to a configuration, both as `1`."""
+    text = str(value)
+    return text.removesuffix(".0") if isinstance(value, float) else text
 
 
 def label(difference: Difference) -> str:

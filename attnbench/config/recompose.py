@@ -169,7 +169,7 @@ def _check_same_code(key: str, recorded: Any, current: Any) -> None:
         package = str(recorded).partition(".")[0]
         raise RunError(
             f"{key}: the run was trained with {recorded}, and the choice names {current}; "
-            f"if you trust that code, add trust={package}"
+            f"if you trust that code, add --trust {package}"
         )
     if name == REVISION and recorded != (current or NEUTRAL_REVISION):
         raise RunError(

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from attnbench.classifier import Classifier
 from attnbench.errors import NotInstalledError, UserError, nearest
-from attnbench.explain.probes import probed, undisturbed
+from attnbench.explain.probes import probed
+from attnbench.training.attention_maps import undisturbed
 
 METHODS = {
     "gradcam": ("GradCAM", "Grad-CAM"),

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnbench.explain.panels import Floats, Panel, Unit
+from attnbench.overlay import COLOURS as ATTENTION
+from attnbench.overlay import overlaid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: dict[Unit, str] = {"evidence": "magma", "share": "viridis", "gate": "viridis", "value": "viridis"}
+COLOURS: dict[Unit, str] = {"evidence": "magma", "share": ATTENTION, "gate": ATTENTION, "value": ATTENTION}
 """Perceptually uniform, and legible to people who are colour-blind."""
 MEANING: dict[Unit, str] = {
     "evidence": "evidence, as a multiple of a uniform map's",
@@ -18,8 +20,6 @@ MEANING: dict[Unit, str] = {
     "gate": "gate (from closed to open)",
     "value": "value",
 }
-OPACITY = 0.75
-"""Of a map over its image."""
 BAR, PALE_BAR, LINE, BOX = "#4c72b0", "#a8bfe0", "#dd8452", "#00d0d0"
 SMALL, TINY = 6.5, 5.0
 """Font sizes in points."""
@@ -48,13 +48,6 @@ def common_scales(panels: list[Panel], rows: int) -> dict[Unit, Scale]:
     return scales
 
 
-def grey(picture: Floats) -> Floats:
-    """Return an image (C, H, W) in grey, (H, W)."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    result: Floats = picture[0] if len(picture) == 1 else np.tensordot(weights, picture, 1)
-    return result
-
-
 def draw_picture(axes: "Axes", picture: Floats, box: Floats | None) -> None:
     """Draw an image (C, H, W) with values in [0, 1], and its box."""
     if len(picture) == 1:
@@ -67,16 +60,8 @@ def draw_picture(axes: "Axes", picture: Floats, box: Floats | None) -> None:
 def draw_map(axes: "Axes", values: Floats, unit: Unit, scale: Scale, picture: Floats, box: Floats | None) -> None:
     """Draw a map (h, w) over its image in grey."""
     height, width = picture.shape[1:]
-    axes.imshow(grey(picture), cmap="gray", vmin=0, vmax=1)
-    axes.imshow(
-        values,
-        cmap=COLOURS[unit],
-        vmin=scale.low,
-        vmax=scale.high,
-        alpha=OPACITY,
-        interpolation="bilinear",
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-    )
+    both = overlaid(picture, values, scale.low, scale.high, COLOURS[unit])
+    axes.imshow(both.transpose(1, 2, 0), extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     _finish(axes, picture, box)
 
 

@@ -13,9 +13,10 @@ from attnbench.data.loaders.chosen import denormalised
 from attnbench.errors import UserError, nearest
 from attnbench.explain.cams import METHODS, cam, check_method
 from attnbench.explain.panels import Floats, Panel, array, joined
-from attnbench.explain.probes import resolve_layers, undisturbed
+from attnbench.explain.probes import resolve_layers
 from attnbench.explain.views import panels_of
 from attnbench.runs.explanations import PREDICTED, TRUE
+from attnbench.training.attention_maps import undisturbed
 from attnbench.training.trained_run import TrainedRun
 
 NOTHING = "no evidence"

@@ -12,7 +12,7 @@ from torchvision.transforms.functional import gaussian_blur
 from attnbench.classifier import Classifier
 from attnbench.explain.cams import cam
 from attnbench.explain.panels import Floats
-from attnbench.explain.probes import undisturbed
+from attnbench.training.attention_maps import undisturbed
 
 STEPS = 20
 """Shares of the pixels at which insertion and deletion are measured, from none to all."""

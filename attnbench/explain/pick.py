@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from attnbench.config.diff import differences, label
 from attnbench.data.loaders.chosen import split_size
 from attnbench.errors import UserError
-from attnbench.runs.explanations import Pick
 from attnbench.runs.files import shown
+from attnbench.runs.predictions import Pick
 from attnbench.training.trained_run import TrainedRun
 
 SHOWN_DIFFERENCES = 2

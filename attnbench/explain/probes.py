@@ -17,6 +17,7 @@ from attnbench.attention.ggam import GGAM
 from attnbench.backbones.base import Features, Slot
 from attnbench.classifier import Classifier
 from attnbench.errors import UserError, nearest
+from attnbench.training.attention_maps import undisturbed
 
 FINAL, ATTENTION = "final", "attention"
 NAME = "explained"
@@ -51,26 +52,6 @@ class ProbedClassifier(nn.Module):
         features = Features(final, taken.taps, None if taken.pooled is None else backbone.pool(final))
         needed = backbone.has_classifier and net.attention.needs_logits
         return net.attention.classify(features, backbone.classify(features) if needed else None).logits
-
-
-@contextmanager
-def undisturbed(net: nn.Module) -> Iterator[None]:
-    """Evaluate a network without leaving traces: its mode, its gradients and what requires them are restored."""
-    modes = {module: module.training for module in net.modules()}
-    kept = [(parameter, parameter.requires_grad, parameter.grad) for parameter in net.parameters()]
-    for parameter, _, _ in kept:
-        parameter.requires_grad_(False)
-        parameter.grad = None
-    net.eval()
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for parameter, required, gradient in kept:
-            parameter.requires_grad_(required)
-            parameter.grad = gradient
 
 
 @contextmanager

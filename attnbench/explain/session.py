@@ -7,6 +7,8 @@ from attnbench.data.loaders.chosen import ChosenImages, choose_images, read_imag
 from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import draw_comparison, draw_sheet, save, scales_of
+from attnbench.explain.explanation import Explanation
+from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.pick import names_of, pick_images, require_same_images
 from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_scores, score_maps_of
 from attnbench.runs.explanations import Request
@@ -41,15 +43,19 @@ class Session:
         numbers = pick_images(self.runs, request.images, request.pick, request.seed)
         return choose_images(data, "test", numbers)
 
+    def explanations(self) -> list[Explanation]:
+        """Explain the images by each run."""
+        pairs = zip(self.runs, self.names, strict=True)
+        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+
     def lines(self) -> Iterator[str]:
         """Explain, write all files, and yield the lines that say what was found and where the files are."""
-        pairs = zip(self.runs, self.names, strict=True)
-        found = [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+        found = self.explanations()
         scores = [score_maps_of(run, self.request, one) for run, one in zip(self.runs, found, strict=True)]
-        scales = scales_of(found)
+        scales = scales_of(found, MOST_IMAGES)
         energies = {one.name: energy_of(one, measured) for one, measured in zip(found, scores, strict=True)}
         for run, explanation, measured in zip(self.runs, found, scores, strict=True):
-            stem = self.place / f"{run.folder.parent.name}-{run.folder.name}"
+            stem = self._stem(run)
             save(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"))
             write_maps(stem.with_name(f"{stem.name}.npz"), explanation)
             if measured:
@@ -63,3 +69,10 @@ class Session:
             path = self.place / "comparison.png"
             save(draw_comparison(found), path)
             yield f"comparison: {shown(path)}"
+        page = (self.place / "comparison" if len(found) > 1 else self._stem(self.runs[0])).with_suffix(".html")
+        write_gallery(page, found, scales)
+        yield f"gallery: {shown(page)}"
+
+    def _stem(self, run: TrainedRun) -> Path:
+        """Return the path of a run's files, without an ending."""
+        return self.place / f"{run.folder.parent.name}-{run.folder.name}"

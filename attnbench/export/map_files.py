@@ -3,21 +3,18 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from attnbench.errors import UserError
 from attnbench.export.predict import ImagePrediction
+from attnbench.overlay import COLOURS, OPACITY, overlaid, spatial_means
 from attnbench.runs.arrays import packed
 from attnbench.runs.files import shown, write_all
 
 PANELS_IN_A_ROW = 4
 INCHES = 2.6
 """Width and height of a panel."""
-OPACITY = 0.55
-COLOURS = "viridis"
-"""Perceptually uniform, and legible for the colour-blind."""
 
 
 def map_paths(folder: Path, files: Sequence[Path], force: bool) -> dict[Path, Path]:
@@ -60,43 +57,34 @@ def write_maps(path: Path, prediction: ImagePrediction) -> tuple[Path, ...]:
     contents: dict[Path, str | bytes] = {
         numbers: packed({name: values.astype(np.float32) for name, values in prediction.maps.items()})
     }
-    if any(is_spatial(values) for values in prediction.maps.values()):
-        contents[picture] = draw(prediction)
+    maps = spatial_means({name: values[None] for name, values in prediction.maps.items()})
+    if maps:
+        contents[picture] = draw(prediction, {name: values for name, (values,) in maps.items()})
     write_all(contents)
     return tuple(contents)
 
 
-def is_spatial(values: np.ndarray) -> bool:
-    """Return whether a map (K, h, w) varies in space."""
-    return values.shape[1] * values.shape[2] > 1
-
-
-def draw(prediction: ImagePrediction) -> bytes:
-    """Return a PNG: the image, then each spatial map (its mean over K) over the image, with a scale."""
+def draw(prediction: ImagePrediction, maps: dict[str, np.ndarray]) -> bytes:
+    """Return a PNG: the image, then each map (h, w) over the image, with a scale."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    maps = {name: values.mean(0) for name, values in prediction.maps.items() if is_spatial(values)}
     columns = min(PANELS_IN_A_ROW, len(maps) + 1)
     rows = -(-(len(maps) + 1) // columns)
     figure = Figure(figsize=(INCHES * columns, INCHES * rows), layout="constrained", dpi=120)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
-    _image(panels[0], prediction)
+    picture = (prediction.pixels.transpose(2, 0, 1) / 255).astype(np.float32)
+    panels[0].imshow(picture.transpose(1, 2, 0) if len(picture) == 3 else picture[0], cmap="gray", vmin=0, vmax=1)
     panels[0].set_title(f"{prediction.classes[0]} ({prediction.probabilities[0]:.0%})", fontsize=8, parse_math=False)
     for panel, (name, values) in zip(panels[1:], maps.items(), strict=False):
-        _image(panel, prediction)
-        size = prediction.pixels.shape[0]
-        shown_map = panel.imshow(
-            values, cmap=COLOURS, alpha=OPACITY, interpolation="bilinear", extent=(-0.5, size - 0.5, size - 0.5, -0.5)
-        )
+        low, high = float(values.min()), float(values.max())
+        panel.imshow(overlaid(picture, values, low, high).transpose(1, 2, 0))
         panel.set_title(name, fontsize=8, parse_math=False)
-        figure.colorbar(shown_map, ax=panel, shrink=0.7).ax.tick_params(labelsize=6)
+        bar = figure.colorbar(ScalarMappable(Normalize(low, high), COLOURS), ax=panel, shrink=0.7, alpha=OPACITY)
+        bar.ax.tick_params(labelsize=6)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
-
-
-def _image(panel: Any, prediction: ImagePrediction) -> None:
-    pixels = prediction.pixels
-    panel.imshow(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], cmap="gray", vmin=0, vmax=255)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from attnbench.launch.engine import WORKER_MODULE
 from attnbench.launch.fork_server import COMMAND, Lines, Request
@@ -53,15 +54,7 @@ class LocalEngine:
         if len(slots) == 1 and sys.platform == "linux":
             return warm_up().start(self.worker, job_file, log_file, environment)
         with log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", self.worker, os.fspath(job_file), "--lifeline"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-        return LocalProcess(process.poll, process.pid)
+            return start_worker(job_file, worker=self.worker, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 class LocalProcess:
@@ -100,6 +93,20 @@ class LocalProcess:
         except ProcessLookupError:  # it has just ended, or does not lead its session yet
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+def start_worker(job_file: Path, *options: str, worker: str = WORKER_MODULE, **of_process: Any) -> LocalProcess:
+    """Start a worker in a session of its own, so that Ctrl-C reaches it only through its starter.
+
+    Args:
+        job_file: the job, which exists.
+        options: further words of its command line.
+        worker: module that does the job.
+        of_process: further options of `subprocess.Popen`.
+    """
+    command = [sys.executable, "-m", worker, os.fspath(job_file), "--lifeline", *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **of_process)
+    return LocalProcess(process.poll, process.pid)
 
 
 class ForkedProcess(LocalProcess):

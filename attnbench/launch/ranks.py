@@ -4,19 +4,16 @@ The starter computes nothing, so it is never blocked in a reduction as its ranks
 """
 
 import logging
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED
-from attnbench.launch.engine import WORKER_MODULE, stop
-from attnbench.launch.processes import LocalProcess
+from attnbench.launch.engine import stop
+from attnbench.launch.processes import LocalProcess, start_worker
 from attnbench.runs.files import make_folder
-from attnbench.runs.folder import Job
+from attnbench.runs.folder import Job, RunFolder
 from attnbench.termination import requests_counted
 
 FOLLOW_SECONDS = 10.0
@@ -28,7 +25,7 @@ logger = logging.getLogger(__name__)
 def train_on_devices(job: Job) -> int:
     """Train a run on several devices, each with its own process, and return the exit status."""
     make_folder(job.folder)
-    job_file = job.folder / "job.json"
+    job_file = RunFolder(job.folder).job_file
     job.save(job_file)
     return run_ranks(job_file, int(job.config["trainer"]["devices"]))
 
@@ -71,21 +68,7 @@ def _follow(ranks: Sequence[LocalProcess]) -> None:
 
 
 def _start(job_file: Path, rank: int, devices: int, listener: socket.socket) -> LocalProcess:
-    """Start one process in a session of its own, so that Ctrl-C reaches it only through its starter."""
+    """Start one process; the first one gets the socket that already listens."""
     place = [f"--rank={rank}", f"--size={devices}", f"--port={listener.getsockname()[1]}"]
     passed = [] if rank else [listener.fileno()]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            WORKER_MODULE,
-            os.fspath(job_file),
-            "--lifeline",
-            *place,
-            *map("--listener={}".format, passed),
-        ],
-        stdin=subprocess.PIPE,
-        pass_fds=passed,
-        start_new_session=True,
-    )
-    return LocalProcess(process.poll, process.pid)
+    return start_worker(job_file, *place, *map("--listener={}".format, passed), pass_fds=passed)

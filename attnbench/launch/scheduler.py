@@ -101,12 +101,13 @@ class Scheduler:
             run = RunFolder(task.job.folder)
             try:
                 record = None if task.job.again else run.record()
-            except UserError as error:  # its record is damaged
+                owned = not isinstance(record, FinishedRecord) and self._owner(task) is not None
+            except (OSError, UserError) as error:  # its record is damaged, or a dead owner's lock cannot be removed
                 self._fail(task, str(error))
                 return
             if isinstance(record, FinishedRecord):
                 task.state, task.found = "found", record
-            elif self._owner(task) is not None:
+            elif owned:
                 task.state = "elsewhere"
             else:
                 self._start(task, run)
@@ -127,9 +128,8 @@ class Scheduler:
         try:
             make_folder(run.path)
             check_log(run.log_file)
-            job_file = run.path / "job.json"
-            task.job.save(job_file)
-            task.process = self.engine.start(job_file, run.log_file, task.slots)
+            task.job.save(run.job_file)
+            task.process = self.engine.start(run.job_file, run.log_file, task.slots)
         except (OSError, UserError) as error:  # of this run; the others go on
             self.free = sorted(self.free + task.slots)
             self._fail(task, f"cannot be started: {error}")

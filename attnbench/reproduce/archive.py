@@ -10,7 +10,7 @@ from typing import Any
 from attnbench.reproduce.campaign import TableReproduction, records_in
 from attnbench.reproduce.pictures import pictures_in
 from attnbench.reproduce.portable import portable
-from attnbench.runs.files import to_text, write_atomically, write_json
+from attnbench.runs.files import make_folder, to_text, write_atomically, write_json
 from attnbench.tables.report import Report
 from attnbench.tables.results.class_results import run_summaries
 from attnbench.tables.results.per_class_summary import read_summaries, write_summaries
@@ -31,7 +31,7 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     from attnbench.tables.render import FORMATS
 
     folder = reproduction.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     report = replace(report, pictures=pictures_in(folder))
     for name, file in FILES.items():
         write_atomically(folder / file, FORMATS[name](report))

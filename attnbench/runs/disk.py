@@ -28,7 +28,9 @@ def writing(name: str, folder: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteError(refusal(name, folder, error, size)) from error
+        refused = WriteError(refusal(name, folder, error, size))
+        refused.errno = error.errno  # tells a wrong path from a disk without room
+        raise refused from error
 
 
 def refusal(name: str, folder: Path, error: OSError, size: int | None = None) -> str:

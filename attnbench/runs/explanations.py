@@ -2,18 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-from attnbench.errors import UserError
-from attnbench.runs.disk import WriteError
 from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.files import read_json, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
 from attnbench.runs.lock import Lock
+from attnbench.runs.predictions import Pick
 
-Pick = Literal["random", "right", "wrong", "changed"]
-PICKS: tuple[str, ...] = get_args(Pick)
 PREDICTED, TRUE = "predicted", "true"
 
 
@@ -70,11 +66,9 @@ def keep_explanation(run: RunFolder, key: str, entry: ExplanationEntry) -> None:
     """Keep an entry in the run's `explanations.json`; an earlier one of the same key is replaced.
 
     Raises:
-        UserError: the file is damaged, or the folder cannot be written.
+        UserError: the file is damaged, or the folder cannot be locked.
+        WriteError: the file cannot be written.
     """
-    try:
-        with Lock(run.path).guard:  # one process at a time adds its entry
-            entries = {**read_explanations(run), key: entry}
-            write_json(run.explanations_file, {name: kept.to_json() for name, kept in entries.items()})
-    except WriteError as error:
-        raise UserError(str(error)) from error
+    with Lock(run.path).guard:  # one process at a time adds its entry
+        entries = {**read_explanations(run), key: entry}
+        write_json(run.explanations_file, {name: kept.to_json() for name, kept in entries.items()})

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attnbench.errors import RunError, UserError
-from attnbench.runs.disk import WriteError, writing
+from attnbench.runs.disk import FULL, WriteError, refusal, writing
+from attnbench.runs.litter import clear_litter_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -57,7 +58,12 @@ def readable(read: Callable[[], T], otherwise: U) -> T | U:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for runs or results, with its parents. Raises `UserError` if the system does not allow it."""
+    """Make a folder for runs or results, with its parents.
+
+    Raises:
+        WriteError: there is no room for it.
+        UserError: the system does not allow it for another reason.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -65,6 +71,8 @@ def make_folder(path: Path) -> None:
             f"{shown(path)}: the folder cannot be made: something else has its name; move it away"
         ) from None
     except OSError as error:
+        if error.errno in FULL:
+            raise WriteError(refusal(shown(path), path.parent, error)) from error
         raise UserError(f"{path}: the folder cannot be made: {error.strerror or error}") from error
 
 
@@ -84,6 +92,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         UserError: something else is in its place, such as a folder.
     """
     check_file(path)
+    clear_litter_of(path)
     replace_file(
         path, path.with_name(f".{path.name}.{os.getpid()}"), content.encode() if isinstance(content, str) else content
     )
@@ -109,13 +118,10 @@ def replace_file(path: Path, temporary: Path, content: bytes | memoryview) -> No
 
 
 def write_all(contents: Mapping[Path, str | bytes]) -> None:
-    """Replace files, in folders that are made if needed. Raises `UserError` if the system refuses one."""
+    """Replace files, in folders that are made if needed. Raises what `make_folder` and `write_atomically` raise."""
     for path, content in contents.items():
         make_folder(path.parent)
-        try:
-            write_atomically(path, content)
-        except WriteError as error:
-            raise UserError(str(error)) from error
+        write_atomically(path, content)
 
 
 def write_json(path: Path, content: Any) -> None:

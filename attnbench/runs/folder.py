@@ -5,7 +5,7 @@ from pathlib import Path
 from attnbench.errors import UserError
 from attnbench.runs.epoch_rows import EpochRow, read_rows, write_rows
 from attnbench.runs.files import as_typed, read_json, shown, write_json
-from attnbench.runs.job import Job
+from attnbench.runs.job import JOB_FILE, Job
 from attnbench.runs.lock import LOCK_FILES, owner_of
 from attnbench.runs.record import FinishedRecord, RunRecord
 
@@ -25,6 +25,7 @@ class RunFolder:
         self.evaluations_file = path / "evaluations.json"
         self.explanations_file = path / "explanations.json"
         self.log_file = path / "log.txt"
+        self.job_file = path / JOB_FILE
         self.last_checkpoint = path / "checkpoints" / "last.ckpt"
         self.best_checkpoint = path / "checkpoints" / "best.ckpt"
         self.last_predictions = path / "predictions" / "last.npz"

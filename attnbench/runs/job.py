@@ -9,6 +9,9 @@ from attnbench.errors import UserError
 from attnbench.runs.files import damaged, read_json, shown, write_json
 from attnbench.runs.json_objects import read_object, write_object
 
+JOB_FILE = "job.json"
+"""A job's file in the run's folder."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -48,7 +51,7 @@ class Job:
         """Read a job from a file that `save` wrote. Raises `UserError` if there is none, or it is damaged."""
         content = read_json(path)
         if content is None:
-            raise UserError(f"{shown(path)}: there is no such file; a job's file is job.json in the run's folder")
+            raise UserError(f"{shown(path)}: there is no such file; a job's file is {JOB_FILE} in the run's folder")
         job = read_object(JobFile, content, shown(path))
         if type(job.config.values.get("seed")) is not int:
             raise damaged(shown(path), "config.values.seed must be a whole number")

@@ -1,7 +1,9 @@
-"""What processes that were killed while they wrote have left in a run's folder."""
+"""What processes that were killed while they wrote have left: in a run's folder, and beside any other file."""
 
+import glob
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 LITTER = re.compile(r"\..+\.(\d+|part)")
@@ -23,5 +25,17 @@ def clear_litter(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
+def clear_litter_of(path: Path) -> None:
+    """Remove what killed processes have left of a file that any process may write, beside it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with suppress(FileNotFoundError):  # another process has just completed it
+            if LITTER.fullmatch(part.name) and part.is_file() and not _recent(part):
+                part.unlink()
+
+
 def _in_use(path: Path) -> bool:
-    return path.name.startswith(WRITTEN_BY_SCHEDULERS) and time.time() - path.stat().st_mtime < RECENT_SECONDS
+    return path.name.startswith(WRITTEN_BY_SCHEDULERS) and _recent(path)
+
+
+def _recent(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime < RECENT_SECONDS

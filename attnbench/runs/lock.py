@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from attnbench.errors import UserError
+from attnbench.runs.disk import FULL, WriteError, refusal
 from attnbench.runs.files import make_folder, shown, write_json
 from attnbench.runs.litter import clear_litter
 from attnbench.runs.owner import HEARTBEAT_SECONDS, LOCK_FILE, Owner, OwnerWatch, owner_of, process_started, read_owner
@@ -58,7 +59,8 @@ class Lock:
 
     Raises:
         RunLockedError: when entered, if another process owns the folder.
-        UserError: when entered, if the folder or the lock cannot be written.
+        WriteError: when entered, if there is no room for the folder or the lock's files.
+        UserError: when entered, if the folder cannot be made or locked.
     """
 
     def __init__(self, folder: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
@@ -120,10 +122,7 @@ class Lock:
         self.progress = {**self.progress, **progress}
 
     def _write(self) -> None:
-        try:
-            write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
-        except OSError as error:  # a `WriteError`, which names the file
-            raise UserError(str(error)) from error
+        write_json(self.path, replace(self._mark, heartbeat=time.time(), progress=self.progress).to_json())
 
     def _rival(self) -> Owner | None:
         """Return the other process that owns the folder; a lock that is missing or damaged is written again."""
@@ -141,14 +140,19 @@ class Lock:
                     if not self.lost:
                         self._write()
                 self._complained = False
-            except UserError as error:  # the disk may have room again at the next beat
+            except (OSError, UserError) as error:  # the disk may have room again at the next beat
                 if not self._complained:
                     self._complained = True
                     logger.warning("the heartbeat failed and will be tried again: %s", error)
 
 
 class _Guard:
-    """A file lock of the operating system, which ends with its process. Raises `UserError` if there can be none."""
+    """A file lock of the operating system, which ends with its process.
+
+    Raises:
+        WriteError: when entered, if there is no room for the lock's file.
+        UserError: when entered, if there can be no such lock.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -171,6 +175,8 @@ def _refused(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise WriteError(refusal(shown(path), path.parent, error)) from error
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"{shown(path)}: cannot be locked: {reason}; output=FOLDER names a folder that can be written to, on a"

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 from attnbench.runs.arrays import packed
 from attnbench.runs.files import damaged, make_folder, read_bytes, shown, write_atomically
 
+Pick = Literal["random", "right", "wrong", "changed"]
+PICKS: tuple[str, ...] = get_args(Pick)
+"""Kinds of test images by their predictions: any, rightly or wrongly classified, or differently by several runs."""
 ARRAYS = ("index", "label", "predicted", "probability", "label_probability")
 KINDS = {"index": "u", "label": "u", "predicted": "u", "probability": "f", "label_probability": "f"}
 """Numpy's kind of each array: unsigned integer or floating point."""

@@ -66,7 +66,19 @@ def compare_runs(
     method: str,
     config_dir: str | None = None,
 ) -> Report:
-    """Build a table of runs.
+    """Build a table of runs; arguments and errors are those of `inputs_of_runs`."""
+    return build_report(inputs_of_runs(runs, rows, columns, metric, method, config_dir))
+
+
+def inputs_of_runs(
+    runs: Sequence[RunFolder],
+    rows: str | None,
+    columns: str | None,
+    metric: str,
+    method: str = "t",
+    config_dir: str | None = None,
+) -> ReportInputs:
+    """Sort runs into the cells of a table.
 
     Args:
         runs: unfinished ones are left out.
@@ -95,7 +107,7 @@ def compare_runs(
     for key, several in cells.items():
         check_same_run(key, several)
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
-    return build_table(cells, metric, method, len(runs) - len(records), row_label)
+    return make_inputs(cells, metric, method, len(runs) - len(records), row_label)
 
 
 def read_run(record: RunRecord, composer: Composer) -> Run:
@@ -161,8 +173,8 @@ def check_same_run(key: Key, runs: Sequence[Run]) -> None:
         raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
 
 
-def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_label: str) -> Report:
-    """Build the report of runs that are sorted into cells."""
+def make_inputs(cells: Cells, metric: str, method: str, unfinished: int, row_label: str) -> ReportInputs:
+    """Return the inputs of the report of runs that are sorted into cells."""
     count = sum(map(len, cells.values()))
     rows = {name: Row(name, name or "all runs", {}) for name, _ in cells}
     columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in cells}
@@ -187,7 +199,7 @@ def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_lab
         notes=unfinished_note(unfinished),
         row_label=row_label,
     )
-    return build_report(ReportInputs(table, NO_PROFILE, results, costs, method=method))
+    return ReportInputs(table, NO_PROFILE, results, costs, method=method)
 
 
 def recorded_costs(costs: CostRecord) -> dict[str, CostComparison]:

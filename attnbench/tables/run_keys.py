@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from attnbench.config.diff import differences, label
+from attnbench.config.diff import differences, label, written
 from attnbench.config.parametric_names import short_name
 from attnbench.config.schema import flatten
 from attnbench.config.validate import RunConfig
@@ -45,7 +45,7 @@ def describe_keys(config: RunConfig, names: Sequence[str]) -> str:
     """Return a configuration's values of keys in words; empty if it has none of them."""
     leaves = flatten(config.values)
     values = {
-        name: short_name(config.choices[name], config[name]) if name in config.choices else str(leaves[name])
+        name: short_name(config.choices[name], config[name]) if name in config.choices else written(leaves[name])
         for name in names
         if name in config.choices or name in leaves
     }

@@ -1,22 +1,24 @@
-"""One experiment: what is made from a checked configuration, each part once."""
+"""One experiment: what is made from a checked configuration, each part once.
+
+torch is imported by the parts that need it: data set, identity and job of a run without weights from elsewhere do not.
+"""
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from attnbench.build import build_model, build_model_on_meta
-from attnbench.classifier import Classifier
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data, guarded
-from attnbench.cost import Cost, count
 from attnbench.data.bases.dataset import DataSet
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name
 from attnbench.seeding import derive_seed
-from attnbench.training.hardware import TrainerOptions
-from attnbench.training.recipe import Recipe
-from attnbench.weights.load import identity_of
+
+if TYPE_CHECKING:
+    from attnbench.classifier import Classifier
+    from attnbench.cost import Cost
+    from attnbench.training.hardware import TrainerOptions
+    from attnbench.training.recipe import Recipe
 
 
 class Experiment:
@@ -40,14 +42,18 @@ class Experiment:
         return self.data.image_size if self._image_size is None else self._image_size
 
     @cached_property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> "Recipe":
         """How the network is trained."""
+        from attnbench.training.recipe import Recipe
+
         recipe: Recipe = guarded("recipe", lambda: Recipe(**self.config["recipe"]))
         return recipe
 
     @cached_property
-    def options(self) -> TrainerOptions:
+    def options(self) -> "TrainerOptions":
         """The options of the group `trainer`."""
+        from attnbench.training.hardware import TrainerOptions
+
         options: TrainerOptions = guarded("trainer", lambda: TrainerOptions(**self.config["trainer"]))
         return options
 
@@ -57,19 +63,30 @@ class Experiment:
         return build_data(self.config)
 
     @cached_property
-    def blueprint(self) -> Classifier:
+    def blueprint(self) -> "Classifier":
         """The network on the meta device: layers and shapes without memory for weights."""
+        from attnbench.build import build_model_on_meta
+
         return build_model_on_meta(self.config, self.data, self.image_size)
 
     @cached_property
-    def cost(self) -> Cost:
+    def cost(self) -> "Cost":
         """Parameters and multiply-adds of the network for one image."""
+        from attnbench.cost import count
+
         return count(self.blueprint, self.data.channels, self.image_size)
 
     @cached_property
     def identity(self) -> str:
         """The hash that names the run. Reads the data's fingerprint, and the weights' file if there is one."""
-        return identity(self.config, self.data.fingerprint(), identity_of(self.config, self.blueprint.backbone))
+        return identity(self.config, self.data.fingerprint(), self._weights_identity())
+
+    def _weights_identity(self) -> str | None:
+        if self.config["backbone"].get("weights") is None:
+            return None
+        from attnbench.weights.load import identity_of
+
+        return identity_of(self.config, self.blueprint.backbone)
 
     @property
     def seed(self) -> int:
@@ -84,10 +101,18 @@ class Experiment:
     @property
     def job(self) -> Job:
         """The run to be done, as plain data that can be sent to another process."""
-        name = f"{readable_name(self.config)}-{self.identity}"
-        return Job(self.config, self.identity, self.output / "runs" / name / f"seed{self.seed}")
+        return self.job_named(self.identity)
 
-    def build_network(self) -> Classifier:
+    def job_named(self, identity: str) -> Job:
+        """Return the run to be done under an identity that is already known."""
+        name = f"{readable_name(self.config)}-{identity}"
+        return Job(self.config, identity, self.output / "runs" / name / f"seed{self.seed}")
+
+    def build_network(self) -> "Classifier":
         """Build the network with the seed's initial weights, which are the same on every device."""
+        import torch
+
+        from attnbench.build import build_model
+
         torch.manual_seed(derive_seed(self.seed, "initial weights"))
         return build_model(self.config, self.data, self.image_size)

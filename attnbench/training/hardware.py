@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import torch
 from torch import nn
 
 from attnbench.classifier import Classifier
+from attnbench.cores import idle_cores
 from attnbench.errors import OptionError, require, require_choice
 from attnbench.training.malloc import keep_freed_memory
 
 SMALLEST_BLOCK = 16
 BLOCK_LENGTH = 64
 """Lightning's loop costs about 0.8 ms a block on a slow core; metrics wait on the device until a block ends."""
+
+LOOK_SECONDS = 0.5
+"""Time in which idle cores are counted."""
 
 
 @dataclass(frozen=True)
@@ -155,25 +160,44 @@ def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | 
         net: the network, with or without weights; its layers decide on the memory layout.
         recorded: the choices in the run's record, if the run resumes.
     """
-    accelerator = choose_accelerator(options.accelerator)
-    threads = options.threads
-    if threads == "auto":
-        threads = (
-            max(1, torch.get_num_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
-        )
-    length = options.block_length
+    accelerator, length, recorded = choose_accelerator(options.accelerator), options.block_length, recorded or {}
     choices: dict[str, Any] = {
         "accelerator": accelerator,
         "devices": options.devices,
         "device_name": device_name(accelerator),
         "precision": _precision(options.precision, accelerator),
         "channels_last": _channels_last(accelerator, net) if options.channels_last == "auto" else options.channels_last,
-        "threads": int(threads),
+        "threads": recorded.get("threads") or _threads(options, accelerator),
         "block_length": BLOCK_LENGTH if length == "auto" else int(length),
     }
-    kept = ("precision", "channels_last", "threads") if recorded else ()
-    choices |= {key: recorded[key] for key in kept if recorded and key in recorded}
+    choices |= {key: recorded[key] for key in ("precision", "channels_last") if key in recorded}
     return Hardware(**choices)
+
+
+def _threads(options: TrainerOptions, accelerator: str) -> int:
+    if options.threads != "auto":
+        return int(options.threads)
+    return max(1, free_threads() // options.devices) if accelerator == "cpu" else torch.get_num_threads()
+
+
+@cache
+def idle_at_start() -> float | None:
+    """Return how many cores are idle, counted once: networks that a process compares get equally many threads."""
+    return idle_cores(LOOK_SECONDS)
+
+
+def free_threads() -> int:
+    """Return torch's number of threads, or of idle cores if other processes use more than half of the cores.
+
+    oneDNN's kernels spin until all of their threads have come, whatever OpenMP's wait policy. On 2 cores at load 18,
+    two threads trained 34 to 44 images in a second of CPU time, and one trained 1,500 to 2,000. OMP_NUM_THREADS counts
+    as it is given.
+    """
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    if threads == 1 or "OMP_NUM_THREADS" in os.environ:
+        return threads
+    idle = idle_at_start()
+    return threads if idle is None or idle > cores / 2 else max(1, min(threads, int(idle)))
 
 
 def _channels_last(accelerator: str, net: nn.Module) -> bool:

@@ -17,6 +17,7 @@ from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find_one
 from attnbench.runs.predictions import Predictions, read_predictions
+from attnbench.training.attention_maps import attention_maps
 from attnbench.training.datamodule import RunData
 from attnbench.training.evaluate import check, weights_of
 from attnbench.training.hardware import resolve
@@ -119,9 +120,7 @@ class TrainedRun:
 
         There are none where the attention has none, as with `attention=none`.
         """
-        # gradients are on: a map may be made of the gradient of a class score
-        output = self.model.output(images.to(self._device))
-        return {name: tensor.detach().float().cpu() for name, tensor in self.model.maps(output).items()}
+        return attention_maps(self.model, images)
 
     @property
     def _device(self) -> torch.device:

@@ -4,10 +4,8 @@ Every layer of the backbone must be there in its shape. Left out are, with a not
 modules that another attention inserted, and auxiliary heads.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
@@ -17,6 +15,7 @@ from attnbench.build import weights_of
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.weights.differences import differences, shape_of
+from attnbench.weights.digest import digest_of
 from attnbench.weights.prefixes import readings_of, translated
 from attnbench.weights.read import read
 
@@ -46,8 +45,7 @@ def identity_of(config: RunConfig, backbone: Backbone) -> str | None:
     fit(backbone, read(source, backbone), source)
     if source == "default":
         return backbone.default_weights()
-    with Path(source).expanduser().open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return digest_of(source)
 
 
 def load(config: RunConfig, backbone: Backbone) -> list[str]:

@@ -315,7 +315,9 @@ def test_data_is_listed_in_the_folder_that_is_named(own_folder: Path, capsys: Ca
 
 def test_costs_are_those_of_the_paper(capsys: Capture) -> None:
     words = ("cost", "backbone=resnet50", "attention=bam", "attention.variant=official", "data=cifar100")
-    assert "24,063,319" in say(capsys, *words)[1]
+    out = say(capsys, *words)[1]
+    assert "24,063,319" in out
+    assert "stem=auto: cifar for images of 32 pixels" in out
     found = json.loads(say(capsys, *words, "--json")[1])
     assert found["parameters"] == 24_063_319
     assert found["attention_parameters"] == 358_067

@@ -220,9 +220,9 @@ def test_no_code_runs_because_a_run_names_it(runs: list[RunFolder], say: Say) ->
     status, _, err = say(str(runs[2].path))
     assert (status, err.count("\n")) == (2, 1)
     assert "data._target_: the run was trained with stranger.Digits" in err
-    assert "add trust=stranger" in err
+    assert "add --trust stranger" in err
     assert not Path("was_here").exists()
-    assert say(str(runs[2].path), "trust=somebody")[0] == 2
+    assert say(str(runs[2].path), "--trust", "somebody")[0] == 2
     assert not Path("was_here").exists()
     status, out, _ = say(str(runs[2].path), "trust=stranger")
     assert (status, Path("was_here").exists()) == (0, True)

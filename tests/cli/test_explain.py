@@ -15,8 +15,8 @@ from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
 from attnbench.explain.pick import names_of, pick_images
-from attnbench.runs.explanations import Pick
-from attnbench.runs.files import read_json
+from attnbench.runs.files import read_json, write_json
+from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
@@ -73,7 +73,11 @@ def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
     assert " · Grad-CAM at final · energy in box 0." in lines[0]
     assert "uniform map 0.44, none seed0 0." in lines[0]  # 16 x 16 of 24 x 24 pixels
     assert lines[2].endswith("the attention has no maps")
-    assert lines[-1] == "comparison: outputs/explanations/comparison.png"
+    assert lines[-2:] == [
+        "comparison: outputs/explanations/comparison.png",
+        "gallery: outputs/explanations/comparison.html",
+    ]
+    assert 10_000 < Path("outputs/explanations/comparison.html").stat().st_size < 200_000
     places = {path.suffix: path for path in Path("outputs/explanations").glob("*-bam-*")}
     assert set(places) == {".png", ".npz", ".csv"}
     with Image.open(places[".png"]) as image:
@@ -159,6 +163,19 @@ def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(say: Say) -> None:
+    run = Path(folder("none"))
+    record = read_json(run / "record.json") or {}
+    record["config"]["attention"]["_target_"] = "stranger.Plain"
+    write_json(run / "record.json", record)
+    Path("stranger.py").write_text("from attnbench.attention.base import Attention as Plain\n")
+    status, out, err = say(str(run), "--images", "1")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "add --trust stranger" in err
+    assert say(str(run), "--images", "1", "--output", "elsewhere", "--trust", "stranger")[0] == 0
+    assert list(Path("elsewhere/explanations").glob("*-none-*.png"))
 
 
 def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

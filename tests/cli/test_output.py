@@ -24,6 +24,14 @@ def test_setting_up_twice_prints_each_message_once(capsys: Capture) -> None:
     assert capsys.readouterr().err == "attnbench: once\n"
 
 
+def test_a_warning_is_shown_once_by_each_command(capsys: Capture) -> None:
+    for shown in ("attnbench: skipped: a file\n", "", "attnbench: skipped: a file\n"):
+        if shown:
+            set_up_output()
+        logging.getLogger("attnbench.runs").warning("skipped: %s", "a file")
+        assert capsys.readouterr().err == shown
+
+
 def test_log_messages_leave_standard_output_to_results(capsys: Capture) -> None:
     assert main(["train", "--cfg", "job", "-p", "seed"]) == 0
     logging.getLogger("attnbench").info("a message")

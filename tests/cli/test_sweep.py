@@ -16,13 +16,13 @@ from tests.conftest import TINY
 def test_the_network_is_built_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[RunConfig] = []
 
-    def build_counted(config: RunConfig, data: DataSet) -> Classifier:
+    def build_counted(config: RunConfig, data: DataSet, image_size: int) -> Classifier:
         built.append(config)
-        return build_model_on_meta(config, data)
+        return build_model_on_meta(config, data, image_size)
 
     configs = [compose([*TINY, f"recipe.epochs={epochs}", f"seed={seed}"]) for seed in range(3) for epochs in (1, 2)]
     with monkeypatch.context() as patched:
-        patched.setattr("attnbench.training.experiment.build_model_on_meta", build_counted)
+        patched.setattr("attnbench.build.build_model_on_meta", build_counted)
         jobs, mistakes = plan_all(configs)
     assert not mistakes
     assert len(built) == 2

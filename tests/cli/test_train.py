@@ -31,6 +31,7 @@ def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
     assert main(["train", "attention=bam", "attention.reduction=2", *TINY]) == 0
     first = capsys.readouterr().out
     for part in (
+        "stem=auto: cifar for images of 8 pixels",
         "epoch 2/2",
         "test top-1 accuracy",
         "parameters",

@@ -42,4 +42,4 @@ def test_a_run_of_another_version_is_read_too(changes: dict[str, Any]) -> None:
 
 def test_runs_are_named_by_what_they_differ_in() -> None:
     configs = [GATED, elsewhere(), elsewhere(**{"lambda": 3.0})]
-    assert list(map(label, differences(configs))) == ["gated", "away lambda=1.0", "away lambda=3.0"]
+    assert list(map(label, differences(configs))) == ["gated", "away lambda=1", "away lambda=3"]

@@ -129,7 +129,7 @@ def test_the_class_of_a_choice_is_looked_up_by_its_name(trained: RunConfig) -> N
 def test_a_class_of_somebody_elses_in_a_record_is_rejected(trained: RunConfig) -> None:
     message = refusal(trained, _target_="stranger.Gated")
     assert message.startswith("attention._target_: the run was trained with stranger.Gated")
-    assert message.endswith("if you trust that code, add trust=stranger")
+    assert message.endswith("if you trust that code, add --trust stranger")
 
 
 @pytest.mark.parametrize(

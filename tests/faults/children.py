@@ -108,8 +108,9 @@ class Forked:
         return True
 
     def read(self, stream: str) -> str:
-        """Return what it has printed to `out` or `err`."""
-        return Path(self.output.name, stream).read_text(encoding="utf-8", errors="replace")
+        """Return what it has printed to `out` or `err`; nothing if it was killed before it could print."""
+        path = Path(self.output.name, stream)
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def _run_in_fork(words: list[str], folder: Path, environment: dict[str, str], output: str) -> NoReturn:

@@ -24,6 +24,7 @@ from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
 from tests.faults.damage import DAMAGES, Damage, wrong_types
+from tests.tables.lab import write_table
 
 SMALL = (*TINY, "recipe.epochs=2", "backbone.depth=8")
 DAMAGED, OTHER = ("attention=se", "attention.reduction=2"), ("attention=none",)
@@ -31,6 +32,17 @@ FILES = (
     "record.json", "metrics.jsonl", "config.yaml", "job.json", "lock.json", ".lock", "evaluations.json", "log.txt",
     "predictions/last.npz", "predictions", "events.out.tfevents.1", ".",
 )  # fmt: skip
+TABLE = f"""\
+# The runs of `SMALL`
+title: Small networks
+source: nowhere
+overrides: [{", ".join(SMALL)}]
+columns: {{error: {{label: digits, metric: top1_error}}}}
+baseline: none
+rows:
+  none: {{label: plain, overrides: [{", ".join(OTHER)}]}}
+  se: {{label: SE, overrides: [{", ".join(DAMAGED)}]}}
+"""
 ALL = "outputs/runs/*"
 VERBS: dict[str, tuple[str, ...]] = {
     "list": ("list", "runs"),
@@ -41,6 +53,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "evaluate the run": ("evaluate", "outputs/runs/*-se-*"),
     "train the run": ("train", *SMALL, *DAMAGED),
     "train another run": ("train", *SMALL, *OTHER),
+    "reproduce": ("reproduce", "lab/tiny", "--seeds", "1", "--config-dir", "mine", "--to", "table.csv"),
 }
 QUICK = ("list", "table", "table of the run", "train the run", "train another run")
 """Verbs that take a tenth of a second where nothing has to be trained."""
@@ -91,8 +104,10 @@ class Harness:
         self.finished = finished
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
+        write_table(TABLE)
         self.restore()
-        self.whole = {verb: ask(verb) for verb in ("table", "list")}
+        self.whole = {verb: ask(verb) for verb in ("table", "list", "reproduce")}
+        self.reproduced = errors(Path("table.csv"))
 
     def restore(self) -> RunFolder:
         """Put the runs back as they were, and return the one to be damaged."""
@@ -115,7 +130,7 @@ class Harness:
 
     def judge(self, verb: str, answer: Answer) -> str:
         """Return what is wrong with an answer; empty if nothing is."""
-        lines = answer.err.splitlines()
+        lines = [line for line in answer.err.splitlines() if not line.startswith("    ")]  # of a run's log
         if answer.status is None or "Traceback" in answer.err:
             return "traceback"
         if len(lines) > 3 or not all(line.startswith("attnbench: ") for line in lines):
@@ -133,12 +148,21 @@ class Harness:
             return answer.status == 0 and other_run(answer.out) == other_run(self.whole["list"].out)
         if verb == "evaluate":
             return "-none-" in answer.out
+        if verb == "reproduce":
+            whole, shown = self.reproduced, errors(Path("table.csv"))
+            return answer.status != 2 and whole["none"] == shown["none"] and shown["se"] in ("", whole["se"])
         return verb != "train another run" or answer.status == 0
 
 
 def other_run(listed: str) -> list[str]:
     """Return what a list says of the run without attention; its name depends on the others that are there."""
     return next(line.split()[-5:] for line in listed.splitlines() if "none" in line)
+
+
+def errors(table: Path) -> dict[str, str]:
+    """Return the error in each row of a reproduced table in CSV."""
+    with table.open(encoding="utf-8") as stream:
+        return {row["key"]: row["error.last.mean"] for row in csv.DictReader(stream)}
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """No room for a run's files: one line, exit status 1, and after room is made the run goes on bit for bit."""
 
+import errno
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -66,6 +68,17 @@ def test_a_limit_of_the_file_size(size: int, name: str, capsys: pytest.CaptureFi
     assert not [path for path in run.path.rglob(".*") if path.name != ".lock"]
     assert main([*WORDS, "output=parts"]) == 0
     assert results("parts") == results("whole")
+
+
+def test_a_disk_without_room_for_a_folder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def mkdir(path: str, *_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    assert main([*WORDS, "output=full"]) == 1
+    assert re.fullmatch(
+        r"attnbench: full/runs/\S+/seed0: cannot be written: No space left on device \(.*\n", answer(capsys)
+    )
 
 
 TMPFS = """

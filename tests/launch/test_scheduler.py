@@ -137,6 +137,16 @@ def test_a_run_that_cannot_be_started_fails_alone(jobs: Callable[..., list[Job]]
     assert all(scheduler.last_lines(RunFolder(task.job.folder).log_file, 5) == [] for task in tasks[:3])
 
 
+def test_a_dead_owners_lock_that_cannot_be_removed_fails_its_run_alone(jobs: Callable[..., list[Job]]) -> None:
+    locked, good = jobs(0, 1)
+    (locked.folder / ".lock").mkdir(parents=True)
+    dead = {"host": socket.gethostname(), "pid": os.getpid(), "started": "long ago", "heartbeat": time.time()}
+    write_json(locked.folder / "lock.json", dead)
+    tasks = Scheduler([locked, good], LightEngine(1)).run()
+    assert states(tasks) == ["failed", "finished"]
+    assert "seed0/.lock: is not a file; move it away" in tasks[0].reason
+
+
 def test_the_reason_of_a_failure_is_the_records_error(jobs: Callable[..., list[Job]]) -> None:
     (job,) = jobs(8)
     job.folder.mkdir(parents=True)

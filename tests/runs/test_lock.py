@@ -20,6 +20,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.runs import lock as lock_module
+from attnbench.runs.disk import WriteError
 from attnbench.runs.lock import LOCK_FILES, Lock, RunLockedError
 from attnbench.runs.owner import (
     DEAD_AFTER_BEATS,
@@ -210,6 +211,15 @@ def test_a_folder_without_file_locks_is_one_line(
     with pytest.raises(UserError, match=r"^\.lock: cannot be locked: [^\n]*flock[^\n]*$"), Lock(own_folder):
         pass
     assert not (own_folder / "lock.json").exists()
+
+
+def test_a_lock_without_room_is_no_mistake_of_the_user(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(WriteError, match=r"^\.lock: cannot be written: No space left on device \("), Lock(own_folder):
+        pass
 
 
 def test_the_heart_beats_and_tells_progress(own_folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Choices of `auto`, and what is refused."""
 
+import os
 from typing import Any
 
 import pytest
@@ -61,7 +62,22 @@ def test_recorded_choices_are_taken_over() -> None:
     assert found.device_name != "another"
 
 
-def test_devices_share_the_threads() -> None:
+@pytest.mark.parametrize(("idle", "threads"), [(None, 8), (8.0, 8), (4.1, 8), (4.0, 4), (3.9, 3), (0.2, 1)])
+def test_threads_are_the_cores_that_are_idle_on_a_busy_machine(
+    idle: float | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(hardware, "idle_at_start", lambda: idle)
+    assert resolve(options(), NET).threads == threads
+    assert resolve(options(), NET, {"threads": 6}).threads == 6
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert resolve(options(), NET).threads == 8
+
+
+def test_devices_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # however busy the machine
     torch.set_num_threads(2)
     assert resolve(options(devices=2), NET).threads == 1
     assert resolve(options(threads=5), NET).threads == 5

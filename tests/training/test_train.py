@@ -271,6 +271,7 @@ def test_a_failed_run_says_why_and_can_be_resumed(tiny: Tiny, monkeypatch: pytes
 
 
 def test_choices_of_auto_are_kept_when_a_run_resumes(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # however busy the machine
     job = plan(tiny(*FEW_IMAGES, "trainer.threads=auto", "trainer.block_length=4"))
     torch.set_num_threads(2)
     stop_after(monkeypatch, 1, KeyboardInterrupt())

@@ -38,6 +38,8 @@ def show_costs(rows: Sequence[Row], names: Sequence[Difference]) -> None:
 def _lines(row: Row) -> Iterator[str]:
     classes = of_all(row["classes"], row["all_classes"])
     yield f"{_network(row)}, on {row['data']}: images of {row['image']}, {classes} classes"
+    if row["stem"]:
+        yield f"  {row['stem']}"
     for heading, total, share in zip(("parameters", "multiply-adds"), COUNTS[::2], COUNTS[1::2], strict=True):
         part = f"  ({row[share]:,} by attention)" if row[share] else ""
         if total == "multiply_adds" and row["executed_multiply_adds"] != row[total]:

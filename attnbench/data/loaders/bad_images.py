@@ -7,12 +7,12 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.loaders.passing import Decoded
 from attnbench.data.loaders.workers import CHUNK, DecodeWorkers, Request
+from attnbench.data.sources.cache_dir import cache_lock
 from attnbench.data.sources.image_files import first_few
 from attnbench.data.splits import Split
 from attnbench.errors import UserError
@@ -51,8 +51,7 @@ def find_bad_images(data: FileDataSet, source: Split, workers: DecodeWorkers, me
     """
     bad: Integers | None = None
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(memory.with_suffix(".lock")):
+        with cache_lock(memory):
             stamps = data.listed(source).stamps()
             bad = _decode_all(data, source, workers, images_to_check(memory, stamps))
             part = memory.with_suffix(".part.npz")

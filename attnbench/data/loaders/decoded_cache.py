@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from attnbench.data.loaders.passing import Decoded
 from attnbench.data.loaders.workers import concatenate_pixels
+from attnbench.data.sources.cache_dir import cache_lock
 
 Integers = NDArray[np.int64]
 log = logging.getLogger("attnbench.data")
@@ -137,8 +137,7 @@ def open_or_write(path: Path, count: int, decode_all: Callable[[], Iterator[Deco
     """
     with contextlib.suppress(FileNotFoundError, ValueError):
         return FileStore(path, count)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with cache_lock(path):
         try:
             return FileStore(path, count)
         except FileNotFoundError:
@@ -151,7 +150,7 @@ def open_or_write(path: Path, count: int, decode_all: Callable[[], Iterator[Deco
 
 def _write(path: Path, chunks: Iterator[Decoded]) -> None:
     """Write a file of stored images atomically."""
-    part = path.with_suffix(".part")  # overwrites what a killed process left
+    part = path.with_suffix(".part")
     shapes = [np.empty((0, 4), np.int64)]
     try:
         with part.open("wb") as stream:

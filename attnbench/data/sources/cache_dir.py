@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,6 +17,28 @@ def cache_folder() -> Path:
     """Return the cache folder: `$ATTNBENCH_CACHE`, or `attnbench` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("ATTNBENCH_CACHE") or Path(base) / "attnbench")
+
+
+@contextmanager
+def cache_lock(path: Path, blocking: bool = True) -> Iterator[None]:
+    """Let one process at a time write a file of the cache folder, and remove what killed ones have left there.
+
+    Args:
+        path: the file; until it is complete, it is written as `<stem>.part` or `<stem>.part.npz`.
+        blocking: whether to wait for another process. If not, `Timeout` is raised.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for part in path.parent.glob("*.part*"):
+        _remove_abandoned(part)
+    with FileLock(path.with_suffix(".lock"), blocking=blocking):
+        yield
+
+
+def _remove_abandoned(part: Path) -> None:
+    """Remove an incomplete file unless a process holds its lock: it may have hundreds of gigabytes."""
+    lock = part.with_name(part.name.rpartition(".part")[0] + ".lock")
+    with suppress(Timeout, OSError, NotImplementedError), FileLock(lock, blocking=False):
+        part.unlink(missing_ok=True)
 
 
 def read_cache(path: Path) -> Arrays | None:
@@ -35,8 +59,7 @@ def write_cache(path: Path, arrays: Arrays) -> None:
     If that fails, warn: the images will be generated again.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), blocking=False):
+        with cache_lock(path, blocking=False):
             _write(path, arrays)
     except Timeout:
         return
@@ -46,7 +69,7 @@ def write_cache(path: Path, arrays: Arrays) -> None:
 
 def _write(path: Path, arrays: Arrays) -> None:
     assert arrays.boxes is not None
-    part = path.with_suffix(".part")  # overwrites what a killed process left
+    part = path.with_suffix(".part")
     try:
         with part.open("wb") as stream:
             np.savez(stream, images=arrays.images, labels=arrays.labels, boxes=arrays.boxes)

@@ -15,10 +15,9 @@ from typing import Any, BinaryIO, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from attnbench.data.sources.cache_dir import cache_folder
+from attnbench.data.sources.cache_dir import cache_folder, cache_lock
 from attnbench.data.sources.folders import Names, open_regular
 from attnbench.data.sources.shard_files import Shards
 from attnbench.data.sources.tar_samples import AUTO, IMAGES, Place, Sample, SampleError, samples_of
@@ -59,8 +58,7 @@ def read_index(shards: Shards, label: str, split: str) -> Index:
     """Load the index of a split from the cache, or make it. Raises `UserError` for a damaged shard."""
     path = cache_folder() / f"shards-{split}-{_state(shards, label)}.index.npz"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with cache_lock(path):
             index = _load(path)
             if index is None:
                 index = make_index(shards, label, split)

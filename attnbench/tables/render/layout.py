@@ -45,11 +45,11 @@ def marks(cell: Cell) -> str:
 
 
 def details(cell: Cell) -> str:
-    """Return a cell's fields as text: `mean 21.3 · std 0.12 · n 5 · interval 21.1 to 21.5`; no field breaks."""
+    """Return a cell's fields as text: `mean 21.3 · std 0.12 · n 5 · interval 21.1 to 21.5`; only prose breaks."""
     fields = {name: quantity(value) for name, value in cell.fields.items() if value is not None and value != ""}
     if "low" in fields and "high" in fields:
-        fields["interval"] = f"{fields.pop('low')} to {fields.pop('high')}"
-    return " · ".join(f"{name} {value}".strip().replace(" ", NO_BREAK) for name, value in fields.items())
+        fields["interval"] = NO_BREAK.join((fields.pop("low"), "to", fields.pop("high")))
+    return " · ".join(f"{name}{NO_BREAK}{value}".strip(NO_BREAK) for name, value in fields.items())
 
 
 def quantity(value: Field) -> str:

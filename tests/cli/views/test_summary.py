@@ -34,9 +34,9 @@ def test_differences_are_told_shortly() -> None:
     assert told("recipe.lr=0.1,0.2") == [{"lr": "0.1"}, {"lr": "0.2"}]
     assert told("seed=0,1") == [{}, {}]
     # values that an identity leaves out are told beside others
-    assert told("data.label_noise=0,0.3") == [{"label_noise": "0.0"}, {"label_noise": "0.3"}]
+    assert told("data.label_noise=0,0.3") == [{"label_noise": "0"}, {"label_noise": "0.3"}]
     assert told("recipe.backbone_lr_factor=1,0.1", "data=digits") == [
-        {"backbone_lr_factor": "1.0"},
+        {"backbone_lr_factor": "1"},
         {"backbone_lr_factor": "0.1"},
     ]
     assert label({"attention": "bam", "reduction": "8"}) == "bam reduction=8"

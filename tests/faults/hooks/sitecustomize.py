@@ -2,7 +2,8 @@
 
 A process that has this folder on `PYTHONPATH` imports this module at its start; nothing happens without `FAULT_ROOT`.
 Processes of one command count together, as they append to one log. An open file counts twice more: when it has just
-been opened, and when half of what is written to it at a time has been written.
+been opened, and when half of what is written to it at a time has been written; signals come before the first half, as
+Python heeds them between system calls only.
 
     FAULT_ROOT  the folder whose files count
     FAULT_LOG   takes one line for each operation; it must not be below FAULT_ROOT
@@ -117,7 +118,7 @@ class Injector:
 
 
 class CountedFile(io.FileIO):
-    """A file that counts an operation in the middle of each write."""
+    """A file that counts an operation in the middle of each write, or before it if the fault is a signal."""
 
     def __init__(self, injector: Injector, place: str, file: Any, mode: str, *rest: Any, **options: Any) -> None:
         super().__init__(file, mode.replace("t", ""), *rest, **options)
@@ -126,8 +127,9 @@ class CountedFile(io.FileIO):
     def write(self, content: Any) -> int:
         """Write the first half, count, and write the second half."""
         view = memoryview(content).cast("B")
-        half = super().write(view[: len(view) // 2])
-        if half < len(view) // 2:
+        middle = 0 if self.injector.action.isdigit() else len(view) // 2
+        half = super().write(view[:middle])
+        if half < middle:
             return half
         self.injector.point("write", self.place)
         return half + super().write(view[half:])

@@ -193,3 +193,32 @@ def test_a_narrow_page_leaves_out_costs_before_differences(own_folder: Path) -> 
         assert "measured" not in wide
         assert {"last", "difference", "printed"} <= set(narrow)
         assert not {"best", "cost", "printed-cost", "measured"} & set(narrow)
+
+
+SCROLLED = """
+addEventListener("load", () => setTimeout(() => {
+  document.querySelectorAll(".switches input:not(:checked)").forEach((box) => box.click());
+  const [table, edge] = [document.getElementById("table"), document.querySelector(".scroll")];
+  edge.scrollLeft = 1e6;
+  const left = (cell) => Math.round(cell.getBoundingClientRect().left - edge.getBoundingClientRect().left);
+  const cells = [...table.querySelectorAll("tr:not(.section) > :first-child")];
+  const onTop = cells.every((cell) => {
+    cell.scrollIntoView({ inline: "nearest" });
+    const { left, top } = cell.getBoundingClientRect();
+    return cell.contains(document.elementFromPoint(left + 2, top + 2));
+  });
+  edge.scrollLeft = 1e6;
+  const last = table.querySelector("thead tr:last-child > :last-child").getBoundingClientRect().right;
+  document.body.dataset.told = JSON.stringify({
+    scrolled: edge.scrollLeft > 0, lefts: [...new Set(cells.map(left))], onTop,
+    lastShown: last <= edge.getBoundingClientRect().right + 1,
+  });
+}, 500));
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_the_first_column_stays_in_sight_of_a_page_that_scrolls(own_folder: Path) -> None:
+    page = PageReader(after(html.render(build_report(inputs_of("gated/2"))), SCROLLED))
+    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
+    assert json.loads(told or "") == {"scrolled": True, "lefts": [0], "onTop": True, "lastShown": True}
