@@ -1,13 +1,15 @@
 """Internals of Lightning and torch that training depends on; a test fails when they change."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
+from torch import Tensor
 
 
 def count_optimizer_steps(trainer: pl.Trainer, steps: int) -> None:
@@ -21,6 +23,11 @@ def count_optimizer_steps(trainer: pl.Trainer, steps: int) -> None:
 def event_file_writer(logger: TensorBoardLogger) -> Any:
     """Return the writer of protocol buffers behind a TensorBoard logger."""
     return logger.experiment._get_file_writer()
+
+
+def copy_all(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    """Copy tensors into others by one call for all."""
+    torch._foreach_copy_(list(targets), list(sources))
 
 
 @contextmanager

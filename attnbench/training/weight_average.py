@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from attnbench.classifier import Classifier
+from attnbench.training.lightning_compat import copy_all
 
 
 class WeightAverage(torch.nn.Module):
@@ -56,7 +57,7 @@ class WeightAverage(torch.nn.Module):
         """Take in the network's weights after an optimiser step."""
         self._average(*self._averaged, None)
         if self._copied[0]:
-            torch._foreach_copy_(*self._copied)
+            copy_all(*self._copied)
 
 
 def _lists(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
