@@ -11,6 +11,9 @@ from attnbench.construct import build_data, construct_as, guarded, parameters_of
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
 
+OF_BUILD = ("weights", "drop_path")
+"""Options of backbones that are dealt with here, unless a backbone's class takes them itself."""
+
 
 def build_model(config: RunConfig, data: DataSet | None = None, image_size: int | None = None) -> Classifier:
     """Build the classifier of a configuration, with fresh weights from torch's global generator.
@@ -39,21 +42,23 @@ def build_model(config: RunConfig, data: DataSet | None = None, image_size: int 
 
 def build_backbone(config: RunConfig, num_classes: int, in_channels: int, image_size: int) -> Backbone:
     """Build the backbone alone, for images (`in_channels`, `image_size`, `image_size`). Raises `UserError`."""
-    node = {key: value for key, value in config["backbone"].items() if key != "weights" or takes_weights(config)}
+    node = {key: value for key, value in config["backbone"].items() if key not in OF_BUILD or takes(config, key)}
     shape = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
     backbone = construct_as(Backbone, "backbone", node, **shape)
     guarded("backbone", lambda: backbone.check_weights_source(weights_of(config)))
+    if (rate := config["backbone"].get("drop_path", 0)) and not takes(config, "drop_path"):
+        guarded("backbone", lambda: backbone.drop_paths(rate))
     return backbone
 
 
-def takes_weights(config: RunConfig) -> bool:
-    """Return whether the backbone's class takes an option `weights` itself."""
-    return "weights" in parameters_of(config["backbone"]["_target_"])
+def takes(config: RunConfig, option: str) -> bool:
+    """Return whether the backbone's class takes an option of `OF_BUILD` itself."""
+    return option in parameters_of(config["backbone"]["_target_"])
 
 
 def weights_of(config: RunConfig) -> str | None:
     """Return the source of the backbone's weights: a file, `default`, or None for fresh ones."""
-    found: str | None = None if takes_weights(config) else config["backbone"].get("weights")
+    found: str | None = None if takes(config, "weights") else config["backbone"].get("weights")
     return found
 
 

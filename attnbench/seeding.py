@@ -2,7 +2,7 @@
 
 import numpy as np
 
-STREAMS = ("order", "forward", "initial weights", "label noise", "views")
+STREAMS = ("order", "forward", "initial weights", "label noise", "views", "mixing", "erasing", "noise", "policy")
 
 
 def derive_seed(seed: int, stream: str, *position: int) -> int:

@@ -36,8 +36,8 @@ from attnbench.data.sources.arrays import Arrays
 from attnbench.data.splits import Split
 from attnbench.formatting import middle_half
 from attnbench.training.lightning_module import TrainingModule
+from attnbench.training.optimizers import make_optimizer
 from attnbench.training.plan import plan
-from attnbench.training.recipe import make_optimizer
 from attnbench.training.train import train
 
 Loop = Callable[[int], float]

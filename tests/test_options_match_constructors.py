@@ -13,6 +13,7 @@ import pytest
 import yaml
 from torch import nn
 
+from attnbench import build
 from attnbench.config import schema
 from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse
@@ -26,8 +27,8 @@ RECORDS = {"recipe": Recipe, "trainer": TrainerOptions}
 """Groups whose options one class takes."""
 FROM_DATA = {"num_classes", "in_channels", "image_size"}
 """Arguments that backbones get from the data set."""
-OF_BUILD = {"weights"}
-"""Options of backbones that no constructor takes: attnbench.build handles them."""
+OF_BUILD = set(build.OF_BUILD)
+"""Options of backbones that no constructor takes."""
 LITERAL_GROUPS = ("attention", "backbone")
 """Groups whose constructors annotate choices as `Literal`; elsewhere `str` stands for them."""
 CASES = [(group, choice) for group in (*GROUPS, *RECORDS) for choice in choices(group, search_path())]

@@ -31,9 +31,10 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.errors import OptionError
+from attnbench.errors import OptionError, require
 
 Taps = dict[str, Tensor]
 """Extras of inserted modules from one forward pass: `"<point>/<module>/<name>"` -> tensor."""
@@ -86,6 +87,10 @@ class Slot(nn.ModuleDict):
     Args:
         channels: C of the maps that pass.
         stride: Image pixels per pixel of these maps.
+
+    Attributes:
+        point: Name of the point; empty until the backbone registers it.
+        drop_path: Probability of dropping a sample's map in training (see `Backbone.drop_paths`).
     """
 
     def __init__(self, channels: int, stride: int) -> None:
@@ -93,6 +98,7 @@ class Slot(nn.ModuleDict):
         self.channels = channels
         self.stride = stride
         self.point = ""
+        self.drop_path = 0.0
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         """Pass a map (B, C, H, W) through the inserted modules; their extras are added to `taps`."""
@@ -104,6 +110,8 @@ class Slot(nn.ModuleDict):
                     taps.update({f"{self.point}/{name}/{key}": value for key, value in result.extras.items()})
             else:
                 x = result
+        if self.drop_path > 0 and self.training:
+            x = x * F.dropout(x.new_ones(len(x), 1, 1, 1), self.drop_path)
         return x
 
 
@@ -219,11 +227,31 @@ class Backbone(nn.Module):
         """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
         if point not in self.points:
             raise KeyError(f"no point {point!r}; the points are {', '.join(self.points)}")
-        slot = self.get_submodule(self._slots[point])
-        assert isinstance(slot, Slot)
+        slot = self._slot(point)
         if hasattr(slot, name):
             raise KeyError(f"{point} already holds {name!r}: insert the module under another name")
         slot.add_module(name, module)
+
+    def drop_paths(self, rate: float) -> None:
+        """Drop residual branches of single samples in training (stochastic depth).
+
+        Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016, section 3: the l-th of L blocks is dropped with
+        probability rate * l / L. As in torchvision and timm, the other samples are divided by the probability of being
+        kept, so that evaluation needs no factor.
+
+        Raises:
+            OptionError: `rate` is not in [0, 1), or no residual block has a point before its sum.
+        """
+        require(0 <= rate < 1, "drop_path", rate, "must be in [0, 1)")
+        points = self.match("stage*.block*.residual")
+        require(bool(points), "drop_path", rate, "must be 0: this backbone has no residual blocks to drop")
+        for number, point in enumerate(points, 1):
+            self._slot(point).drop_path = rate * number / len(points)
+
+    def _slot(self, point: str) -> Slot:
+        slot = self.get_submodule(self._slots[point])
+        assert isinstance(slot, Slot)
+        return slot
 
     def replace(self, path: str, module: nn.Module) -> None:
         """Put `module` in the place of a layer that an attention computes in another way, such as a convolution.

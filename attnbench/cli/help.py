@@ -17,6 +17,7 @@ the result of a finished run, or to resume an unfinished one after its last fini
 
 To see the options of a choice:  attnbench train --cfg job -p attention attention=bam
 Further keys:  seed=0  output=outputs  run.again=true (train a finished run again)
+               debug=overfit|one_batch|profile (try the run out; nothing is recorded)
 
 Flags:
   -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
@@ -116,7 +117,8 @@ Flags:
                      measured, or speed, step, memory, time, energy (of training)
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
-  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; or a score of maps, such as
+                     energy_in_box, of runs explained with --images 500
   --pooled           differences to attention=none in blocks of otherwise equal runs, and their random-effects mean
   --bootstrap        intervals of means by the bootstrap instead of Student's t
   --format terminal|markdown|latex|csv|claims-csv|html   claims-csv: a line for each part of a claim; html: a page
@@ -215,9 +217,10 @@ EXPLAIN = """\
 attnbench explain RUN [RUN ...]   draw what trained runs see in images, and measure it
 
 For each run a sheet shows the images, class activation maps (Grad-CAM), and the attention's maps by stage; several runs
-are also drawn side by side on the same images. Where objects have boxes, the maps are scored beside a uniform map and a
-Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for attnbench evaluate. Class
-activation maps need pip install 'attnbench[explain]'.
+are also drawn side by side on the same images. A page (.html) shows the same to look through, offline: arrow keys step
+through the images, lists filter them, a slider blends images and maps. Where objects have boxes, the maps are scored
+beside a uniform map and a Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for
+attnbench evaluate. Class activation maps need pip install 'attnbench[explain]'.
 
 Flags:
   --images N         test images (default: 8); all are scored, the first 12 are drawn
@@ -229,9 +232,10 @@ Flags:
   --method NAMES     gradcam (default), gradcam++, hirescam, layercam, eigencam, scorecam
   --layers NAMES     where class activation maps are taken: final, the map that is classified; attention, what the
                      attention puts out; or points, such as stage2.out or 'stage?.out' (default: final,attention)
-  --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
+  --faithfulness     also insertion and deletion, ROAD, the change in confidence where only what a map marks is shown,
+                     and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
-  --to DIR           folder for sheets (.png), maps (.npz) and scores of each image (.csv)
+  --to DIR           folder for sheets (.png), the page (.html), maps (.npz) and scores of each image (.csv)
                      (default: OUTPUT/explanations)
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
@@ -244,6 +248,30 @@ Examples:
   attnbench explain a37d17 --images 2000 --method gradcam,layercam
   attnbench explain a37d17/seed0 b81c02/seed0 --pick changed
   attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
+"""
+
+REPORT = """\
+attnbench report RUN [RUN ...]   write an offline page for a group of runs
+
+The page holds the table of the runs, the largest improvement on the row without attention first, with learning curves.
+A row opens what is behind it: the command that trains it, its options beside the baseline's, each seed, the confusions,
+and with --explain what a run of it sees in test images. RUN is as for attnbench evaluate.
+
+Flags:
+  --to DIR           folder of the report: index.html, and the table as CSV, Markdown and LaTeX; an earlier report there
+                     is replaced (default: OUTPUT/report)
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error
+  --rows KEYS        keys by which rows differ (default: all in which the runs differ)
+  --explain          also explain test images, as attnbench explain does; needs the data and the checkpoints
+  --images N         test images of --explain (default: 8)
+  --checkpoint last|best   weights that --explain uses: of the last epoch (default), or of the best validation epoch
+  --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
+  --config-dir DIR   as for attnbench train
+  --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+
+Examples:
+  attnbench report 'outputs/runs/*' --to site
+  attnbench report a37d17 b81c02 --explain
 """
 
 LIST = """\

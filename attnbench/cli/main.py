@@ -22,12 +22,13 @@ VERBS = {
     "explain": "draw what trained runs see in images, and measure it",
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
+    "report": "write an offline page for a group of runs, with what is behind each row of their table",
     "list": "list what you can combine, data sets, papers' tables and runs",
     "cost": "count parameters and multiply-adds, measure speed and memory",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce", "export")
+KEEP_RESULTS = ("train", "evaluate", "reproduce", "export", "report")
 """Verbs whose results are in files, whatever becomes of their output."""
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,

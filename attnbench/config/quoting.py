@@ -1,11 +1,30 @@
 """Write the value of an override in quotes, for Hydra's grammar and for a shell."""
 
+import json
 import shlex
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from attnbench.errors import UserError
+
 SPECIAL_IN_DOUBLE_QUOTES = "$`\\!"
+
+
+def override(key: str, value: Any) -> str:
+    """Return an override, as typed in a shell, with exactly this value; quotes are added where it needs them.
+
+    Raises:
+        UserError: Hydra's grammar cannot express the value.
+    """
+    text = f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+    if _means(text, value):
+        return shlex.quote(text)
+    in_quotes = quoted(key, value) if isinstance(value, str) else None
+    if in_quotes is None:
+        raise UserError(f"{key}: no override has the value {value!r}")
+    return in_quotes
 
 
 def quoted(key: str, value: str) -> str | None:
@@ -26,8 +45,8 @@ def _for_shell(text: str) -> str:
     return '"' + text.replace('"', r"\"") + '"'
 
 
-def _means(text: str, value: str) -> bool:
-    """Return whether Hydra reads the value in an override as this text."""
+def _means(text: str, value: Any) -> bool:
+    """Return whether Hydra reads the value in an override as this one."""
     try:
         return bool(OverridesParser.create().parse_override(text).value() == value)
     except HydraException:

@@ -37,6 +37,8 @@ CELL, GAP, CAPTION, TITLE, MARGIN, FOOT = 1.25, 0.12, 0.3, 0.36, 0.15, 0.62
 """Inches: side of a panel, space between panels, height of captions and titles, margin, and room for colour bars."""
 CHARACTERS = 25
 """Of a caption's line."""
+NAME = CHARACTERS - 8
+"""Characters of a name in a caption."""
 
 
 def draw(found: Explanation | Sequence[Explanation], to: str | Path | None = None, rows: int = ROWS) -> "Figure":
@@ -59,10 +61,10 @@ def draw(found: Explanation | Sequence[Explanation], to: str | Path | None = Non
     return figure
 
 
-def save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path, dpi: int = 150) -> None:
     """Write a figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, facecolor="white")
+    figure.savefig(path, dpi=dpi, facecolor="white")
 
 
 def scales_of(several: Sequence[Explanation], rows: int = ROWS) -> dict[Unit, Scale]:
@@ -146,24 +148,31 @@ def box_of(found: Explanation, index: int) -> "np.ndarray | None":
     return None if found.boxes is None else found.boxes[index]
 
 
-def prediction(found: Explanation, index: int, with_truth: bool = True) -> str:
-    """Return the caption of an image: prediction, its probability, and the true class if it is another one."""
+def prediction(found: Explanation, index: int, with_truth: bool = True, most: int = NAME) -> str:
+    """Return the caption of an image: prediction, its probability, and the true class if it is another one.
+
+    Args:
+        found: the explanation.
+        index: of the image.
+        with_truth: whether the true class has a line of its own.
+        most: characters of a class's name.
+    """
     guess, label = found.predicted[index], found.labels[index]
     mark = "" if label < 0 else " ✓" if guess == label else " ✗"
-    line = f"{shortened(found.classes[guess])} ({found.probability[index]:.2f}){mark}"
-    lines = [line, truth(found, index)] if with_truth and label >= 0 else [line]
+    line = f"{shortened(found.classes[guess], most)} ({found.probability[index]:.2f}){mark}"
+    lines = [line, truth(found, index, most)] if with_truth and label >= 0 else [line]
     if found.targets[index] not in (guess, label):
-        lines[-1] += f", map: {shortened(found.classes[found.targets[index]])}"
+        lines[-1] += f", map: {shortened(found.classes[found.targets[index]], most)}"
     return "\n".join(lines)
 
 
-def truth(found: Explanation, index: int) -> str:
-    """Return the true class in words, or the image's name if it is not known."""
+def truth(found: Explanation, index: int, most: int = NAME) -> str:
+    """Return the true class in words, or the image's name if it is not known; `most` as in `prediction`."""
     label = found.labels[index]
-    return shortened(found.names[index]) if label < 0 else f"true: {shortened(found.classes[label])}"
+    return shortened(found.names[index], most) if label < 0 else f"true: {shortened(found.classes[label], most)}"
 
 
-def shortened(text: str, most: int = CHARACTERS - 8) -> str:
+def shortened(text: str, most: int = NAME) -> str:
     """Return a text that fits under a panel."""
     return text if len(text) <= most else text[: most - 1] + "…"
 

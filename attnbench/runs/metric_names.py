@@ -6,6 +6,8 @@ last epoch, with it of the best validation epoch. Accuracies are fractions, loss
 
 TRAIN, VAL, TEST, RECORDED = "train", "val", "test", "recorded"
 BEST = "best"
+AVERAGE = "ema"
+"""Before what is measured of the average of the weights: `val/ema/top1_accuracy`, `test/best/ema/top1_accuracy`."""
 TOP1, TOP5, LOSS, SECONDS = "top1_accuracy", "top5_accuracy", "loss", "seconds"
 ACCURACY = "_accuracy"
 """End of the names of accuracies."""

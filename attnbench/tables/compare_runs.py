@@ -17,13 +17,24 @@ from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
 from attnbench.tables.results.records import Record, ended, with_current_identity
-from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy, without_values
+from attnbench.tables.results.values import (
+    EPOCHS,
+    Epoch,
+    Key,
+    MissingValue,
+    Result,
+    Values,
+    accuracy,
+    score_of_map,
+    without_values,
+)
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
+from attnbench.tables.spec.table import COSTS, EXPLAINED, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
-ACCURACIES = [name for name in METRICS if name.startswith("top")]
+OF_RUNS = [name for name in METRICS if name.startswith("top") or name in EXPLAINED]
+"""Metrics of a table of runs."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +66,25 @@ def compare_runs(
     method: str,
     config_dir: str | None = None,
 ) -> Report:
-    """Build a table of runs.
+    """Build a table of runs; arguments and errors are those of `inputs_of_runs`."""
+    return build_report(inputs_of_runs(runs, rows, columns, metric, method, config_dir))
+
+
+def inputs_of_runs(
+    runs: Sequence[RunFolder],
+    rows: str | None,
+    columns: str | None,
+    metric: str,
+    method: str = "t",
+    config_dir: str | None = None,
+) -> ReportInputs:
+    """Sort runs into the cells of a table.
 
     Args:
         runs: unfinished ones are left out.
         rows: keys and groups by which the rows differ, separated by commas; None for all in which the runs differ.
         columns: the same for the columns; None for a single column.
-        metric: one of `ACCURACIES`.
+        metric: one of `OF_RUNS`.
         method: of the intervals, `t` or `bootstrap`.
         config_dir: the folder of the user's choices.
 
@@ -84,7 +107,7 @@ def compare_runs(
     for key, several in cells.items():
         check_same_run(key, several)
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
-    return build_table(cells, metric, method, len(runs) - len(records), row_label)
+    return make_inputs(cells, metric, method, len(runs) - len(records), row_label)
 
 
 def read_run(record: RunRecord, composer: Composer) -> Run:
@@ -96,10 +119,10 @@ def read_run(record: RunRecord, composer: Composer) -> Run:
 
 def check_metric(metric: str) -> None:
     """Raise `UserError` for an unknown metric."""
-    if metric not in ACCURACIES:
+    if metric not in OF_RUNS:
         full_name = f"top1_{metric}"
-        hint = f"; did you mean {full_name}?" if full_name in ACCURACIES else nearest(metric, ACCURACIES)
-        raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(ACCURACIES)})")
+        hint = f"; did you mean {full_name}?" if full_name in OF_RUNS else nearest(metric, OF_RUNS)
+        raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(OF_RUNS)})")
 
 
 def sort_into_cells(runs: Iterable[Run], row_keys: Sequence[str], column_keys: Sequence[str]) -> Cells:
@@ -150,8 +173,8 @@ def check_same_run(key: Key, runs: Sequence[Run]) -> None:
         raise UserError(f"{where}: has runs that differ in {', '.join(different)}; name these in --rows or --columns")
 
 
-def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_label: str) -> Report:
-    """Build the report of runs that are sorted into cells."""
+def make_inputs(cells: Cells, metric: str, method: str, unfinished: int, row_label: str) -> ReportInputs:
+    """Return the inputs of the report of runs that are sorted into cells."""
     count = sum(map(len, cells.values()))
     rows = {name: Row(name, name or "all runs", {}) for name, _ in cells}
     columns = {name: Column(name.replace(".", " "), name or metric.replace("_", " "), metric) for _, name in cells}
@@ -176,7 +199,7 @@ def build_table(cells: Cells, metric: str, method: str, unfinished: int, row_lab
         notes=unfinished_note(unfinished),
         row_label=row_label,
     )
-    return build_report(ReportInputs(table, NO_PROFILE, results, costs, method=method))
+    return ReportInputs(table, NO_PROFILE, results, costs, method=method)
 
 
 def recorded_costs(costs: CostRecord) -> dict[str, CostComparison]:
@@ -199,14 +222,17 @@ def unfinished_note(count: int) -> tuple[str, ...]:
 
 
 def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: int = 0) -> Result:
-    """Return the values of a cell as the runs' own tests gave them; none if some of its runs diverged."""
+    """Return the values of a cell as the runs' own tests or explanations gave them; none if some runs diverged."""
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
         values[epoch], missing = {}, []
         for seed, record in sorted(records.items()):
             try:
-                values[epoch][seed] = accuracy(record, cell.column, epoch)
+                is_score = cell.column.metric in EXPLAINED
+                values[epoch][seed] = (
+                    score_of_map(record, cell, epoch) if is_score else accuracy(record, cell.column, epoch)
+                )
             except MissingValue as reason:
                 missing.append(str(reason))
         reasons[epoch] = next(iter(missing), "" if records else "not run")

@@ -18,6 +18,8 @@ from attnbench.weights.load import differences, shape_of
 
 PREFIX = "net."
 """Of the network's weights in a checkpoint of `TrainingModule`."""
+AVERAGE_PREFIX = "average.net."
+"""Of their moving average, in a run whose recipe has one."""
 TRAINING_STATE = ("callbacks", "optimizer_states", "lr_schedulers")
 """Parts of a checkpoint that only a run that goes on needs."""
 HELP = "restore the file, or train again with run.again=true, which archives the run"
@@ -98,7 +100,16 @@ def epoch_of(checkpoint: Mapping[str, Any]) -> int:
 
 def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return the network's weights in a checkpoint."""
-    return {key.removeprefix(PREFIX): value for key, value in checkpoint["state_dict"].items()}
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    return {key.removeprefix(PREFIX): tensor for key, tensor in weights.items() if not key.startswith(AVERAGE_PREFIX)}
+
+
+def average_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the moving average of the network's weights in a checkpoint; empty where there is none."""
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    return {
+        key.removeprefix(AVERAGE_PREFIX): tensor for key, tensor in weights.items() if key.startswith(AVERAGE_PREFIX)
+    }
 
 
 def misfit(stored: Mapping[str, Tensor], net: nn.Module) -> str:
@@ -118,16 +129,19 @@ def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[str]:
     return (name for name, tensor in tensors if tensor.is_floating_point() and not tensor.isfinite().all())
 
 
-def weights_problem(checkpoint: Mapping[str, Any], net: nn.Module, finite: bool) -> str:
+def weights_problem(checkpoint: Mapping[str, Any], net: nn.Module, finite: bool, averaged: bool = False) -> str:
     """Return why a checkpoint's weights cannot be used for a network; empty if they can.
 
     Args:
         checkpoint: as it was read.
         net: the network.
         finite: whether all weights must be finite.
+        averaged: whether it must hold their moving average.
     """
-    stored = weights_in(checkpoint)
-    if problem := misfit(stored, net):
-        return f"its weights do not fit: {problem}"
-    name = next(not_finite(stored.items()), "") if finite else ""
-    return f"{name} holds values that are not finite" if name else ""
+    parts = {"weights": weights_in(checkpoint)} | ({"averaged weights": average_in(checkpoint)} if averaged else {})
+    for part, stored in parts.items():
+        if problem := misfit(stored, net):
+            return f"its {part} do not fit: {problem}"
+        if finite and (name := next(not_finite(stored.items()), "")):
+            return f"{name} holds values that are not finite"
+    return ""

@@ -11,6 +11,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.base import Epoch, Loader, Placement
 from attnbench.data.loaders.make import LoaderFactory
 from attnbench.data.splits import SPLITS, Split
+from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.training.distributed import World
 from attnbench.training.hardware import Hardware
 
@@ -51,6 +52,7 @@ class RunData(pl.LightningDataModule):
         seed: draws order, augmentation and label noise of training images.
         splits: the splits to load; those that hold no image are left out.
         world: this process's place among those of a run on several devices.
+        policy: the augmentation policy of training images.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RunData(pl.LightningDataModule):
         seed: int,
         splits: Sequence[Split] = SPLITS,
         world: World | None = None,
+        policy: PolicyOptions | None = None,
     ) -> None:
         super().__init__()
         self.data, self.hardware = data, hardware
@@ -68,7 +71,7 @@ class RunData(pl.LightningDataModule):
         wanted = [split for split in data.splits if split in splits]
         try:
             self.loaders: dict[str, Loader] = {
-                split: self._factory.make(split, seed if split == "train" else None) for split in wanted
+                split: self._factory.make(split, seed if split == "train" else None, policy) for split in wanted
             }
         except BaseException:
             self.close()

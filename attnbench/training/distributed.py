@@ -8,12 +8,15 @@ other one that is called `RANK` or `WORLD_SIZE` is left over from something else
 import os
 import socket
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnbench.errors import UserError
+
+if TYPE_CHECKING:  # a starter of processes needs no torch
+    from torch import nn
 
 MEETING_SECONDS = 120.0
 """Within this time all processes of a run must have come."""
@@ -123,6 +126,18 @@ class World:
             wait_for_workers=False,
             master_listen_fd=self.listener,
         )
+
+
+def average_buffers(nets: "Sequence[nn.Module | None]", processes: int) -> None:
+    """Average the statistics of networks over a run's processes, so that all evaluate and save the same."""
+    if processes == 1:
+        return
+    import torch
+
+    for buffer in [buffer for net in nets if net is not None for buffer in net.buffers()]:
+        if buffer.is_floating_point():
+            torch.distributed.all_reduce(buffer)
+            buffer.div_(processes)
 
 
 def require_devices(devices: int, world: World) -> None:

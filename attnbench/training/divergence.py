@@ -51,6 +51,8 @@ class DivergenceWatch:
     def before(self, block: "Block", optimizer: torch.optim.Optimizer) -> None:
         """Take a snapshot before a block, unless the last one is of a few steps before."""
         first = block.numbers.start
+        if first % self.module.recipe.accumulate:
+            return  # gradients of earlier batches are waiting
         if self.stop and (first == 0 or self.snapshot is None or first - self.snapshot.step >= SNAPSHOT_STEPS):
             self.snapshot = Snapshot.take(first, self.module.net, optimizer, self.module.device)
 
@@ -96,6 +98,7 @@ class DivergenceWatch:
         """Return the layer in which a step's loss began not to be finite."""
         assert self.snapshot is not None
         self.snapshot.restore(self.module.net, optimizer, self.module.device)
+        optimizer.zero_grad(set_to_none=True)
         for number in range(self.snapshot.step, step):
             self.module.step(optimizer, block.epoch, number)
         return first_layer(self.module.net, lambda: self.module.forward_pass(block.epoch, step))

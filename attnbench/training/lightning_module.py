@@ -5,6 +5,7 @@ takes the K steps itself (manual optimisation) on the raw optimiser, with counte
 and nothing else: results are bit-equal for every K.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -12,33 +13,35 @@ from typing import Any, Self
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection, SumMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from attnbench.attention.base import Output
 from attnbench.classifier import Classifier
 from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
     ATTENTION_PREFIX,
-    GATE_PREFIX,
+    AVERAGE,
     IMAGES,
     IMAGES_PER_SECOND,
     LOSS,
     SECONDS,
-    TOP1,
-    TOP5,
     VAL,
     metric_name,
 )
 from attnbench.seeding import derive_seed
+from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.datamodule import Block
+from attnbench.training.distributed import average_buffers
 from attnbench.training.divergence import DivergenceWatch
+from attnbench.training.evaluation_meter import EvaluationMeter
 from attnbench.training.freezing import freeze
+from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import TOP, ImageCounter, Meter, Step, require_images
+from attnbench.training.metrics import ImageCounter, Meter, Step, require_images
+from attnbench.training.optimizers import make_optimizer
 from attnbench.training.predictions import PredictionCollector
-from attnbench.training.recipe import Recipe, make_optimizer, smooth
+from attnbench.training.recipe import Recipe
+from attnbench.training.weight_average import WeightAverage
 
 
 class TrainingModule(pl.LightningModule):
@@ -70,20 +73,12 @@ class TrainingModule(pl.LightningModule):
         self.net, self.recipe, self.hardware, self.loaders, self.run_seed = net, recipe, hardware, loaders, seed
         self.frozen_norms = tuple(freeze(net, recipe.freeze))
         self.classes = net.backbone.num_classes
-        self.evaluation = MetricCollection(
-            {
-                TOP1: MulticlassAccuracy(self.classes, average="micro", validate_args=False),
-                TOP5: MulticlassAccuracy(
-                    self.classes, top_k=min(TOP, self.classes), average="micro", validate_args=False
-                ),
-            },
-            compute_groups=False,
-        )
-        # a sum: torchmetrics 1.9's mean forgets the weights when it is to let NaN through
-        self.evaluation_loss = SumMetric(nan_strategy="disable")
-        self.evaluated = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
+        self.evaluation = EvaluationMeter(self.classes)
+        self.average = WeightAverage(net, recipe.ema) if recipe.ema and "train" in loaders else None
+        self.average_evaluation = None if self.average is None else EvaluationMeter(self.classes)
         self.seen = ImageCounter()
         self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
+        self.steps = math.ceil(self.batches / recipe.accumulate)
         self.world_size = next(iter(loaders.values())).placement.world
         self.train_metrics: dict[str, Any] = {}
         self.validation_metrics: dict[str, Any] = {}
@@ -112,10 +107,14 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        self.steps_before = self.current_epoch * self.batches
+        self.steps_before = self.current_epoch * self.steps
         self.epochs_begun = self.current_epoch + 1
         self.meter = Meter(self.device, self.batches, self.classes)
-        self.seen.images = self.current_epoch * self.loaders["train"].images
+        loader = self.loaders["train"]
+        self.changes = BatchChanges(self.recipe, loader, self.classes, self.run_seed, self.current_epoch)
+        if self.average is not None:
+            self.average.follow(self.net, begin=self.current_epoch == 0)
+        self.seen.images = self.current_epoch * loader.images
         self.epoch_started = time.perf_counter()
 
     def training_step(self, block: Block, index: int) -> None:
@@ -129,50 +128,64 @@ class TrainingModule(pl.LightningModule):
             steps.append(step)
             self.seen.images += block.epoch.size(number)
         self.meter.add(block.numbers.start, steps)
-        count_optimizer_steps(self.trainer, len(block.numbers))
+        ends = [self.recipe.joined(number, self.batches)[-1] == number for number in block.numbers]
+        count_optimizer_steps(self.trainer, sum(ends))
         if self.watch is not None:
             self.watch.after(block, optimizer)
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
     def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
-        """Take one optimiser step, on batch `number` of an epoch."""
-        rate = self.recipe.rate(self.steps_before + number, self.batches)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate
+        """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
+        joined = self.recipe.joined(number, self.batches)
+        if number == joined.start:
+            self._set_rates(optimizer, number // self.recipe.accumulate)
         output, losses, labels = self.forward_pass(epoch, number)
         with self.autocast():
             loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
             if number == self.batches - 1:
                 self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
-        self._backward(loss, len(labels), epoch.size(number))
+        self._backward(loss, len(labels), sum(map(epoch.size, joined)))
+        if number == joined[-1]:
+            self._optimize(optimizer)
+        terms = {name: value.detach() for name, value in losses.items()}
+        return output, Step(terms, output.logits.detach(), labels)
+
+    def _set_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Set the learning rates for an optimiser step, counted from 0 in this epoch."""
+        rate = self.recipe.rate(self.steps_before + step, self.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate
+
+    def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        terms = {name: value.detach() for name, value in losses.items()}
-        return output, Step(terms, output.logits.detach(), labels)
+        if self.average is not None:
+            self.average.update()
 
     def forward_pass(self, epoch: Epoch, number: int) -> tuple[Output, dict[str, Tensor], Tensor]:
         """Return the network's output, the losses and the labels (B,) of batch `number` of an epoch."""
-        images, labels = epoch.batch(number)
+        batch = self.changes(*epoch.batch(number), epoch.share(number))
         with self.autocast():
-            output = self.net.output(images)
-            losses = self.net.losses(output, smooth(labels, self.classes, self.recipe.label_smoothing))
-        return output, losses, labels
+            output = self.net.output(batch.images)
+            losses = self.net.losses(output, batch.targets)
+        return output, losses, batch.labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
-        if self.world_size == 1:
-            loss.backward()
-            return
-        # DDP averages over processes: weighting by this one's share makes that the mean over all images.
+        # the step's gradient is the mean over all its images; DDP averages over processes
         share = mine * self.world_size / all_images
+        weighted = loss if share == 1 else loss * share
+        if self.world_size == 1:
+            weighted.backward()
+            return
         # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
-        self.manual_backward(loss if share == 1 else loss * share)
+        self.manual_backward(weighted)
 
     def _finish_training_epoch(self, output: Output) -> None:
-        if self.world_size > 1:
-            self._average_buffers()
+        average_buffers((self.net, self.average), self.world_size)
         if self.watch is not None:
             self.watch.after_epoch()
         metrics = self.meter.read()
@@ -182,13 +195,6 @@ class TrainingModule(pl.LightningModule):
         own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
         self.attention_statistics = gate_statistics(self.net, output) | own
 
-    def _average_buffers(self) -> None:
-        """Average batch statistics over processes once an epoch, so that all ranks evaluate and save one network."""
-        for buffer in self.net.buffers():
-            if buffer.is_floating_point():
-                torch.distributed.all_reduce(buffer)
-                buffer.div_(self.world_size)
-
     # evaluation
 
     def evaluation_step(self, block: Block) -> None:
@@ -197,15 +203,20 @@ class TrainingModule(pl.LightningModule):
             images, labels = block.epoch.batch(number)
             if not len(labels):
                 continue
-            with self.autocast():
-                output = self.net.output(images)
-                loss = self.net.attention.evaluation_loss(output, labels)
-            logits = output.logits.float()
+            logits = self._evaluate(self.net, self.evaluation, images, labels)
+            if self.average is not None and self.average_evaluation is not None:
+                self._evaluate(self.average.net, self.average_evaluation, images, labels)
             if self.collector is not None:
                 self.collector.add(block.epoch, number, logits, labels)
-            self.evaluation.update(logits, labels)
-            self.evaluation_loss.update(loss * len(labels))
-            self.evaluated.update(len(labels))
+
+    def _evaluate(self, net: Classifier, meter: EvaluationMeter, images: Tensor, labels: Tensor) -> Tensor:
+        """Count a batch for a network, and return the logits (B, L)."""
+        with self.autocast():
+            output = net.output(images)
+            loss = net.attention.evaluation_loss(output, labels)
+        logits = output.logits.float()
+        meter.add(logits, labels, loss)
+        return logits
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -229,28 +240,10 @@ class TrainingModule(pl.LightningModule):
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
-        require_images(split, round(self.evaluated.compute().item()), images)
-        metrics: dict[str, float | None] = {}
-        for name, value in self.evaluation.compute().items():
-            metrics[name] = round(value.item() * images) / images  # torchmetrics divides in single precision
-        if self.classes <= TOP:
-            metrics[TOP5] = None
-        metrics[LOSS] = loss = self.evaluation_loss.compute().item() / images
-        self.evaluation.reset()
-        self.evaluation_loss.reset()
-        self.evaluated.reset()
-        if self.watch is not None:
+        metrics = self.evaluation.read(split, images)
+        if self.watch is not None and (loss := metrics[LOSS]) is not None:
             self.watch.after_evaluation(split, loss)
+        if self.average_evaluation is not None:
+            averaged = self.average_evaluation.read(split, images)
+            metrics |= {f"{AVERAGE}/{name}": value for name, value in averaged.items()}
         return metrics
-
-
-@torch.no_grad()
-def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
-    """Return mean, spread and extremes of each attention map of a batch, under `gates/<map>/<statistic>`."""
-    statistics = {}
-    for name, gates in net.maps(output).items():
-        values = gates.float()
-        numbers = torch.stack([values.mean(), values.std(), values.amin(), values.amax()]).tolist()
-        for statistic, number in zip(("mean", "std", "min", "max"), numbers, strict=True):
-            statistics[f"{GATE_PREFIX}{name}/{statistic}"] = number
-    return statistics

@@ -15,6 +15,7 @@ from attnbench.runs.folder import Job
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import check_memory_layout
+from attnbench.training.optimizers import FROM_TIMM, timm_optim
 
 LARGEST_SEED = 2**32 - 1
 
@@ -22,9 +23,13 @@ LARGEST_SEED = 2**32 - 1
 def plan(config: RunConfig) -> Job:
     """Check a configuration and return the run that it describes.
 
+    A configuration with `debug` describes none: `attnbench train` tries it out.
+
     Raises:
         UserError: something that the run needs is wrong or missing.
     """
+    if config.values.get("debug", "none") != "none":
+        raise UserError(f"debug={config['debug']}: is for attnbench train without -m; it is no run")
     return check(Experiment(config)).job
 
 
@@ -38,6 +43,8 @@ def check(experiment: Experiment) -> Experiment:
     recipe, options, network = experiment.recipe, experiment.options, experiment.blueprint
     guarded("trainer", lambda: check_memory_layout(options, network))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
+    if recipe.optimizer in FROM_TIMM:
+        timm_optim()
     check_targets(experiment.config)
     experiment.data.check_available()
     check_writable(experiment.output)

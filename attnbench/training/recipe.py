@@ -1,27 +1,30 @@
-"""Recipes: optimiser, learning-rate schedule, weight decay, label smoothing and clipping, with their ranges checked."""
+"""Recipes: how a network is trained, with the ranges of all options checked, and the schedule of its learning rate."""
 
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from attnbench.classifier import Classifier
+from attnbench.data.transforms.erasing import ErasingOptions
+from attnbench.data.transforms.mixing import MixingOptions
+from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.errors import require, require_choice
 
+OPTIMIZERS = ("sgd", "adamw", "lamb", "lion", "muon")
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
     """Training recipe with its ranges checked; `configs/recipe/one_cycle.yaml` explains each option."""
 
     epochs: int
     optimizer: str
     lr: float
     backbone_lr_factor: float
+    layer_decay: float
     freeze: str
     momentum: float
     nesterov: bool
@@ -30,51 +33,67 @@ class Recipe:
     decay_norm_and_bias: bool
     label_smoothing: float
     clip_norm: float
+    accumulate: int
+    ema: float
     schedule: str
     update: str
     warmup: float
+    warmup_epochs: float
     warmup_from: float
     final: float
     milestones: list[float]
     gamma: float
 
     def __post_init__(self) -> None:
-        require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        require_choice("optimizer", self.optimizer, OPTIMIZERS)
         require_choice("schedule", self.schedule, SCHEDULES)
         require_choice("update", self.update, ("step", "epoch"))
-        require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
+        for key in ("epochs", "accumulate"):
+            value = getattr(self, key)
+            require(value >= 1, key, value, "must be at least 1")
         for key in ("lr", "gamma"):
             value = getattr(self, key)
             require(0 < value < math.inf, key, value, "must be positive")
         factor = self.backbone_lr_factor
         require(0 < factor <= 1000, "backbone_lr_factor", factor, "must be in (0, 1000]: it is a factor of lr")
+        require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "must be in (0, 1]: 1 is no decay")
+        below = 0 <= self.warmup_epochs < self.epochs
+        require(below, "warmup_epochs", self.warmup_epochs, f"must be below recipe.epochs={self.epochs}, and 0 or more")
         for key in ("weight_decay", "clip_norm"):
             value = getattr(self, key)
             require(0 <= value < math.inf, key, value, "must not be negative")
-        for key in ("momentum", "label_smoothing", "warmup"):
+        for key in ("momentum", "label_smoothing", "warmup", "ema"):
             value = getattr(self, key)
             require(0 <= value < 1, key, value, "must be in [0, 1)")
         for key in ("warmup_from", "final"):
             value = getattr(self, key)
             require(0 <= value <= 1, key, value, "must be in [0, 1]: it is a fraction of lr")
         self._check_combinations()
+        self.check_mixing()
+        self.check_erasing()
+        self.check_policy()
 
     def _check_combinations(self) -> None:
         two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
         require(two, "betas", self.betas, "must be two numbers in [0, 1)")
-        if self.nesterov and self.optimizer == "sgd":
+        if self.nesterov and self.optimizer in ("sgd", "muon"):
             require(self.momentum > 0, "momentum", self.momentum, "must be positive with nesterov=true")
         rising = self.milestones == sorted(set(self.milestones)) and min(self.milestones, default=1) > 0
         require(rising, "milestones", self.milestones, "must be positive epochs in rising order")
         if self.schedule == "multi_step":
             require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
 
+    def joined(self, number: int, batches: int) -> range:
+        """Return the batches, of those of an epoch, that form one optimiser step together with batch `number`."""
+        first = number - number % self.accumulate
+        return range(first, min(first + self.accumulate, batches))
+
     def rate(self, step: int, steps_per_epoch: int) -> float:
-        """Return the factor of `lr` for optimiser step `step`, counted from 0."""
+        """Return the factor of `lr` for optimiser step `step`, counted from 0 over all epochs."""
         if self.update == "epoch":
             step -= step % steps_per_epoch
         total = self.epochs * steps_per_epoch
-        rising = round(self.warmup * total)
+        rising = round(self.warmup_epochs * steps_per_epoch or self.warmup * total)
         if step < rising:
             share = step / rising
             shape = (1 - math.cos(math.pi * share)) / 2 if self.schedule == "one_cycle" else share
@@ -89,46 +108,7 @@ class Recipe:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * share)) / 2
 
 
-def make_optimizer(net: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
-    """Build the recipe's optimiser over the parameters that train; see `parameter_groups`."""
-    groups = parameter_groups(net, recipe)
-    if recipe.optimizer == "adamw":
-        betas = (recipe.betas[0], recipe.betas[1])
-        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        groups,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-    )
-
-
-def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
-    """Group the parameters that train by learning rate (`initial_lr`, which schedules multiply) and weight decay.
-
-    With `backbone_lr_factor` the backbone's own layers form separate groups. Without `decay_norm_and_bias`, so do
-    parameters of one dimension (biases, normalisation), which then do not decay.
-    """
-    own = {id(p) for p in net.backbone_parameters()} if recipe.backbone_lr_factor != 1 else set()
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in net.parameters():
-        if parameter.requires_grad:
-            kind = id(parameter) in own, parameter.ndim <= 1 and not recipe.decay_norm_and_bias
-            groups.setdefault(kind, []).append(parameter)
-    return [
-        {
-            "params": groups[backbone, free],
-            "initial_lr": recipe.lr * (recipe.backbone_lr_factor if backbone else 1),
-            **({"weight_decay": 0.0} if free else {}),
-        }
-        for backbone, free in sorted(groups)
-    ]
-
-
-def smooth(labels: Tensor, classes: int, amount: float) -> Tensor:
-    """Return labels (B,) as they are or, smoothed, as probabilities (B, L): `amount` spread evenly over all classes."""
-    if amount == 0:
-        return labels
+def probabilities(labels: Tensor, classes: int, amount: float) -> Tensor:
+    """Return labels (B,) as probabilities (B, L), with `amount` spread evenly over all classes."""
     even = torch.full((len(labels), classes), amount / classes, device=labels.device)
     return even.scatter_add_(1, labels[:, None], torch.full((len(labels), 1), 1 - amount, device=labels.device))

@@ -28,7 +28,8 @@ from attnbench.training.checkpoints import (
     weights_problem,
     write_checkpoint,
 )
-from attnbench.training.recipe import Recipe, make_optimizer
+from attnbench.training.optimizers import make_optimizer
+from attnbench.training.recipe import Recipe
 
 OWN_STATE = "SaveCheckpoints"
 """The key of the run's own state in a checkpoint, among those of the callbacks."""
@@ -111,7 +112,10 @@ class Resumable:
             return f"it is of another run ({own.identity}, seed {own.seed})"
         if own is not None and [row.epoch for row in own.rows] != list(range(1, epoch_of(last) + 1)):
             return f"it is of epoch {epoch_of(last)}, and holds the metrics of {len(own.rows)} epochs"
-        return weights_problem(last, self.net, self.finite) or self._optimiser_problem(last, own)
+        return self._weights_problem(last) or self._optimiser_problem(last, own)
+
+    def _weights_problem(self, checkpoint: Mapping[str, Any]) -> str:
+        return weights_problem(checkpoint, self.net, self.finite, averaged=self.recipe.ema > 0)
 
     def _optimiser_problem(self, last: Mapping[str, Any], own: OwnState | None) -> str:
         """Return why the optimiser's state in a checkpoint does not fit the recipe's optimiser; empty if it does."""
@@ -143,7 +147,7 @@ class Resumable:
         best = read_checkpoint(path)
         if epoch_of(best) != epoch:
             raise damaged_checkpoint(path, f"it is of epoch {epoch_of(best)}, and the best one is epoch {epoch}")
-        if problem := weights_problem(best, self.net, self.finite):
+        if problem := self._weights_problem(best):
             raise damaged_checkpoint(path, problem)
         return best
 

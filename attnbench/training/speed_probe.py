@@ -7,7 +7,7 @@ import torch
 
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve, set_up
-from attnbench.training.recipe import make_optimizer
+from attnbench.training.optimizers import make_optimizer
 
 PART_OF_BATCH = 4
 """On a CPU a part of a batch shows the same speed per image, and takes less time."""

@@ -95,9 +95,10 @@ def _train(
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
-    with closing(RunData(experiment.data, hardware, experiment.seed, world=world)) as data:
-        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
-        resumable = Resumable(job, net, experiment.recipe, finite=job.on_divergence == "stop")
+    recipe = experiment.recipe
+    with closing(RunData(experiment.data, hardware, experiment.seed, world=world, policy=recipe)) as data:
+        module = TrainingModule(net, recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
+        resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
@@ -116,9 +117,7 @@ def _train(
         ]
         if experiment.options.progress and console is not None:
             callbacks.append(ProgressBar(console))
-        trainer = make_trainer(
-            hardware, run, experiment.recipe.epochs, "validation" in data.loaders, loggers, callbacks, world
-        )
+        trainer = make_trainer(hardware, run, recipe.epochs, "validation" in data.loaders, loggers, callbacks, world)
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)

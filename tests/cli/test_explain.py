@@ -73,7 +73,11 @@ def test_two_runs_are_drawn_scored_and_compared(say: Say) -> None:
     assert " · Grad-CAM at final · energy in box 0." in lines[0]
     assert "uniform map 0.44, none seed0 0." in lines[0]  # 16 x 16 of 24 x 24 pixels
     assert lines[2].endswith("the attention has no maps")
-    assert lines[-1] == "comparison: outputs/explanations/comparison.png"
+    assert lines[-2:] == [
+        "comparison: outputs/explanations/comparison.png",
+        "gallery: outputs/explanations/comparison.html",
+    ]
+    assert 10_000 < Path("outputs/explanations/comparison.html").stat().st_size < 200_000
     places = {path.suffix: path for path in Path("outputs/explanations").glob("*-bam-*")}
     assert set(places) == {".png", ".npz", ".csv"}
     with Image.open(places[".png"]) as image:

@@ -13,7 +13,8 @@ from attnbench.build import build_model
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError
-from attnbench.training.recipe import SCHEDULES, Recipe, make_optimizer, smooth
+from attnbench.training.optimizers import make_optimizer
+from attnbench.training.recipe import SCHEDULES, Recipe, probabilities
 
 STEPS = 7  # an epoch
 
@@ -132,9 +133,27 @@ def test_rates_stay_between_nothing_and_lr(
         ({"weight_decay": -1e-4}, "weight_decay"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"clip_norm": -1.0}, "clip_norm"),
+        ({"ema": 1.0}, "ema"),
+        ({"accumulate": 0}, "accumulate"),
+        ({"layer_decay": 0.0}, "layer_decay"),
+        ({"layer_decay": 1.1}, "layer_decay"),
+        ({"warmup_epochs": 10.0}, "warmup_epochs"),
+        ({"warmup_epochs": -1.0}, "warmup_epochs"),
+        ({"policy": "augmix"}, "policy"),
+        ({"policy_operations": 0}, "policy_operations"),
+        ({"policy_magnitude": 31}, "policy_magnitude"),
+        ({"erasing": 1.5}, "erasing"),
+        ({"erasing_area": [0.3, 0.1]}, "erasing_area"),
+        ({"erasing_area": [0.3]}, "erasing_area"),
+        ({"erasing_fill": "zeros"}, "erasing_fill"),
+        ({"cutout": 1}, "cutout"),
+        ({"mixup": -0.1}, "mixup"),
+        ({"cutmix": float("inf")}, "cutmix"),
+        ({"mix_probability": 1.1}, "mix_probability"),
+        ({"mix_switch": -0.1}, "mix_switch"),
         ({"warmup": 1.0}, "warmup"),
         ({"final": 2.0}, "final"),
-        ({"optimizer": "lion"}, "optimizer"),
+        ({"optimizer": "adam"}, "optimizer"),
         ({"schedule": "poly"}, "schedule"),
         ({"update": "batch"}, "update"),
         ({"betas": [0.9]}, "betas"),
@@ -254,5 +273,11 @@ def test_first_steps_are_in_proportion() -> None:
 def test_smoothing_is_torchs() -> None:
     logits, labels = torch.randn(5, 4), torch.tensor([0, 3, 1, 1, 2])
     expected = nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
-    assert torch.allclose(nn.functional.cross_entropy(logits, smooth(labels, 4, 0.1)), expected)
-    assert smooth(labels, 4, 0.0) is labels
+    assert torch.allclose(nn.functional.cross_entropy(logits, probabilities(labels, 4, 0.1)), expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_warm_up_in_epochs_counts_instead_of_the_share(share: float) -> None:
+    found = recipe(schedule="constant", warmup=share, warmup_epochs=1.5, warmup_from=0.2, epochs=4)
+    rising = torch_rates(lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.2, total_iters=10), 4 * STEPS)
+    assert rates(found) == pytest.approx(rising)  # 1.5 epochs of 7 steps, to a whole number of steps

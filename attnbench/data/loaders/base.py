@@ -3,11 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from attnbench.data.transforms.policies import PolicyOptions
+from attnbench.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from attnbench.data.transforms.policy_operations import Policy
 
 Batch = tuple[Tensor, Tensor]
 """Images (B, C, H, W), normalised, and labels (B,) int64, on the device."""
@@ -39,16 +46,22 @@ class Loader(ABC):
 
     Attributes:
         count: number of images.
+        height: of a batch's images, in pixels.
+        width: likewise.
         batch_size: images in a batch, over all processes.
         seed: draws order and augmentation in training; None for evaluation.
         placement: where batches are made.
+        policy: the augmentation policy of training images; None without one.
         skipped: number of images left out because they cannot be decoded.
     """
 
     count: int
+    height: int
+    width: int
     batch_size: int
     seed: int | None
     placement: Placement
+    policy: PolicyOptions | None = None
     skipped = 0
 
     def __len__(self) -> int:
@@ -66,6 +79,14 @@ class Loader(ABC):
     def indices(self) -> NDArray[np.int64]:
         """Return the index (N,) of each image in the split as the data set has it; images left out leave gaps."""
         return np.arange(self.count)
+
+    def draw_policy(self, number: int) -> "Policy | None":
+        """Draw the augmentation policy's changes of an epoch's images; None without a policy, or a seed."""
+        if self.policy is None or self.policy.policy == "none" or self.seed is None:
+            return None
+        from attnbench.data.transforms.policy_operations import Policy  # imports torchvision
+
+        return Policy(self.policy, self.count, self.height, self.width, derive_seed(self.seed, "policy", number))
 
     @abstractmethod
     def epoch(self, number: int = 0) -> "Epoch":

@@ -5,6 +5,8 @@ epoch only: not on the device, on validation, or on how many batches are request
 generator, so that it changes labels and nothing else.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,11 @@ from attnbench.data.loaders.base import Batch, Epoch, Loader, Placement, Relabel
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.transforms.augmentation import Augmentation
 from attnbench.data.transforms.normalisation import scale_and_shift
+from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from attnbench.data.transforms.policy_operations import Policy
 
 
 class InMemoryLoader(Loader):
@@ -28,6 +34,7 @@ class InMemoryLoader(Loader):
         augmentation: random changes to training images.
         seed: draws order and augmentation; without it, images come in order and unchanged.
         relabel: changes the labels of each epoch.
+        policy: the augmentation policy of training images.
     """
 
     def __init__(
@@ -40,8 +47,10 @@ class InMemoryLoader(Loader):
         augmentation: Augmentation | None = None,
         seed: int | None = None,
         relabel: Relabel | None = None,
+        policy: PolicyOptions | None = None,
     ) -> None:
         self.placement, self.batch_size, self.seed, self.relabel = placement, batch_size, seed, relabel
+        self.policy = policy
         self.augmentation = augmentation or Augmentation()
         self.count, self.height, self.width, self.channels = arrays.images.shape
         device = placement.device
@@ -59,13 +68,14 @@ class InMemoryLoader(Loader):
         """Draw an epoch. Without a seed, images come in the order of the files."""
         labels = self.labels if self.relabel is None else self.relabel(self.labels, number)
         if self.seed is None:
-            return InMemoryEpoch(self, labels, torch.arange(self.count), None, None)
+            return InMemoryEpoch(self, labels, torch.arange(self.count), None, None, None)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
         order = torch.randperm(self.count, generator=generator)
         positions = 2 * self.augmentation.padding + 1
         offsets = torch.randint(positions, (self.count, 2), generator=generator)
         flips = torch.rand(self.count, generator=generator) < 0.5
-        return InMemoryEpoch(self, labels, order, offsets, flips if self.augmentation.flip else None)
+        flips_used = flips if self.augmentation.flip else None
+        return InMemoryEpoch(self, labels, order, offsets, flips_used, self.draw_policy(number))
 
 
 class InMemoryEpoch(Epoch):
@@ -74,10 +84,16 @@ class InMemoryEpoch(Epoch):
     loader: InMemoryLoader
 
     def __init__(
-        self, loader: InMemoryLoader, labels: Tensor, order: Tensor, offsets: Tensor | None, flips: Tensor | None
+        self,
+        loader: InMemoryLoader,
+        labels: Tensor,
+        order: Tensor,
+        offsets: Tensor | None,
+        flips: Tensor | None,
+        policy: "Policy | None",
     ) -> None:
         device = loader.placement.device
-        self.loader, self.labels = loader, labels
+        self.loader, self.labels, self.policy = loader, labels, policy
         self.order = order.to(device)
         self.offsets = None if offsets is None else offsets.to(device)
         self.flips = None if flips is None else flips.to(device)
@@ -87,8 +103,11 @@ class InMemoryEpoch(Epoch):
         loader, placement, mine = self.loader, self.loader.placement, self.share(number)
         chosen = self.order[mine]
         pixels = loader.pixels.index_select(0, self._positions(chosen, mine).reshape(-1))
+        shape = (len(chosen), loader.height, loader.width, loader.channels)
+        if self.policy is not None:
+            pixels = self.policy(pixels.view(shape).permute(0, 3, 1, 2), mine).permute(0, 2, 3, 1).contiguous()
         images = pixels.float().mul_(loader.scale).add_(loader.shift).to(placement.dtype)
-        images = images.view(len(chosen), loader.height, loader.width, loader.channels).permute(0, 3, 1, 2)
+        images = images.view(shape).permute(0, 3, 1, 2)
         if not placement.channels_last:
             # contiguous() would keep the strides of one-channel images, which convolutions treat as channels_last
             images = images.clone(memory_format=torch.contiguous_format)

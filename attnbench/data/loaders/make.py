@@ -10,6 +10,7 @@ from attnbench.data.loaders.streaming import StreamingLoader
 from attnbench.data.loaders.workers import Decoder, DecodeWorkers, automatic_workers
 from attnbench.data.splits import Split
 from attnbench.data.transforms.label_noise import mislabel
+from attnbench.data.transforms.policies import PolicyOptions
 
 
 class LoaderFactory:
@@ -19,13 +20,14 @@ class LoaderFactory:
         self.data, self.placement = data, placement
         self._workers: DecodeWorkers | None = None
 
-    def make(self, split: Split, seed: int | None = None) -> Loader:
+    def make(self, split: Split, seed: int | None = None, policy: PolicyOptions | None = None) -> Loader:
         """Make the loader of a split.
 
         Args:
             split: one of the data set's `splits`.
             seed: draws the order, the augmentation and the label noise of training. Without one, images come in order
                 and unchanged.
+            policy: the augmentation policy of training.
 
         Raises:
             UserError: the split cannot be read, or a cache cannot be written.
@@ -33,10 +35,12 @@ class LoaderFactory:
         data = self.data
         relabel = None if seed is None else partial(mislabel, noise=data.noise, classes=data.num_classes, seed=seed)
         if isinstance(data, FileDataSet):
-            return StreamingLoader(data, split, self._shared_workers(data), self.placement, seed, relabel)
+            return StreamingLoader(data, split, self._shared_workers(data), self.placement, seed, relabel, policy)
         augmentation = None if seed is None else data.augmentation
         arrays = data.load(split)
-        return InMemoryLoader(arrays, data.mean, data.std, data.batch_size, self.placement, augmentation, seed, relabel)
+        return InMemoryLoader(
+            arrays, data.mean, data.std, data.batch_size, self.placement, augmentation, seed, relabel, policy
+        )
 
     def close(self) -> None:
         """End the decoding workers, if any were started."""

@@ -7,7 +7,8 @@ requested when.
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +25,12 @@ from attnbench.data.loaders.workers import CHUNK, DecodeWorkers, Request
 from attnbench.data.splits import Split
 from attnbench.data.transforms.crop_params import DRAWS, CropParams, center_crops, draw_crops, stored_boxes
 from attnbench.data.transforms.crop_resize import Normaliser
+from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.errors import UserError
 from attnbench.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from attnbench.data.transforms.policy_operations import Policy
 
 Integers = NDArray[np.int64]
 log = logging.getLogger("attnbench.data")
@@ -55,6 +60,7 @@ class StreamingLoader(Loader):
         placement: where batches are made.
         seed: draws order and crops in training; without it, images come in order, with central crops.
         relabel: changes the labels of each epoch.
+        policy: the augmentation policy of training images.
 
     Raises:
         UserError: an image cannot be decoded and the data set does not skip it.
@@ -68,10 +74,12 @@ class StreamingLoader(Loader):
         placement: Placement,
         seed: int | None = None,
         relabel: Relabel | None = None,
+        policy: PolicyOptions | None = None,
     ) -> None:
         self.data, self.placement, self.seed, self.batch_size = data, placement, seed, data.batch_size
         self.source, members = data.members(split)
         self.files, self.workers, self.relabel = data.listed(self.source), workers, relabel
+        self.height, self.width, self.policy = data.image_size, data.image_size, policy
         self.files.prepare()
         self.store = self._make_store(split, len(members))
         bad = np.intersect1d(self._find_bad(), members)
@@ -95,7 +103,7 @@ class StreamingLoader(Loader):
             return StreamingEpoch(self, labels, torch.arange(self.count), None)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", number))
         order = torch.randperm(self.count, generator=generator)
-        return StreamingEpoch(self, labels, order, derive_seed(self.seed, "views", number))
+        return StreamingEpoch(self, labels, order, derive_seed(self.seed, "views", number), self.draw_policy(number))
 
     def decoded(self, requests: Sequence[Integers]) -> Iterator[Decoded]:
         """Yield stored images for each array of file indices, from the cache or decoded. Raises `UserError`."""
@@ -153,12 +161,21 @@ class StreamingEpoch(Epoch):
         labels: (N,) labels of the split's images.
         order: (N,) index of each image in the split.
         crop_seed: draws the crops; central crops without it.
+        policy: changes the crops.
     """
 
     loader: StreamingLoader
 
-    def __init__(self, loader: StreamingLoader, labels: Tensor, order: Tensor, crop_seed: int | None) -> None:
+    def __init__(
+        self,
+        loader: StreamingLoader,
+        labels: Tensor,
+        order: Tensor,
+        crop_seed: int | None,
+        policy: "Policy | None" = None,
+    ) -> None:
         self.loader, self.labels, self.order, self.crop_seed = loader, labels, order, crop_seed
+        self.policy = policy
         self._next = self._stream_number = -1
         self._chunks: Iterator[Decoded] = iter(())
 
@@ -180,7 +197,8 @@ class StreamingEpoch(Epoch):
             chunk = next(self._chunks)
             params = self._crop_params(chunk.shapes[:, :2], positions)
             pixels = chunk.pixels.to(images.device, non_blocking=True)
-            loader.normalise(pixels, chunk.shapes[:, :2], params, images[done : done + len(positions)])
+            change = None if self.policy is None else partial(self.policy, positions=positions)
+            loader.normalise(pixels, chunk.shapes[:, :2], params, images[done : done + len(positions)], change)
             done += len(positions)
             if loader.files.boxes is not None:
                 original = loader.files.boxes[self._members(positions)]

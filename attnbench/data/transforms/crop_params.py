@@ -94,12 +94,20 @@ def _draw_extent(shapes: Integers, draws: NDArray[np.float64]) -> tuple[Integers
     """Return height and width (N, 2) of random resized windows, and a mask (N,) of images that no try fitted."""
     tries = draws[:, : 2 * TRIES].reshape(-1, TRIES, 2)
     area = shapes.prod(axis=1)[:, None] * (SCALE[0] + (SCALE[1] - SCALE[0]) * tries[:, :, 0])
-    low, high = map(math.log, RATIO)
-    ratio = np.exp(low + (high - low) * tries[:, :, 1])
-    extents = np.rint(np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=2)).astype(np.int64)
-    fits = ((extents > 0) & (extents <= shapes[:, None])).all(axis=2)
-    chosen = extents[np.arange(len(shapes)), fits.argmax(axis=1)]
+    tried = extents(area, log_uniform(tries[:, :, 1], *RATIO))
+    fits = np.all((tried > 0) & (tried <= shapes[:, None]), axis=2)
+    chosen = tried[np.arange(len(shapes)), fits.argmax(axis=1)]
     return np.where(fits.any(axis=1)[:, None], chosen, _largest(shapes)), ~fits.any(axis=1)
+
+
+def log_uniform(draws: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return numbers in [low, high) whose logarithms are uniform, from uniform draws in [0, 1)."""
+    return np.exp(math.log(low) + (math.log(high) - math.log(low)) * draws)
+
+
+def extents(area: NDArray[np.float64], ratio: NDArray[np.float64]) -> Integers:
+    """Return height and width (..., 2), in whole pixels, of windows of an area and a ratio of width over height."""
+    return np.rint(np.stack([np.sqrt(area / ratio), np.sqrt(area * ratio)], axis=-1)).astype(np.int64)
 
 
 def _largest(shapes: Integers) -> Integers:

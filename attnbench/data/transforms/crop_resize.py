@@ -7,7 +7,7 @@ Pillow: values differ by one or two of 255, and it takes a sixth of the time.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -31,11 +31,23 @@ class Normaliser:
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> None:
         self.scale, self.shift = (values.to(device) for values in scale_and_shift(mean, std))
 
-    def __call__(self, pixels: Tensor, shapes: NDArray[np.int64], params: CropParams, out: Tensor) -> None:
-        """Write crops into `out` (N, 3, S, S), of any precision and memory layout. Further arguments as in `crop`."""
-        if pixels.device.type != "cpu":
+    def __call__(
+        self,
+        pixels: Tensor,
+        shapes: NDArray[np.int64],
+        params: CropParams,
+        out: Tensor,
+        change: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """Write crops into `out` (N, 3, S, S), of any precision and memory layout. Further arguments as in `crop`.
+
+        Args:
+            change: maps the crops (N, 3, S, S) uint8 to those that are normalised.
+        """
+        if change is not None or pixels.device.type != "cpu":
             scale, shift = self.scale[:, None, None], self.shift[:, None, None]
-            out.copy_(crop(pixels, shapes, params).mul_(scale).add_(shift))
+            crops = crop(pixels, shapes, params) if change is None else change(whole_crops(pixels, shapes, params))
+            out.copy_(crops.float().mul_(scale).add_(shift))
             return
         # whole rows, so that the loop over a row is vectorised
         scale, shift = self.scale.repeat(params.size), self.shift.repeat(params.size)
@@ -67,6 +79,14 @@ def crop_each(pixels: Tensor, shapes: NDArray[np.int64], params: CropParams) -> 
         window = image.view(*shapes[index].tolist(), 3)[top : top + height, left : left + width]
         scaled = resized(window, params.size, params.size)
         yield scaled.flip(1) if params.flips[index] else scaled
+
+
+def whole_crops(pixels: Tensor, shapes: NDArray[np.int64], params: CropParams) -> Tensor:
+    """Return crops (N, 3, S, S) uint8 on the device. Arguments as in `crop`."""
+    if pixels.device.type != "cpu":
+        return crop(pixels, shapes, params).round_().to(torch.uint8)
+    with one_thread():
+        return torch.stack(list(crop_each(pixels, shapes, params))).permute(0, 3, 1, 2)
 
 
 def crop(pixels: Tensor, shapes: NDArray[np.int64], params: CropParams) -> Tensor:

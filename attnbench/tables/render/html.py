@@ -1,19 +1,19 @@
-"""A self-contained HTML page: the table can be sorted, and the plots are part of the page."""
+"""A self-contained HTML page, except for pictures beside it: the table can be sorted, plots are part of the page."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from string import Template
 
 from attnbench.tables.render import forest
 from attnbench.tables.render.html_claims import claims
 from attnbench.tables.render.layout import details, groups, has_groups, number_and_rest, one_line, sections
+from attnbench.tables.render.page import TABLE_SCRIPT, TABLE_STYLES, make_page
 from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
-from attnbench.tables.report import NOTHING, Cell, Heading, Kind, Line, Plot, Report
+from attnbench.tables.report import NOTHING, PICTURE, Cell, Heading, Kind, Line, Plot, Report
 
-PAGE = Path(__file__).with_name("page.html")
 KIND_NAMES: dict[Kind, str] = {
     "best": "best epoch",
     "cost": "costs",
@@ -23,25 +23,46 @@ KIND_NAMES: dict[Kind, str] = {
 """Names of columns that may be hidden: those that are not shown by default, and those that a narrow page leaves out."""
 
 
-def render(report: Report) -> str:
+@dataclass(frozen=True)
+class Additions:
+    """What a larger page adds to the page of a table.
+
+    Attributes:
+        graphics: SVG elements that are shown in cells, by the keys of row and heading.
+        details: HTML that belongs to a row and is below it, hidden at first, by the row's key.
+        styles: style sheets.
+        scripts: run after the table's.
+    """
+
+    graphics: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    styles: tuple[Path, ...] = ()
+    scripts: tuple[Path, ...] = ()
+
+
+def render(report: Report, additions: Additions = Additions()) -> str:
     """Render the page.
 
     The fields of a cell are shown under the pointer, or in all cells when the box is ticked. A script leaves out the
     columns that a narrow page has no room for, costs before results, and names them.
     """
-    page = Template(PAGE.read_text(encoding="utf-8"))
+    styles = [TABLE_STYLES, *([STYLES] if report.per_class else []), *additions.styles]
+    content, footer = "\n".join(_content(report, additions)), "\n".join(_remarks(report))
+    return make_page(report.title, content, styles, [TABLE_SCRIPT, *additions.scripts], footer)
+
+
+def _content(report: Report, additions: Additions) -> Iterator[str]:
+    """Yield the parts of the page from top to bottom."""
     detailed = any(details(cell) for line in report.lines for cell in line.cells)
-    return page.substitute(
-        title=escape(report.title),
-        switches="\n".join(_switches(report, detailed)),
-        table="\n".join(_table(report)),
-        notes="\n".join(_notes(report.notes)),
-        claims="\n".join(claims(report)),
-        per_class=per_class(report.per_class),
-        per_class_styles=STYLES if report.per_class else "",
-        plots="\n".join([*_forest(report), *_plots(report.plots)]),
-        remarks="\n".join(_remarks(report)),
-    )
+    yield '<div class="switches">'
+    yield "\n".join(_switches(report, detailed))
+    yield '</div>\n<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+    yield "\n".join(_table(report, additions))
+    yield "</div>"
+    yield "\n".join(_notes(report.notes))
+    yield "\n".join(claims(report))
+    plots = "\n".join([*_pictures(report.pictures), *_forest(report), *_plots(report.plots)])
+    yield f'<div class="plots">{plots}</div>{per_class(report.per_class)}'
 
 
 def _switches(report: Report, detailed: bool) -> Iterator[str]:
@@ -58,7 +79,7 @@ def _switches(report: Report, detailed: bool) -> Iterator[str]:
         yield f'<label{"" if left_out else " hidden"}><input type="checkbox" id="show-all"> {label}</label>'
 
 
-def _table(report: Report) -> Iterator[str]:
+def _table(report: Report, additions: Additions) -> Iterator[str]:
     """Yield the lines of the table, with a body for each section."""
     yield f'<table id="table" aria-label="{escape(report.title)}">'
     yield "<thead>"
@@ -71,7 +92,8 @@ def _table(report: Report) -> Iterator[str]:
         if section:
             span = f'<th colspan="{len(report.headings)}" scope="rowgroup"><span>{escape(section)}</span></th>'
             yield f'<tr class="section">{span}</tr>'
-        yield from (_row(report.headings, line) for line in lines)
+        for line in lines:
+            yield from _row(report.headings, line, additions)
         yield "</tbody>"
     yield "</table>"
 
@@ -99,20 +121,25 @@ def _slug(kind: Kind) -> str:
     return kind.replace(" ", "-")
 
 
-def _row(headings: Sequence[Heading], line: Line) -> str:
-    """Return a row, whose first cell is its heading."""
-    cells = [_cell(n, *parts) for n, parts in enumerate(zip(headings, line.cells, strict=True))]
-    return f'<tr data-key="{escape(line.key)}" data-section="{escape(line.section)}">{"".join(cells)}</tr>'
+def _row(headings: Sequence[Heading], line: Line, additions: Additions) -> Iterator[str]:
+    """Yield a row, whose first cell is its heading, and the row with its details."""
+    cells = [
+        _cell(n, heading, cell, additions.graphics.get((line.key, heading.key), ""))
+        for n, (heading, cell) in enumerate(zip(headings, line.cells, strict=True))
+    ]
+    yield f'<tr data-key="{escape(line.key)}" data-section="{escape(line.section)}">{"".join(cells)}</tr>'
+    if line.key in additions.details:
+        yield f'<tr class="opened" hidden><td colspan="{len(headings)}">{additions.details[line.key]}</td></tr>'
 
 
-def _cell(column: int, heading: Heading, cell: Cell) -> str:
-    """Return a cell: its value, links to its notes, and the details of its fields."""
+def _cell(column: int, heading: Heading, cell: Cell, graphic: str) -> str:
+    """Return a cell: its value or its graphic, links to its notes, and the details of its fields."""
     fields = escape(details(cell))
     attributes = [f'class="{" ".join(_classes(heading, cell))}"']
     attributes += [f'data-sort="{cell.sort!r}"'] if cell.sort is not None else []
     attributes += [f'title="{fields}"'] if fields else []
     marks = ",".join(f'<a href="#note-{mark}">{mark}</a>' for mark in cell.marks)
-    inside = f'<span class="value">{_value(cell.text)}</span>' + (f"<sup>{marks}</sup>" if marks else "")
+    inside = f'<span class="value">{graphic or _value(cell.text)}</span>' + (f"<sup>{marks}</sup>" if marks else "")
     inside += f'<small class="details">{fields}</small>' if fields else ""
     attributes += [] if heading.shown else ["hidden"]
     tag, scope = ("th", ' scope="row"') if column == 0 else ("td", "")
@@ -142,6 +169,15 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield '<ol class="notes">'
         yield from (f'<li id="note-{n}">{escape(note)}</li>' for n, note in enumerate(notes, start=1))
         yield "</ol>"
+
+
+def _pictures(names: Sequence[str]) -> Iterator[str]:
+    """Yield the pictures that lie beside the page."""
+    for name in names:
+        picture = (
+            f'<a href="{escape(name)}"><img src="{escape(name)}" alt="{escape(PICTURE)}" style="max-width:100%"></a>'
+        )
+        yield f"<figure><figcaption>{escape(PICTURE)}</figcaption>\n{picture}</figure>"
 
 
 def _forest(report: Report) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """The part of an HTML page on classes: accuracies, confusions, calibration and McNemar's test of each row."""
 
-import base64
-import io
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
 from attnbench.formatting import spread
+from attnbench.tables.render.page import image_address
 from attnbench.tables.report import NOTHING
 from attnbench.tables.results.class_results import ClassResults
 from attnbench.tables.results.per_class import BINS, Fractions, McNemar
@@ -18,26 +18,7 @@ FEW_CLASSES = 20
 ENDS, PAIRS = 5, 10
 """Classes named at either end, and pairs of classes that are confused most, where there are many."""
 BLUE = (0x2B, 0x7F, 0xB0)
-STYLES = """
-.per-class details { border-top: 1px solid var(--rule); padding: .4rem 0; }
-.per-class summary { cursor: pointer; }
-.per-class summary span { color: var(--muted); font-size: .875rem; padding-left: .5rem; }
-.per-class .panels { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; padding: .5rem 0 1rem; align-items: flex-start; }
-.per-class .panels > div { min-width: 0; max-width: 100%; }
-.per-class h3 { font-size: .9375rem; margin: .4rem 0; }
-.per-class p, .per-class ul { font-size: .875rem; color: var(--muted); max-width: 60rem; margin: .25rem 0; }
-.per-class ul { list-style: none; padding: 0; }
-.bars li { display: grid; grid-template-columns: 9rem 11rem 3rem; gap: .5rem; line-height: 1.35; }
-.bars i { height: .7em; align-self: center; }
-.bars i { background: linear-gradient(to right, var(--series-1) var(--share), var(--tint) 0); }
-.bars b { font-weight: 400; text-align: right; font-variant-numeric: tabular-nums; }
-.per-class svg, .per-class img { width: 20rem; max-width: 100%; height: auto; image-rendering: pixelated; }
-.per-class img { border: 1px solid var(--rule); }
-.per-class .scroll { max-width: 100%; }
-.per-class table { font-size: .75rem; border: 0; }
-.per-class th, .per-class td { padding: .15rem .35rem; text-align: right; }
-.confusions td { background: color-mix(in srgb, var(--series-1) calc(var(--share, 0) * 65%), transparent); }
-"""
+STYLES = Path(__file__).with_name("per_class.css")
 INTRODUCTION = (
     "Of the last epoch, on the test images, as the mean over seeds. McNemar's test compares two runs with the same seed"
     " on the images that only one of them classifies correctly. It says whether these two networks differ, not whether"
@@ -55,9 +36,14 @@ def per_class(results: Sequence[ClassResults]) -> str:
 
 
 def _details(one: ClassResults) -> str:
-    parts = f"<div>{_accuracies(one)}\n{_tests(one)}</div>\n<div>{_confusions(one)}</div>"
     summary = f"{escape(one.title)}<span>{escape(_summary(one))}</span>"
-    return f'<details><summary>{summary}</summary>\n<div class="panels">{parts}</div></details>'
+    return f"<details><summary>{summary}</summary>\n{panels(one)}</details>"
+
+
+def panels(one: ClassResults) -> str:
+    """Render the accuracies, confusions, calibration and tests of a row."""
+    parts = f"<div>{_accuracies(one)}\n{_tests(one)}</div>\n<div>{_confusions(one)}</div>"
+    return f'<div class="panels">{parts}</div>'
 
 
 def _summary(one: ClassResults) -> str:
@@ -137,9 +123,7 @@ def _image(confusion: Fractions) -> str:
     alpha = np.sqrt(np.nan_to_num(confusion))
     pixels = np.empty((*confusion.shape, 4), np.uint8)
     pixels[..., :3], pixels[..., 3] = BLUE, np.round(255 * alpha)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return image_address(Image.fromarray(pixels))
 
 
 def _most_confused(classes: Sequence[str], confusion: Fractions) -> Iterator[str]:

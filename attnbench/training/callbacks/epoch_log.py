@@ -60,11 +60,11 @@ class EpochLog(Callback):
 
 def epoch_row(module: TrainingModule, epoch: int, earlier: list[EpochRow]) -> EpochRow:
     """Return one epoch's metrics."""
-    train, last_step = module.train_metrics, module.steps_before + module.batches - 1
+    train, last_step = module.train_metrics, module.steps_before + module.steps - 1
     seen = earlier[-1].images if earlier else 0
     names = [name for name in train if name not in (IMAGES, IMAGES_PER_SECOND)]
     metrics: Metrics = {metric_name(TRAIN, name): train[name] for name in names}
     metrics |= {metric_name(VAL, name): value for name, value in module.validation_metrics.items()}
-    metrics[LEARNING_RATE] = module.recipe.lr * module.recipe.rate(last_step, module.batches)
+    metrics[LEARNING_RATE] = module.recipe.lr * module.recipe.rate(last_step, module.steps)
     metrics[IMAGES_PER_SECOND] = train[IMAGES_PER_SECOND]
     return EpochRow(epoch=epoch, images=seen + train[IMAGES], metrics={**metrics, **module.attention_statistics})

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from attnbench.runs.metric_names import IMAGES_PER_SECOND, LOSS, TOP1
+from attnbench.runs.metric_names import AVERAGE, IMAGES_PER_SECOND, LOSS, TOP1
 from attnbench.training.lightning_module import TrainingModule
 
 
@@ -85,5 +85,7 @@ def summary(module: TrainingModule) -> str:
     """Return the last epoch's metrics in a few words."""
     train, validation = module.train_metrics, module.validation_metrics
     held_out = f" · val {validation[TOP1]:.1%}" if validation else ""
+    if (averaged := validation.get(f"{AVERAGE}/{TOP1}")) is not None:
+        held_out += f" ({AVERAGE} {averaged:.1%})"
     rate = f"{train[IMAGES_PER_SECOND]:,.0f} img/s"
     return f"loss {train[LOSS]:.3f} · train {train[TOP1]:.1%}{held_out} · {rate}"

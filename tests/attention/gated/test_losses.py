@@ -112,5 +112,5 @@ def test_the_loss_of_an_evaluation_is_the_training_losses_first_term(
         batches = [epoch.batch(number) for number in range(len(epoch))]
         with module.autocast():
             terms = [net.losses(net.output(x), labels)["cross_entropy"].float() * len(labels) for x, labels in batches]
-        reported = module.evaluation_loss.compute().item() / 50
+        reported = module.evaluation.loss.compute().item() / 50
     assert reported == pytest.approx(torch.stack(terms).sum().item() / 50, rel=1e-6)

@@ -1,0 +1,64 @@
+"""attnbench report: an offline page for a group of runs, with what is behind each row of their table."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from attnbench.cli.arguments import named_runs, run_parser, wants_help
+from attnbench.cli.help import REPORT
+from attnbench.cli.output import print_message
+from attnbench.cli.wrap import print_help
+from attnbench.errors import UserError
+from attnbench.exit_codes import DONE, WRONG_INPUT
+from attnbench.plain_text import plain
+from attnbench.runs.files import shown
+from attnbench.runs.lookup import find
+from attnbench.runs.metric_names import TOP1
+
+IMAGES = 8
+"""Test images that `--explain` shows."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the report of runs, print where it is, and return the exit status."""
+    if wants_help(words):
+        print_help(REPORT)
+        return DONE
+    arguments = _parse(words)
+    named = named_runs("report", arguments)
+    if named.overrides:
+        raise UserError(f"{named.overrides[0]}: attnbench report takes no overrides but output=DIR")
+    runs, mistakes = find(named.names, named.output)
+    for mistake in mistakes:
+        print_message(mistake)
+    if mistakes:
+        return WRONG_INPUT
+    from attnbench.report.site import Options, make_report
+
+    options = Options(
+        metric=arguments.metric,
+        rows=arguments.rows,
+        images=arguments.images or (IMAGES if arguments.explain else 0),
+        checkpoint=arguments.checkpoint,
+        config_dir=arguments.config_dir,
+        trusted=tuple(named.trusted),
+    )
+    to = Path(arguments.to).expanduser().absolute() if arguments.to else named.output.absolute() / "report"
+    rows = make_report(runs, options, to)
+    print(plain(f"{len(rows)} row{'s' * (len(rows) > 1)} of {len(runs)} runs: {shown(to / 'index.html')}", keep=""))
+    return DONE
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = run_parser("report", several=True)
+    parser.add_argument("--to")
+    parser.add_argument("--metric", default=TOP1)
+    parser.add_argument("--rows")
+    parser.add_argument("--explain", action="store_true")
+    parser.add_argument("--images", type=int)
+    arguments = parser.parse_intermixed_args(words)
+    if arguments.images is not None and not arguments.explain:
+        raise UserError(f"--images {arguments.images}: says how many images --explain shows; add --explain")
+    if arguments.images is not None and arguments.images < 1:
+        raise UserError(f"--images {arguments.images}: must be at least 1")
+    return arguments

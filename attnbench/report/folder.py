@@ -1,0 +1,70 @@
+"""The folder of a report: it is written whole or not at all, and takes the place of an earlier report only."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from attnbench.errors import UserError
+from attnbench.runs.disk import WriteError, writing
+from attnbench.runs.files import make_folder, read_json, shown, to_text, write_all
+
+MARK = "report.json"
+"""The file that says what a report is made of, and by which a report is known."""
+KIND = "attnbench report"
+
+
+def check_place(folder: Path) -> None:
+    """Raise `UserError` unless a report may be written: there is nothing, or an earlier report and nothing else."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--to {shown(folder)}: it is a file; name a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    content = read_json(folder / MARK) or {}
+    if content.get("kind") != KIND:
+        raise UserError(f"--to {shown(folder)}: the folder holds something else than a report; name another one")
+    known = {MARK, *map(str, content.get("files", ()))}
+    strange = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*")} - known)
+    if strange:
+        raise UserError(f"--to {shown(folder)}: {strange[0]} is no part of the report there; move it away")
+
+
+def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any]) -> None:
+    """Write a report in place of an earlier one.
+
+    Everything is written beside the folder first, so that whatever goes wrong leaves the earlier report.
+
+    Args:
+        folder: of the report.
+        files: contents by name.
+        about: what the report is made of.
+
+    Raises:
+        UserError: something else is in the folder.
+        WriteError: the system refuses to write.
+    """
+    check_place(folder)
+    make_folder(folder.parent)
+    new, old = (folder.with_name(f".{folder.name}.{word}.{os.getpid()}") for word in ("new", "old"))
+    mark = {"kind": KIND, "files": sorted(files), **about}
+    try:
+        write_all({new / name: content for name, content in {**files, MARK: to_text(mark, indent=2)}.items()})
+        _put_in_place(new, folder, old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_in_place(new: Path, folder: Path, old: Path) -> None:
+    try:
+        with writing(shown(folder), folder.parent, size=0):
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+    except WriteError:
+        if old.exists():
+            with suppress(OSError):
+                old.rename(folder)
+        raise

@@ -1,0 +1,87 @@
+"""Optimisers by name, and rates that fall with depth."""
+
+import sys
+from typing import Any
+
+import pytest
+import torch
+from timm.optim.lamb import Lamb
+from timm.optim.lion import Lion
+from timm.optim.muon import Muon
+
+from attnbench.build import build_model
+from attnbench.classifier import Classifier
+from attnbench.config.compose import compose
+from attnbench.errors import NotInstalledError
+from attnbench.training.optimizers import make_optimizer, parameter_groups
+from attnbench.training.recipe import Recipe
+
+
+def recipe(**options: Any) -> Recipe:
+    return Recipe(**{**compose()["recipe"], **options})
+
+
+def network(*overrides: str) -> Classifier:
+    return build_model(compose(["data=digits", "backbone.width=4", *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "defaults"),
+    [
+        ("lamb", Lamb, {"betas": (0.8, 0.95), "weight_decay": 0.02, "max_grad_norm": None}),
+        ("lion", Lion, {"betas": (0.8, 0.95), "weight_decay": 0.02}),
+        ("muon", Muon, {"betas": (0.8, 0.95), "weight_decay": 0.02, "momentum": 0.7, "nesterov": False}),
+    ],
+)
+def test_timms_optimisers_take_the_recipes_options_and_train(name: str, kind: Any, defaults: dict[str, Any]) -> None:
+    net = network()
+    options = recipe(optimizer=name, lr=0.01, betas=[0.8, 0.95], weight_decay=0.02, momentum=0.7, nesterov=False)
+    optimizer = make_optimizer(net, options)
+    assert isinstance(optimizer, kind)
+    assert {key: optimizer.defaults[key] for key in defaults} == defaults
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    net(torch.randn(8, 1, 8, 8)).logsumexp(1).sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(before[name], parameter) for name, parameter in net.named_parameters())
+
+
+def test_muon_leaves_the_classifier_to_adamw() -> None:
+    net = network("attention=bam", "attention.reduction=2")
+    groups = parameter_groups(net, recipe(optimizer="muon"))
+    head = {id(parameter) for group in groups if group.get("use_fallback") for parameter in group["params"]}
+    assert head == {id(parameter) for parameter in net.backbone.classifier.parameters()}
+    assert not any(group.get("use_fallback") for group in parameter_groups(net, recipe()))
+
+
+def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm.optim", None)
+    with pytest.raises(NotInstalledError, match=r"recipe\.optimizer: lamb, .* pip install 'attnbench\[timm\]'"):
+        make_optimizer(network(), recipe(optimizer="lamb"))
+
+
+LAYERS = {
+    "backbone=resnet20": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
+    "backbone=preact_resnet20": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
+    "backbone=densenet_bc backbone.depth=22 backbone.growth=4": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
+}
+"""Exponents of the decay, as BEiT counts layers: the head has 0, the layer before it 1."""
+
+
+@pytest.mark.parametrize(("overrides", "depths"), LAYERS.items())
+def test_rates_fall_by_a_factor_from_part_to_part(overrides: str, depths: dict[str, int]) -> None:
+    plain = [word for word in overrides.split() if not word.startswith("backbone.width")]
+    net = build_model(compose(["data=digits", "attention=bam", "attention.reduction=2", *plain]))
+    groups = parameter_groups(net, recipe(lr=0.8, layer_decay=0.5, decay_norm_and_bias=True))
+    rates = {id(parameter): group["initial_lr"] for group in groups for parameter in group["params"]}
+    names = {name: rates[id(parameter)] for name, parameter in net.named_parameters()}
+    assert len(groups) == len(depths) + 1
+    for name, rate in names.items():
+        part = name.split(".")[1]
+        depth = 0 if ".bam." in name else depths.get(part, 0)
+        assert rate == 0.8 * 0.5**depth, name
+    assert names["backbone.classifier.weight"] == 0.8
+
+
+def test_both_factors_of_the_rate_multiply() -> None:
+    groups = parameter_groups(network(), recipe(lr=1.0, layer_decay=0.5, backbone_lr_factor=0.1))
+    assert sorted({group["initial_lr"] for group in groups}) == pytest.approx([0.00625, 0.0125, 0.025, 0.05, 1.0])
