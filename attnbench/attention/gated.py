@@ -251,7 +251,8 @@ class Gated(Attention):
         modules = self._hypotheses(self.used if early else self.depth)
         if self.gate is None or self.global_gates == "none" or read is None or early:
             count, final = modules + (self.net_output == "gated" and not modules_only), features.final
-            gates = at_least_float32(final).new_full((len(final), count), 1 / count)
+            batch = final.shape[0]  # len() would fix the batch of an exported graph
+            gates = at_least_float32(final).new_full((batch, count), 1 / count)
         else:
             scores = self.gate(read.detach() if self.stop_gradients else read)
             if self.gate_input == "masked":

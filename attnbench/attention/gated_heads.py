@@ -149,7 +149,7 @@ class GatedAttentionModule(nn.Module):
     def forward(self, x: Tensor) -> HeadOutput:
         masks, scores = self.score_heads(x)
         if self.gate is None:
-            return HeadOutput(scores, masks, scores.new_empty(len(x), 0))
+            return HeadOutput(scores, masks, scores.new_empty(x.shape[0], 0))  # len() would fix the batch of an export
         gates = torch.tanh(scores[:, :, -1]).softmax(1)  # eq. 3
         return HeadOutput(MIXTURES[self.combine](scores[:, :, :-1], gates)[:, None], masks, gates)  # eq. 4
 
