@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import traceback
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from rich.text import Text
-
 from attnbench.cli.arguments import named_runs, run_parser, wants_help
+from attnbench.cli.for_each import for_each
 from attnbench.cli.help import EVALUATE
 from attnbench.cli.output import print_message
 from attnbench.cli.plan_evaluations import EvaluationPlan, lines, plan_all
@@ -18,10 +16,8 @@ from attnbench.config.compose import Composer
 from attnbench.config.overrides import parse
 from attnbench.config.sweep import single_overrides
 from attnbench.console import make_console
-from attnbench.errors import UserError
-from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.plain_text import plain
-from attnbench.runs.evaluations import Evaluation, EvaluationEntry, SaveError, keep
+from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
+from attnbench.runs.evaluations import Evaluation, EvaluationEntry, keep
 from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
 from attnbench.training.distributed import take_world
@@ -76,40 +72,15 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
         The evaluations that were done, with their results, and the exit status.
     """
     results: list[tuple[Evaluation, EvaluationEntry]] = []
-    status, console = DONE, make_console(stderr=True)
-    try:
-        for number, evaluation in enumerate(evaluations, 1):
-            folder = shown(evaluation.run.path)
-            with console.status(Text(f"evaluating {number} of {len(evaluations)}: {plain(folder)}")):
-                failure = _evaluate_one(evaluation, results)
-            if failure:
-                print_message(f"{folder}: {failure}")
-                status = FAILED
-    except KeyboardInterrupt:
-        print_message(f"interrupted after {len(results)} of {len(evaluations)} evaluations")
-        return results, INTERRUPTED
-    return results, status
 
+    def evaluate_one(evaluation: Evaluation) -> None:
+        from attnbench.training.evaluate import evaluate
 
-def _evaluate_one(evaluation: Evaluation, results: list[tuple[Evaluation, EvaluationEntry]]) -> str | None:
-    """Do and keep one evaluation and add it to the results. Return what went wrong, if anything did."""
-    from attnbench.training.evaluate import evaluate
-    from attnbench.training.failures import memory_line, out_of_memory
-
-    try:
         tested = evaluate(evaluation)
         results.append((evaluation, tested.entry))
         keep(evaluation, tested.entry, tested.predictions)
-    except UserError as error:
-        return f"failed: {error}"
-    except SaveError as error:
-        return f"the result could not be kept: {error}"
-    except Exception as error:
-        if out_of_memory(error):
-            return f"failed: {memory_line(error, evaluation.config['data']['batch_size'])}"
-        traceback.print_exc()
-        return f"failed: {type(error).__name__}: {error}"
-    return None
+
+    return results, for_each(evaluations, evaluate_one, "evaluating", "evaluations")
 
 
 def _show(results: Sequence[tuple[Evaluation, EvaluationEntry]], as_json: bool) -> None:

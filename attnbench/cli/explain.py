@@ -14,6 +14,7 @@ from attnbench.errors import UserError, nearest
 from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
 from attnbench.runs.evaluations import PLAIN_SETTINGS, settle
+from attnbench.runs.explanations import Request
 from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find
 from attnbench.runs.predictions import PICKS
@@ -94,7 +95,7 @@ def load_all(folders: Sequence[RunFolder], checkpoint: str, composer: Composer) 
 
 
 def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output: Path) -> "Session":
-    from attnbench.explain.session import Request, Session
+    from attnbench.explain.session import Session
 
     given: dict[str, Any] = {
         "images": arguments.images,

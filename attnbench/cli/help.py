@@ -17,6 +17,7 @@ the result of a finished run, or to resume an unfinished one after its last fini
 
 To see the options of a choice:  attnbench train --cfg job -p attention attention=bam
 Further keys:  seed=0  output=outputs  run.again=true (train a finished run again)
+               debug=overfit|one_batch|profile (try the run out; nothing is recorded)
 
 Flags:
   -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
@@ -116,7 +117,8 @@ Flags:
                      measured, or speed, step, memory, time, energy (of training)
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
-  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy or top5_error
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; or a score of maps, such as
+                     energy_in_box, of runs explained with --images 500
   --pooled           differences to attention=none in blocks of otherwise equal runs, and their random-effects mean
   --bootstrap        intervals of means by the bootstrap instead of Student's t
   --format terminal|markdown|latex|csv|claims-csv|html   claims-csv: a line for each part of a claim; html: a page
@@ -230,7 +232,8 @@ Flags:
   --method NAMES     gradcam (default), gradcam++, hirescam, layercam, eigencam, scorecam
   --layers NAMES     where class activation maps are taken: final, the map that is classified; attention, what the
                      attention puts out; or points, such as stage2.out or 'stage?.out' (default: final,attention)
-  --faithfulness     also insertion and deletion, and how much maps resemble those of randomised weights
+  --faithfulness     also insertion and deletion, ROAD, the change in confidence where only what a map marks is shown,
+                     and how much maps resemble those of randomised weights
   --checkpoint last|best   weights of the last epoch (default), or of the best validation epoch
   --to DIR           folder for sheets (.png), the page (.html), maps (.npz) and scores of each image (.csv)
                      (default: OUTPUT/explanations)

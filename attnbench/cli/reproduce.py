@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
+from attnbench.cli.output import print_message
 from attnbench.cli.table import add_output, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
-from attnbench.exit_codes import DONE, INTERRUPTED, WRONG_INPUT
+from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.tables.results.values import Key
 from attnbench.tables.spec.cell_configs import key_of
@@ -175,6 +176,30 @@ def cell_states(jobs: Sequence[Job], known: "RunStates") -> str:
     return count_states(states) + (f" ({RunFolder(partial.folder).epochs()} epochs)" if partial else "")
 
 
+def explain_missing(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], console: "Console") -> int:
+    """Explain the runs whose maps the table shows, as far as this has not been done; return the exit status."""
+    from attnbench.cli.explain_runs import explain_all
+    from attnbench.reproduce.explanations import missing_explanations, request_of
+
+    missing = missing_explanations(reproduction, jobs)
+    request = request_of(reproduction)
+    if request is None or not missing:
+        return DONE
+    return explain_all(missing, request, run_labels(reproduction, jobs), console)
+
+
+def draw(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]]) -> int:
+    """Draw the table's picture, if it has one; return the exit status."""
+    from attnbench.reproduce.pictures import draw_pictures
+
+    try:
+        draw_pictures(reproduction, jobs)
+    except UserError as error:
+        print_message(f"the picture could not be drawn: {error}")
+        return FAILED
+    return DONE
+
+
 def finish(
     reproduction: "TableReproduction",
     jobs: Mapping[Key, list[Job]],
@@ -182,7 +207,7 @@ def finish(
     console: "Console",
     status: int,
 ) -> int:
-    """Do the missing evaluations, print the table and archive it; returns the exit status.
+    """Do the missing evaluations and explanations, draw, print the table and archive it; returns the exit status.
 
     Args:
         status: of the runs; the exit status is not lower.
@@ -193,6 +218,8 @@ def finish(
     from attnbench.tables.columns import choose_columns, split_names
 
     status = max(status, evaluate_all(missing_evaluations(reproduction, jobs))[1])
+    if status != INTERRUPTED:
+        status = max(status, explain_missing(reproduction, jobs, console), draw(reproduction, jobs))
     results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
     report = reproduction.report(results)
     archive = None

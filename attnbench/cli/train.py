@@ -12,7 +12,7 @@ from attnbench.config.parametric_names import short_name
 from attnbench.config.search_path import search_path
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
-from attnbench.exit_codes import DONE
+from attnbench.exit_codes import DONE, FAILED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,11 +109,21 @@ def train_one(config: RunConfig) -> int:
     if world.rank == 0:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     experiment = Experiment(config)
+    if config.values.get("debug", "none") != "none":  # a primary config of the user's own may lack it
+        return _try_out(experiment)
     if world.size == 1 and (found := find_finished(experiment)):
         job, record = found
         show_result(console, record, job.folder, found=True)
         return DONE
     return _check_and_train(experiment, console, world)
+
+
+def _try_out(experiment: "Experiment") -> int:
+    """Do what `debug` says and return the exit status. Nothing is recorded."""
+    from attnbench.training.debug import debug
+    from attnbench.training.plan import check
+
+    return DONE if debug(check(experiment), print) else FAILED
 
 
 def _check_and_train(experiment: "Experiment", console: "Console", world: "World") -> int:

@@ -93,9 +93,9 @@ def run_rounds(rounds: "Rounds", look: "Look", console: "Console") -> tuple[int,
 
 
 def run_round(rounds: "Rounds", planned: "Round", console: "Console") -> tuple[int, int]:
-    """Run a round and the evaluations that its runs need; returns the exit statuses of both."""
+    """Run a round, and the evaluations and explanations that its runs need; returns the exit statuses of both."""
     from attnbench.cli.evaluate import evaluate_all
-    from attnbench.cli.reproduce import run_labels
+    from attnbench.cli.reproduce import explain_missing, run_labels
     from attnbench.cli.sweep import run_jobs, tally
     from attnbench.reproduce.evaluations import missing_evaluations
 
@@ -106,5 +106,6 @@ def run_round(rounds: "Rounds", planned: "Round", console: "Console") -> tuple[i
     if status == INTERRUPTED:
         return status, DONE
     evaluated = evaluate_all(missing_evaluations(rounds.reproduction, rounds.jobs))[1]
+    evaluated = max(evaluated, explain_missing(rounds.reproduction, rounds.jobs, console))
     rounds.note(planned, tasks, time.monotonic() - began)
     return status, evaluated

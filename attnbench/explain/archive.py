@@ -1,9 +1,8 @@
-"""Files of explanations: raw maps, scores of images, and their means in `explanations.json` beside the record."""
+"""Files of explanations: raw maps and the scores of images; and the means that are kept beside the record."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,12 @@ import numpy as np
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Floats
 from attnbench.runs.arrays import packed
-from attnbench.runs.files import make_folder, read_json, write_atomically, write_json
-from attnbench.runs.folder import RunFolder
-from attnbench.runs.lock import Lock
+from attnbench.runs.explanation_entry import Mean
+from attnbench.runs.files import make_folder, write_atomically
 from attnbench.tables.verdicts.statistics import summarise, wilson
 
 LEVEL = 0.95
 """Of confidence intervals."""
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Mean of a score over images, with its interval: it speaks of images, not of training again.
-
-    Attributes:
-        value: mean over images.
-        low: lower end of the 95 % interval; None for a single image.
-        high: upper end.
-        n: number of images.
-        by_class: mean over classes of the classes' means, as the pointing game is usually reported; None where classes
-            are not known.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    by_class: float | None = None
 
 
 def mean_of(scores: Floats, labels: Sequence[int] | None = None) -> Mean:
@@ -49,11 +27,11 @@ def mean_of(scores: Floats, labels: Sequence[int] | None = None) -> Mean:
     there = np.isfinite(scores)
     values = scores[there].astype(np.float64)
     summary = summarise(values.tolist(), level=LEVEL)
-    value, low, high = (summary.mean, summary.low, summary.high) if summary else (float("nan"), None, None)
+    value, low, high = (summary.mean, summary.low, summary.high) if summary else (None, None, None)
     if len(values) > 1 and np.isin(values, (0, 1)).all():
         low, high = wilson(int(values.sum()), len(values), LEVEL)
     by_class = None
-    if labels is not None and min(labels) >= 0:
+    if labels is not None and len(values) and min(labels) >= 0:
         given = np.asarray(labels)[there]
         by_class = float(np.mean([values[given == label].mean() for label in np.unique(given)]))
     return Mean(value, low, high, len(values), by_class)
@@ -113,18 +91,6 @@ def _number(values: Floats | None, index: int) -> str:
     return "" if values is None or not np.isfinite(values[index]) else f"{values[index]:.6g}"
 
 
-def summarised(scores: Scores, labels: Sequence[int]) -> dict[str, dict[str, Any]]:
+def summarised(scores: Scores, labels: Sequence[int]) -> dict[str, dict[str, Mean]]:
     """Return the means of scores by map and measure, as they are kept."""
-    return {key: {name: asdict(mean_of(values, labels)) for name, values in row.items()} for key, row in scores.items()}
-
-
-def keep_entry(run: RunFolder, key: str, entry: Mapping[str, Any]) -> None:
-    """Keep an entry in the run's `explanations.json`; an earlier one of the same key is replaced.
-
-    Raises:
-        UserError: the file is damaged, or the folder cannot be locked.
-        WriteError: the file cannot be written.
-    """
-    path = run.explanations_file
-    with Lock(run.path).guard:  # one process at a time adds its entry
-        write_json(path, {**(read_json(path) or {}), key: dict(entry)})
+    return {key: {name: mean_of(values, labels) for name, values in row.items()} for key, row in scores.items()}

@@ -61,10 +61,10 @@ def draw(found: Explanation | Sequence[Explanation], to: str | Path | None = Non
     return figure
 
 
-def save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path, dpi: int = 150) -> None:
     """Write a figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, facecolor="white")
+    figure.savefig(path, dpi=dpi, facecolor="white")
 
 
 def scales_of(several: Sequence[Explanation], rows: int = ROWS) -> dict[Unit, Scale]:

@@ -15,10 +15,10 @@ from attnbench.explain.cams import METHODS, cam, check_method
 from attnbench.explain.panels import Floats, Panel, array, joined
 from attnbench.explain.probes import resolve_layers
 from attnbench.explain.views import panels_of
+from attnbench.runs.explanations import PREDICTED, TRUE
 from attnbench.training.attention_maps import undisturbed
 from attnbench.training.trained_run import TrainedRun
 
-PREDICTED, TRUE = "predicted", "true"
 NOTHING = "no evidence"
 """Caption of a class activation map that is 0 everywhere."""
 CHUNK = 16

@@ -37,7 +37,7 @@ ATTENTION = "attention"
 
 
 def write_gallery(path: Path, several: Sequence[Explanation], scales: Mapping[Unit, Scale]) -> None:
-    """Write the page of explanations of the same images. Raises `UserError` if the file cannot be written.
+    """Write the page of explanations of the same images. Raises `WriteError` if the file cannot be written.
 
     Args:
         path: of the page.

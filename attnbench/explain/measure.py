@@ -7,8 +7,9 @@ import numpy as np
 from attnbench.classifier import Classifier
 from attnbench.explain.archive import Scores
 from attnbench.explain.explanation import Explanation
-from attnbench.explain.faithfulness import insertion_deletion, sanity
+from attnbench.explain.faithfulness import confidence_change, insertion_deletion, sanity
 from attnbench.explain.panels import Floats
+from attnbench.explain.road import road
 from attnbench.explain.scores import Booleans, Cuts, best_cuts, overlaps, reference_maps, resize_maps, score_maps
 
 
@@ -63,9 +64,9 @@ def _spread_out(values: Floats, has: Booleans) -> Floats:
 
 
 def faithfulness(net: Classifier, found: Explanation) -> Scores:
-    """Return insertion, deletion and the resemblance to a network with randomised weights (N,), by map and measure.
+    """Return the measures of `FAITHFULNESS` and the resemblance to a network with randomised weights (N,), by map.
 
-    They are measured for class activation maps, and insertion and deletion for the reference maps.
+    They are measured for class activation maps and, except for the resemblance, for the reference maps.
 
     Args:
         net: the network.
@@ -74,7 +75,11 @@ def faithfulness(net: Classifier, found: Explanation) -> Scores:
     scores: dict[str, dict[str, Floats]] = {}
     panels = {panel.name: panel for panel in found.cams}
     for name, maps in scored_maps(found, with_attention=False).items():
-        scores[name] = insertion_deletion(net, found.images, found.targets, maps)
+        scores[name] = {
+            measure: values
+            for score in (insertion_deletion, road, confidence_change)
+            for measure, values in score(net, found.images, found.targets, maps).items()
+        }
         if name in panels:
             _, method, layer = name.split("/")
             values = sanity(net, found.images, found.targets.tolist(), layer, method, panels[name].values)

@@ -122,24 +122,24 @@ class Regions(NamedTuple):
 
 
 def regions_of(values: Floats) -> Regions:
-    """Return the regions of a map (H, W): of a uniform one the whole image, and none without evidence."""
-    from scipy import ndimage
+    """Return the regions of a map (H, W): of a uniform one the whole image, and none without evidence.
 
+    The cuts at all thresholds are labelled as one tall image, with an empty row between them.
+    """
+    import cv2  # of the library grad-cam; it labels three times as fast as SciPy
+
+    height, width = values.shape
     low, high = values.min(), values.max()
     if high <= low:
         level = np.arange(len(THRESHOLDS) if high > 0 else 0)
-        whole = np.array([0.0, 0.0, values.shape[1], values.shape[0]])
+        whole = np.array([0.0, 0.0, width, height])
         return Regions(level, np.full(len(level), values.size), np.tile(whole, (len(level), 1)))
-    cut = (values - low) / (high - low) > THRESHOLDS[:, None, None]
-    plane = np.zeros((3, 3, 3), bool)
-    plane[1] = True  # regions of one threshold touch each other in the plane, also at corners
-    labels, count = ndimage.label(cut, plane)
-    places = ndimage.find_objects(labels)
-    return Regions(
-        np.array([place[0].start for place in places], np.int64),
-        np.bincount(labels.ravel(), minlength=count + 1)[1:],
-        np.array([(x.start, y.start, x.stop, y.stop) for _, y, x in places], np.float64),
-    )
+    cuts = np.zeros((len(THRESHOLDS), height + 1, width), np.uint8)
+    cuts[:, :height] = (values - low) / (high - low) > THRESHOLDS[:, None, None]
+    _, _, found, _ = cv2.connectedComponentsWithStats(cuts.reshape(-1, width), connectivity=8)
+    left, top, across, down, sizes = found[1:].astype(np.int64).T  # without the background
+    level, top = np.divmod(top, height + 1)
+    return Regions(level, sizes, np.stack([left, top, left + across, top + down], 1).astype(np.float64))
 
 
 def _overlaps_of(found: Regions, box: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

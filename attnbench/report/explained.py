@@ -10,8 +10,9 @@ from attnbench.explain.cams import check_method
 from attnbench.explain.draw import scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, viewer
-from attnbench.explain.session import Request, Session
+from attnbench.explain.session import Session
 from attnbench.report.rows import ReportRow
+from attnbench.runs.explanations import Request
 from attnbench.training.trained_run import TrainedRun
 
 logger = logging.getLogger("attnbench")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import UserError
-from attnbench.runs.disk import refusal
+from attnbench.runs.disk import WriteError, writing
 from attnbench.runs.files import make_folder, read_json, shown, to_text, write_all
 
 MARK = "report.json"
@@ -42,7 +42,8 @@ def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any
         about: what the report is made of.
 
     Raises:
-        UserError: something else is in the folder, or the system refuses to write.
+        UserError: something else is in the folder.
+        WriteError: the system refuses to write.
     """
     check_place(folder)
     make_folder(folder.parent)
@@ -58,11 +59,12 @@ def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any
 
 def _put_in_place(new: Path, folder: Path, old: Path) -> None:
     try:
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    except OSError as error:
+        with writing(shown(folder), folder.parent, size=0):
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+    except WriteError:
         if old.exists():
             with suppress(OSError):
                 old.rename(folder)
-        raise UserError(refusal(shown(folder), folder.parent, error)) from error
+        raise

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from attnbench.config.compose import Composer
 from attnbench.explain.gallery import VIEWER_SCRIPT, VIEWER_STYLES
-from attnbench.explain.session import Request
 from attnbench.plain_text import plain
 from attnbench.report.details import DetailsWriter
 from attnbench.report.explained import explain_rows
 from attnbench.report.folder import check_place, write_report
 from attnbench.report.graphics import learning_curve_svg, span_of
 from attnbench.report.rows import ReportRow, is_error, rows_of, sorted_report
+from attnbench.runs.explanations import Request
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.metric_names import TOP1
 from attnbench.runs.record_writer import now
@@ -59,7 +59,8 @@ def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[R
     """Write the report of runs to a folder and return its rows.
 
     Raises:
-        UserError: an option is wrong, no run is finished, or the folder cannot be written.
+        UserError: an option is wrong, no run is finished, or something else is in the folder.
+        WriteError: the folder cannot be written.
     """
     check_place(to)
     inputs = inputs_of_runs(runs, options.rows, None, options.metric, config_dir=options.config_dir)

@@ -3,10 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attnbench.reproduce.campaign import TableReproduction, records_in
+from attnbench.reproduce.pictures import pictures_in
 from attnbench.reproduce.portable import portable
 from attnbench.runs.files import make_folder, to_text, write_atomically, write_json
 from attnbench.tables.report import Report
@@ -30,6 +32,7 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
 
     folder = reproduction.folder
     make_folder(folder)
+    report = replace(report, pictures=pictures_in(folder))
     for name, file in FILES.items():
         write_atomically(folder / file, FORMATS[name](report))
     records = list(records_in(results))

@@ -60,7 +60,8 @@ def _samples(inputs: ReportInputs, part: ClaimPart, kinds: Mapping[Key, str]) ->
 
     def sample_of(term: Term) -> Sample:
         key, column = (term.row, term.column), inputs.table.columns[term.column]
-        return kinds[key], inputs.results[key].cell.evaluate, column.metric, column.split, column.stage
+        cell = inputs.results[key].cell
+        return kinds[key], cell.evaluate, column.metric, column.split, column.stage, cell.map
 
     return sum_weights(part.terms, sample_of)
 

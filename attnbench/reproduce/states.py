@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.reproduce.evaluations import lacks_evaluations
+from attnbench.reproduce.explanations import lacks_explanation
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.tables.results.records import read_archived, with_current_identity
 from attnbench.tables.results.values import Key
@@ -36,6 +37,7 @@ class RunStates:
             (record.identity, record.seed)
             for record in records
             if not any(lacks_evaluations(reproduction, key, record) for key in cells.get(record.identity, ()))
+            and not lacks_explanation(reproduction, record)
         }
 
     def of(self, job: Job) -> str:

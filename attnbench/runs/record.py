@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attnbench.runs.evaluation_entry import EvaluationEntry
+from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.files import damaged, shown
 from attnbench.runs.json_objects import ALWAYS, LOCAL, JsonObject, between, flat, prefixed, read_object
 from attnbench.runs.metric_names import ACCURACY, PREFIXES
@@ -86,9 +87,9 @@ class FinishedRecord(RunRecord):
 
     metrics: by flat name. epochs: trained, which early stopping makes fewer than planned. images: seen in training.
     best_epoch: counted from 1, None without validation images. images_per_second: of training, after the first epoch.
-    energy_joules: of the devices, None where they do not report it or the run was interrupted. evaluations, curve
-    (epochs and accuracies): only in kept results, where the run's folder is not at hand. predictions: the file of the
-    last epoch's test predictions, where the folder is at hand.
+    energy_joules: of the devices, None where they do not report it or the run was interrupted. evaluations,
+    explanations, curve (epochs and accuracies): only in kept results, where the run's folder is not at hand.
+    predictions: the file of the last epoch's test predictions, where the folder is at hand.
     """
 
     status: Literal["finished"] = field(default="finished", metadata=ALWAYS)
@@ -103,6 +104,7 @@ class FinishedRecord(RunRecord):
     peak_memory_bytes: int | None = field(metadata=between(0))
     energy_joules: float | None = field(metadata=between(0))
     evaluations: dict[str, EvaluationEntry] = field(default_factory=dict)
+    explanations: dict[str, ExplanationEntry] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     predictions: Path | None = field(default=None, compare=False, metadata=LOCAL)
 

@@ -8,7 +8,7 @@ from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, me
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
 from attnbench.tables.plots.make import make_plots
 from attnbench.tables.remarks import about_columns, remarks
-from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes, ReportInputs
 from attnbench.tables.results.class_results import class_results
 from attnbench.tables.results.values import EPOCHS, mean_of
@@ -54,10 +54,11 @@ def _headings(inputs: ReportInputs) -> Iterator[Heading]:
     yield Heading("row", _row_title(inputs), align="left", kind="row")
     for column in inputs.table.columns.values():
         yield from _result_headings(inputs, column)
+    networks = [inputs.costs[key] for key, row in inputs.table.rows.items() if key in inputs.costs and not row.map]
     for key, title in COST_TITLES.items():
-        if any(costs[key].ours is not None for costs in inputs.costs.values()):
+        if any(costs[key].ours is not None for costs in networks):
             yield Heading(f"{key}.ours", "ours", title, kind="cost")
-        if inputs.shows_printed and any(costs[key].printed for costs in inputs.costs.values()):
+        if inputs.shows_printed and any(costs[key].printed for costs in networks):
             yield Heading(f"{key}.printed", "paper", title, kind="printed cost")
     if inputs.has_runs:
         for key, (title, _) in MEASUREMENTS.items():
@@ -97,6 +98,8 @@ def _cell(comparisons: Comparisons, notes: Notes, row: Row, key: str) -> Cell:
         return Cell(row.label, marks=notes.mark(row.note))
     if name in inputs.table.columns:
         return result_cell(comparisons, notes, row, name, part)
+    if name in COSTS and row.map:
+        return Cell(NOTHING)
     if name in COSTS:
         return cost_cell(inputs, notes, row, name, part)
     return measurement_cell(inputs, row, name)

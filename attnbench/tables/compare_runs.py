@@ -17,13 +17,24 @@ from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
 from attnbench.tables.results.records import Record, ended, with_current_identity
-from attnbench.tables.results.values import EPOCHS, Epoch, Key, MissingValue, Result, Values, accuracy, without_values
+from attnbench.tables.results.values import (
+    EPOCHS,
+    Epoch,
+    Key,
+    MissingValue,
+    Result,
+    Values,
+    accuracy,
+    score_of_map,
+    without_values,
+)
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import COSTS, METRICS, Column, PaperTable, Profile, Row
+from attnbench.tables.spec.table import COSTS, EXPLAINED, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
-ACCURACIES = [name for name in METRICS if name.startswith("top")]
+OF_RUNS = [name for name in METRICS if name.startswith("top") or name in EXPLAINED]
+"""Metrics of a table of runs."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ def inputs_of_runs(
         runs: unfinished ones are left out.
         rows: keys and groups by which the rows differ, separated by commas; None for all in which the runs differ.
         columns: the same for the columns; None for a single column.
-        metric: one of `ACCURACIES`.
+        metric: one of `OF_RUNS`.
         method: of the intervals, `t` or `bootstrap`.
         config_dir: the folder of the user's choices.
 
@@ -108,10 +119,10 @@ def read_run(record: RunRecord, composer: Composer) -> Run:
 
 def check_metric(metric: str) -> None:
     """Raise `UserError` for an unknown metric."""
-    if metric not in ACCURACIES:
+    if metric not in OF_RUNS:
         full_name = f"top1_{metric}"
-        hint = f"; did you mean {full_name}?" if full_name in ACCURACIES else nearest(metric, ACCURACIES)
-        raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(ACCURACIES)})")
+        hint = f"; did you mean {full_name}?" if full_name in OF_RUNS else nearest(metric, OF_RUNS)
+        raise UserError(f"--metric {metric}: no such metric{hint} ({', '.join(OF_RUNS)})")
 
 
 def sort_into_cells(runs: Iterable[Run], row_keys: Sequence[str], column_keys: Sequence[str]) -> Cells:
@@ -211,14 +222,17 @@ def unfinished_note(count: int) -> tuple[str, ...]:
 
 
 def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: int = 0) -> Result:
-    """Return the values of a cell as the runs' own tests gave them; none if some of its runs diverged."""
+    """Return the values of a cell as the runs' own tests or explanations gave them; none if some runs diverged."""
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
         values[epoch], missing = {}, []
         for seed, record in sorted(records.items()):
             try:
-                values[epoch][seed] = accuracy(record, cell.column, epoch)
+                is_score = cell.column.metric in EXPLAINED
+                values[epoch][seed] = (
+                    score_of_map(record, cell, epoch) if is_score else accuracy(record, cell.column, epoch)
+                )
             except MissingValue as reason:
                 missing.append(str(reason))
         reasons[epoch] = next(iter(missing), "" if records else "not run")

@@ -13,6 +13,7 @@ Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
 Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
 
+PICTURE = "What networks of the first seed see in the same test images; the frame is the object's box."
 NOTHING = "–"
 """Text of a cell without a value."""
 
@@ -141,6 +142,7 @@ class Report:
         per_class: of rows whose runs have predictions for each test image.
         forest: with a line for each of the table's, in their order.
         about_columns: remarks that belong to columns of a kind, and are shown with them.
+        pictures: files beside the report's own.
     """
 
     title: str
@@ -154,6 +156,7 @@ class Report:
     per_class: tuple["ClassResults", ...] = ()
     forest: Forest | None = None
     about_columns: Mapping[Kind, str] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
 
     @property
     def all_remarks(self) -> tuple[str, ...]:

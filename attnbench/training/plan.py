@@ -23,9 +23,13 @@ LARGEST_SEED = 2**32 - 1
 def plan(config: RunConfig) -> Job:
     """Check a configuration and return the run that it describes.
 
+    A configuration with `debug` describes none: `attnbench train` tries it out.
+
     Raises:
         UserError: something that the run needs is wrong or missing.
     """
+    if config.values.get("debug", "none") != "none":
+        raise UserError(f"debug={config['debug']}: is for attnbench train without -m; it is no run")
     return check(Experiment(config)).job
 
 

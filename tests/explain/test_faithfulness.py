@@ -1,4 +1,4 @@
-"""Insertion, deletion and randomised weights, on a network whose evidence is known."""
+"""Insertion, deletion, confidence, ROAD and randomised weights, on a network whose evidence is known."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone, Slot, Taps
 from attnbench.classifier import Classifier
-from attnbench.explain.faithfulness import STEPS, insertion_deletion, randomised, ranks, sanity, similarity
+from attnbench.explain.faithfulness import (
+    STEPS,
+    confidence_change,
+    insertion_deletion,
+    randomised,
+    ranks,
+    sanity,
+    similarity,
+)
+from attnbench.explain.road import impute, road
 from tests.explain.networks import images, network
 
 
@@ -46,6 +55,53 @@ def test_curves_of_a_linear_score() -> None:
     curve = torch.tensor(left, dtype=torch.float64).sigmoid()
     assert good["deletion"][0] == pytest.approx(torch.trapezoid(curve).item() / STEPS, rel=1e-5)
     assert bad["deletion"][0] > good["deletion"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "drop", "increase"),
+    [
+        (1, "corner", 0.0, 0),
+        (1, "everything", 0.0, 0),
+        (1, "the rest", 0.5, 0),  # logits of 0 and 0 instead of 16 and 0
+        (1, "nothing", 0.5, 0),
+        (-1, "corner", 0.0, 0),
+        (-1, "the rest", 0.0, 1),
+    ],
+)
+def test_confidence_changes_by_what_a_map_hides(value: int, shown: str, drop: float, increase: int) -> None:
+    net, image = Classifier(Corner(), Attention()), torch.full((1, 1, 8, 8), float(value))
+    corner = np.zeros((1, 8, 8), np.float32)
+    corner[0, :4, :4] = 1
+    maps = {"corner": corner, "everything": np.ones_like(corner), "the rest": 1 - corner, "nothing": 0 * corner}
+    found = confidence_change(net, image, np.zeros(1, np.int64), 3 * maps[shown])  # its scale does not matter
+    assert found["average_drop"][0] == pytest.approx(drop, abs=1e-6)
+    assert found["increase_in_confidence"][0] == increase
+
+
+def test_removed_pixels_are_weighted_means_of_their_neighbours() -> None:
+    image = torch.arange(9.0).reshape(1, 3, 3) ** 2
+    removed = np.zeros((3, 3), np.bool_)
+    removed[1, 1] = True
+    found = impute(image, removed)
+    assert found[0, 1, 1].item() == pytest.approx((1 + 9 + 25 + 49) / 6 + (0 + 4 + 36 + 64) / 12)
+    assert torch.equal(found[0][~torch.from_numpy(removed)], image[0][~torch.from_numpy(removed)])
+    removed = np.zeros((3, 3), np.bool_)
+    removed[0, 0] = True  # at the border, of the neighbours that there are
+    assert impute(image, removed)[0, 0, 0].item() == pytest.approx((1 / 6 + 9 / 6 + 16 / 12) / (5 / 12))
+
+
+def test_road_of_a_linear_score() -> None:
+    net, image = Classifier(Corner(), Attention()), torch.zeros(1, 1, 8, 8)
+    image[:, :, :4, :4] = 1
+    target, corner = np.zeros(1, np.int64), image[0].numpy()
+    good, bad = road(net, image, target, corner), road(net, image, target, 1 - corner)
+    # of the 64 pixels 6 are removed, then 19, 32, 45, 58: the corner's 16 are filled from their own, then from black
+    assert good["road_morf"][0] == pytest.approx((1 + 4 * 0.5) / 5, abs=0.01)
+    assert good["road_lerf"][0] == pytest.approx(1, abs=0.01)
+    assert bad["road_morf"][0] > 0.9
+    assert bad["road_lerf"][0] < 0.7
+    white = road(net, torch.ones(1, 1, 8, 8), target, corner)  # nothing changes, whatever is removed
+    assert white["road_morf"][0] == pytest.approx(1, abs=1e-4)
 
 
 def test_ties_have_a_drawn_order_that_is_always_the_same() -> None:

@@ -58,7 +58,7 @@ def test_a_report_that_cannot_be_moved_into_place_leaves_the_earlier_one(monkeyp
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(UserError, match="site: cannot be written: Permission denied"):
+    with pytest.raises(WriteError, match="site: cannot be written: Permission denied"):
         write_report(SITE, {"index.html": "second"}, {})
     assert content() == FILES
 
@@ -94,6 +94,6 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise WriteError(f"{path.name}: cannot be written: No space left on device")
 
     monkeypatch.setattr("attnbench.runs.files.write_atomically", full)
-    with pytest.raises(UserError, match="No space left on device"):
+    with pytest.raises(WriteError, match="No space left on device"):
         write_report(SITE, FILES, {})
     assert not SITE.exists()

@@ -5,7 +5,7 @@ from statistics import mean
 
 from attnbench.tables.report import Curve
 from attnbench.tables.results.values import Result
-from attnbench.tables.spec.table import PaperTable
+from attnbench.tables.spec.table import EXPLAINED, PaperTable
 from attnbench.tables.verdicts.statistics import Summary, summarise
 
 AXES = {
@@ -16,6 +16,7 @@ AXES = {
     "error_increase": "increase of the error (times)",
     "accuracy_per_million": "points per million parameters",
     "response": "response over that of stage 1",
+    **{metric: f"{metric.replace('_', ' ')} (%)" for metric in EXPLAINED},
 }
 INFINITE = float("inf")
 POSSIBLE = {

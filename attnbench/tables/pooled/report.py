@@ -38,7 +38,7 @@ def pooled_report(sources: Sources, rows: str | None, metric: str, composer: Com
     Args:
         sources: the runs.
         rows: keys of the attention whose values make a method, separated by commas; None for its choice alone.
-        metric: one of `compare_runs.ACCURACIES`.
+        metric: one of `compare_runs.OF_RUNS`.
         composer: composes the runs' configurations.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A self-contained HTML page: the table can be sorted, and the plots are part of the page."""
+"""A self-contained HTML page, except for pictures beside it: the table can be sorted, plots are part of the page."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from attnbench.tables.render.layout import details, groups, has_groups, number_a
 from attnbench.tables.render.page import TABLE_SCRIPT, TABLE_STYLES, make_page
 from attnbench.tables.render.per_class import STYLES, per_class
 from attnbench.tables.render.plots import is_empty, svg
-from attnbench.tables.report import NOTHING, Cell, Heading, Kind, Line, Plot, Report
+from attnbench.tables.report import NOTHING, PICTURE, Cell, Heading, Kind, Line, Plot, Report
 
 KIND_NAMES: dict[Kind, str] = {
     "best": "best epoch",
@@ -61,7 +61,7 @@ def _content(report: Report, additions: Additions) -> Iterator[str]:
     yield "</div>"
     yield "\n".join(_notes(report.notes))
     yield "\n".join(claims(report))
-    plots = "\n".join([*_forest(report), *_plots(report.plots)])
+    plots = "\n".join([*_pictures(report.pictures), *_forest(report), *_plots(report.plots)])
     yield f'<div class="plots">{plots}</div>{per_class(report.per_class)}'
 
 
@@ -169,6 +169,15 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield '<ol class="notes">'
         yield from (f'<li id="note-{n}">{escape(note)}</li>' for n, note in enumerate(notes, start=1))
         yield "</ol>"
+
+
+def _pictures(names: Sequence[str]) -> Iterator[str]:
+    """Yield the pictures that lie beside the page."""
+    for name in names:
+        picture = (
+            f'<a href="{escape(name)}"><img src="{escape(name)}" alt="{escape(PICTURE)}" style="max-width:100%"></a>'
+        )
+        yield f"<figure><figcaption>{escape(PICTURE)}</figcaption>\n{picture}</figure>"
 
 
 def _forest(report: Report) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""GitHub-flavoured Markdown. Plots are left to the HTML page."""
+"""GitHub-flavoured Markdown. Plots are left to the HTML page; pictures are files beside it."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from attnbench.tables.columns import shown_columns
 from attnbench.tables.render.claims import FACTS, facts, known_facts, reasons, remark_text
 from attnbench.tables.render.layout import marks, one_line, sections
-from attnbench.tables.report import Cell, Heading, Line, Report
+from attnbench.tables.report import PICTURE, Cell, Heading, Line, Report
 
 _SPECIAL = re.compile(r"[\\`*|~$#\[\]]|(?<![^\W_])_|_(?![^\W_])")  # an underscore within a word is one in GFM
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -23,6 +23,7 @@ def render(report: Report) -> str:
         titles = ["outcome", "claim", *(FACTS[place] for place in known_facts(report)[1:])]
         right = [False, False, *[True] * (len(titles) - 2)]
         blocks += ["Claims:", "\n".join(_aligned([titles, *_claims(report)], right))]
+    blocks += [f"![{PICTURE}]({name})" for name in report.pictures]
     blocks += map(_prose, report.all_remarks)
     if report.source:
         blocks.append(f"Source: {escape(report.source)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.runs.evaluations import read_evaluations
+from attnbench.runs.explanations import read_explanations
 from attnbench.runs.files import damaged, parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
 from attnbench.runs.identity import identity, identity_by_path, identity_today, weights_by_path
@@ -134,10 +135,11 @@ def finished(runs: Sequence[RunFolder]) -> Iterator[Record]:
 
 
 def complete(run: RunFolder, record: Record) -> Record:
-    """Return a record with its evaluations, learning curve and predictions, as far as these can be read."""
+    """Return a record with its evaluations, explanations, learning curve and predictions, as far as readable."""
     return replace(
         record,
         evaluations=readable(lambda: read_evaluations(run), {}),
+        explanations=readable(lambda: read_explanations(run), {}),
         curve=readable(lambda: learning_curve(run, record), []),
         predictions=run.last_predictions,
     )

@@ -11,12 +11,14 @@ from attnbench.config.recompose import recompose
 from attnbench.errors import UserError
 from attnbench.runs.evaluation_entry import INITIAL, EvaluationEntry
 from attnbench.runs.evaluations import RESPONSES
+from attnbench.runs.explanation_entry import FAITHFULNESS
+from attnbench.runs.explanations import OF_TABLES
 from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
 from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
 from attnbench.runs.record_parts import Metrics
 from attnbench.tables.results.records import Record, Records
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import Column, PaperTable
+from attnbench.tables.spec.table import EXPLAINED, Column, PaperTable
 
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
@@ -112,6 +114,10 @@ class Collector:
                 return self._accuracy_per_million(cell, epoch, seed, record)
             case "response":
                 return self._response(cell, epoch, record)
+        if cell.column.metric in EXPLAINED:
+            return score_of_map(record, cell, epoch)
+        if cell.row.map:
+            raise MissingValue("the row is a map, no network")
         return accuracy(record, cell.column, epoch, self._metrics(cell, epoch, record))
 
     def _error_increase(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
@@ -212,6 +218,25 @@ def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | No
         raise MissingValue(_why_missing(record, epoch, "not measured"))
     percent = PERCENT * float(value)
     return PERCENT - percent if column.metric.endswith("error") else percent
+
+
+def score_of_map(record: Record, cell: CellConfig, epoch: Epoch) -> float:
+    """Return the mean score of a run's map in per cent. Raises `MissingValue` if it was not measured."""
+    if epoch == "best":
+        raise MissingValue("maps are those of the last epoch")
+    entry = record.explanations.get(OF_TABLES.key)
+    if entry is None:
+        raise MissingValue(f"not explained: attnbench explain RUN --images {OF_TABLES.images}")
+    if not entry.maps:
+        raise MissingValue("objects in its images have no boxes")
+    name = cell.map or entry.layers[0]
+    if name not in entry.maps:
+        raise MissingValue(f"this network has no map {name}")
+    mean = entry.maps[name].get(cell.column.metric)
+    if mean is None or mean.value is None:
+        faithfulness = " --faithfulness" if cell.column.metric in FAITHFULNESS else ""
+        raise MissingValue(f"not measured: attnbench explain RUN --images {OF_TABLES.images}{faithfulness}")
+    return PERCENT * mean.value
 
 
 def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) -> list[str]:

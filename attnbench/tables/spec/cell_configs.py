@@ -38,6 +38,11 @@ class CellConfig:
     reason: str = ""
     dropped: tuple[str, ...] = ()
 
+    @property
+    def map(self) -> str:
+        """The map whose score the cell shows; empty for the class activation map where the classifier pools."""
+        return self.row.map or self.column.map
+
 
 def compose_cells(
     table: PaperTable, profile: Profile, extra: Sequence[str], composer: Composer

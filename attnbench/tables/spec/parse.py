@@ -5,7 +5,7 @@ from typing import Any
 
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.tables.spec.parse_claims import parse_claim
-from attnbench.tables.spec.table import BY_SECTION, COSTS, METRICS, Column, PaperTable, Row, parse_number
+from attnbench.tables.spec.table import BY_SECTION, COSTS, METRICS, PICTURES, Column, PaperTable, Row, parse_number
 from attnbench.tables.spec.yaml_nodes import (
     TableFileError,
     make,
@@ -29,6 +29,8 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
     lists = {key: strings_of(content, key) for key in ("overrides", "notes")}
     parts = {"columns": columns, "rows": rows, "claims": claims, "profiles": profiles, "margin": margin}
     table: PaperTable = make(PaperTable, "the table", {**content, **lists}, name, **parts)
+    if table.figure not in PICTURES:
+        raise TableFileError(f"figure: {table.figure}: not one of {', '.join(filter(None, PICTURES))}")
     if table.baseline and table.baseline not in {*rows, BY_SECTION}:
         raise TableFileError(f"baseline: {table.baseline}: no such row")
     for column in columns.values():

@@ -36,7 +36,7 @@ def kept_columns(table: PaperTable, cells: Cells) -> dict[str, str]:
     kept: dict[str, str] = {}
     for column in table.columns.values():  # `relative_to` may name a later column, which is no reason to look ahead
         relative_to = kept.get(column.relative_to, column.relative_to)
-        shown = [column.metric, column.split, column.stage, column.epoch, relative_to]
+        shown = [column.metric, column.split, column.stage, column.epoch, column.map, relative_to]
         runs = [_content(cells[row, column.key]) for row in table.rows]
         if not any(cells[row, column.key].config for row in table.rows):
             shown.append(column.key)

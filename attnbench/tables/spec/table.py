@@ -24,9 +24,10 @@ Beside its overrides a row holds the printed numbers, by column or as `parameter
 because the digits show the precision. `unverified` names the printed numbers that nobody could check, and `note` says
 what is odd about the row. `evaluate` (of a row or a column) lists overrides under which the trained run is tested. A
 table or row that cannot be run gives the reason in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a
-curve over the rows. `row_label` (of the table) is the heading of the rows' labels. Claims about networks that have
-learned too little are not judged: `least_over_chance` (of the table, 3 by default) says how many times chance their
-accuracy must be.
+curve over the rows. `row_label` (of the table) is the heading of the rows' labels. `map` (of a row or a column) names
+the map whose score is shown, and `figure` (of the table) the picture that is drawn beside it. Claims about networks
+that have learned too little are not judged: `least_over_chance` (of the table, 3 by default) says how many times chance
+their accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
@@ -37,8 +38,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from attnbench.runs.explanation_entry import FAITHFULNESS, LOCALISATION
+
 Wording = Literal["seen", "inferred"]
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
+Picture = Literal["", "sheets", "comparison"]
+PICTURES: tuple[Picture, ...] = get_args(Picture)
+EXPLAINED = LOCALISATION | FAITHFULNESS
+"""Scores of maps, which explaining a run gives."""
 METRICS = {
     "top1_error": "lower",
     "top5_error": "lower",
@@ -48,8 +55,9 @@ METRICS = {
     "error_increase": "lower",  # of the top-1 error, over that of the column `relative_to`, as a share of it
     "accuracy_per_million": "higher",  # top-1 accuracy over the baseline's, a million additional parameters
     "response": "higher",  # mean absolute response of a stage's output over that of the first stage
+    **EXPLAINED,
 }
-"""Metrics of a column, in per cent except for the last three, and whether a lower or a higher value is better."""
+"""Metrics of a column, and whether a lower or a higher value is better; in per cent, except for the three before."""
 COSTS = ("parameters", "multiply_adds")
 BY_SECTION = "section"
 LEAST_OVER_CHANCE = 3.0
@@ -65,6 +73,7 @@ class Column:
         stage: the stage whose response the metric `response` reads.
         relative_to: key of the column that the metric `error_increase` refers to.
         epoch: `initial` reads the metric `response` from the network before training; empty: from the trained one.
+        map: whose score a metric of `EXPLAINED` is; empty: the class activation map where the classifier pools.
     """
 
     key: str
@@ -76,6 +85,7 @@ class Column:
     stage: str = ""
     relative_to: str = ""
     epoch: Literal["", "initial"] = ""
+    map: str = ""
 
     @property
     def better(self) -> str:
@@ -85,7 +95,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row. `printed` holds the paper's numbers, by column or cost, as they are printed."""
+    """A row.
+
+    Attributes:
+        printed: the paper's numbers, by column or cost, as they are printed.
+        map: of the row's runs, whose scores are shown in place of the columns' maps; other metrics are left empty.
+    """
 
     key: str
     label: str
@@ -97,6 +112,7 @@ class Row:
     section: str = ""
     x: float | None = None
     not_runnable: str = ""
+    map: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,6 +195,8 @@ class PaperTable:
     Attributes:
         margin: of claims that have none.
         least_over_chance: how many times chance the accuracy of a network must be before claims about it are judged.
+        figure: the picture of the first seed's runs: `sheets`, one a network with its attention, or `comparison`, of
+            all networks side by side; none if empty.
     """
 
     name: str
@@ -197,6 +215,7 @@ class PaperTable:
     row_label: str = "network"
     selection: str = ""
     not_runnable: str = ""
+    figure: Picture = ""
 
     def baseline_of(self, row: str) -> str:
         """Return the row that a row's difference refers to; empty if there is none, or if it is the row itself."""

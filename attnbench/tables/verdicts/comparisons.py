@@ -143,4 +143,5 @@ def run_key(result: Result) -> Hashable:
 def sample_key(result: Result) -> SampleKey:
     """Return a key that cells share which hold the same metric of the same runs under the same test."""
     column = result.cell.column
-    return (run_key(result), result.cell.evaluate, column.metric, column.split, column.stage, column.relative_to)
+    shown = (column.metric, column.split, column.stage, column.relative_to, result.cell.map)
+    return (run_key(result), result.cell.evaluate, *shown)

@@ -1,0 +1,114 @@
+"""Try a configuration out before it is trained. Nothing is recorded, so none of this counts as a result.
+
+- `overfit`: train on a few images, without augmentation, until the loss is near 0: a network that cannot learn them by
+  heart has a fault, or a rate that does not suit it.
+- `one_batch`: one optimiser step, and one batch of each other split.
+- `profile`: where the time of a few steps goes, as a table and a trace that chrome://tracing and Perfetto show.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from attnbench.data.loaders.chosen import choose_images, split_size
+from attnbench.runs.files import make_folder, shown
+from attnbench.runs.identity import readable_name
+from attnbench.runs.metric_names import LOSS, TOP1
+from attnbench.training.datamodule import Block, RunData
+from attnbench.training.experiment import Experiment
+from attnbench.training.hardware import on_device_layout, resolve, set_up
+from attnbench.training.lightning_module import TrainingModule
+from attnbench.weights import load as weights
+
+OVERFIT_IMAGES, OVERFIT_STEPS = 32, 300
+NEAR_ZERO = 0.1
+"""The loss at which images count as learnt by heart: their classes have a probability of 90 %."""
+PROFILED_STEPS = 5
+TABLE_ROWS = 15
+
+
+def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
+    """Do what the configuration's `debug` says, and return whether all was well.
+
+    Args:
+        experiment: the run to be tried out, whose configuration is checked.
+        say: called with each line of the result.
+    """
+    hardware = resolve(experiment.options, experiment.blueprint)
+    set_up(hardware)
+    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    weights.load(experiment.config, net.backbone)
+    with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
+        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
+        module.to(data.placement.device).train()
+        module.on_train_epoch_start()
+        kind = experiment.config["debug"]
+        if kind == "overfit":
+            return _overfit(experiment, module, say)
+        lines = _one_batch(module) if kind == "one_batch" else _profile(module, _trace_file(experiment))
+        for line in lines:
+            say(line)
+    return True
+
+
+def _overfit(experiment: Experiment, module: TrainingModule, say: Callable[[str], None]) -> bool:
+    """Train on a few images under the recipe's schedule, shortened; return whether their loss came near 0."""
+    total = split_size(experiment.data, "train")
+    numbers = np.unique(np.linspace(0, total - 1, min(OVERFIT_IMAGES, total)).astype(np.int64))
+    chosen = choose_images(experiment.data, "train", numbers)
+    images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
+    optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)
+    loss = float("nan")
+    for number in range(OVERFIT_STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * module.recipe.rate(number, steps_per_epoch)
+        with module.autocast():
+            output = module.net.output(images)
+            losses = module.net.losses(output, labels)
+            loss = module.net.attention.evaluation_loss(output, labels).item()
+        if loss < NEAR_ZERO:
+            say(f"overfit: the loss of {len(labels)} images is {loss:.3f} after {number} steps, so they are learnt")
+            return True
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    hint = "try another recipe.lr, or look for a fault in network or labels"
+    say(f"overfit: the loss of {len(labels)} images is still {loss:.3f} after {OVERFIT_STEPS} steps; {hint}")
+    return False
+
+
+def _one_batch(module: TrainingModule) -> Iterator[str]:
+    """Take one step and evaluate one batch of each other split; yield what came out."""
+    epoch = module.loaders["train"].epoch(0)
+    _, step = module.step(module.configure_optimizers(), epoch, 0)
+    yield f"train: {epoch.size(0)} images, loss {sum(float(loss) for loss in step.losses.values()):.3f}"
+    module.eval()
+    for split in (name for name in module.loaders if name != "train"):
+        block = Block(module.loaders[split].epoch(), 0, 1)
+        with torch.no_grad():
+            module.evaluation_step(block)
+        metrics = module.evaluation.read(split, block.images)
+        yield f"{split}: {block.images} images, loss {metrics[LOSS]:.3f}, top-1 accuracy {metrics[TOP1]:.1%}"
+
+
+def _profile(module: TrainingModule, trace: Path) -> Iterator[str]:
+    """Profile a few steps after one that warms up; yield the table and the trace's place."""
+    optimizer, epoch = module.configure_optimizers(), module.loaders["train"].epoch(0)
+    module.step(optimizer, epoch, 0)
+    on_gpu = module.hardware.accelerator == "gpu"
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiler:
+        for number in range(1, 1 + PROFILED_STEPS):
+            module.step(optimizer, epoch, number % len(epoch))
+    order = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
+    yield profiler.key_averages().table(sort_by=order, row_limit=TABLE_ROWS)
+    make_folder(trace.parent)
+    profiler.export_chrome_trace(str(trace))
+    yield f"trace of {PROFILED_STEPS} steps: {shown(trace)}"
+
+
+def _trace_file(experiment: Experiment) -> Path:
+    return experiment.output / "debug" / f"{readable_name(experiment.config)}.trace.json"

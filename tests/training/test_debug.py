@@ -1,0 +1,59 @@
+"""Configurations are tried out before they are trained, and nothing of it is recorded."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attnbench.cli.main import main
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.training import debug
+from attnbench.training.plan import plan
+from tests.conftest import TINY
+
+Capture = pytest.CaptureFixture[str]
+
+
+def tried(capsys: Capture, *words: str) -> tuple[int, list[str]]:
+    """Exit status and printed lines; there is never a run."""
+    status = main(["train", *TINY, *words])
+    assert not Path("outputs/runs").exists()
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_a_few_images_are_learnt_by_heart_or_not(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, lines = tried(capsys, "debug=overfit", "backbone.width=8", "attention=gated", "recipe.lr=0.1")
+    assert status == 0
+    assert re.match(r"overfit: the loss of 32 images is 0\.\d+ after \d+ steps, so they are learnt", lines[-1])
+    monkeypatch.setattr(debug, "OVERFIT_STEPS", 3)
+    status, lines = tried(capsys, "debug=overfit")
+    assert status == 1
+    assert "after 3 steps; try another recipe.lr" in lines[-1]
+
+
+def test_a_batch_of_each_split_is_tried(capsys: Capture) -> None:
+    status, lines = tried(capsys, "debug=one_batch", "data.batch_size=50")
+    assert status == 0
+    assert lines[1].startswith("train: 50 images, loss ")
+    assert [line.split(":")[0] for line in lines[1:]] == ["train", "validation", "test"]
+    assert all("top-1 accuracy" in line for line in lines[2:])
+
+
+def test_a_profile_is_a_table_and_a_trace(capsys: Capture) -> None:
+    status, lines = tried(capsys, "debug=profile", "data.batch_size=1000")
+    assert status == 0
+    assert any("convolution" in line for line in lines)
+    assert lines[-1].endswith("outputs/debug/digits-resnet20-none.trace.json")
+    assert json.loads(Path("outputs/debug/digits-resnet20-none.trace.json").read_text())["traceEvents"]
+
+
+def test_a_debugged_configuration_is_no_run(tiny: Callable[..., RunConfig], capsys: Capture) -> None:
+    assert "debug" not in tiny().identity
+    with pytest.raises(UserError, match="debug=overfit: is for attnbench train without -m"):
+        plan(tiny("debug=overfit"))
+    assert main(["train", "-m", *TINY, "seed=0,1", "debug=one_batch"]) == 2
+    assert "it is no run" in capsys.readouterr().err
+    assert main(["train", *TINY, "debug=overfitt"]) == 2
