@@ -156,8 +156,8 @@ def readable_errors() -> Iterator[None]:
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        raise UserError(_in_one_line(cause)) from None
+        cause = error.__cause__ if isinstance(error, HydraException) else None
+        raise UserError(_in_one_line(cause if isinstance(cause, OmegaConfBaseException) else error)) from None
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from attnbench.config.compose import Composer
 from attnbench.config.search_path import choices, search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
+from tests.faults.test_no_room import largest_file
 from tests.runs.samples import make_finished
 
 Capture = pytest.CaptureFixture[str]
@@ -136,6 +138,32 @@ def test_a_mistake_is_one_line_and_status_2(words: tuple[str, ...], message: str
     assert err.count("\n") == 1
     assert err.startswith("attnbench: ")
     assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "message"),
+    [
+        ("table.html", 1, "table.html: cannot be written: File too large ("),
+        (f"{'x' * 300}.html", 2, f"{'x' * 300}.html: File name too long"),
+    ],
+)
+def test_a_table_that_cannot_be_written_is_the_users_mistake_or_the_machines(
+    to: str, status: int, message: str, capsys: Capture
+) -> None:
+    with largest_file(500):
+        ended, _, err = say(capsys, "table", "bam/1b", "--to", to)
+    assert ended == status
+    assert err.startswith(f"attnbench: {message}")
+    assert not list(Path().glob(".*"))
+
+
+def test_an_interrupt_is_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(words: list[str]) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr("attnbench.cli.list.main", interrupt)
+    assert say(capsys, "list") == (130, "", "attnbench: interrupted\n")
 
 
 WITHOUT_TORCH = [

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnbench.cli.main import main
+from attnbench.reproduce.archive import update_identities, write_records
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.tables.results.records import read_archived
 from attnbench.tables.spec.load import load_table
 from tests.conftest import TINY
 from tests.runs.samples import written_record
@@ -77,7 +80,7 @@ def test_a_table_is_reproduced_and_finished_runs_are_not_repeated(say: Say) -> N
     assert page.count("only plain") == 1
 
 
-def test_kept_results_have_their_environment_and_records(say: Say) -> None:
+def test_kept_results_have_their_environment_records_and_the_identities_of_today(say: Say) -> None:
     say("reproduce", "lab/tiny", "--seeds", "1")
     (environment,) = json.loads((KEPT / "environment.json").read_text())["environments"]
     assert environment["runs"] == 2
@@ -89,6 +92,13 @@ def test_kept_results_have_their_environment_and_records(say: Say) -> None:
     assert "One seed: no spread, no interval and no test." in table
     assert "not trained: its accuracy of" in table  # after two epochs
     assert "nobody knows how" in table
+
+    reproduction = TableReproduction.open("lab/tiny", "paper", config_dir="mine")
+    kept = read_archived(KEPT)
+    write_records(KEPT, [replace(kept[0], identity="0" * 10, identity_scheme=1), kept[1]])
+    assert update_identities(reproduction) == 1
+    assert update_identities(reproduction) == 0
+    assert read_archived(KEPT) == kept
 
 
 def test_a_dry_run_starts_nothing(say: Say) -> None:

@@ -78,7 +78,12 @@ def test_content_that_is_no_mapping_of_keys(recipes: Path, content: bytes, messa
         ("output: ${nothing.here}\n", "output: Interpolation key 'nothing.here' not found"),
     ],
 )
-def test_an_experiment_that_means_something_else(own_folder: Path, body: str, message: str) -> None:
+@pytest.mark.parametrize("causes", ["0", "1"])
+def test_an_experiment_that_means_something_else(
+    own_folder: Path, body: str, message: str, causes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not OmegaConf keeps the causes of its errors, as it does in a debugger."""
+    monkeypatch.setenv("OC_CAUSE", causes)
     (own_folder / "mine" / "experiment").mkdir(parents=True)
     (own_folder / "mine" / "experiment" / "own.yaml").write_text(f"# @package _global_\n{body}")
     with pytest.raises(UserError) as raised:
