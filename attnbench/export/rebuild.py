@@ -7,6 +7,7 @@ from typing import Any
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
+from attnbench.build import OF_BUILD
 from attnbench.classifier import Classifier
 from attnbench.construct import construct_as, guarded, parameters_of
 from attnbench.errors import UserError
@@ -82,8 +83,10 @@ def build(card: dict[str, Any], own_code: bool = False) -> PixelClassifier:
 
 def _build_backbone(options: dict[str, Any], shape: dict[str, int]) -> Backbone:
     """Build a backbone. That it started from its library's weights may decide how it reads images."""
-    own = "weights" in parameters_of(options["_target_"])
-    node = {key: value for key, value in options.items() if key != "weights"} | ({"weights": None} if own else {})
+    taken = parameters_of(options["_target_"])
+    own = "weights" in taken
+    node = {key: value for key, value in options.items() if key not in OF_BUILD or key in taken}
+    node |= {"weights": None} if own else {}
     backbone = construct_as(Backbone, "backbone", node, **shape)
     source = "default" if options.get("weights") == "default" and not own else None
     guarded("backbone", lambda: backbone.check_weights_source(source))

@@ -67,6 +67,8 @@ def _shrink(path: Path) -> None:
     """Write a picture again with few colours."""
     from PIL import Image
 
-    with Image.open(path) as picture:
+    from attnbench.data.transforms.open_image import open_image
+
+    with open_image(path) as picture:
         few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)

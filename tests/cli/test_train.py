@@ -212,7 +212,7 @@ def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> N
     table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
     assert main([*table, "--config-dir", "mine"]) == 0
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        "none", "own lambda=0.0", "own lambda=0.5"
+        "none", "own lambda=0", "own lambda=0.5"
     ]  # fmt: skip
 
 
