@@ -32,13 +32,28 @@ def heed_requests() -> None:
 
 @contextmanager
 def stopped_by_termination() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C within the context, and restore all handlers after it."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C within the context, and restore all handlers after it.
+
+    Raises:
+        KeyboardInterrupt: also in place of an error that a library makes of one when it tidies up after it.
+    """
     if not in_main_thread():
         yield
         return
     with _handlers_restored():
         heed_requests()
-        yield
+        try:
+            yield
+        except Exception as error:
+            if _follows_interrupt(error):
+                raise KeyboardInterrupt from error
+            raise
+
+
+def _follows_interrupt(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 class Requests:

@@ -66,3 +66,15 @@ def test_after_the_terminal_has_closed_writing_does_no_harm() -> None:
         "sys.exit(requests.count + 2)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_error_that_a_library_makes_of_an_interrupt_is_an_interrupt(number: signal.Signals) -> None:
+    """As argparse does, whose `finally` restores what it had not saved yet."""
+    with pytest.raises(KeyboardInterrupt), stopped_by_termination():
+        try:
+            signal.raise_signal(number)
+        finally:
+            raise ValueError
+    with pytest.raises(ValueError), stopped_by_termination():
+        raise ValueError
