@@ -122,6 +122,7 @@ def _run_in_fork(words: list[str], folder: Path, environment: dict[str, str], ou
     os.chdir(folder)
     os.environ.update(environment)
     tempfile.tempdir = None
+    multiprocessing.set_start_method(None, force=True)  # of loader workers: that of this process is not the user's
     sitecustomize.install()
     from attnbench.cli.main import main
 
