@@ -22,9 +22,8 @@ into the other.
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
+from attnbench.attention.per_block import Placement, ReducingAttention, rounded_channels
 from attnbench.backbones.layers import BatchNorm2d, global_average
-from attnbench.errors import require
 
 KERNEL = 7
 """Side of the spatial gate's convolution (table 2 of the paper: better than 3)."""
@@ -96,7 +95,7 @@ class CBAMModule(nn.Module):
         return refined
 
 
-class CBAM(PerBlockAttention):
+class CBAM(ReducingAttention):
     """CBAM in every block.
 
     Args:
@@ -104,12 +103,7 @@ class CBAM(PerBlockAttention):
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
-    name = "cbam"
+    name, module = "cbam", CBAMModule
 
     def __init__(self, reduction: int = 16, placement: Placement = "auto") -> None:
-        super().__init__(placement)
-        require(reduction >= 1, "reduction", reduction, "must be at least 1")
-        self.reduction = reduction
-
-    def make(self, channels: int) -> nn.Module:
-        return CBAMModule(channels, self.reduction)
+        super().__init__(reduction, placement)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput
-from attnbench.attention.per_block import PerBlockAttention, Placement
+from attnbench.attention.per_block import Placement, ReducingAttention
 from attnbench.backbones.layers import BatchNorm2d
 from attnbench.errors import require
 
@@ -63,7 +63,7 @@ class CoordinateModule(nn.Module):
         return ModuleOutput(x * columns * rows, {"rows": rows, "columns": columns})  # eq. 9
 
 
-class CoordinateAttention(PerBlockAttention):
+class CoordinateAttention(ReducingAttention):
     """Coordinate attention in every block.
 
     Args:
@@ -71,15 +71,10 @@ class CoordinateAttention(PerBlockAttention):
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
-    name = "coordinate"
+    name, module = "coordinate", CoordinateModule
 
     def __init__(self, reduction: int = 32, placement: Placement = "auto") -> None:
-        super().__init__(placement)
-        require(reduction >= 1, "reduction", reduction, "must be at least 1")
-        self.reduction = reduction
-
-    def make(self, channels: int) -> nn.Module:
-        return CoordinateModule(channels, self.reduction)
+        super().__init__(reduction, placement)
 
     def map_of(self, extras: dict[str, Tensor]) -> Tensor:
         """Return the product of both gates, (B, C, H, W)."""

@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput, at_least_float32
-from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
-from attnbench.errors import require
+from attnbench.attention.per_block import Placement, ReducingAttention, rounded_channels
 
 EPSILON = 1e-6
 
@@ -79,7 +78,7 @@ class GCModule(nn.Module):
         return ModuleOutput(x + self.mlp_add(context), {"logits": logits})  # eq. 5
 
 
-class GlobalContext(PerBlockAttention):
+class GlobalContext(ReducingAttention):
     """A global context block in every block.
 
     Args:
@@ -87,15 +86,10 @@ class GlobalContext(PerBlockAttention):
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
-    name = "gc"
+    name, module = "gc", GCModule
 
     def __init__(self, reduction: int = 16, placement: Placement = "auto") -> None:
-        super().__init__(placement)
-        require(reduction >= 1, "reduction", reduction, "must be at least 1")
-        self.reduction = reduction
-
-    def make(self, channels: int) -> nn.Module:
-        return GCModule(channels, self.reduction)
+        super().__init__(reduction, placement)
 
     def map_of(self, extras: dict[str, Tensor]) -> Tensor:
         """Return the context weights (B, 1, H, W), whose sum is 1."""

@@ -20,10 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput, at_least_float32
-from attnbench.attention.per_block import PerBlockAttention, Placement, find_points, rounded_channels
+from attnbench.attention.per_block import Placement, ReducingAttention, find_points, rounded_channels
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm2d, initialise
-from attnbench.errors import require
 
 
 def affinities(queries: Tensor, keys: Tensor) -> Tensor:
@@ -65,7 +64,7 @@ class NonLocalModule(nn.Module):
         return ModuleOutput(self.norm(self.z(context)) + x, {"queries": queries, "keys": keys})  # eq. 6
 
 
-class NonLocal(PerBlockAttention):
+class NonLocal(ReducingAttention):
     """One non-local block before the last block of the last stage but one, or where `placement` says.
 
     Args:
@@ -73,15 +72,10 @@ class NonLocal(PerBlockAttention):
         placement: `residual`, `block`, `stage` (every one of them), or `auto`: one block, as in the paper.
     """
 
-    name = "non_local"
+    name, module = "non_local", NonLocalModule
 
     def __init__(self, reduction: int = 2, placement: Placement = "auto") -> None:
-        super().__init__(placement)
-        require(reduction >= 1, "reduction", reduction, "must be at least 1")
-        self.reduction = reduction
-
-    def make(self, channels: int) -> nn.Module:
-        return NonLocalModule(channels, self.reduction)
+        super().__init__(reduction, placement)
 
     def points(self, backbone: Backbone) -> list[str]:
         if self.placement != "auto":

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import Attention, Output, extras_by_point, reduced_channels
 from attnbench.backbones.base import Backbone
-from attnbench.errors import OptionError, require_literal
+from attnbench.errors import OptionError, require, require_literal
 
 Placement = Literal["auto", "residual", "block", "stage"]
 RESIDUALS, GROWN = "*.block*.residual", "*.block*.grown"
@@ -86,3 +86,23 @@ class PerBlockAttention(Attention):
         """Return the map of each module by its point."""
         found = {point: self.map_of(extras) for point, extras in extras_by_point(output, self.name).items()}
         return {point: values for point, values in found.items() if values is not None}
+
+
+class ReducingAttention(PerBlockAttention):
+    """A module of C/r hidden channels in every block; a subclass names its class and the default of r.
+
+    Args:
+        reduction: r.
+        placement: see `PerBlockAttention`.
+    """
+
+    module: type[nn.Module]
+    """Built of C and r."""
+
+    def __init__(self, reduction: int, placement: Placement = "auto") -> None:
+        super().__init__(placement)
+        require(reduction >= 1, "reduction", reduction, "must be at least 1")
+        self.reduction = reduction
+
+    def make(self, channels: int) -> nn.Module:
+        return self.module(channels, self.reduction)

@@ -14,9 +14,8 @@ with `rd_divisor=1`, so weights trained with either load into the other; the ini
 
 from torch import Tensor, nn
 
-from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
+from attnbench.attention.per_block import Placement, ReducingAttention, rounded_channels
 from attnbench.backbones.layers import global_average
-from attnbench.errors import require
 
 
 class SEModule(nn.Module):
@@ -47,7 +46,7 @@ class SEModule(nn.Module):
         return x * gate  # eq. 4
 
 
-class SE(PerBlockAttention):
+class SE(ReducingAttention):
     """SE in every block (BAM's table 5).
 
     Args:
@@ -55,12 +54,7 @@ class SE(PerBlockAttention):
         placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
     """
 
-    name = "se"
+    name, module = "se", SEModule
 
     def __init__(self, reduction: int = 16, placement: Placement = "auto") -> None:
-        super().__init__(placement)
-        require(reduction >= 1, "reduction", reduction, "must be at least 1")
-        self.reduction = reduction
-
-    def make(self, channels: int) -> nn.Module:
-        return SEModule(channels, self.reduction)
+        super().__init__(reduction, placement)
