@@ -7,6 +7,8 @@ A method is counted in its paper's formulation. Where a cheaper equivalent runs 
 projects), that is counted beside it. An evaluation that exits early is counted up to its exit.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -117,34 +119,60 @@ def count_layers(net: Classifier, channels: int, image_size: int) -> list[Layer]
 
 def _calls(net: Classifier, channels: int, image_size: int) -> dict[str, tuple[tuple[int, ...], int]]:
     """Return each module's output shape and its own multiply-adds by path, for one image in evaluation."""
-    found: dict[str, tuple[tuple[int, ...], int]] = {}
-    pending = [0]  # multiply-adds of the calls that are not finished, without those of the calls inside them
-    counted = 0
+    shapes: dict[str, tuple[int, ...]] = {path: () for path, _ in net.named_modules() if path}
+
+    def note_shape(path: str, result: Any) -> None:
+        shapes[path] = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
+
+    image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
+    training = net.training
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter, own_shares(net, lambda: counter.get_total_flops() // 2, note_shape) as shares:
+        net.eval()(image)
+    net.train(training)
+    shares["attention"] = shares.get("attention", 0) + shares.pop("")  # its `classify` is no module's forward pass
+    called = {path: (shapes[path], round(share)) for path, share in shares.items()}
+    return called | {path: (shape, 0) for path, shape in shapes.items() if path not in called}
+
+
+@contextmanager
+def own_shares(
+    net: nn.Module, total: Callable[[], float], seen: Callable[[str, Any], None] = lambda path, result: None
+) -> Iterator[dict[str, float]]:
+    """Count what each module's forward passes add to a running total, without those of the modules that it calls.
+
+    Args:
+        net: whose forward passes run in the context.
+        total: reads the total.
+        seen: called with path and result after each module's forward pass.
+
+    Yields:
+        What was added, by module path in the order of the first addition; what no submodule added is under "".
+    """
+    shares: dict[str, float] = {}
+    running, counted = [""], total()
 
     def note() -> None:
         nonlocal counted
-        pending[-1] += counter.get_total_flops() // 2 - counted
-        counted = counter.get_total_flops() // 2
+        now = total()
+        shares[running[-1]] = shares.get(running[-1], 0) + now - counted
+        counted = now
 
-    def begin(module: nn.Module, given: Any) -> None:
+    def begin(path: str, module: nn.Module, given: Any) -> None:
         note()
-        pending.append(0)
+        running.append(path)
 
     def end(path: str, module: nn.Module, given: Any, result: Any) -> None:
         note()
-        shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
-        found[path] = shape, found.get(path, ((), 0))[1] + pending.pop()
+        running.pop()
+        seen(path, result)
 
     modules = [(path, module) for path, module in net.named_modules() if path]
-    handles = [module.register_forward_pre_hook(begin) for _, module in modules]
+    handles = [module.register_forward_pre_hook(partial(begin, path)) for path, module in modules]
     handles += [module.register_forward_hook(partial(end, path)) for path, module in modules]
-    image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
-    training = net.training
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net.eval()(image)
-    net.train(training)
-    for handle in handles:
-        handle.remove()
-    note()
-    found["attention"] = (), pending[0]  # its `classify` is no module's forward pass
-    return found | {path: ((), 0) for path, _ in modules if path not in found}
+    try:
+        yield shares
+        note()
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     configs = configurations(arguments)
     rows, names = _rows(configs, arguments)
     if arguments.json:
-        print(json.dumps(rows if len(rows) > 1 else rows[0], indent=2))
+        print(json.dumps(rows if len(rows) > 1 or _is_sweep(arguments) else rows[0], indent=2))
         return DONE
     from attnbench.cli.views import cost as view
 
@@ -73,7 +73,7 @@ def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
     """Compose the configurations that the arguments name; to be measured, one with attention has its plain network."""
     given = (arguments.config_dir, arguments.config_name)
     overrides = list(arguments.overrides)
-    if arguments.multirun or is_sweep(overrides, *given):
+    if _is_sweep(arguments):
         return expand(overrides, *given).configs
     chosen = [place for place, word in enumerate(overrides) if word.startswith(f"{ATTENTION}=")]
     if not arguments.measure or arguments.layers or not chosen:
@@ -81,6 +81,11 @@ def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
     word = overrides[chosen[-1]]
     overrides[chosen[-1]] = word.replace("=", "=none,", 1)
     return expand(overrides, *given).configs
+
+
+def _is_sweep(arguments: argparse.Namespace) -> bool:
+    given = (arguments.overrides, arguments.config_dir, arguments.config_name)
+    return bool(arguments.multirun or is_sweep(*given))
 
 
 def _rows(configs: Sequence[RunConfig], arguments: argparse.Namespace) -> tuple[list[Row], list[dict[str, str]]]:

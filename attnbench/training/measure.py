@@ -9,12 +9,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import torch
-from torch import nn
 
+from attnbench.cost import own_shares
 from attnbench.training.experiment import Experiment
 from attnbench.training.failures import TrainingError, memory_line, out_of_memory
 from attnbench.training.hardware import Hardware
@@ -118,26 +116,12 @@ def layer_seconds(probe: Probe, turns: int = TURNS) -> dict[str, list[float]]:
     Returns:
         Seconds by path, one value for each of `turns` passes after one that warms up.
     """
-    passes: list[dict[str, float]] = []
-    begun: list[float] = []  # when each unfinished call began, put off by the time of the calls inside it
-
-    def begin(module: nn.Module, given: Any) -> None:
-        begun.append(_now())
-
-    def end(path: str, module: nn.Module, given: Any, result: Any) -> None:
-        own = _now() - begun.pop()
-        passes[-1][path] = passes[-1].get(path, 0.0) + own
-        begun[:] = [start + own for start in begun]
-
-    modules = [(path, module) for path, module in probe.net.named_modules() if path]
-    handles = [module.register_forward_pre_hook(begin) for _, module in modules]
-    handles += [module.register_forward_hook(partial(end, path)) for path, module in modules]
+    passes = []
     for _ in range(turns + 1):
-        passes.append({})
-        probe.forward()
-    for handle in handles:
-        handle.remove()
-    return {path: [found[path] for found in passes[1:]] for path in passes[-1]}
+        with own_shares(probe.net, _now) as seconds:
+            probe.forward()
+        passes.append(seconds)
+    return {path: [found[path] for found in passes[1:]] for path in passes[-1] if path}
 
 
 def _now() -> float:

@@ -372,6 +372,11 @@ def test_a_measured_network_stands_beside_the_one_without_attention(capsys: Capt
     assert own["of_plain"] == [with_attention / without for with_attention, without in seconds]
 
 
+def test_costs_of_a_sweep_are_a_list(capsys: Capture) -> None:
+    (only,) = json.loads(say(capsys, "cost", "-m", "attention=bam", "--json")[1])
+    assert only["attention"] == "bam"
+
+
 def test_costs_at_other_sizes_and_of_layers(capsys: Capture) -> None:
     out = say(capsys, "cost", "attention=bam", "--pixels", "24,48")[1]
     assert [line.split()[0] for line in out.splitlines() if line.strip()[:2] in ("24", "48")] == ["24", "48"]
