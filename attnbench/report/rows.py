@@ -65,17 +65,12 @@ def bounds(cell: Cell) -> Interval | None:
     return (float(low), float(high)) if isinstance(low, int | float) and isinstance(high, int | float) else None
 
 
-def is_error(inputs: ReportInputs) -> bool:
-    """Return whether smaller values of the table's metric are better."""
-    return all(column.metric.endswith("error") for column in inputs.table.columns.values())
-
-
 def rows_of(inputs: ReportInputs, report: Report) -> list[ReportRow]:
     """Return the rows of a table with one column of results, the largest improvement first.
 
     The baseline stands where its effect, 0, belongs; rows without a value come last.
     """
-    (column,) = inputs.table.columns
+    ((column, spec),) = inputs.table.columns.items()
     places = {heading.key: place for place, heading in enumerate(report.headings)}
     of_class = {one.title: one for one in report.per_class}
     rows = []
@@ -84,13 +79,14 @@ def rows_of(inputs: ReportInputs, report: Report) -> list[ReportRow]:
         place = places.get(f"{column}.difference")
         difference = None if place is None or line.key == inputs.table.baseline else line.cells[place]
         mean = line.cells[places[f"{column}.last"]]
-        curve = learning_curve(label, result, is_error(inputs))
+        curve = learning_curve(label, result, spec.is_error)
         rows.append(ReportRow(line, label, result, mean, difference, curve, of_class.get(label)))
     return sorted(rows, key=lambda row: _rank(inputs, row))
 
 
 def _rank(inputs: ReportInputs, row: ReportRow) -> tuple[bool, float]:
-    sign = 1 if is_error(inputs) else -1
+    (column,) = inputs.table.columns.values()
+    sign = 1 if column.better == "lower" else -1
     effect = (row.effect.mean if row.effect else 0.0) if inputs.table.baseline else row.mean.sort or 0.0
     return not row.values, sign * effect
 
@@ -104,7 +100,7 @@ def forest_of(inputs: ReportInputs, rows: Sequence[ReportRow]) -> Forest | None:
     baseline = inputs.table.rows[inputs.table.baseline].label
     axis = f"{column.metric.replace('_', ' ')}, difference to {baseline} (percentage points)"
     group = ForestGroup(f"against {baseline}", lines)
-    return Forest(inputs.table.title, axis, (group,), "left" if is_error(inputs) else "right")
+    return Forest(inputs.table.title, axis, (group,), "left" if column.better == "lower" else "right")
 
 
 def sorted_report(inputs: ReportInputs, report: Report, rows: Sequence[ReportRow]) -> Report:

@@ -11,7 +11,7 @@ from attnbench.report.details import DetailsWriter
 from attnbench.report.explained import explain_rows
 from attnbench.report.folder import check_place, write_report
 from attnbench.report.graphics import learning_curve_svg, span_of
-from attnbench.report.rows import ReportRow, is_error, rows_of, sorted_report
+from attnbench.report.rows import ReportRow, rows_of, sorted_report
 from attnbench.runs.explanations import Request
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.metric_names import TOP1
@@ -101,12 +101,13 @@ def _page(
         scripts=(HERE / "report.js", VIEWER_SCRIPT),
     )
     shown = replace(report, per_class=(), remarks=(*report.remarks, SAME_TABLE))
-    return render(_with_curves(shown, is_error(inputs)), additions)
+    (column,) = inputs.table.columns.values()
+    return render(_with_curves(shown, column.is_error), additions)
 
 
-def _with_curves(report: Report, error: bool) -> Report:
+def _with_curves(report: Report, is_error: bool) -> Report:
     """Return a report with a column for learning curves after the rows' labels."""
-    heading = Heading(CURVE, f"{'error' if error else 'accuracy'} by epoch", align="left")
+    heading = Heading(CURVE, f"{'error' if is_error else 'accuracy'} by epoch", align="left")
     first, *others = report.headings
     lines = (replace(line, cells=(line.cells[0], Cell(""), *line.cells[1:])) for line in report.lines)
     return replace(report, headings=(first, heading, *others), lines=tuple(lines))

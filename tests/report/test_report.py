@@ -10,7 +10,9 @@ import pytest
 
 from attnbench.cli.main import main
 from attnbench.report.rows import forest_of, rows_of
-from attnbench.runs.folder import find_runs
+from attnbench.runs.explanation_entry import ExplanationEntry, Mean
+from attnbench.runs.explanations import OF_TABLES, keep_explanation
+from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.build_report import build_report
 from attnbench.tables.compare_runs import compare_runs, inputs_of_runs
 from tests.report.made_up import EVIL, write_runs
@@ -65,6 +67,29 @@ def test_with_errors_the_smallest_is_first() -> None:
     assert [row.key for row in rows] == ["se", "none"]
     forest = forest_of(inputs, rows)
     assert forest and forest.better == "left"
+
+
+def test_with_scores_of_maps_of_which_less_is_better_the_smallest_is_first() -> None:
+    for attention, deletion in {"none": 0.4, "se": 0.3}.items():
+        write_runs(attention, [0.8, 0.81])
+        for run in Path("outputs/runs").glob(f"*-{attention}/seed*"):
+            keep_deletion(RunFolder(run), deletion)
+    inputs = inputs_of_runs(find_runs(Path("outputs")), None, None, "deletion")
+    rows = rows_of(inputs, build_report(inputs))
+    assert [row.key for row in rows] == ["se", "none"]
+    forest = forest_of(inputs, rows)
+    assert forest and forest.better == "left"
+
+
+def keep_deletion(run: RunFolder, deletion: float) -> None:
+    """Keep an explanation of a run beside it, with this score of its first map."""
+    name = "cam/gradcam/final"
+    entry = ExplanationEntry(
+        checkpoint="last", images=500, pick="random", seed=0, explained_class="true", methods=["gradcam"],
+        layers=[name], thresholds="test", maps={name: {"deletion": Mean(deletion, None, None, 500)}}, version="0",
+        written="2026-01-01T00:00:00",
+    )  # fmt: skip
+    keep_explanation(run, OF_TABLES.key, entry)
 
 
 def test_a_row_opens_command_verdict_options_seeds_and_classes(page: str) -> None:

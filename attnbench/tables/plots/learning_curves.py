@@ -17,7 +17,7 @@ def learning_plots(table: PaperTable, columns: Mapping[str, ByRow]) -> Iterator[
     firsts = first_of_same_runs(columns)
     for key in firsts:
         results = by_name(table, columns[key])
-        is_error = table.columns[key].metric.endswith(("error", "error_increase"))
+        is_error = table.columns[key].is_error
         curves = [drawn for label, result in results.items() if (drawn := learning_curve(label, result, is_error))]
         quantity = f"{'error' if is_error else 'accuracy'} on {images(results.values())} images"
         for part, some in in_parts(curves):

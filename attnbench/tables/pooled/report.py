@@ -17,6 +17,7 @@ from attnbench.tables.remarks import code_versions, several_versions_remark, spe
 from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes
 from attnbench.tables.run_keys import split_keys
+from attnbench.tables.spec.table import METRICS
 
 COSTS = {"parameters": "parameters", "multiply_adds": "multiply-adds"}
 MODEL = (
@@ -67,7 +68,7 @@ class PooledReport:
 
     def __init__(self, comparisons: Comparisons, metric: str) -> None:
         self.comparisons, self.metric, self.notes = comparisons, metric, Notes()
-        self.higher_is_better = not metric.endswith("error")
+        self.higher_is_better = METRICS[metric] == "higher"
 
     def build(self, remarks: Sequence[str] = ()) -> Report:
         """Return the report; remarks come after those on how the table is made."""

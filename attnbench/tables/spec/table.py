@@ -92,6 +92,11 @@ class Column:
         """Which values are better: `lower` or `higher`."""
         return METRICS[self.metric]
 
+    @property
+    def is_error(self) -> bool:
+        """Whether the metric is an error, so that learning curves beside it are of the error too."""
+        return self.metric.endswith(("error", "error_increase"))
+
 
 @dataclass(frozen=True)
 class Row:
