@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from attnbench.data.loaders.chosen import choose_images, split_size
+from attnbench.data.loaders.chosen import spread_images
 from attnbench.runs.files import make_folder, shown
 from attnbench.runs.identity import readable_name
 from attnbench.runs.metric_names import LOSS, TOP1
@@ -22,6 +21,8 @@ from attnbench.training.datamodule import Block, RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.lightning_module import TrainingModule
+from attnbench.training.metrics import total
+from attnbench.training.optimizers import set_rates
 from attnbench.weights import load as weights
 
 OVERFIT_IMAGES, OVERFIT_STEPS = 32, 300
@@ -42,7 +43,7 @@ def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
     set_up(hardware)
     net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     weights.load(experiment.config, net.backbone)
-    with closing(RunData(experiment.data, hardware, experiment.seed)) as data:
+    with closing(RunData(experiment.data, hardware, experiment.seed, policy=experiment.recipe)) as data:
         module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
         module.to(data.placement.device).train()
         module.on_train_epoch_start()
@@ -57,15 +58,12 @@ def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
 
 def _overfit(experiment: Experiment, module: TrainingModule, say: Callable[[str], None]) -> bool:
     """Train on a few images under the recipe's schedule, shortened; return whether their loss came near 0."""
-    total = split_size(experiment.data, "train")
-    numbers = np.unique(np.linspace(0, total - 1, min(OVERFIT_IMAGES, total)).astype(np.int64))
-    chosen = choose_images(experiment.data, "train", numbers)
+    chosen = spread_images(experiment.data, "train", OVERFIT_IMAGES)
     images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
     optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)
     loss = float("nan")
     for number in range(OVERFIT_STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * module.recipe.rate(number, steps_per_epoch)
+        set_rates(optimizer, module.recipe.rate(number, steps_per_epoch))
         with module.autocast():
             output = module.net.output(images)
             losses = module.net.losses(output, labels)
@@ -73,7 +71,7 @@ def _overfit(experiment: Experiment, module: TrainingModule, say: Callable[[str]
         if loss < NEAR_ZERO:
             say(f"overfit: the loss of {len(labels)} images is {loss:.3f} after {number} steps, so they are learnt")
             return True
-        torch.stack(list(losses.values())).sum().backward()
+        total(losses).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     hint = "try another recipe.lr, or look for a fault in network or labels"
@@ -85,7 +83,7 @@ def _one_batch(module: TrainingModule) -> Iterator[str]:
     """Take one step and evaluate one batch of each other split; yield what came out."""
     epoch = module.loaders["train"].epoch(0)
     _, step = module.step(module.configure_optimizers(), epoch, 0)
-    yield f"train: {epoch.size(0)} images, loss {sum(float(loss) for loss in step.losses.values()):.3f}"
+    yield f"train: {epoch.size(0)} images, loss {total(step.losses):.3f}"
     module.eval()
     for split in (name for name in module.loaders if name != "train"):
         block = Block(module.loaders[split].epoch(), 0, 1)

@@ -37,8 +37,8 @@ from attnbench.training.freezing import freeze
 from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import ImageCounter, Meter, Step, require_images
-from attnbench.training.optimizers import make_optimizer
+from attnbench.training.metrics import ImageCounter, Meter, Step, require_images, total
+from attnbench.training.optimizers import make_optimizer, set_rates
 from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe
 from attnbench.training.weight_average import WeightAverage
@@ -139,10 +139,11 @@ class TrainingModule(pl.LightningModule):
         """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
         joined = self.recipe.joined(number, self.batches)
         if number == joined.start:
-            self._set_rates(optimizer, number // self.recipe.accumulate)
+            step = self.steps_before + number // self.recipe.accumulate
+            set_rates(optimizer, self.recipe.rate(step, self.steps))
         output, losses, labels = self.forward_pass(epoch, number)
         with self.autocast():
-            loss = torch.stack(list(losses.values())).sum() if len(losses) > 1 else next(iter(losses.values()))
+            loss = total(losses)
             if number == self.batches - 1:
                 self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
         self._backward(loss, len(labels), sum(map(epoch.size, joined)))
@@ -150,12 +151,6 @@ class TrainingModule(pl.LightningModule):
             self._optimize(optimizer)
         terms = {name: value.detach() for name, value in losses.items()}
         return output, Step(terms, output.logits.detach(), labels)
-
-    def _set_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Set the learning rates for an optimiser step, counted from 0 in this epoch."""
-        rate = self.recipe.rate(self.steps_before + step, self.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate
 
     def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimiser step with the gradients that are there."""

@@ -1,6 +1,6 @@
 """Training metrics that are counted on the device, so that no step waits for the host."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -43,6 +43,12 @@ class Step(NamedTuple):
     losses: dict[str, Tensor]
     logits: Tensor
     labels: Tensor
+
+
+def total(losses: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the terms of a loss."""
+    terms = list(losses.values())
+    return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
 
 class Meter:

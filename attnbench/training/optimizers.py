@@ -44,6 +44,12 @@ def make_optimizer(net: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
     return optimizer
 
 
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's learning rate to its `initial_lr` times a factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+
+
 def timm_optim() -> ModuleType:
     """Return timm's optimisers. Raises `NotInstalledError` without timm."""
     try:

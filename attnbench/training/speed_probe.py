@@ -7,6 +7,7 @@ import torch
 
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve, set_up
+from attnbench.training.metrics import total
 from attnbench.training.optimizers import make_optimizer
 
 PART_OF_BATCH = 4
@@ -41,8 +42,7 @@ class Probe:
     def step(self) -> None:
         """Take one training step."""
         with self._autocast():
-            losses = self.net.losses(self.net.output(self.images), self.labels)
-            loss = torch.stack(list(losses.values())).sum()
+            loss = total(self.net.losses(self.net.output(self.images), self.labels))
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

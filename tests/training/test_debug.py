@@ -42,6 +42,12 @@ def test_a_batch_of_each_split_is_tried(capsys: Capture) -> None:
     assert all("top-1 accuracy" in line for line in lines[2:])
 
 
+def test_a_batch_is_changed_as_the_recipe_says(capsys: Capture) -> None:
+    words = ("debug=one_batch", "data.batch_size=50", "recipe.policy_operations=4", "recipe.policy_magnitude=30")
+    plain, changed = (tried(capsys, *words, f"recipe.policy={policy}")[1][1] for policy in ("none", "randaugment"))
+    assert plain != changed
+
+
 def test_a_profile_is_a_table_and_a_trace(capsys: Capture) -> None:
     status, lines = tried(capsys, "debug=profile", "data.batch_size=1000")
     assert status == 0

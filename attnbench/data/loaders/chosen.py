@@ -67,6 +67,12 @@ def choose_images(data: DataSet, split: Split, numbers: NDArray[np.int64]) -> Ch
     return ChosenImages(images, arrays.labels, arrays.boxes, tuple(map(str, numbers.tolist())))
 
 
+def spread_images(data: DataSet, split: Split, count: int) -> ChosenImages:
+    """Read a number of images, at most all, that are spread evenly over a split: always the same ones."""
+    size = split_size(data, split)
+    return choose_images(data, split, np.unique(np.linspace(0, size - 1, count).round().astype(np.int64)))
+
+
 def read_image_files(data: DataSet, paths: Sequence[Path]) -> ChosenImages:
     """Read image files as a data set reads its test images; their classes and boxes are unknown.
 

@@ -11,8 +11,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from attnbench.data.bases.dataset import DataSet
-from attnbench.data.loaders.chosen import choose_images, denormalised, split_size
+from attnbench.data.loaders.chosen import denormalised, spread_images
 from attnbench.errors import require
 from attnbench.overlay import Floats, enlarged, overlaid, spatial_means
 from attnbench.training.attention_maps import attention_maps
@@ -55,7 +54,7 @@ class AttentionImages(Callback):
         elif "validation" not in data.splits:
             logger.warning("attention_images: nothing is drawn, as no image is held out (data.validation=0)")
         else:
-            self.chosen = spread_images(data, self.images)
+            self.chosen = spread_images(data, "validation", self.images).images
             if not spatial_maps(cast(TrainingModule, pl_module), self.chosen):
                 logger.warning("attention_images: nothing is drawn, as the attention has no maps that vary in space")
                 self.chosen = None
@@ -76,13 +75,6 @@ class AttentionImages(Callback):
 def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
     """Return the loggers that take pictures."""
     return [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
-
-
-def spread_images(data: DataSet, count: int) -> Tensor:
-    """Return validation images (N, C, H, W), normalised, spread evenly over the split: always the same ones."""
-    size = split_size(data, "validation")
-    numbers = np.unique(np.linspace(0, size - 1, count).round().astype(np.int64))
-    return choose_images(data, "validation", numbers).images
 
 
 def spatial_maps(module: TrainingModule, images: Tensor) -> dict[str, Floats]:
