@@ -124,6 +124,16 @@ def named_runs(verb: str, arguments: argparse.Namespace) -> NamedRuns:
     return NamedRuns(names, others, output, [*arguments.trust, *packages])
 
 
+def runs_alone(verb: str, arguments: argparse.Namespace) -> NamedRuns:
+    """Read the words of a verb that takes runs as they are. Raises `UserError` if there are overrides beside them."""
+    named = named_runs(verb, arguments)
+    if named.overrides:
+        key = named.overrides[0].partition("=")[0]
+        hint = nearest(key, ["output", "trust"])
+        raise UserError(f"{named.overrides[0]}: attnbench {verb} takes no overrides but output=DIR{hint}")
+    return named
+
+
 def split_words(verb: str, words: Sequence[str], output: str = "outputs") -> tuple[list[str], list[str], Path]:
     """Split words into names of runs, overrides, and the output folder, which `output=DIR` names.
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import NamedRuns, named_runs, run_parser, wants_help
+from attnbench.cli.arguments import run_parser, runs_alone, wants_help
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
-from attnbench.errors import UserError, nearest
+from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
 from attnbench.runs.evaluations import PLAIN_SETTINGS, settle
@@ -30,7 +30,7 @@ def main(words: Sequence[str]) -> int:
         print_help(EXPLAIN)
         return DONE
     arguments = _parse(words)
-    named = _named(arguments)
+    named = runs_alone("explain", arguments)
     folders, mistakes = find(named.names, named.output)
     runs: list[TrainedRun] = []
     if not mistakes:
@@ -61,16 +61,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     if arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed}: must not be negative")
     return arguments
-
-
-def _named(arguments: argparse.Namespace) -> NamedRuns:
-    """Return the runs that are named. Raises `UserError` if there are overrides beside them."""
-    named = named_runs("explain", arguments)
-    if named.overrides:
-        key = named.overrides[0].partition("=")[0]
-        hint = nearest(key, ["output", "trust"])
-        raise UserError(f"{named.overrides[0]}: attnbench explain takes no overrides but output=DIR{hint}")
-    return named
 
 
 def load_all(folders: Sequence[RunFolder], checkpoint: str, composer: Composer) -> tuple[list["TrainedRun"], list[str]]:

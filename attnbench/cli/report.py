@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.cli.arguments import named_runs, run_parser, wants_help
+from attnbench.cli.arguments import run_parser, runs_alone, wants_help
 from attnbench.cli.help import REPORT
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -25,9 +25,7 @@ def main(words: Sequence[str]) -> int:
         print_help(REPORT)
         return DONE
     arguments = _parse(words)
-    named = named_runs("report", arguments)
-    if named.overrides:
-        raise UserError(f"{named.overrides[0]}: attnbench report takes no overrides but output=DIR")
+    named = runs_alone("report", arguments)
     runs, mistakes = find(named.names, named.output)
     for mistake in mistakes:
         print_message(mistake)

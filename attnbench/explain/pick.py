@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.config.diff import differences, label
-from attnbench.data.loaders.chosen import split_size
+from attnbench.data.loaders.chosen import ChosenImages, choose_images, split_size
 from attnbench.errors import UserError
+from attnbench.runs.explanations import Request
 from attnbench.runs.files import shown
 from attnbench.runs.predictions import Pick
 from attnbench.training.trained_run import TrainedRun
@@ -46,6 +47,11 @@ def pick_images(runs: Sequence[TrainedRun], count: int, pick: Pick = "random", s
         raise UserError(f"--pick {pick}: there is no such image in the test set")
     drawn = np.random.default_rng(seed).permutation(candidates)[:count]
     return np.sort(drawn).astype(np.int64)
+
+
+def read_test_images(runs: Sequence[TrainedRun], request: Request) -> ChosenImages:
+    """Read the images that a request picks from the test set of runs. Raises `UserError` as `pick_images` does."""
+    return choose_images(runs[0].data, "test", pick_images(runs, request.images, request.pick, request.seed))
 
 
 def _qualified(runs: Sequence[TrainedRun], pick: str) -> NDArray[np.int64]:

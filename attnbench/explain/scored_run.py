@@ -10,7 +10,7 @@ from attnbench.explain.cams import METHODS
 from attnbench.explain.draw import ROWS
 from attnbench.explain.explanation import Explanation, explain
 from attnbench.explain.measure import cuts_of, faithfulness, localisation, merged
-from attnbench.explain.pick import pick_images
+from attnbench.explain.pick import read_test_images
 from attnbench.explain.scores import Cuts
 from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.explanations import Request, keep_explanation
@@ -83,8 +83,7 @@ def score_run(run: TrainedRun, request: Request, name: str) -> str:
     Raises:
         UserError: the run's test images cannot be explained, or the scores cannot be kept.
     """
-    numbers = pick_images([run], request.images, request.pick, request.seed)
-    found = explain_run(run, request, choose_images(run.data, "test", numbers), name)
+    found = explain_run(run, request, read_test_images([run], request), name)
     measured = score_maps_of(run, request, found)
     keep_scores(run, request, found, measured)
     return describe(found, measured, {})

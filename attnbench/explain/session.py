@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attnbench.data.loaders.chosen import ChosenImages, choose_images, read_image_files
+from attnbench.data.loaders.chosen import ChosenImages, read_image_files
 from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import draw_comparison, draw_sheet, save, scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
-from attnbench.explain.pick import names_of, pick_images, require_same_images
+from attnbench.explain.pick import names_of, read_test_images, require_same_images
 from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_scores, score_maps_of
 from attnbench.runs.explanations import Request
 from attnbench.runs.files import shown
@@ -37,11 +37,8 @@ class Session:
         self.chosen = self._choose()
 
     def _choose(self) -> ChosenImages:
-        data, request = self.runs[0].data, self.request
-        if request.files:
-            return read_image_files(data, request.files)
-        numbers = pick_images(self.runs, request.images, request.pick, request.seed)
-        return choose_images(data, "test", numbers)
+        files = self.request.files
+        return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
 
     def explanations(self) -> list[Explanation]:
         """Explain the images by each run."""

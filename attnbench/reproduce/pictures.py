@@ -30,15 +30,14 @@ def draw_pictures(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]
     runs = first_seeds(reproduction, jobs)
     if not kind or not runs or not _outdated(folder, runs.values()):
         return
-    from attnbench.data.loaders.chosen import choose_images
     from attnbench.explain.draw import draw_comparison, draw_sheet, save, scales_of
-    from attnbench.explain.pick import names_of, pick_images
+    from attnbench.explain.pick import names_of, read_test_images
     from attnbench.explain.scored_run import explain_run
     from attnbench.training.trained_run import TrainedRun
 
     loaded = [TrainedRun(run) for run in runs.values()]
     names = list(runs) if kind == "comparison" else names_of(loaded)
-    chosen = choose_images(loaded[0].data, "test", pick_images(loaded, REQUEST.images, seed=REQUEST.seed))
+    chosen = read_test_images(loaded, REQUEST)
     found = [explain_run(run, REQUEST, chosen, name) for run, name in zip(loaded, names, strict=True)]
     figures = [draw_comparison(found)] if kind == "comparison" else [draw_sheet(one, scales_of(found)) for one in found]
     for number, figure in enumerate(figures, 1):
