@@ -12,7 +12,7 @@ from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Floats
 from attnbench.runs.arrays import packed
 from attnbench.runs.explanation_entry import Mean
-from attnbench.runs.files import make_folder, write_atomically
+from attnbench.runs.files import write_all
 from attnbench.tables.verdicts.statistics import summarise, wilson
 
 LEVEL = 0.95
@@ -61,8 +61,7 @@ def write_maps(path: Path, found: Explanation) -> None:
         "target": found.targets,
         "classes": np.array(found.classes),
     }
-    make_folder(path.parent)
-    write_atomically(path, packed(arrays))
+    write_all({path: packed(arrays)})
 
 
 def write_scores(path: Path, found: Explanation, scores: Scores) -> None:
@@ -83,8 +82,7 @@ def write_scores(path: Path, found: Explanation, scores: Scores) -> None:
         for key, row in scores.items():
             values = (row.get(measure) for measure in measures)
             writer.writerow([*about, key, *(_number(value, index) for value in values)])
-    make_folder(path.parent)
-    write_atomically(path, text.getvalue())
+    write_all({path: text.getvalue()})
 
 
 def _number(values: Floats | None, index: int) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attnbench.runs.arrays import packed
-from attnbench.runs.files import damaged, make_folder, read_bytes, shown, write_atomically
+from attnbench.runs.files import damaged, read_bytes, shown, write_all
 
 Pick = Literal["random", "right", "wrong", "changed"]
 PICKS: tuple[str, ...] = get_args(Pick)
@@ -83,8 +83,7 @@ class Predictions:
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Replace a file of predictions, and make its folder if there is none."""
     arrays = {name: getattr(predictions, name) for name in ARRAYS}
-    make_folder(path.parent)
-    write_atomically(path, packed({"classes": np.array(predictions.classes), **arrays}))
+    write_all({path: packed({"classes": np.array(predictions.classes), **arrays})})
 
 
 def read_predictions(path: Path) -> Predictions | None:
