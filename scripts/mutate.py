@@ -61,7 +61,9 @@ class Mutator(ast.NodeTransformer):
         return node
 
     def visit(self, node: ast.AST) -> ast.AST:
-        """Change the node if it is its turn."""
+        """Change the node if it is its turn. `strict=True` of `zip`, which right code never needs, stays."""
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            return node
         before = copy.deepcopy(node)
         for changed in _mutants(node):
             if self.count == self.chosen:

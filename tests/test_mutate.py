@@ -31,6 +31,7 @@ def mutants(source: str) -> list[str]:
         ("x = True", ["x = False"]),
         ("x += a", ["x -= a"]),
         ("save(a)", ["pass"]),
+        ("x = zip(a, b, strict=True)", []),
         ("if a:\n    b = c", ["if not a:\n    b = c"]),
         ("def f():\n    return a", ["def f():\n    return None"]),
         ("x: Literal[1] = a", []),
