@@ -200,6 +200,29 @@ def test_a_lock_that_is_lost_or_damaged_is_written_again(content: bytes | None, 
         assert not lock.lost
 
 
+def test_a_lock_that_was_removed_meanwhile_is_left_in_silence(
+    own_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Lock(own_folder):
+        (own_folder / "lock.json").unlink()
+    assert not caplog.text
+
+
+def test_no_heartbeat_outlives_the_lock(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beating, write = threading.Event(), lock_module.write_json
+
+    def write_slowly(path: Path, content: object) -> None:
+        beating.set()
+        time.sleep(0.2)
+        write(path, content)
+
+    with Lock(own_folder, heartbeat_seconds=BEAT):
+        monkeypatch.setattr(lock_module, "write_json", write_slowly)
+        assert beating.wait(5)
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+    assert not (own_folder / "lock.json").exists()
+
+
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
 def test_a_folder_without_file_locks_is_one_line(
     number: int, own_folder: Path, monkeypatch: pytest.MonkeyPatch
