@@ -209,15 +209,16 @@ def test_a_lock_that_was_removed_meanwhile_is_left_in_silence(
 
 
 def test_no_heartbeat_outlives_the_lock(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    beating, write = threading.Event(), lock_module.write_json
+    beating, check = threading.Event(), lock_module.check_lock
 
-    def write_slowly(path: Path, content: object) -> None:
-        beating.set()
-        time.sleep(0.2)
-        write(path, content)
+    def check_slowly(folder: Path) -> None:
+        if threading.current_thread().name == "heartbeat":
+            beating.set()
+            time.sleep(0.2)
+        check(folder)
 
     with Lock(own_folder, heartbeat_seconds=BEAT):
-        monkeypatch.setattr(lock_module, "write_json", write_slowly)
+        monkeypatch.setattr(lock_module, "check_lock", check_slowly)
         assert beating.wait(5)
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
     assert not (own_folder / "lock.json").exists()
