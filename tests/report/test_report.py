@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.report.rows import forest_of, rows_of
 from attnbench.runs.explanation_entry import ExplanationEntry, Mean
-from attnbench.runs.explanations import OF_TABLES, keep_explanation
+from attnbench.runs.explanations import OF_TABLES, keep_explanation, read_explanations
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.build_report import build_report
 from attnbench.tables.compare_runs import compare_runs, inputs_of_runs
@@ -90,6 +91,21 @@ def keep_deletion(run: RunFolder, deletion: float) -> None:
         written="2026-01-01T00:00:00",
     )  # fmt: skip
     keep_explanation(run, OF_TABLES.key, entry)
+
+
+def test_a_row_opens_the_scores_of_its_maps_of_the_images_that_most_runs_share() -> None:
+    write_runs("none", [0.8, 0.9])
+    write_runs("bam", [0.8, 0.9])
+    first, second = find_runs(Path("outputs"))[:2]
+    for run, deletion in ((first, 0.2), (second, 0.4)):
+        keep_deletion(run, deletion)
+    keep_explanation(first, "of more images", replace(read_explanations(first)[OF_TABLES.key], images=1000))
+    assert main(["report", "outputs/runs/*"]) == 0
+    page = Path("outputs/report/index.html").read_text()
+    explained, other = row(page, first.path.parent.name.split("-")[2]), row(page, "none")
+    assert '<th scope="row">cam/gradcam/final</th><td>30.00 ± 14.14</td>' in explained
+    assert "In per cent, means over 500 test images of 2 seeds." in explained
+    assert "Scores of its maps" not in other
 
 
 def test_a_row_opens_command_verdict_options_seeds_and_classes(page: str) -> None:
