@@ -18,7 +18,6 @@ from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find_one
 from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.attention_maps import attention_maps
-from attnbench.training.datamodule import RunData
 from attnbench.training.evaluate import check, weights_of
 from attnbench.training.hardware import resolve
 
@@ -39,7 +38,7 @@ class TrainedRun:
         self._evaluation = evaluation
         self._experiment = check(evaluation)
         self.record = evaluation.record
-        self.model: Classifier = self._experiment.build_network()
+        self.model: Classifier = self._experiment.build_classifier()
         self.model.load_state_dict(weights_of(evaluation))
         self.model.eval()
 
@@ -92,7 +91,7 @@ class TrainedRun:
             Normalised images (B, C, H, W) and labels (B,).
         """
         hardware = resolve(self._experiment.options, self._experiment.blueprint)
-        with closing(RunData(self._experiment.data, hardware, self._experiment.seed, ("test",))) as data:
+        with closing(self._experiment.open_data(hardware, ("test",))) as data:
             yield from data.loaders["test"].epoch()
 
     @cached_property
