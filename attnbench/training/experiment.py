@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data, guarded
 from attnbench.data.bases.dataset import DataSet
+from attnbench.data.splits import SPLITS, Split
 from attnbench.runs.folder import Job
 from attnbench.runs.identity import identity, readable_name
 from attnbench.seeding import derive_seed
@@ -61,6 +62,12 @@ class Experiment:
     def data(self) -> DataSet:
         """The data set's description; no image is read."""
         return build_data(self.config)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that training reads: with `test=false`, not the test set."""
+        tested = self.config.values.get("test", True)  # a primary config of the user's own may lack it
+        return tuple(split for split in SPLITS if split != "test" or tested)
 
     @cached_property
     def blueprint(self) -> "Classifier":

@@ -96,7 +96,7 @@ def _train(
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     recipe = experiment.recipe
-    with closing(RunData(experiment.data, hardware, experiment.seed, world=world, policy=recipe)) as data:
+    with closing(RunData(experiment.data, hardware, experiment.seed, experiment.splits, world, recipe)) as data:
         module = TrainingModule(net, recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
         resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
