@@ -68,6 +68,7 @@ def test_trials_leave_the_test_set_alone(start: Start) -> None:
     assert trial.jobs[0].identity != search.method.job.identity
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_as_if_it_had_not_been_interrupted(start: Start) -> None:
     composer = Composer()
 

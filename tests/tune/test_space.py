@@ -83,7 +83,7 @@ def test_a_dimension_is_left_out_for_methods_that_lack_it() -> None:
         ("recipe.learning_rate: {log: [0.1, 1]}", [], "recipe=one_cycle has no such key"),
         ("attention.lambda: {log: [0.1, 1]}", [], "attention=none has no such key"),
         ("attention.lambda: {log: [0.1, 1]}", ["attention=none,ggam"], "none: has none of the options"),
-        ("recipe.momentum: {float: [0.5, 1.0]}", [], "momentum=1: must be in [0, 1)"),
+        ("recipe.momentum: {float: [0.5, 1.0]}", [], "recipe.momentum=1.0: must be in [0, 1)"),
         ("recipe.lr: {log: [0.1, 1]}", ["data.validation=0"], "tuning needs validation images"),
     ],
 )
