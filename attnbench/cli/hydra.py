@@ -36,7 +36,7 @@ def hand_over(arguments: argparse.Namespace) -> int:
 
 
 def _require_sweeper(overrides: Sequence[str]) -> None:
-    """Raise `NotInstalledError` if Optuna's sweeper is chosen and not installed; Hydra's own message takes six lines."""
+    """Raise `NotInstalledError` if Optuna's sweeper is chosen but absent, in one line instead of Hydra's six."""
     chosen = any(word.lstrip("+") == "hydra/sweeper=optuna" for word in overrides)
     if chosen and find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
         raise NotInstalledError(

@@ -22,9 +22,7 @@ def make_report(tuning: Tuning, jobs: Sequence[Job]) -> Report:
     configs = [search.method.job.config for search in tuning.searches]
     rows = ",".join(differing_keys(configs, [])) or None
     report = compare_runs([RunFolder(job.folder) for job in jobs], rows, None, TOP1, "t")
-    return replace(
-        report, title=f"after equal tuning · {report.title}", remarks=(*remarks(tuning), *report.remarks)
-    )
+    return replace(report, title=f"after equal tuning · {report.title}", remarks=(*remarks(tuning), *report.remarks))
 
 
 def remarks(tuning: Tuning) -> Iterator[str]:
@@ -34,9 +32,9 @@ def remarks(tuning: Tuning) -> Iterator[str]:
     final = f"{options.seeds} to {options.seeds + options.final_seeds - 1}"
     seeds = "seed 0" if options.seeds == 1 else f"seeds 0 to {options.seeds - 1}"
     yield (
-        f"A comparison after equal tuning: {options.trials} trials of each method, of up to {epochs} epochs with {seeds}"
-        f" (sampler {options.sampler}, pruner {options.pruner}). The trial with the best validation accuracy was trained"
-        f" again with seeds {final}, and the test set was read for these runs alone."
+        f"A comparison after equal tuning: {options.trials} trials of each method, of up to {epochs} epochs with"
+        f" {seeds} (sampler {options.sampler}, pruner {options.pruner}). The trial with the best validation accuracy"
+        f" was trained again with seeds {final}, and the test set was read for these runs alone."
     )
     shared = [dimension for dimension in request.space if all(dimension in search.method.space for search in searches)]
     yield f"Search space of all: {'; '.join(map(str, shared)) or 'nothing'}."

@@ -23,6 +23,7 @@ from attnbench.tune.space import Dimension
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import BaseStorage
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Search:
         name: of the study, unique in the storage.
     """
 
-    def __init__(self, method: Method, options: TuneOptions, storage: "optuna.storages.BaseStorage", name: str) -> None:
+    def __init__(self, method: Method, options: TuneOptions, storage: "BaseStorage", name: str) -> None:
         self.method, self.options = method, options
         self.study = library().create_study(
             storage=storage,
@@ -194,13 +195,13 @@ def states() -> Any:
     return library().trial.TrialState
 
 
-def open_storage(address: str) -> "optuna.storages.BaseStorage":
+def open_storage(address: str) -> "BaseStorage":
     """Open the storage of studies at an address of SQLAlchemy's form. Raises `UserError`."""
     optuna = library()
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        storage: optuna.storages.BaseStorage = optuna.storages.RDBStorage(address)
+        storage: BaseStorage = optuna.storages.RDBStorage(address)
     except (SQLAlchemyError, ImportError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"tune.storage: cannot be opened: {reason}") from None  # the address may hold a password
@@ -210,7 +211,7 @@ def open_storage(address: str) -> "optuna.storages.BaseStorage":
 def _sampler(options: TuneOptions, number: int) -> "optuna.samplers.BaseSampler":
     """Return what chooses the values of trial `number`, from this number and the results before it alone.
 
-    So a study that goes on draws what an uninterrupted one would have drawn, and all methods begin with the same values.
+    So a study that goes on draws what an uninterrupted one would have drawn, and all methods begin alike.
     """
     samplers, seed = library().samplers, derive_seed(0, "trial", number)
     if options.sampler == "random" or number < options.startup:

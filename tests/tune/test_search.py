@@ -73,7 +73,7 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(start: Start) -> Non
     composer = Composer()
 
     def run(search: Search, reopen: bool) -> list[list[str]]:
-        chosen = []
+        chosen: list[list[str]] = []
         while trials := search.next_trials(1, composer):
             if reopen:  # begun, and then interrupted
                 (search,) = start()
