@@ -81,8 +81,9 @@ def train_once(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
     job = plan(compose(overrides, given_config_dir(hydra), hydra.job.config_name))
-    world = take_world(devices := job.config["trainer"]["devices"])
-    if devices > world.size:
+    devices, nodes = job.config["trainer"]["devices"], job.config["trainer"]["nodes"]
+    world = take_world(devices, nodes=nodes)
+    if nodes == 1 and devices > world.size:
         train_on_devices(job)
         record = RunFolder(job.folder).record()
         return objective(record if isinstance(record, FinishedRecord) else None)

@@ -118,10 +118,14 @@ def run_jobs(
 
     Returns:
         The tasks with their final states, and the exit status.
+
+    Raises:
+        UserError: a run needs several machines.
     """
     from attnbench.cli.views.live import LiveView
     from attnbench.launch.processes import LocalEngine
 
+    require_one_machine(jobs)
     scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
     tasks: Sequence[Task]
     status = DONE
@@ -141,6 +145,13 @@ def run_jobs(
             print_failure(task)
             status = max(status, FAILED)
     return tasks, status
+
+
+def require_one_machine(jobs: Sequence[Job]) -> None:
+    """Raise `UserError` for a run on several machines, whose processes only torchrun or srun can start."""
+    for job in jobs:
+        if (nodes := job.config["trainer"].get("nodes", 1)) > 1:
+            raise UserError(f"trainer.nodes={nodes}: such a run is started alone, on each machine by torchrun or srun")
 
 
 def tally(tasks: Sequence[Task]) -> str:

@@ -44,11 +44,11 @@ class Experiment:
 
     @cached_property
     def recipe(self) -> "Recipe":
-        """How the network is trained."""
+        """How the network is trained, with the learning rate for the run's batches."""
         from attnbench.training.recipe import Recipe
 
         recipe: Recipe = guarded("recipe", lambda: Recipe(**self.config["recipe"]))
-        return recipe
+        return recipe.for_batches_of(int(self.config["data"]["batch_size"]))
 
     @cached_property
     def options(self) -> "TrainerOptions":
