@@ -1,0 +1,210 @@
+"""The state of sweeps and runs as anyone can see it: from records, locks and the queues of clusters.
+
+Ten thousand runs are looked at in a second, so records are read without the checks of every field.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from attnbench.errors import UserError
+from attnbench.launch.queues import queue_of
+from attnbench.launch.scheduler import last_line
+from attnbench.runs.files import read_json, readable, shown
+from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND
+from attnbench.runs.owner import owner_of
+from attnbench.runs.sweeps import SweepFolder, SweepRecord, SweepRun, find_sweeps
+
+WORDS = {
+    "running": "running",
+    "failed": "failed",
+    "diverged": "diverged",
+    "damaged": "damaged",
+    "interrupted": "interrupted",
+    "waiting": "waiting",
+    "new": "not started",
+    "finished": "done",
+}
+"""Words for the states of runs, in the order in which they are shown. An interrupted run waits while a scheduler or a
+queue will come to it."""
+OPEN = ("running", "waiting")
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run as it is now.
+
+    Attributes:
+        folder: of the run.
+        name: by which its sweep tells its runs apart.
+        state: one of `WORDS`.
+        epochs: finished ones; None if unknown.
+        planned: epochs that the recipe asks for; None if unknown.
+        images_per_second: of training.
+        seconds_left: of training, by the mean time of its epochs.
+        reason: why it failed, or what it waits for.
+    """
+
+    folder: Path
+    name: str
+    state: str
+    epochs: int | None = None
+    planned: int | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """A sweep as it is now. sweep: None for runs that no sweep names. alive: whether a scheduler watches over it."""
+
+    sweep: SweepFolder | None
+    record: SweepRecord | None
+    alive: bool
+    runs: list[RunStatus]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sweep and its runs as plain data."""
+        of_sweep = (
+            {"sweep": self.sweep.id, "engine": self.record.engine, "started": self.record.started, "alive": self.alive}
+            if self.sweep is not None and self.record is not None
+            else {"sweep": None}
+        )
+        runs = [{**asdict(run), "folder": shown(run.folder)} for run in self.runs]
+        return {**of_sweep, "counts": self.counts, "seconds_left": self.seconds_left, "runs": runs}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of runs by state, in the order of `WORDS`."""
+        counts = Counter(run.state for run in self.runs)
+        return {state: counts[state] for state in WORDS if counts[state]}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate of the time until all runs are done; None unless runs are under way whose speed is known."""
+        running = [run for run in self.runs if run.state == "running"]
+        known = [(run, run.seconds_left) for run in running if run.seconds_left is not None]
+        rates = [left / (run.planned - run.epochs) for run, left in known if run.planned and run.planned != run.epochs]
+        if not rates:
+            return None
+        unknown = [run for run in self.runs if run.state in OPEN and run.seconds_left is None]
+        epochs = sum((run.planned or 0) - (run.epochs or 0) for run in unknown)
+        return (sum(left for _, left in known) + epochs * fmean(rates)) / len(running)
+
+
+def status_of_sweep(sweep: SweepFolder) -> SweepStatus:
+    """Look at the runs of a sweep. Raises `UserError` if its record is damaged."""
+    record = sweep.record()
+    if record is None:
+        raise UserError(f"{sweep.path}: there is no sweep")
+    alive, tasks = sweep.alive(), _tasks(record)
+    runs = [_of_sweep(sweep.run_folder(run), run, alive, record.started, tasks) for run in record.runs]
+    return SweepStatus(sweep, record, alive, runs)
+
+
+def status_of_output(output: Path) -> list[SweepStatus]:
+    """Look at all sweeps of an output folder, the last one first, and at the runs that no sweep names.
+
+    A run of several sweeps is one of the last of them.
+    """
+    seen: set[Path] = set()
+    found = []
+    for sweep in find_sweeps(output):
+        status = readable(lambda sweep=sweep: status_of_sweep(sweep), None)  # type: ignore[misc]
+        if status is not None:
+            runs = [run for run in status.runs if run.folder not in seen]
+            seen.update(run.folder for run in runs)
+            found.append(replace(status, runs=runs))
+    others = [run for run in find_runs(output) if run.path not in seen]
+    if others:
+        found.append(SweepStatus(None, None, False, [look(run.path) for run in others]))
+    return found
+
+
+def _tasks(record: SweepRecord) -> Mapping[str, str]:
+    """Return what a queue says of a sweep's tasks: what they wait for, empty for those that run."""
+    if not any(run.task for run in record.runs):
+        return {}
+    queue = queue_of(record)
+    return readable(queue.open_tasks, {}) if queue is not None else {}
+
+
+def _of_sweep(folder: Path, run: SweepRun, alive: bool, began: str, tasks: Mapping[str, str]) -> RunStatus:
+    """Look at a run of a sweep: one that is not under way waits if the scheduler or the queue will come to it."""
+    status = look(folder, run.name, run.epochs, since=began if alive else "")
+    if status.state == "running" or (status.state == "finished" and run.task not in tasks):
+        return status
+    if run.task in tasks:
+        waits_for = tasks[run.task]
+        return replace(status, state="waiting" if waits_for else "running", reason=waits_for)
+    return replace(status, state="waiting") if alive and status.state in ("new", "interrupted") else status
+
+
+def look(folder: Path, name: str = "", planned: int | None = None, since: str = "") -> RunStatus:
+    """Look at one run.
+
+    Args:
+        folder: of the run.
+        name: of the run; by default its folder's.
+        planned: epochs, where there is no record yet.
+        since: a time (ISO 8601, UTC); a failure that was recorded before is forgotten, as the run is done again.
+    """
+    status = RunStatus(folder, name or f"{folder.parent.name}/{folder.name}", "new", planned=planned)
+    owner = owner_of(folder)
+    try:
+        record = read_json(folder / "record.json") or {}
+    except UserError as error:
+        return replace(status, state="running" if owner else "damaged", reason="" if owner else str(error))
+    status = replace(status, planned=_planned(record) or planned)
+    if owner is not None:
+        speed = _number(owner.progress, IMAGES_PER_SECOND)
+        return _with_rows(replace(status, state="running", images_per_second=speed), _number(owner.progress, EPOCH))
+    state = str(record.get("status", "new"))
+    if state == "finished":
+        epochs, speed = _number(record, "epochs"), _number(record, IMAGES_PER_SECOND)
+        return replace(status, state=state, epochs=None if epochs is None else int(epochs), images_per_second=speed)
+    again = state in ("failed", "diverged") and str(record.get("written", "")) < since
+    return status if again or state == "new" else _ended(status, state, str(record.get("error", "")))
+
+
+def _ended(status: RunStatus, state: str, error: str) -> RunStatus:
+    """Complete the status of a run that ended before it was finished."""
+    state = "interrupted" if state == "running" else state if state in WORDS else "damaged"
+    reason = error or (last_line(RunFolder(status.folder).log_file) if state == "failed" else "")
+    return replace(_with_rows(status), state=state, reason=reason, seconds_left=None)
+
+
+def _planned(record: Mapping[str, Any]) -> int | None:
+    try:
+        return int(record["config"]["recipe"]["epochs"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _number(content: Mapping[str, Any], key: str) -> float | None:
+    value = content.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _with_rows(status: RunStatus, reported: float | None = None) -> RunStatus:
+    """Add the finished epochs, and the time that the others will take by those that were measured.
+
+    Args:
+        status: of a run that is not finished.
+        reported: epochs that its owner reported, where it did.
+    """
+    rows = readable(RunFolder(status.folder).rows, [])
+    epochs = max(len(rows), int(reported or 0))
+    left = (status.planned - epochs) * fmean(row.seconds for row in rows) if rows and status.planned else None
+    return replace(status, epochs=epochs, seconds_left=left)
+
+
+def in_order(runs: Iterable[RunStatus]) -> Sequence[RunStatus]:
+    """Sort runs by their states as in `WORDS`; those of one state stay in their order."""
+    order = list(WORDS)
+    return sorted(runs, key=lambda run: order.index(run.state))
