@@ -144,7 +144,7 @@ def run_jobs(
     from attnbench.cli.views.live import LiveView
 
     launcher, sweep_folder = launcher_of([job.config for job in jobs]), sweep_of(jobs)
-    scheduler = Scheduler(jobs, launcher.engine(slots, sweep_folder))
+    scheduler = Scheduler(jobs, launcher.engine(jobs, slots, sweep_folder))
     tasks: Sequence[Task]
     status = DONE
     with LiveView(console, jobs, labels) as view, sweep_folder.owned():

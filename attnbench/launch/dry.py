@@ -49,7 +49,7 @@ class DryLauncher(Launcher):
     def prepare(self) -> None:
         """Do nothing: nothing is needed."""
 
-    def engine(self, slots: int, sweep: SweepFolder) -> Engine:
+    def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> Engine:
         """Raise `UserError`: there is no engine."""
         raise UserError("launch=dry runs nothing, so there is nothing that could be continued with")
 

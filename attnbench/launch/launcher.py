@@ -45,10 +45,11 @@ class Launcher(ABC):
         return sum(int(job.config["trainer"]["devices"]) for job in jobs)
 
     @abstractmethod
-    def engine(self, slots: int, sweep: SweepFolder) -> Engine:
+    def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> Engine:
         """Make the engine.
 
         Args:
+            jobs: of the sweep.
             slots: how many jobs on one device run at a time.
             sweep: the sweep that the jobs belong to.
 

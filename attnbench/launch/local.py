@@ -52,7 +52,7 @@ class LocalLauncher(Launcher):
         room = gpus * _jobs_on_gpu(jobs, gpus) if gpus else min(os.cpu_count() or 1, _jobs_in_memory())
         return max(1, min(len(jobs), room))
 
-    def engine(self, slots: int, sweep: SweepFolder) -> LocalEngine:
+    def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> LocalEngine:
         """Make the engine for this machine's processes."""
         return LocalEngine(slots, gpus=gpu_count())
 

@@ -22,5 +22,8 @@ class Queue(Protocol):
 
 def queue_of(record: SweepRecord) -> Queue | None:
     """Return the queue in which a sweep's jobs are; None where there is none, as for processes on a machine."""
-    del record
+    if record.engine == "slurm":
+        from attnbench.launch.slurm_queue import SlurmQueue
+
+        return SlurmQueue()
     return None

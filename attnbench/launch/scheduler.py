@@ -89,7 +89,7 @@ class Scheduler:
                     if not all(task.done for task in self.tasks):
                         requests.sleep(POLL_SECONDS)
         except BaseException:  # whatever ends the scheduler, no run goes on unseen
-            self._leave()
+            self.leave()
             raise
         return self.tasks
 
@@ -164,7 +164,7 @@ class Scheduler:
             elif status == INTERRUPTED:  # somebody stopped this run alone
                 task.state, task.reason = "interrupted", ""
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Stop the jobs that run, or leave them to the engine if they go on without us."""
         running = [task for task in self.tasks if task.state == "running"]
         if self.engine.detaches:
