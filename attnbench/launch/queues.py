@@ -26,4 +26,8 @@ def queue_of(record: SweepRecord) -> Queue | None:
         from attnbench.launch.slurm_queue import SlurmQueue
 
         return SlurmQueue()
+    if record.engine == "ray" and record.address:
+        from attnbench.launch.ray_engine import RayQueue
+
+        return RayQueue(record.address)
     return None

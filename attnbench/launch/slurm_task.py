@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +57,8 @@ class SlurmTask:
 
     def _load(self, file: Path) -> Job:
         """Return a job; one that was begun by an earlier start of this task is resumed, not begun again."""
-        job = Job.load(file)
-        if not job.again or (not self.fruitless and os.environ.get("SLURM_RESTART_COUNT", "0") == "0"):
-            return job
-        values = {**job.config.values, "run": {**job.config["run"], "again": False}}
-        return replace(job, config=replace(job.config, values=values))
+        begun = self.fruitless or os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+        return Job.load(file).resumed() if begun else Job.load(file)
 
     def checkpoint(self) -> Any:
         """Stop the runs, and return what is queued again; None if that was in vain too often."""

@@ -17,7 +17,7 @@ from attnbench.runs.files import read_json, readable, shown
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND
 from attnbench.runs.owner import owner_of
-from attnbench.runs.sweeps import SweepFolder, SweepRecord, SweepRun, find_sweeps
+from attnbench.runs.sweeps import SweepFolder, SweepRecord, find_sweeps
 
 WORDS = {
     "running": "running",
@@ -32,6 +32,8 @@ WORDS = {
 """Words for the states of runs, in the order in which they are shown. An interrupted run waits while a scheduler or a
 queue will come to it."""
 OPEN = ("running", "waiting")
+RESUMABLE = ("new", "interrupted", "failed")
+"""States of a run's folder that a queued job will change."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,13 @@ def status_of_sweep(sweep: SweepFolder) -> SweepStatus:
     record = sweep.record()
     if record is None:
         raise UserError(f"{sweep.path}: there is no sweep")
-    alive, tasks = sweep.alive(), _tasks(record)
-    runs = [_of_sweep(sweep.run_folder(run), run, alive, record.started, tasks) for run in record.runs]
+    alive = sweep.alive()
+    since = record.started if alive else ""
+    runs = [look(sweep.run_folder(run), run.name, run.epochs, since) for run in record.runs]
+    names = [run.task for run in record.runs]
+    unclear = any(task and run.state in RESUMABLE for run, task in zip(runs, names, strict=True))
+    tasks, unknown = _open_tasks(record) if unclear else ({}, "")
+    runs = [_queued(run, task, alive, tasks, unknown) for run, task in zip(runs, names, strict=True)]
     return SweepStatus(sweep, record, alive, runs)
 
 
@@ -126,23 +133,32 @@ def status_of_output(output: Path) -> list[SweepStatus]:
     return found
 
 
-def _tasks(record: SweepRecord) -> Mapping[str, str]:
-    """Return what a queue says of a sweep's tasks: what they wait for, empty for those that run."""
-    if not any(run.task for run in record.runs):
-        return {}
+def _open_tasks(record: SweepRecord) -> tuple[Mapping[str, str], str]:
+    """Return what the open jobs of a sweep's queue wait for, or why that is not known."""
     queue = queue_of(record)
-    return readable(queue.open_tasks, {}) if queue is not None else {}
+    try:
+        return (queue.open_tasks() if queue is not None else {}), ""
+    except UserError as error:
+        return {}, str(error)
 
 
-def _of_sweep(folder: Path, run: SweepRun, alive: bool, began: str, tasks: Mapping[str, str]) -> RunStatus:
-    """Look at a run of a sweep: one that is not under way waits if the scheduler or the queue will come to it."""
-    status = look(folder, run.name, run.epochs, since=began if alive else "")
-    if status.state == "running" or (status.state == "finished" and run.task not in tasks):
-        return status
-    if run.task in tasks:
-        waits_for = tasks[run.task]
-        return replace(status, state="waiting" if waits_for else "running", reason=waits_for)
-    return replace(status, state="waiting") if alive and status.state in ("new", "interrupted") else status
+def _queued(run: RunStatus, task: str, alive: bool, tasks: Mapping[str, str], unknown: str) -> RunStatus:
+    """Return a run of a sweep as its queue and its scheduler see it.
+
+    Args:
+        run: as its folder shows it.
+        task: by which the queue knows it; empty without one.
+        alive: whether a scheduler will come to it.
+        tasks: what the queue's open jobs wait for.
+        unknown: why the queue cannot be asked.
+    """
+    if run.state not in RESUMABLE:
+        return run
+    if task in tasks:
+        return replace(run, state="waiting" if tasks[task] else "running", reason=tasks[task])
+    if alive and run.state != "failed":
+        return replace(run, state="waiting")
+    return replace(run, reason=run.reason or (unknown if task else ""))
 
 
 def look(folder: Path, name: str = "", planned: int | None = None, since: str = "") -> RunStatus:
