@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.launch.engine import GRACE_SECONDS
-from attnbench.launch.processes import LocalProcess, start_worker
+from attnbench.launch.processes import start_worker
 from attnbench.runs.folder import Job
 from attnbench.runs.owner import OwnerWatch
 
@@ -34,7 +34,6 @@ class RunActor:
         import ray
 
         self.job_file, self.log_file, self.folder, self.retries = Path(job_file), Path(log_file), folder, retries
-        self.process: LocalProcess | None = None
         self.status: int | None = None
         self.stopped = threading.Event()
         self.end = threading.Event()
@@ -63,7 +62,12 @@ class RunActor:
             time.sleep(LOOK_SECONDS)
         with self.log_file.open("ab") as log:
             environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            options = {"env": environment, "cwd": self.folder, "stdout": log, "stderr": subprocess.STDOUT}
+            options: dict[str, Any] = {
+                "env": environment,
+                "cwd": self.folder,
+                "stdout": log,
+                "stderr": subprocess.STDOUT,
+            }
             self.process = process = start_worker(self.job_file, **options)
         while (status := process.poll()) is None:
             if self.stopped.is_set():

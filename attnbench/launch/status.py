@@ -60,6 +60,11 @@ class RunStatus:
     seconds_left: float | None = None
     reason: str = ""
 
+    @property
+    def epochs_left(self) -> int:
+        """Planned epochs that are not finished; 0 where the plan is unknown."""
+        return max(0, (self.planned or 0) - (self.epochs or 0))
+
 
 @dataclass(frozen=True)
 class SweepStatus:
@@ -90,13 +95,13 @@ class SweepStatus:
     def seconds_left(self) -> float | None:
         """An estimate of the time until all runs are done; None unless runs are under way whose speed is known."""
         running = [run for run in self.runs if run.state == "running"]
-        known = [(run, run.seconds_left) for run in running if run.seconds_left is not None]
-        rates = [left / (run.planned - run.epochs) for run, left in known if run.planned and run.planned != run.epochs]
+        known = [run for run in running if run.seconds_left is not None]
+        rates = [(run.seconds_left or 0.0) / run.epochs_left for run in known if run.epochs_left]
         if not rates:
             return None
-        unknown = [run for run in self.runs if run.state in OPEN and run.seconds_left is None]
-        epochs = sum((run.planned or 0) - (run.epochs or 0) for run in unknown)
-        return (sum(left for _, left in known) + epochs * fmean(rates)) / len(running)
+        unknown = (run for run in self.runs if run.state in OPEN and run.seconds_left is None)
+        epochs = sum(run.epochs_left for run in unknown)
+        return (sum(run.seconds_left or 0.0 for run in known) + epochs * fmean(rates)) / len(running)
 
 
 def status_of_sweep(sweep: SweepFolder) -> SweepStatus:
@@ -216,8 +221,9 @@ def _with_rows(status: RunStatus, reported: float | None = None) -> RunStatus:
     """
     rows = readable(RunFolder(status.folder).rows, [])
     epochs = max(len(rows), int(reported or 0))
-    left = (status.planned - epochs) * fmean(row.seconds for row in rows) if rows and status.planned else None
-    return replace(status, epochs=epochs, seconds_left=left)
+    status = replace(status, epochs=epochs)
+    left = status.epochs_left * fmean(row.seconds for row in rows) if rows and status.planned else None
+    return replace(status, seconds_left=left)
 
 
 def in_order(runs: Iterable[RunStatus]) -> Sequence[RunStatus]:
