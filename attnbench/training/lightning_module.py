@@ -37,6 +37,7 @@ from attnbench.training.freezing import freeze
 from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
+from attnbench.training.losses import training_losses
 from attnbench.training.metrics import ImageCounter, Meter, Step, require_images, total
 from attnbench.training.optimizers import make_optimizer, set_rates
 from attnbench.training.predictions import PredictionCollector
@@ -142,9 +143,9 @@ class TrainingModule(pl.LightningModule):
             step = self.steps_before + number // self.recipe.accumulate
             set_rates(optimizer, self.recipe.rate(step, self.steps))
         output, losses, labels = self.forward_pass(epoch, number)
-        with self.autocast():
-            loss = total(losses)
-            if number == self.batches - 1:
+        loss = total(losses)
+        if number == self.batches - 1:
+            with self.autocast():
                 self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
         self._backward(loss, len(labels), sum(map(epoch.size, joined)))
         if number == joined[-1]:
@@ -155,7 +156,8 @@ class TrainingModule(pl.LightningModule):
     def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
+            trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.recipe.clip_norm)  # `net.parameters()` would walk through all layers
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -166,7 +168,7 @@ class TrainingModule(pl.LightningModule):
         batch = self.changes(*epoch.batch(number), epoch.share(number))
         with self.autocast():
             output = self.net.output(batch.images)
-            losses = self.net.losses(output, batch.targets)
+            losses = training_losses(self.net, output, batch.targets, self.recipe)
         return output, losses, batch.labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
