@@ -178,6 +178,7 @@ Flags:
   --output DIR                 the folder that holds runs/ (default: outputs)
   --config-dir DIR             as for attnbench train
   --trust PACKAGE              of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR                where the run's data is today, if it was moved
 
 Examples:
   attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
@@ -206,6 +207,7 @@ Flags:
   --output DIR             the folder that holds runs/ (default: outputs)
   --config-dir DIR         as for attnbench train
   --trust PACKAGE          of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR            where the run's data is today, if it was moved
 
 Examples:
   attnbench export a37d17/seed0 --format onnx
@@ -240,6 +242,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -268,6 +271,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 Examples:
   attnbench report 'outputs/runs/*' --to site

@@ -8,17 +8,20 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from attnbench.attention.base import Output, at_least_float32
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.errors import UserError, require
 from attnbench.training.recipe import Recipe, probabilities
 
 REPLACED = "cross_entropy"
 
 
-def check_loss(net: Classifier, recipe: Recipe) -> None:
+def check_loss(net: Network, recipe: Recipe) -> None:
     """Raise `OptionError` if the network does not predict what the loss takes."""
-    fits = recipe.loss == REPLACED or net.attention.predicts_logits
-    require(fits, "loss", recipe.loss, "needs scores of classes, and this attention predicts a mixture of softmaxes")
+    if recipe.loss == REPLACED:
+        return
+    require(isinstance(net, Classifier), "loss", recipe.loss, "is for classification")
+    scores = net.attention.predicts_logits
+    require(scores, "loss", recipe.loss, "needs scores of classes, and this attention predicts a mixture of softmaxes")
 
 
 def training_losses(net: Classifier, output: Output, targets: Tensor, recipe: Recipe) -> dict[str, Tensor]:

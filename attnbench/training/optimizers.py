@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.errors import NotInstalledError
 from attnbench.training.recipe import Recipe
 
 FROM_TIMM = ("lamb", "lion", "muon")
 
 
-def make_optimizer(net: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(net: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Build the recipe's optimiser over the parameters that train; see `parameter_groups`.
 
     - `sgd` and `adamw` (Loshchilov and Hutter, ICLR 2019) are torch's; on CPUs and NVIDIA's GPUs one kernel updates all
@@ -72,7 +72,7 @@ def timm_optim() -> ModuleType:
     return timm.optim
 
 
-def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(net: Network, recipe: Recipe) -> list[dict[str, Any]]:
     """Group the parameters that train by learning rate (`initial_lr`, which schedules multiply) and weight decay.
 
     With `backbone_lr_factor` the backbone's own layers form separate groups; with `layer_decay`, those of each part do.
@@ -98,7 +98,7 @@ def parameter_groups(net: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def depths_of(net: Classifier) -> dict[int, int]:
+def depths_of(net: Network) -> dict[int, int]:
     """Return how many parts lie above each parameter of the backbone, by the parameter's identity.
 
     Clark et al., "ELECTRA", ICLR 2020, appendix; Bao et al., "BEiT", ICLR 2022: the rate of a layer is the head's times
@@ -114,6 +114,6 @@ def depths_of(net: Classifier) -> dict[int, int]:
     return depths
 
 
-def head_parameters(net: Classifier) -> set[int]:
+def head_parameters(net: Network) -> set[int]:
     """Return the identities of the parameters that compute logits from the final map."""
     return {id(parameter) for path in net.head_paths for parameter in net.get_submodule(path).parameters()}

@@ -44,6 +44,7 @@ def check(experiment: Experiment) -> Experiment:
     recipe, options, network = experiment.recipe, experiment.options, experiment.blueprint
     guarded("trainer", lambda: check_memory_layout(options, network))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
+    guarded("recipe", lambda: experiment.task.check(recipe))
     guarded("recipe", lambda: check_loss(network, recipe))
     if recipe.optimizer in FROM_TIMM:
         timm_optim()

@@ -32,7 +32,7 @@ class Probe:
         set_up(self.hardware)
         device = torch.device(self.hardware.device_type)
         layout = torch.channels_last if self.hardware.channels_last else torch.contiguous_format
-        self.net = experiment.build_network().to(device).to(memory_format=layout)
+        self.net = experiment.build_classifier().to(device).to(memory_format=layout)
         self.optimizer = make_optimizer(self.net, experiment.recipe)
         size = experiment.image_size
         images = torch.randn(batch, experiment.data.channels, size, size, device=device)

@@ -56,6 +56,14 @@ def test_a_result_holds_the_numbers_behind_the_outcome() -> None:
     assert found.details == "p < 0.001"
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("", "inferred from the table's numbers"), ("ours", "ours"), ("table 2", "table 2, wording not seen")],
+)
+def test_the_source_of_a_claim_says_whether_its_wording_was_read(source: str, words: str) -> None:
+    assert judged(inputs(CELLS, [claim(("good", "bad"), source=source)]))[0].source == words
+
+
 def test_signs_are_those_of_the_printed_numbers_also_where_higher_is_better() -> None:
     (found,) = judged(inputs(CELLS, [claim(("bad", "good"))], metric="top1_accuracy"))
     assert found.outcome == "supported"
