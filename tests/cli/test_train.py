@@ -2,10 +2,12 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from attnbench.cli.main import main
 from attnbench.runs.folder import RunFolder, find_runs
@@ -254,3 +256,24 @@ def test_a_config_that_is_a_sweep_trains_all_of_its_runs(own_folder: Path, capsy
     assert main(["train", "--config-dir", "mine", "experiment=two", *TINY[:2], TINY[3]]) == 0
     assert "2 runs: 2 trained" in capsys.readouterr().out
     assert [record["seed"] for record in records()] == [0, 1]
+
+
+def test_optunas_sweeper_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("attnbench.cli.hydra.find_spec", lambda name: None)
+    assert main(["train", "-m", "hydra/sweeper=optuna", "seed=0,1"]) == 2
+    err = capsys.readouterr().err
+    assert "pip install --no-deps hydra-optuna-sweeper" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("hydra_plugins.hydra_optuna_sweeper") is None, reason="hydra-optuna-sweeper is absent")
+def test_optunas_sweeper_searches_through_our_launcher(own_folder: Path) -> None:
+    sweeper = ("direction=maximize", "n_trials=3", "n_jobs=2", "study_name=lr", "storage=sqlite:///study.db")
+    words = ["-m", "hydra/sweeper=optuna", *(f"hydra.sweeper.{word}" for word in sweeper), "test=false"]
+    assert main(["train", *TINY, *words, "recipe.lr=tag(log,interval(0.05,0.8))"]) == 0
+    found = yaml.safe_load((own_folder / "optimization_results.yaml").read_text())
+    by_accuracy = {record["val/best/top1_accuracy"]: record["config"]["recipe"]["lr"] for record in records()}
+    assert len(records()) == 3
+    assert found["best_value"] == max(by_accuracy)
+    assert found["best_params"] == {"recipe.lr": by_accuracy[max(by_accuracy)]}
