@@ -113,7 +113,7 @@ def _train(
             run.write_rows(rows)
             scaled_lr = recipe.lr if recipe.lr_batch_size else None
             recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr)
-        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
+        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0) if recorder else []
         callbacks = [
             *make_callbacks(experiment.config),
             EpochLog(run, lock, rows),
