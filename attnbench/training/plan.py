@@ -96,4 +96,6 @@ def check_loggers(config: RunConfig) -> None:
             raise NotInstalledError(f"logger={name}: its package is not installed: pip install {package}")
     for key, value in flatten(config["logger"]).items():
         if value and (SECRET.search(key) or (isinstance(value, str) and "@" in urlsplit(value).netloc)):
-            raise UserError(f"logger.{key}: keys and passwords are no options, as records hold these; use the environment")
+            raise UserError(
+                f"logger.{key}: keys and passwords are no options, as records hold these; use the environment"
+            )

@@ -4,11 +4,31 @@ torch's `SyncBatchNorm` computes on GPUs only; the one here does on a CPU too, s
 compared with one on a single device anywhere. Names in a state dict stay as they are.
 """
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from attnbench.training.freezing import BATCH_NORMS
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes; each process's loss depends on all summands, so gradients are summed too."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradients[0])
+
+
+def sum_over_processes(value: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; it can be differentiated once."""
+    return cast(Tensor, _Sum.apply(value))
 
 
 class SyncBatchNorm(nn.SyncBatchNorm):
@@ -21,10 +41,10 @@ class SyncBatchNorm(nn.SyncBatchNorm):
         others = [dimension for dimension in range(input.ndim) if dimension != 1]
         shape = [-1 if dimension == 1 else 1 for dimension in range(input.ndim)]
         values = input.float()
-        count = all_reduce(torch.tensor(float(input.numel() // input.shape[1])))
-        mean = all_reduce(values.sum(others)) / count
+        count = sum_over_processes(torch.tensor(float(input.numel() // input.shape[1])))
+        mean = sum_over_processes(values.sum(others)) / count
         centred = values - mean.view(shape)
-        variance = all_reduce(centred.square().sum(others)) / count
+        variance = sum_over_processes(centred.square().sum(others)) / count
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         result = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
