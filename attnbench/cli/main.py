@@ -25,6 +25,7 @@ VERBS = {
     "table": "print a paper's table, or a table of your own runs, without training",
     "report": "write an offline page for a group of runs, with what is behind each row of their table",
     "list": "list what you can combine, data sets, papers' tables and runs",
+    "clean": "list what finished runs need no more, and remove it if asked to",
     "cost": "count parameters and multiply-adds, measure speed and memory",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""

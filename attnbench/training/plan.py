@@ -96,6 +96,4 @@ def check_loggers(config: RunConfig) -> None:
             raise NotInstalledError(f"logger={name}: its package is not installed: pip install {package}")
     for key, value in flatten(config["logger"]).items():
         if value and (SECRET.search(key) or (isinstance(value, str) and "@" in urlsplit(value).netloc)):
-            raise UserError(
-                f"logger.{key}: records hold all options, so keys and passwords belong in the environment"
-            )
+            raise UserError(f"logger.{key}: records hold all options, so keys and passwords belong in the environment")
