@@ -22,6 +22,7 @@ Further keys:  seed=0  output=outputs  run.again=true (train a finished run agai
 Flags:
   -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
                         sweep.jobs=N (runs at a time)  sweep.skip_invalid=true  sweep.strict=true
+                        launch=slurm|ray (on a cluster)  launch=dry (print the commands)
   --cfg job             print the configuration and stop; -p GROUP prints one part of it
   --config-dir DIR      a folder with your own configs (attention, data, recipe ...), laid out like attnbench's
   --config-name NAME    a primary config other than train
@@ -205,6 +206,7 @@ Flags:
   --output DIR                 the folder that holds runs/ (default: outputs)
   --config-dir DIR             as for attnbench train
   --trust PACKAGE              of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR                where the run's data is today, if it was moved
 
 Examples:
   attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
@@ -233,6 +235,7 @@ Flags:
   --output DIR             the folder that holds runs/ (default: outputs)
   --config-dir DIR         as for attnbench train
   --trust PACKAGE          of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR            where the run's data is today, if it was moved
 
 Examples:
   attnbench export a37d17/seed0 --format onnx
@@ -267,6 +270,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -295,6 +299,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 Examples:
   attnbench report 'outputs/runs/*' --to site
@@ -321,6 +326,38 @@ Flags:
 Examples:
   attnbench clean
   attnbench clean checkpoints --older-than 30d
+"""
+
+STATUS = """\
+attnbench status [SWEEP|RUN ...]   show runs under way, waiting, done and failed
+
+Without a name, everything in the output folder is shown. SWEEP is the id of a sweep, which begins with s, or its start;
+RUN is as for attnbench evaluate. Any terminal and any machine that sees the output folder shows the same. What waits in
+a cluster's queue is known where the cluster's commands are.
+
+Flags:
+  --watch            show it until everything is done; Ctrl-C ends the view alone
+  --json             print JSON, with all runs
+  --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same
+
+Examples:
+  attnbench status
+  attnbench status --watch
+"""
+
+STOP = """\
+attnbench stop [SWEEP|RUN ...]   stop a sweep or runs so that the same command resumes them
+
+Without a name, the sweep that is under way is stopped. On this machine processes are asked to stop, as by Ctrl-C, and
+waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for attnbench status. The other runs of a sweep go on
+if single runs are stopped.
+
+Flags:
+  --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same
+
+Examples:
+  attnbench stop
+  attnbench stop a37d17/seed0
 """
 
 LIST = """\

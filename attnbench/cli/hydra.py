@@ -18,7 +18,7 @@ from attnbench.errors import NotInstalledError, UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
 from attnbench.runs.files import readable
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.metric_names import BEST_VAL_TOP1
+from attnbench.runs.metric_names import VAL
 from attnbench.runs.record import FinishedRecord
 
 
@@ -98,7 +98,7 @@ def given_config_dir(hydra: Any) -> str | None:
 
 def objective(record: FinishedRecord | None) -> float | None:
     """Return what a sweeper that searches maximises: the best validation accuracy, or None without validation."""
-    return record.metrics.get(BEST_VAL_TOP1) if record is not None else None
+    return record.main_value(VAL, best=True) if record is not None else None
 
 
 def launch(override_lists: Sequence[Sequence[str]], hydra: DictConfig) -> list[JobReturn]:

@@ -24,6 +24,8 @@ VERBS = {
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "report": "write an offline page for a group of runs, with what is behind each row of their table",
+    "status": "show the runs of sweeps, here or on a cluster: under way, waiting, done, failed",
+    "stop": "stop a sweep or runs so that they can be resumed",
     "list": "list what you can combine, data sets, papers' tables and runs",
     "clean": "list what finished runs need no more, and remove it if asked to",
     "cost": "count parameters and multiply-adds, measure speed and memory",

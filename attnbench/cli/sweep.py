@@ -1,11 +1,9 @@
 """attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
@@ -14,11 +12,13 @@ from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.launch.processes import warm_up
-from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
+from attnbench.launch.dry import DryLauncher
+from attnbench.launch.launcher import Launcher, launcher_of
+from attnbench.launch.scheduler import Scheduler, Task, last_lines
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
+from attnbench.runs.sweeps import sweep_of
 from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ENDINGS = {
     "failed": "failed",
     "diverged": "diverged",
     "interrupted": "interrupted (the same command continues)",
+    "detached": "left to the cluster",
 }
 """Words for the final states of tasks."""
 
@@ -39,15 +40,26 @@ def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
     take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
-    warm_up()
+    launcher = launcher_of(expanded.configs)
+    launcher.prepare()
+    notes = sys.stderr if isinstance(launcher, DryLauncher) else sys.stdout  # commands are printed alone
     if note := expanded.note():
-        print(plain(f"attnbench: {note}"))
+        print(plain(f"attnbench: {note}"), file=notes)
     jobs, mistakes = plan_all(expanded.configs)
     if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
         print_mistakes(mistakes)
         return WRONG_INPUT
     for mistake in mistakes:
-        print(plain(f"attnbench: left out: {mistake}", keep=""))
+        print(plain(f"attnbench: left out: {mistake}", keep=""), file=notes)
+    return run_all(jobs) if jobs else WRONG_INPUT
+
+
+def run_alone(config: RunConfig, launcher: Launcher) -> int:
+    """Run what one configuration describes where its `launch` says, and return the exit status."""
+    launcher.prepare()
+    jobs, mistakes = plan_all([config])
+    for mistake in mistakes:
+        print_message(mistake)
     return run_all(jobs) if jobs else WRONG_INPUT
 
 
@@ -83,12 +95,15 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
 
 
 def run_all(jobs: Sequence[Job]) -> int:
-    """Run jobs on this machine, print how they ended and a table, and return the exit status."""
+    """Run jobs, print how they ended and a table, and return the exit status."""
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
+    launcher = launcher_of([job.config for job in jobs])
+    if isinstance(launcher, DryLauncher):
+        return print_commands(jobs, launcher)
     console = make_console()
-    tasks, status = run_jobs(jobs, console, slots_for(jobs))
+    tasks, status = run_jobs(jobs, console, launcher.slots(jobs))
     records = {
         task.job.folder: record
         for task in tasks
@@ -99,12 +114,12 @@ def run_all(jobs: Sequence[Job]) -> int:
         console.print(comparison(jobs, records))
     output = jobs[0].folder.parent.parent.parent
     if any("tensorboard" in job.config["logger"] for job in jobs):
-        group_curves(jobs, output)
+        group_curves(jobs)
     console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     return status
 
 
-def group_curves(jobs: Sequence[Job], output: Path) -> None:
+def group_curves(jobs: Sequence[Job]) -> None:
     """Write the curves of a sweep grouped by attention, for TensorBoard's tab Custom Scalars."""
     from attnbench.config.diff import differences, label, shown_choices
     from attnbench.training.sweep_curves import Curve, write_curves
@@ -115,8 +130,17 @@ def group_curves(jobs: Sequence[Job], output: Path) -> None:
         rest = {key: value for key, value in name.items() if key != "attention"}
         curve = Curve(shown_choices(job.config)["attention"], f"{label(rest)} seed{job.seed}".strip())
         curves[curve] = readable(RunFolder(job.folder).rows, [])
-    digest = hashlib.sha256(" ".join(sorted(str(job.folder) for job in jobs)).encode()).hexdigest()[:8]
-    write_curves(output / "curves" / f"sweep-{digest}", curves)
+    write_curves(sweep_of(jobs).path / "curves", curves)
+
+
+def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
+    """Print what does the jobs that are not finished, and return the exit status."""
+    left = [job for job in jobs if job.again or not readable(RunFolder(job.folder).finished, False)]
+    if len(left) < len(jobs):
+        print_message(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished and left out")
+    if left:
+        print(launcher.text(left, launcher.slots(left), sweep_of(left)), end="")
+    return DONE
 
 
 def run_jobs(
@@ -126,7 +150,7 @@ def run_jobs(
     labels: Mapping[str, str] | None = None,
     look: Callable[[Sequence[Task]], None] = lambda tasks: None,
 ) -> tuple[Sequence[Task], int]:
-    """Run jobs on this machine, show their progress, and print why any failed.
+    """Run jobs where their `launch` says, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
@@ -142,13 +166,14 @@ def run_jobs(
         UserError: a run needs several machines.
     """
     from attnbench.cli.views.live import LiveView
-    from attnbench.launch.processes import LocalEngine
 
     require_one_machine(jobs)
-    scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
+    launcher, sweep_folder = launcher_of([job.config for job in jobs]), sweep_of(jobs)
+    scheduler = Scheduler(jobs, launcher.engine(jobs, slots, sweep_folder))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs, labels) as view:
+    with LiveView(console, jobs, labels) as view, sweep_folder.owned():
+        sweep_folder.begin(jobs, [view.name(task) for task in scheduler.tasks], launcher.name, launcher.address)
 
         def look_and_show(tasks: Sequence[Task]) -> None:
             look(tasks)
@@ -162,7 +187,10 @@ def run_jobs(
     for task in tasks:
         if task.state in ("failed", "diverged"):
             print_failure(task)
+        if task.state in ("failed", "diverged", "interrupted"):
             status = max(status, FAILED)
+    if left := sum(task.state == "detached" for task in tasks):
+        print_message(f"{left} runs go on; attnbench status {sweep_folder.id} shows them, the same command waits again")
     return tasks, status
 
 
@@ -190,20 +218,8 @@ def print_failure(task: Task) -> None:
 
 
 def slots_for(jobs: Sequence[Job]) -> int:
-    """Return how many jobs run at a time: `sweep.jobs`, or as many as the machine can take."""
-    wanted = jobs[0].config["sweep"]["jobs"]
-    if wanted == "auto":
-        return automatic_slots(len(jobs))
-    if int(wanted) < 1:
-        raise UserError(f"sweep.jobs={wanted}: must be at least 1, or auto")
-    return int(wanted)
-
-
-def gpu_count() -> int:
-    """Return the number of GPUs on this machine."""
-    import torch
-
-    return torch.cuda.device_count()
+    """Return how many jobs run at a time: `sweep.jobs`, or as many as there is room for."""
+    return launcher_of([job.config for job in jobs]).slots(jobs)
 
 
 def jobs_of(override_lists: Sequence[Sequence[str]], config_dir: str | None, config_name: str | None) -> list[Job]:

@@ -47,7 +47,20 @@ def main(words: Sequence[str]) -> int:
         from attnbench.cli.sweep import sweep
 
         return sweep(arguments)
-    return train_one(compose(*given))
+    return train_where_it_says(compose(*given))
+
+
+def train_where_it_says(config: RunConfig) -> int:
+    """Train a single run in this process or, where `launch` says so, elsewhere; returns the exit status."""
+    from attnbench.launch.launcher import launcher_of
+    from attnbench.runs.sweeps import LOCAL
+
+    launcher = launcher_of([config])
+    if launcher.name == LOCAL:
+        return train_one(config)
+    from attnbench.cli.sweep import run_alone
+
+    return run_alone(config, launcher)
 
 
 def print_without_effect(overrides: Sequence[str]) -> None:

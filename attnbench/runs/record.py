@@ -8,7 +8,7 @@ from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.files import damaged, shown
 from attnbench.runs.json_objects import ALWAYS, LOCAL, JsonObject, between, flat, prefixed, read_object
-from attnbench.runs.metric_names import ACCURACY, PREFIXES
+from attnbench.runs.metric_names import ACCURACY, PREFIXES, main_metric, metric_name
 from attnbench.runs.migrations import SCHEMA, migrate
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
@@ -109,6 +109,10 @@ class FinishedRecord(RunRecord):
     explanations: dict[str, ExplanationEntry] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     predictions: Path | None = field(default=None, compare=False, metadata=LOCAL)
+
+    def main_value(self, split: str, best: bool = False) -> float | None:
+        """Return the task's main metric on a split, after the last or the best epoch; None if it was not measured."""
+        return self.metrics.get(metric_name(split, main_metric(self.metrics), best))
 
     @property
     def held_out(self) -> bool:

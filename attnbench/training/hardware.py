@@ -5,16 +5,17 @@ import platform
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.cores import idle_cores
 from attnbench.errors import OptionError, require, require_choice
 from attnbench.training.malloc import keep_freed_memory
 
+N = TypeVar("N", bound=Network)
 SMALLEST_BLOCK = 16
 BLOCK_LENGTH = 64
 """Lightning's loop costs about 0.8 ms a block on a slow core; metrics wait on the device until a block ends."""
@@ -100,7 +101,7 @@ def set_up(hardware: Hardware) -> None:
         keep_freed_memory()
 
 
-def on_device_layout(net: Classifier, hardware: Hardware, compiled: bool) -> Classifier:
+def on_device_layout(net: N, hardware: Hardware, compiled: bool) -> N:
     """Bring a network into the memory layout of its device, and compile its backbone if asked to."""
     if hardware.channels_last:
         net = net.to(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ from attnbench.data.transforms.policies import PolicyOptions
 from attnbench.errors import require, require_choice
 
 OPTIMIZERS = ("sgd", "adamw", "lamb", "lion", "muon")
+LOSSES = ("cross_entropy", "bce")
 SCHEDULES = ("constant", "multi_step", "cosine", "one_cycle")
 
 
@@ -32,6 +33,8 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
     betas: list[float]
     weight_decay: float
     decay_norm_and_bias: bool
+    loss: str
+    bce_threshold: float
     label_smoothing: float
     clip_norm: float
     accumulate: int
@@ -47,6 +50,7 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
 
     def __post_init__(self) -> None:
         require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        require_choice("loss", self.loss, LOSSES)
         require_choice("schedule", self.schedule, SCHEDULES)
         require_choice("update", self.update, ("step", "epoch"))
         for key in ("epochs", "accumulate"):
@@ -64,7 +68,7 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         for key in ("weight_decay", "clip_norm"):
             value = getattr(self, key)
             require(0 <= value < math.inf, key, value, "must not be negative")
-        for key in ("momentum", "label_smoothing", "warmup", "ema"):
+        for key in ("momentum", "bce_threshold", "label_smoothing", "warmup", "ema"):
             value = getattr(self, key)
             require(0 <= value < 1, key, value, "must be in [0, 1)")
         for key in ("warmup_from", "final"):

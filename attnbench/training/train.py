@@ -1,7 +1,7 @@
 """The training job: find it finished, resume it, or train it from the start, and record it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +14,7 @@ from rich.console import Console
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
-from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
-from attnbench.runs.predictions import write_predictions
+from attnbench.runs.metric_names import TEST, metric_name
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
@@ -40,7 +39,6 @@ from attnbench.training.sync_batchnorm import synchronise_batch_norms
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
-TEST_METRICS = (TOP1, TOP5, LOSS)
 logger = logging.getLogger(__name__)
 
 
@@ -100,8 +98,8 @@ def _train(
         if experiment.options.sync_batchnorm and world.size > 1:
             synchronise_batch_norms(net)
     recipe = experiment.recipe
-    with closing(RunData(experiment.data, hardware, experiment.seed, experiment.splits, world, recipe)) as data:
-        module = TrainingModule(net, recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
+    with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
+        module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
         resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
         world.check_start(len(rows))
@@ -126,10 +124,11 @@ def _train(
         trainer = make_trainer(hardware, run, recipe.epochs, "validation" in data.loaders, loggers, callbacks, world)
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)
+            summary = training_summary(rows, experiment.task.main_metric)
+            memory = peak_memory_bytes(hardware.device_type)
             # energy of an earlier, interrupted part was not counted
             joules = meter.joules() if checkpoint is None else None
-            metrics = test(trainer, module, data, resumable, summary)
+            metrics = test(trainer, module, data, resumable, summary, experiment.task.test_metrics)
     if recorder is None:
         return None
     measured = {name: value for name, value in metrics.items() if value is not None}
@@ -160,17 +159,22 @@ def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRec
 
 
 def test(
-    trainer: pl.Trainer, module: TrainingModule, data: RunData, resumable: Resumable, summary: TrainingSummary
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    data: RunData,
+    resumable: Resumable,
+    summary: TrainingSummary,
+    measured: Sequence[str],
 ) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
-    Predictions are kept in the run's folder.
+    Predictions are kept in the run's folder. measured: what a test measures, by its names without the split.
 
     Returns:
         The metrics by their names in the record; all None without a test set.
     """
     if "test" not in data.loaders:
-        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
+        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in measured)
     run = resumable.run
     module.epochs_begun = summary.epochs
     _test_once(trainer, module, data, run.last_predictions)
@@ -187,8 +191,8 @@ def test(
 def _test_once(trainer: pl.Trainer, module: TrainingModule, data: RunData, predictions: Path) -> None:
     """Test the module's weights and write the predictions to a file."""
     trainer.test(module, datamodule=data, verbose=False)
-    if trainer.is_global_zero and module.test_predictions is not None:
-        write_predictions(predictions, module.test_predictions.read(data.data.classes))
+    if trainer.is_global_zero and (found := module.predictions(data.data.classes)) is not None:
+        found.write(predictions)
 
 
 @contextmanager

@@ -101,6 +101,7 @@ HINTS = (
     ".*in eval mode at the start of training.*",  # frozen batch normalisation is
     ".*`broadcast_buffers` is deprecated.*",  # its successor still syncs at the start, and older torch lacks it
     ".*Please add the following callbacks.*",  # checkpoints of earlier versions hold the state of Lightning's
+    ".*`srun` command is available.*",  # a login node has it, and who starts a run's processes is known
     ".*sync_dist=True.*",  # torchmetrics has summed over processes already
 )
 

@@ -200,6 +200,30 @@ def test_a_lock_that_is_lost_or_damaged_is_written_again(content: bytes | None, 
         assert not lock.lost
 
 
+def test_a_lock_that_was_removed_meanwhile_is_left_in_silence(
+    own_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Lock(own_folder):
+        (own_folder / "lock.json").unlink()
+    assert not caplog.text
+
+
+def test_no_heartbeat_outlives_the_lock(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beating, check = threading.Event(), lock_module.check_lock
+
+    def check_slowly(folder: Path) -> None:
+        if threading.current_thread().name == "heartbeat":
+            beating.set()
+            time.sleep(0.2)
+        check(folder)
+
+    with Lock(own_folder, heartbeat_seconds=BEAT):
+        monkeypatch.setattr(lock_module, "check_lock", check_slowly)
+        assert beating.wait(5)
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+    assert not (own_folder / "lock.json").exists()
+
+
 @pytest.fixture(params=[errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
 def no_file_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without file locks."""

@@ -18,7 +18,7 @@ from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
 from attnbench.runs.record_parts import Metrics
 from attnbench.tables.results.records import Record, Records
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import EXPLAINED, Column, PaperTable
+from attnbench.tables.spec.table import DETECTION, EXPLAINED, Column, PaperTable
 
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
@@ -203,7 +203,7 @@ def describe_states(states: Iterable[str]) -> str:
 
 
 def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | None = None) -> float:
-    """Return an accuracy or error in per cent.
+    """Return an accuracy, an error or a mean average precision in per cent.
 
     Args:
         record: of the run.
@@ -214,7 +214,8 @@ def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | No
     Raises:
         MissingValue: the metric was not measured.
     """
-    name = metric_name(column.split, f"{column.metric.partition('_')[0]}_accuracy", epoch == "best")
+    measured = column.metric if column.metric in DETECTION else f"{column.metric.partition('_')[0]}_accuracy"
+    name = metric_name(column.split, measured, epoch == "best")
     value = (record.metrics if metrics is None else metrics).get(name)
     if value is None:
         raise MissingValue(_why_missing(record, epoch, "not measured"))
