@@ -101,7 +101,7 @@ def test_a_sweep_survives_a_killed_worker_and_a_killed_driver() -> None:
 def cluster() -> Iterator[str]:
     """The address of a cluster that is there before the command."""
     pytest.importorskip("ray")
-    ray = Path(sys.executable).with_name("ray")
+    ray = str(Path(sys.executable).with_name("ray"))
     start = [ray, "start", "--head", "--num-cpus=2", "--port=0", "--include-dashboard=false"]
     subprocess.run([*start, "--disable-usage-stats"], check=True, capture_output=True)
     yield "auto"
