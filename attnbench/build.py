@@ -1,16 +1,20 @@
 """Build a network from a checked configuration: constructors check ranges, attaching checks pairs."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import IMAGENET_STEM_FROM, choose_stem
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.config.validate import OWN_PACKAGE, RunConfig
 from attnbench.construct import build_data, construct_as, guarded, parameters_of
 from attnbench.data.bases.dataset import DataSet
 from attnbench.errors import UserError
 
+N = TypeVar("N", bound=Network)
 OF_BUILD = ("weights", "drop_path")
 """Options of backbones that are dealt with here, unless a backbone's class takes them itself."""
 
@@ -28,14 +32,20 @@ def build_model(config: RunConfig, data: DataSet | None = None, image_size: int 
     Raises:
         UserError: an option is out of range, or backbone and attention do not fit together.
     """
-    data = data or build_data(config)
+    return build_network(config, Classifier, data or build_data(config), image_size)
+
+
+def build_network(
+    config: RunConfig, join: Callable[[Backbone, Attention], N], data: DataSet, image_size: int | None = None
+) -> N:
+    """Build the backbone and the attention of a configuration, and join them to a network; see `build_model`."""
     size = data.image_size if image_size is None else image_size
     shape = {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": size}
     backbone = build_backbone(config, **shape)
     attention = construct_as(Attention, "attention", config["attention"])
     pair = f"attention={config.choices['attention']} on backbone={config.choices['backbone']}"
     try:
-        return guarded("attention", lambda: Classifier(backbone, attention))
+        return guarded("attention", lambda: join(backbone, attention))
     except UserError as error:
         raise type(error)(f"{error} ({pair})") from error
 
@@ -77,14 +87,19 @@ def stem_note(config: RunConfig, image_size: int) -> str:
 
 
 def build_model_on_meta(config: RunConfig, data: DataSet | None = None, image_size: int | None = None) -> Classifier:
-    """Build the classifier without memory for its weights, for checks and counts; arguments as for `build_model`.
+    """Build the classifier without memory for its weights, for checks and counts; see `build_model`."""
+    return on_meta(config, lambda: build_model(config, data, image_size))
+
+
+def on_meta(config: RunConfig, build: Callable[[], N]) -> N:
+    """Build a configuration's network without memory for its weights.
 
     Raises:
-        UserError: as `build_model` does, or the number of weights has more than 64 bits.
+        UserError: as `build` does, or the number of weights has more than 64 bits.
     """
     try:
         with torch.device("meta"):
-            return build_model(config, data, image_size)
+            return build()
     except (RuntimeError, TypeError) as error:
         if "overflow" not in str(error).lower():
             raise

@@ -92,6 +92,9 @@ def guarded(group: str, action: Callable[[], T]) -> T:
         raise UserError(f"{group}: {error}") from error
 
 
-def build_data(config: RunConfig) -> DataSet:
-    """Build the data set's description; no image is read."""
-    return construct_as(DataSet, "data", config["data"])  # type: ignore[type-abstract]  # only for isinstance
+def build_data(config: RunConfig, task: str = "classification") -> DataSet:
+    """Build the data set's description; no image is read. Raises `UserError` if the set is not one for the task."""
+    data = construct_as(DataSet, "data", config["data"])  # type: ignore[type-abstract]  # only for isinstance
+    if data.for_task != task:
+        raise UserError(f"data={config.choices['data']}: is for task={data.for_task}, and the task is {task}")
+    return data

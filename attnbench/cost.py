@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def count(net: Classifier, channels: int, image_size: int) -> Cost:
-    """Count a classifier's cost for an image of `channels` x `image_size` x `image_size`."""
+def count(net: Network, channels: int, image_size: int) -> Cost:
+    """Count a network's cost for an image of `channels` x `image_size` x `image_size`."""
     training = net.training
     net.eval()
     executed = in_paper = multiply_adds_by_module(net, channels, image_size)
@@ -55,7 +55,7 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
     net.train(training)
     inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: its share is the rest beside the backbone
-    outside = in_paper[""] - sum(in_paper.get(path, 0) for path in ["backbone", *net.head_paths])
+    outside = in_paper[""] - sum(in_paper.get(path, 0) for path in [net.backbone_path, *net.head_paths])
     return Cost(
         parameters=count_parameters(net),
         multiply_adds=in_paper[""],
@@ -66,7 +66,7 @@ def count(net: Classifier, channels: int, image_size: int) -> Cost:
 
 
 @torch.no_grad()
-def multiply_adds_by_module(net: Classifier, channels: int, image_size: int) -> dict[str, int]:
+def multiply_adds_by_module(net: Network, channels: int, image_size: int) -> dict[str, int]:
     """Return multiply-adds of one image's forward pass by module path; the whole network's are under ""."""
     image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
     with FlopCounterMode(display=False) as counter:
@@ -100,7 +100,7 @@ class Layer:
     of_attention: bool
 
 
-def count_layers(net: Classifier, channels: int, image_size: int) -> list[Layer]:
+def count_layers(net: Network, channels: int, image_size: int) -> list[Layer]:
     """Count the layers that have parameters or multiply-adds of their own, in the order in which they run.
 
     Multiply-adds belong to the innermost layer that is called, so those of a method that uses the weights of a layer
@@ -117,7 +117,7 @@ def count_layers(net: Classifier, channels: int, image_size: int) -> list[Layer]
     return found
 
 
-def _calls(net: Classifier, channels: int, image_size: int) -> dict[str, tuple[tuple[int, ...], int]]:
+def _calls(net: Network, channels: int, image_size: int) -> dict[str, tuple[tuple[int, ...], int]]:
     """Return each module's output shape and its own multiply-adds by path, for one image in evaluation."""
     shapes: dict[str, tuple[int, ...]] = {path: () for path, _ in net.named_modules() if path}
 

@@ -95,11 +95,21 @@ def run_parser(verb: str, several: bool = False) -> Parser:
     return parser
 
 
-def loaded(arguments: argparse.Namespace) -> "TrainedRun":
+LOCATION = "data.root="
+
+
+def split_location(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split `data.root=DIR`, which says where a run's data is today, from the other words, and return it last."""
+    return [word for word in words if not word.startswith(LOCATION)], [w for w in words if w.startswith(LOCATION)]
+
+
+def loaded(arguments: argparse.Namespace, location: Sequence[str]) -> "TrainedRun":
     """Load the run that the arguments of a `run_parser` name. Raises `UserError`."""
     from attnbench.training.trained_run import load_run
 
-    return load_run(arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust)
+    return load_run(
+        arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust, location
+    )
 
 
 class NamedRuns(NamedTuple):
@@ -127,12 +137,16 @@ def named_runs(verb: str, arguments: argparse.Namespace) -> NamedRuns:
 
 
 def runs_alone(verb: str, arguments: argparse.Namespace) -> NamedRuns:
-    """Read the words of a verb that takes runs as they are. Raises `UserError` if there are overrides beside them."""
+    """Read the words of a verb that takes runs as they are, wherever their data is today.
+
+    Raises:
+        UserError: there are overrides other than `data.root` and `output`.
+    """
     named = named_runs(verb, arguments)
-    if named.overrides:
-        key = named.overrides[0].partition("=")[0]
-        hint = nearest(key, ["output", "trust"])
-        raise UserError(f"{named.overrides[0]}: attnbench {verb} takes no overrides but output=DIR{hint}")
+    others, _ = split_location(named.overrides)
+    if others:
+        hint = nearest(others[0].partition("=")[0], ["output", "trust", "data.root"])
+        raise UserError(f"{others[0]}: attnbench {verb} takes no overrides but data.root=DIR and output=DIR{hint}")
     return named
 
 

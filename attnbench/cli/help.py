@@ -135,6 +135,33 @@ Examples:
   attnbench table --pooled outputs/reproduced --to forest.html
 """
 
+TUNE = """\
+attnbench tune [OVERRIDE ...]   search the options of each method alike, then compare the best
+
+Overrides are those of attnbench train -m; every combination of values is a method, such as an attention. Each method
+gets the same search space, number of trials, seeds and rules. Trials that fall behind are stopped, by their validation
+accuracy. The best trial of each method is trained again with seeds that no trial has seen, and only these runs read
+the test set. The table and the study are kept in OUTPUT/tuned. Repeat the command after an interruption, or with a
+larger tune.trials: it goes on. Needs pip install 'attnbench[tune]'.
+
+  search=NAME            what is searched (default: lr_wd); attnbench list search shows the spaces
+  tune.trials=20         trials of each method
+  tune.seeds=1           seeds of each trial;  tune.final_seeds=3: fresh seeds of the best trial
+  tune.pruner=median     or halving, none;  tune.grace=0.3: share of the epochs in which no trial is stopped
+  tune.sampler=tpe       or random;  tune.startup=6: first trials, which are random, equal for all, and never stopped
+  tune.parallel=auto     trials of a method at a time;  sweep.jobs=N: runs at a time
+  tune.storage=URL       a database in place of a file in the output, such as postgresql://HOST/NAME
+
+Flags:
+  --format terminal|markdown|latex|csv|claims-csv|html   format of the printed table; --to FILE writes it to a file
+  --config-dir DIR       a folder with your own configs, which may hold search spaces in search/
+
+Examples:
+  attnbench tune attention=none,bam,ggam
+  attnbench tune attention=none,bam data=cifar100 data.root=DIR tune.trials=40 tune.seeds=2
+  attnbench tune attention=ggam,bam search=lr_wd_lambda
+"""
+
 EVALUATE = """\
 attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs again, also under other settings
 
@@ -179,6 +206,7 @@ Flags:
   --output DIR                 the folder that holds runs/ (default: outputs)
   --config-dir DIR             as for attnbench train
   --trust PACKAGE              of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR                where the run's data is today, if it was moved
 
 Examples:
   attnbench predict a37d17/seed0 cat.jpg dog.png --top 3
@@ -207,6 +235,7 @@ Flags:
   --output DIR             the folder that holds runs/ (default: outputs)
   --config-dir DIR         as for attnbench train
   --trust PACKAGE          of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR            where the run's data is today, if it was moved
 
 Examples:
   attnbench export a37d17/seed0 --format onnx
@@ -241,6 +270,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -269,6 +299,7 @@ Flags:
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      where the run's data is today, if it was moved
 
 Examples:
   attnbench report 'outputs/runs/*' --to site
@@ -312,6 +343,7 @@ attnbench list                      all config groups and their choices
 attnbench list GROUP                the choices of one group: {groups}
 attnbench list data [--root DIR]    data sets: which are on disk, their terms of use, how to get the others
 attnbench list paper                papers' tables
+attnbench list search               search spaces of attnbench tune
 attnbench list runs [--output DIR]  runs and their states
 
 Flags:

@@ -16,6 +16,7 @@ from attnbench.version import __version__
 
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
+    "tune": "search the options of each attention alike, and compare the best",
     "evaluate": "test trained runs again, also under other settings",
     "predict": "name the classes of image files",
     "export": "write a trained network as a file that other programs run",
@@ -30,7 +31,7 @@ VERBS = {
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce", "export", "report")
+KEEP_RESULTS = ("train", "tune", "evaluate", "reproduce", "export", "report")
 """Verbs whose results are in files, whatever becomes of their output."""
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
@@ -128,7 +128,11 @@ def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
 
 
 def run_jobs(
-    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+    jobs: Sequence[Job],
+    console: "Console",
+    slots: int,
+    labels: Mapping[str, str] | None = None,
+    look: Callable[[Sequence[Task]], None] = lambda tasks: None,
 ) -> tuple[Sequence[Task], int]:
     """Run jobs where their `launch` says, show their progress, and print why any failed.
 
@@ -137,19 +141,29 @@ def run_jobs(
         console: where the progress is shown.
         slots: how many run at a time.
         labels: names of runs by identity, where there are better ones than how they differ.
+        look: called with the tasks after every look at them, before they are shown.
 
     Returns:
         The tasks with their final states, and the exit status.
+
+    Raises:
+        UserError: a run needs several machines.
     """
     from attnbench.cli.views.live import LiveView
 
+    require_one_machine(jobs)
     launcher, sweep_folder = launcher_of([job.config for job in jobs]), sweep_of(jobs)
     scheduler = Scheduler(jobs, launcher.engine(jobs, slots, sweep_folder))
     tasks: Sequence[Task]
     status = DONE
     with LiveView(console, jobs, labels) as view, sweep_folder.owned():
         sweep_folder.begin(jobs, [view.name(task) for task in scheduler.tasks], launcher.name, launcher.address)
-        scheduler.watch = view.show
+
+        def look_and_show(tasks: Sequence[Task]) -> None:
+            look(tasks)
+            view.show(tasks)
+
+        scheduler.watch = look_and_show
         try:
             tasks = scheduler.run()
         except KeyboardInterrupt:
@@ -162,6 +176,13 @@ def run_jobs(
     if left := sum(task.state == "detached" for task in tasks):
         print_message(f"{left} runs go on; attnbench status {sweep_folder.id} shows them, the same command waits again")
     return tasks, status
+
+
+def require_one_machine(jobs: Sequence[Job]) -> None:
+    """Raise `UserError` for a run on several machines, whose processes only torchrun or srun can start."""
+    for job in jobs:
+        if (nodes := job.config["trainer"].get("nodes", 1)) > 1:
+            raise UserError(f"trainer.nodes={nodes}: such a run is started alone, on each machine by torchrun or srun")
 
 
 def tally(tasks: Sequence[Task]) -> str:

@@ -118,7 +118,7 @@ def train_one(config: RunConfig) -> int:
     from attnbench.training.experiment import Experiment
     from attnbench.training.found import find_finished
 
-    console, world = make_console(), take_world(config["trainer"]["devices"])
+    console, world = make_console(), take_world(config["trainer"]["devices"], nodes=config["trainer"]["nodes"])
     if world.rank == 0:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     experiment = Experiment(config)
@@ -151,7 +151,7 @@ def _check_and_train(experiment: "Experiment", console: "Console", world: "World
     found = not job.again and RunFolder(job.folder).state() == "finished"
     if world.rank == 0 and not found and (note := stem_note(experiment.config, experiment.data.image_size)):
         console.print(f"  {note}", soft_wrap=True)
-    if experiment.options.devices > world.size and not found:
+    if experiment.options.nodes == 1 and experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 
         return train_on_devices(job)

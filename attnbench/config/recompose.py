@@ -31,10 +31,10 @@ from attnbench.config.validate import (
 from attnbench.errors import RunError, UserError
 
 CHANGEABLE = ("data", "attention", "trainer")
-KEPT = ("backbone", "recipe", "seed", *CHANGEABLE)
+KEPT = ("task", "backbone", "recipe", "seed", *CHANGEABLE)
 """Top-level keys whose recorded values are used; the rest has no effect after training."""
-CHOSEN = ("backbone", "attention", "data")
-"""Groups whose choice decides which keys there are."""
+CHOSEN = ("task", "backbone", "attention", "data")
+"""Groups whose choice decides which keys there are; runs of earlier versions have no task, and classify."""
 FROM_CHOICE = ("_target_", "_name_", REVISION)
 """Keys that a choice's file decides, never a record: code is looked up by the choice's name."""
 MASKED = "a recorded text"
@@ -193,7 +193,7 @@ def differing_leaves(own: RunConfig, config: RunConfig) -> dict[str, Any]:
 
 
 def _compose(composer: Composer, choices: Mapping[str, str], changed: Mapping[str, str]) -> tuple[Tree, dict[str, str]]:
-    kept = {group: choices[group] for group in CHOSEN if group not in changed}
+    kept = {group: choices[group] for group in CHOSEN if group in choices and group not in changed}
     for group, choice in kept.items():
         if choice not in search_path.choices(group, composer.folders):
             raise RunError(f"{group}={choice}: the run's choice does not exist here; name its folder with --config-dir")

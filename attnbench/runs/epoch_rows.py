@@ -13,10 +13,12 @@ from attnbench.runs.metric_names import (
     GATE_PREFIX,
     IMAGES_PER_SECOND,
     LEARNING_RATE,
-    MONITOR,
     PREFIXES,
     TRAIN_LOSS,
     TRAIN_SECONDS,
+    VAL,
+    main_metric,
+    metric_name,
 )
 from attnbench.runs.record_parts import Metrics
 
@@ -44,7 +46,7 @@ class EpochRow(JsonObject):
     @property
     def monitored(self) -> float | None:
         """The metric that decides which epoch is best; None without validation images."""
-        return self.metrics.get(MONITOR)
+        return self.metrics.get(metric_name(VAL, main_metric(self.metrics)))
 
 
 def best_row(rows: Sequence[EpochRow]) -> EpochRow | None:

@@ -16,11 +16,12 @@ from attnbench.runs.files import read_json, readable, shown, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.json_objects import read_object
 from attnbench.runs.lock import Lock, owner_of
-from attnbench.runs.metric_names import TEST, TOP1, metric_name
+from attnbench.runs.metric_names import RECORDED, TEST, main_metric, metric_name
 from attnbench.runs.record import FinishedRecord
+from attnbench.runs.record_parts import Metrics
 
 if TYPE_CHECKING:  # numpy is not needed to reject an override
-    from attnbench.runs.predictions import Predictions
+    from attnbench.runs.predictions import SavedPredictions
 
 __all__ = ["CHECKPOINTS", "Evaluation", "EvaluationEntry", "SaveError", "keep", "read_evaluations", "settle"]
 PLAIN_SETTINGS = ("trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.channels_last=false")
@@ -92,11 +93,10 @@ class Evaluation:
         return best or self.record.epochs
 
     @property
-    def recorded_accuracy(self) -> float | None:
-        """Top-1 accuracy that the run's own test gave for this checkpoint; None if it gave none."""
-        if self.checkpoint == INITIAL:
-            return None
-        return self.record.metrics.get(metric_name(TEST, TOP1, best=self.checkpoint == "best"))
+    def recorded(self) -> Metrics:
+        """The main metric that the run's own test gave for this checkpoint, None if it gave none, by flat name."""
+        value = None if self.checkpoint == INITIAL else self.record.main_value(TEST, best=self.checkpoint == "best")
+        return {metric_name(RECORDED, main_metric(self.record.metrics)): value}
 
 
 def settle(
@@ -115,10 +115,11 @@ def settle(
         UserError: the run or the overrides do not allow it.
     """
     record = finished_record(run, checkpoint)
-    values = {**record.config, "trainer": {**record.config["trainer"], "devices": 1}}
+    values = {**record.config, "trainer": {**record.config["trainer"], "devices": 1, "nodes": 1}}
     config, settings = recompose(composer, record.choices, values, overrides)
-    if config["trainer"]["devices"] != 1:
-        raise UserError(f"trainer.devices={config['trainer']['devices']}: an evaluation runs on one device")
+    for key in ("devices", "nodes"):
+        if config["trainer"][key] != 1:
+            raise UserError(f"trainer.{key}={config['trainer'][key]}: an evaluation runs on one device")
     return Evaluation(run, record, checkpoint, config, settings, responses)
 
 
@@ -147,7 +148,7 @@ def read_evaluations(run: RunFolder) -> dict[str, EvaluationEntry]:
     return {key: read_object(EvaluationEntry, entry, where, f"{key}.") for key, entry in content.items()}
 
 
-def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictions | None" = None) -> None:
+def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "SavedPredictions | None" = None) -> None:
     """Keep a result in the run's `evaluations.json`; an earlier one of the same evaluation is replaced.
 
     Predictions are kept in a file of their own. Those of the run's own test are not replaced, unless they are damaged.
@@ -168,9 +169,9 @@ def keep(evaluation: Evaluation, entry: EvaluationEntry, predictions: "Predictio
         raise SaveError(str(error)) from error
 
 
-def _keep_predictions(evaluation: Evaluation, predictions: "Predictions") -> None:
-    from attnbench.runs.predictions import read_predictions, write_predictions
+def _keep_predictions(evaluation: Evaluation, predictions: "SavedPredictions") -> None:
+    from attnbench.runs.predictions import read_predictions
 
     path = evaluation.predictions
     if evaluation.settings or readable(lambda: read_predictions(path), None) is None:
-        write_predictions(path, predictions)
+        predictions.write(path)

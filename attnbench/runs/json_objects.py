@@ -36,15 +36,16 @@ def flat() -> Metadata:
     return {"flat": True}
 
 
-def prefixed(*prefixes: str, required: tuple[str, ...] = (), fractions: str) -> Metadata:
+def prefixed(*prefixes: str, required: tuple[str, ...] = (), one_of: tuple[str, ...] = (), fractions: str) -> Metadata:
     """Return the metadata of a dictionary of all keys with these prefixes.
 
     Args:
         prefixes: of the keys.
         required: keys that must be there, not null.
+        one_of: keys of which one must be there, not null.
         fractions: end of the keys whose values are from 0 to 1.
     """
-    return {"prefixes": prefixes, "required": required, "fractions": fractions}
+    return {"prefixes": prefixes, "required": required, "one_of": one_of, "fractions": fractions}
 
 
 def between(least: float, most: float = math.inf) -> Metadata:
@@ -164,6 +165,8 @@ def _read_field(item: _Item, present: dict[str, Any], where: str, parent: str) -
         for name in metadata["required"]:
             if present.get(name) is None:
                 raise damaged(where, f"{parent}{name} is missing")
+        if (names := metadata["one_of"]) and all(present.get(name) is None for name in names):
+            raise damaged(where, f"{parent}{' or '.join(names)} is missing")
         values = _read_value(item.hint, present, where, parent)
         for name in values:
             if name.endswith(metadata["fractions"]):

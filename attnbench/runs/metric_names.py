@@ -4,11 +4,21 @@ A name is flat: split, optionally `best`, and what is measured (`test/best/top1_
 last epoch, with it of the best validation epoch. Accuracies are fractions, losses are means over images.
 """
 
+from collections.abc import Iterable
+
 TRAIN, VAL, TEST, RECORDED = "train", "val", "test", "recorded"
 BEST = "best"
 AVERAGE = "ema"
 """Before what is measured of the average of the weights: `val/ema/top1_accuracy`, `test/best/ema/top1_accuracy`."""
 TOP1, TOP5, LOSS, SECONDS = "top1_accuracy", "top5_accuracy", "loss", "seconds"
+MAP, MAP50, MAP75 = "map", "map50", "map75"
+"""COCO's mean average precision of a detector, over thresholds of 0.5 to 0.95 and at single ones, as a fraction."""
+VOC07_MAP50, VOC12_MAP50 = "voc07_map50", "voc12_map50"
+"""PASCAL VOC's mean average precision at 0.5: over 11 recalls as in VOC 2007, and over all as from VOC 2010 on."""
+MAIN_METRICS = (MAP50, TOP1)
+"""The metric of each task that decides which epoch is best, and that lists show; a run has one of them."""
+TITLES = {MAP50: "mAP50", TOP1: "top-1 accuracy"}
+"""The main metrics in words."""
 ACCURACY = "_accuracy"
 """End of the names of accuracies."""
 
@@ -16,6 +26,12 @@ ACCURACY = "_accuracy"
 def metric_name(split: str, name: str, best: bool = False) -> str:
     """Return the flat name of a metric, `<split>/<name>` or `<split>/best/<name>`."""
     return "/".join([split, *([BEST] if best else []), name])
+
+
+def main_metric(metrics: Iterable[str]) -> str:
+    """Return which of `MAIN_METRICS` is among flat names, without its split; top-1 accuracy if none is."""
+    measured = {name.rpartition("/")[2] for name in metrics}
+    return next((name for name in MAIN_METRICS if name in measured), TOP1)
 
 
 TRAIN_LOSS = metric_name(TRAIN, LOSS)

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +37,13 @@ UNREADABLE = (
     struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What numpy and zipfile raise for damaged files."""
+
+
+class SavedPredictions(Protocol):
+    """Predictions of a test, of any task, that are kept in the run's folder."""
+
+    def write(self, path: Path) -> None:
+        """Replace the file at a path, and make its folder if there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +75,10 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def write(self, path: Path) -> None:
+        """Replace a file of predictions, and make its folder if there is none."""
+        write_predictions(path, self)
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.files import damaged, shown
 from attnbench.runs.json_objects import ALWAYS, LOCAL, JsonObject, between, flat, prefixed, read_object
-from attnbench.runs.metric_names import ACCURACY, PREFIXES
+from attnbench.runs.metric_names import ACCURACY, PREFIXES, main_metric, metric_name
 from attnbench.runs.migrations import SCHEMA, migrate
 from attnbench.runs.record_parts import CostRecord, DataRecord, Environment, HardwareRecord, Metrics
 
@@ -28,7 +28,8 @@ class RunRecord(JsonObject):
     identity: the hash that names the run, and the scheme by which it was computed. choices: the chosen file of each
     group. config: the checked configuration, by group. started, written: times in UTC (ISO 8601). wall_seconds: time
     spent so far, interrupted parts included. resolved: choices of `auto`. resolved, data and costs are None in a run
-    that ended before its network was built. error: what made the run fail, or how it diverged.
+    that ended before its network was built. error: what made the run fail, or how it diverged. scaled_lr: the
+    learning rate that `recipe.lr_batch_size` gave; None where `recipe.lr` is the rate.
     """
 
     schema: int = field(default=SCHEMA, metadata=ALWAYS)
@@ -43,6 +44,7 @@ class RunRecord(JsonObject):
     wall_seconds: float = field(metadata=between(0))
     written: str
     error: str = ""
+    scaled_lr: float | None = None
     resolved: HardwareRecord | None = None
     costs: CostRecord | None = field(default=None, metadata=flat())
     data: DataRecord | None = None
@@ -107,6 +109,10 @@ class FinishedRecord(RunRecord):
     explanations: dict[str, ExplanationEntry] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     predictions: Path | None = field(default=None, compare=False, metadata=LOCAL)
+
+    def main_value(self, split: str, best: bool = False) -> float | None:
+        """Return the task's main metric on a split, after the last or the best epoch; None if it was not measured."""
+        return self.metrics.get(metric_name(split, main_metric(self.metrics), best))
 
     @property
     def held_out(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from attnbench.runs.environment import environment
 from attnbench.runs.epoch_rows import EpochRow, best_row
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.metric_names import BEST_VAL_TOP1, PREFIXES
+from attnbench.runs.metric_names import PREFIXES, TOP1, VAL, metric_name
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 
@@ -54,9 +54,11 @@ class RecordWriter:
             kept = {name: getattr(earlier, name) for name in KEPT}
             self.record = replace(self.record, **kept, wall_seconds=self.earlier_seconds)
 
-    def describe(self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord) -> None:
-        """Record that the run is training, on what, and what its network costs."""
-        self._write(resolved=resolved, data=data, costs=costs)
+    def describe(
+        self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord, scaled_lr: float | None = None
+    ) -> None:
+        """Record that the run is training, on what, what its network costs, and the learning rate if it was scaled."""
+        self._write(resolved=resolved, data=data, costs=costs, scaled_lr=scaled_lr)
 
     def stop(self, status: Outcome, error: str = "") -> None:
         """Record that the run ended before it was finished. error: the reason, if it was not interrupted."""
@@ -115,10 +117,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def training_summary(rows: Sequence[EpochRow]) -> TrainingSummary:
+def training_summary(rows: Sequence[EpochRow], main_metric: str = TOP1) -> TrainingSummary:
     """Summarise the epochs: the last one's metrics, the best validation epoch, and the speed.
 
-    The first epoch warms up and does not count towards the speed, unless it is the only one.
+    The first epoch warms up and does not count towards the speed, unless it is the only one. main_metric: of the task.
     """
     last = rows[-1]
     metrics: Metrics = {key: value for key, value in last.metrics.items() if key.startswith(PREFIXES)}
@@ -130,7 +132,7 @@ def training_summary(rows: Sequence[EpochRow]) -> TrainingSummary:
         images=last.images,
         best_epoch=best.epoch if best else None,
         images_per_second=(last.images - before) / sum(row.seconds for row in timed),
-        metrics={**metrics, BEST_VAL_TOP1: best.monitored if best else None},
+        metrics={**metrics, metric_name(VAL, main_metric, best=True): best.monitored if best else None},
     )
 
 

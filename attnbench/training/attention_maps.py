@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def undisturbed(net: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def attention_maps(net: Classifier, images: Tensor) -> dict[str, Tensor]:
+def attention_maps(net: Network, images: Tensor) -> dict[str, Tensor]:
     """Return the attention maps (B, K, h, w) of normalised images (B, C, H, W) by name, on the CPU."""
     with undisturbed(net):
         # a map may be made of the gradient of a class score

@@ -1,7 +1,7 @@
 """The data of a run, as Lightning takes it: loaders of its splits, and epochs as blocks of batches."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -53,6 +53,7 @@ class RunData(pl.LightningDataModule):
         splits: the splits to load; those that hold no image are left out.
         world: this process's place among those of a run on several devices.
         policy: the augmentation policy of training images.
+        make_loaders: builds what makes the splits' loaders.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class RunData(pl.LightningDataModule):
         splits: Sequence[Split] = SPLITS,
         world: World | None = None,
         policy: PolicyOptions | None = None,
+        make_loaders: Callable[[DataSet, Placement], LoaderFactory] = LoaderFactory,
     ) -> None:
         super().__init__()
         self.data, self.hardware = data, hardware
         self.placement = placement_on(hardware, world or World())
-        self._factory = LoaderFactory(data, self.placement)
+        self._factory = make_loaders(data, self.placement)
         wanted = [split for split in data.splits if split in splits]
         try:
             self.loaders: dict[str, Loader] = {
@@ -106,7 +108,7 @@ class RunData(pl.LightningDataModule):
 
 def placement_on(hardware: Hardware, world: World) -> Placement:
     """Return where and how this process makes batches, and which share of each is its own."""
-    index = world.rank if hardware.accelerator == "gpu" else None
+    index = world.local_rank if hardware.accelerator == "gpu" else None
     return Placement(
         device=torch.device(hardware.device_type) if index is None else torch.device(hardware.device_type, index),
         dtype=torch.bfloat16 if hardware.precision == "bf16" else torch.float32,

@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from attnbench.classifier import Classifier
 from attnbench.data.loaders.chosen import spread_images
 from attnbench.runs.files import make_folder, shown
 from attnbench.runs.identity import readable_name
-from attnbench.runs.metric_names import LOSS, TOP1
-from attnbench.training.datamodule import Block, RunData
+from attnbench.runs.metric_names import LOSS, TITLES, main_metric
+from attnbench.training.datamodule import Block
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.lightning_module import TrainingModule
@@ -41,22 +42,23 @@ def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
     """
     hardware = resolve(experiment.options, experiment.blueprint)
     set_up(hardware)
-    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    kind = experiment.config["debug"]
+    build = experiment.build_classifier if kind == "overfit" else experiment.build_network
+    net = on_device_layout(build(), hardware, experiment.options.compile)
     weights.load(experiment.config, net.backbone)
-    with closing(RunData(experiment.data, hardware, experiment.seed, policy=experiment.recipe)) as data:
-        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
+    with closing(experiment.open_data(hardware, policy=experiment.recipe)) as data:
+        module = experiment.make_module(net, hardware, data.loaders)
         module.to(data.placement.device).train()
         module.on_train_epoch_start()
-        kind = experiment.config["debug"]
-        if kind == "overfit":
-            return _overfit(experiment, module, say)
+        if isinstance(net, Classifier) and kind == "overfit":
+            return _overfit(experiment, net, module, say)
         lines = _one_batch(module) if kind == "one_batch" else _profile(module, _trace_file(experiment))
         for line in lines:
             say(line)
     return True
 
 
-def _overfit(experiment: Experiment, module: TrainingModule, say: Callable[[str], None]) -> bool:
+def _overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say: Callable[[str], None]) -> bool:
     """Train on a few images under the recipe's schedule, shortened; return whether their loss came near 0."""
     chosen = spread_images(experiment.data, "train", OVERFIT_IMAGES)
     images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
@@ -65,9 +67,9 @@ def _overfit(experiment: Experiment, module: TrainingModule, say: Callable[[str]
     for number in range(OVERFIT_STEPS):
         set_rates(optimizer, module.recipe.rate(number, steps_per_epoch))
         with module.autocast():
-            output = module.net.output(images)
-            losses = module.net.losses(output, labels)
-            loss = module.net.attention.evaluation_loss(output, labels).item()
+            output = net.output(images)
+            losses = net.losses(output, labels)
+            loss = net.attention.evaluation_loss(output, labels).item()
         if loss < NEAR_ZERO:
             say(f"overfit: the loss of {len(labels)} images is {loss:.3f} after {number} steps, so they are learnt")
             return True
@@ -90,7 +92,9 @@ def _one_batch(module: TrainingModule) -> Iterator[str]:
         with torch.no_grad():
             module.evaluation_step(block)
         metrics = module.evaluation.read(split, block.images)
-        yield f"{split}: {block.images} images, loss {metrics[LOSS]:.3f}, top-1 accuracy {metrics[TOP1]:.1%}"
+        main = main_metric(metrics)
+        loss = f", loss {metrics[LOSS]:.3f}" if LOSS in metrics else ""
+        yield f"{split}: {block.images} images{loss}, {TITLES[main]} {metrics[main] or 0:.1%}"
 
 
 def _profile(module: TrainingModule, trace: Path) -> Iterator[str]:

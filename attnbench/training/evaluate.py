@@ -11,14 +11,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.construct import guarded
 from attnbench.errors import RunError, UserError
 from attnbench.runs.environment import environment
 from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
 from attnbench.runs.metric_names import TEST, metric_name
-from attnbench.runs.predictions import Predictions
+from attnbench.runs.predictions import SavedPredictions
 from attnbench.runs.record_parts import HardwareRecord, Metrics
 from attnbench.runs.record_writer import now
 from attnbench.termination import stopped_by_termination
@@ -27,7 +27,6 @@ from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, check_memory_layout, on_device_layout, resolve, set_up
 from attnbench.training.interrupts import interrupts_raised
-from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.stage_responses import insert_probes, read_probes, use_batch_moments
 from attnbench.training.train import describe as data_and_network
 from attnbench.training.trainer import make_trainer
@@ -38,7 +37,7 @@ class EvaluationResult(NamedTuple):
     """Result of an evaluation: the entry of `evaluations.json`, and the predictions for all test images."""
 
     entry: EvaluationEntry
-    predictions: Predictions
+    predictions: SavedPredictions | None
 
 
 def check(evaluation: Evaluation) -> Experiment:
@@ -71,18 +70,17 @@ def evaluate(evaluation: Evaluation) -> EvaluationResult:
     probes = insert_probes(net.backbone) if evaluation.responses else {}
     watch = Stopwatch()
     trainer = make_trainer(hardware, evaluation.run, callbacks=[watch])
-    with closing(RunData(experiment.data, hardware, experiment.seed, ("test",))) as data:
-        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, experiment.seed)
+    with closing(experiment.open_data(hardware, ("test",))) as data:
+        module = experiment.make_module(net, hardware, data.loaders)
         with stopped_by_termination(), interrupts_raised(trainer):
             trainer.test(module, datamodule=data, verbose=False)
         metrics = {metric_name(TEST, name): value for name, value in module.test_metrics.items()}
         metrics |= read_probes(probes)
         entry = describe(evaluation, experiment, data, metrics, hardware, watch.seconds)
-        assert module.test_predictions is not None
-        return EvaluationResult(entry, module.test_predictions.read(experiment.data.classes))
+        return EvaluationResult(entry, module.predictions(experiment.data.classes))
 
 
-def network_of(evaluation: Evaluation, experiment: Experiment, hardware: Hardware) -> Classifier:
+def network_of(evaluation: Evaluation, experiment: Experiment, hardware: Hardware) -> Network:
     """Return the network with the weights of the evaluation's checkpoint, or with those that its run started with."""
     net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
     if evaluation.checkpoint == INITIAL:
@@ -108,7 +106,7 @@ def describe(
         epoch=evaluation.epoch,
         settings=evaluation.settings,
         metrics=metrics,
-        recorded_accuracy=evaluation.recorded_accuracy,
+        recorded=evaluation.recorded,
         costs=costs,
         data=data_record,
         resolved=HardwareRecord(**hardware.as_dict()),

@@ -1,5 +1,7 @@
 """Accuracy and loss of a network over a split, counted on the device and summed over all processes."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection, SumMetric
@@ -9,7 +11,20 @@ from attnbench.runs.metric_names import LOSS, TOP1, TOP5
 from attnbench.training.metrics import TOP, require_images
 
 
-class EvaluationMeter(nn.Module):
+class SplitMeter(nn.Module, ABC):
+    """Counts the images of an evaluation, batch by batch, over all processes."""
+
+    @abstractmethod
+    def read(self, split: str, images: int) -> dict[str, float | None]:
+        """Return the metrics by name, and begin again. Waits for the device.
+
+        Args:
+            split: what was evaluated.
+            images: how many there are. Raises `ImageCountError` unless as many were counted.
+        """
+
+
+class EvaluationMeter(SplitMeter):
     """Counts an evaluation batch by batch.
 
     Args:
@@ -37,12 +52,7 @@ class EvaluationMeter(nn.Module):
         self.images.update(len(labels))
 
     def read(self, split: str, images: int) -> dict[str, float | None]:
-        """Return accuracies as fractions and the mean loss, and begin again. Waits for the device.
-
-        Args:
-            split: what was evaluated.
-            images: how many there are. Raises `ImageCountError` unless as many were counted.
-        """
+        """Return accuracies as fractions and the mean loss, and begin again. Waits for the device."""
         require_images(split, round(self.images.compute().item()), images)
         metrics: dict[str, float | None] = {}
         for name, value in self.accuracies.compute().items():

@@ -9,7 +9,7 @@ from attnbench.training.experiment import Experiment
 from attnbench.version import __version__
 from attnbench.weights.digest import digest_of
 
-CHECKED = (*GROUPS, "logger", "callbacks")
+CHECKED = (*GROUPS, "task", "logger", "callbacks")
 """Groups of a configuration that are checked before a run starts."""
 
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.errors import require_choice
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 NOTHING, EVERYTHING = "none", "backbone"
 
 
-def freeze(net: Classifier, until: str) -> Sequence[nn.Module]:
+def freeze(net: Network, until: str) -> Sequence[nn.Module]:
     """Keep a backbone's own layers fixed up to the end of a stage; modules that an attention inserted keep training.
 
     Args:
-        net: the classifier; gradients of the frozen parameters are switched off in place.
+        net: the network; gradients of the frozen parameters are switched off in place.
         until: `none`, a stage, `stem`, or `backbone` for all of it but its classifier.
 
     Returns:

@@ -3,12 +3,12 @@
 import torch
 
 from attnbench.attention.base import Output
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.runs.metric_names import GATE_PREFIX
 
 
 @torch.no_grad()
-def gate_statistics(net: Classifier, output: Output) -> dict[str, float]:
+def gate_statistics(net: Network, output: Output) -> dict[str, float]:
     """Return mean, spread and extremes of each attention map of a batch, under `gates/<map>/<statistic>`."""
     statistics = {}
     for name, gates in net.maps(output).items():

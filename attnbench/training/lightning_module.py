@@ -1,4 +1,4 @@
-"""The one LightningModule: blocks of optimiser steps for any classifier.
+"""The base of the LightningModules of all tasks: blocks of optimiser steps for any network.
 
 Lightning's loop costs several tenths of a millisecond a call. So each call gets a block of K batches, and this module
 takes the K steps itself (manual optimisation) on the raw optimiser, with counters on the device. K changes the speed
@@ -7,15 +7,15 @@ and nothing else: results are bit-equal for every K.
 
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from attnbench.attention.base import Output
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.data.loaders.base import Epoch, Loader
 from attnbench.runs.metric_names import (
     ATTENTION_PREFIX,
@@ -27,31 +27,47 @@ from attnbench.runs.metric_names import (
     VAL,
     metric_name,
 )
+from attnbench.runs.predictions import SavedPredictions
 from attnbench.seeding import derive_seed
-from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.datamodule import Block
 from attnbench.training.distributed import average_buffers
 from attnbench.training.divergence import DivergenceWatch
-from attnbench.training.evaluation_meter import EvaluationMeter
+from attnbench.training.evaluation_meter import SplitMeter
 from attnbench.training.freezing import freeze
-from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import ImageCounter, Meter, Step, require_images, total
+from attnbench.training.metrics import ImageCounter, LossMeter, LossStep, Step, require_images, total
 from attnbench.training.optimizers import make_optimizer, set_rates
-from attnbench.training.predictions import PredictionCollector
 from attnbench.training.recipe import Recipe
 from attnbench.training.weight_average import WeightAverage
 
 
-class TrainingModule(pl.LightningModule):
-    """Train and evaluate a classifier.
+class ForwardPass(NamedTuple):
+    """The result of a forward pass on a training batch.
+
+    Attributes:
+        output: of the network, with its graph.
+        losses: terms of the loss by name, already weighted.
+        target: what the losses compare the output with.
+        images: of this process's share of the batch.
+    """
+
+    output: Any
+    losses: dict[str, Tensor]
+    target: Any
+    images: int
+
+
+class TrainingModule(pl.LightningModule, ABC):
+    """Train and evaluate a network.
 
     After each epoch `train_metrics`, `validation_metrics` and `attention_statistics` hold its results; after a test,
-    `test_metrics` and `test_predictions` do. `seen` counts training images as they are seen.
+    `test_metrics` do. `seen` counts training images as they are seen.
+
+    A subclass defines `make_meter`, `make_evaluation`, `forward_pass`, `step_of` and `evaluate_batch` for its task.
 
     Args:
-        net: the classifier.
+        net: the network.
         recipe: how it is trained.
         hardware: the precision to compute in.
         loaders: the run's data by split: `train` and, where images are held out, `validation` to fit, `test` to test.
@@ -61,7 +77,7 @@ class TrainingModule(pl.LightningModule):
 
     def __init__(
         self,
-        net: Classifier,
+        net: Network,
         recipe: Recipe,
         hardware: Hardware,
         loaders: Mapping[str, Loader],
@@ -73,9 +89,9 @@ class TrainingModule(pl.LightningModule):
         self.net, self.recipe, self.hardware, self.loaders, self.run_seed = net, recipe, hardware, loaders, seed
         self.frozen_norms = tuple(freeze(net, recipe.freeze))
         self.classes = net.backbone.num_classes
-        self.evaluation = EvaluationMeter(self.classes)
+        self.evaluation = self.make_evaluation()
         self.average = WeightAverage(net, recipe.ema) if recipe.ema and "train" in loaders else None
-        self.average_evaluation = None if self.average is None else EvaluationMeter(self.classes)
+        self.average_evaluation = None if self.average is None else self.make_evaluation()
         self.seen = ImageCounter()
         self.batches, self.epochs_begun = len(loaders["train"]) if "train" in loaders else 0, 0
         self.steps = math.ceil(self.batches / recipe.accumulate)
@@ -85,8 +101,50 @@ class TrainingModule(pl.LightningModule):
         self.test_metrics: dict[str, Any] = {}
         self.attention_statistics: dict[str, float] = {}
         self.watch = None if on_divergence is None else DivergenceWatch(self, on_divergence == "stop")
-        self.collector: PredictionCollector | None = None
-        self.test_predictions: PredictionCollector | None = None
+
+    # defined by each task
+
+    @abstractmethod
+    def make_meter(self) -> LossMeter:
+        """Build what counts the training images of one epoch."""
+
+    @abstractmethod
+    def make_evaluation(self) -> SplitMeter:
+        """Build what counts the images of an evaluation."""
+
+    @abstractmethod
+    def forward_pass(self, epoch: Epoch, number: int) -> ForwardPass:
+        """Compute the network's output and losses for batch `number` of an epoch."""
+
+    @abstractmethod
+    def step_of(self, done: ForwardPass) -> Step | LossStep:
+        """Return what the epoch's meter counts of a step."""
+
+    @abstractmethod
+    def evaluate_batch(self, net: Network, meter: SplitMeter, images: Any, targets: Any) -> Any:
+        """Count a batch for a network, and return its predictions."""
+
+    def collect(self, epoch: Epoch, number: int, predictions: Any, targets: Any) -> None:
+        """Keep the predictions for batch `number` of a test."""
+
+    def diagnostics_of(self, done: ForwardPass) -> dict[str, Tensor]:
+        """Return detached scalars of the attention for a batch, before its graph is gone."""
+        del done
+        return {}
+
+    def statistics_of(self, output: Any) -> dict[str, float]:
+        """Return statistics of the attention's maps for a batch."""
+        del output
+        return {}
+
+    def predictions(self, classes: Sequence[str]) -> SavedPredictions | None:
+        """Return the predictions of the last test; None if they are not kept.
+
+        Args:
+            classes: names of the classes, in the order of the labels.
+        """
+        del classes
+        return None
 
     def autocast(self) -> torch.autocast:
         """Return the context in which forward passes and losses are computed."""
@@ -109,9 +167,8 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
         self.steps_before = self.current_epoch * self.steps
         self.epochs_begun = self.current_epoch + 1
-        self.meter = Meter(self.device, self.batches, self.classes)
+        self.meter = self.make_meter()
         loader = self.loaders["train"]
-        self.changes = BatchChanges(self.recipe, loader, self.classes, self.run_seed, self.current_epoch)
         if self.average is not None:
             self.average.follow(self.net, begin=self.current_epoch == 0)
         self.seen.images = self.current_epoch * loader.images
@@ -135,39 +192,31 @@ class TrainingModule(pl.LightningModule):
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
-    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Output, Step]:
+    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Any, Step | LossStep]:
         """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
         joined = self.recipe.joined(number, self.batches)
         if number == joined.start:
             step = self.steps_before + number // self.recipe.accumulate
             set_rates(optimizer, self.recipe.rate(step, self.steps))
-        output, losses, labels = self.forward_pass(epoch, number)
-        with self.autocast():
-            loss = total(losses)
-            if number == self.batches - 1:
-                self.diagnostics = self.net.attention.diagnostics(output, labels)  # while there is a graph
-        self._backward(loss, len(labels), sum(map(epoch.size, joined)))
+        done = self.forward_pass(epoch, number)
+        loss = total(done.losses)
+        if number == self.batches - 1:
+            with self.autocast():
+                self.diagnostics = self.diagnostics_of(done)  # while there is a graph
+        self._backward(loss, done.images, sum(map(epoch.size, joined)))
         if number == joined[-1]:
             self._optimize(optimizer)
-        terms = {name: value.detach() for name, value in losses.items()}
-        return output, Step(terms, output.logits.detach(), labels)
+        return done.output, self.step_of(done)
 
     def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
+            trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.recipe.clip_norm)  # `net.parameters()` would walk through all layers
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update()
-
-    def forward_pass(self, epoch: Epoch, number: int) -> tuple[Output, dict[str, Tensor], Tensor]:
-        """Return the network's output, the losses and the labels (B,) of batch `number` of an epoch."""
-        batch = self.changes(*epoch.batch(number), epoch.share(number))
-        with self.autocast():
-            output = self.net.output(batch.images)
-            losses = self.net.losses(output, batch.targets)
-        return output, losses, batch.labels
 
     def _backward(self, loss: Tensor, mine: int, all_images: int) -> None:
         # the step's gradient is the mean over all its images; DDP averages over processes
@@ -179,7 +228,7 @@ class TrainingModule(pl.LightningModule):
         # A raw backward would not prepare DDP's reducer: gradients would stay local, and ranks drift apart in silence.
         self.manual_backward(weighted)
 
-    def _finish_training_epoch(self, output: Output) -> None:
+    def _finish_training_epoch(self, output: Any) -> None:
         average_buffers((self.net, self.average), self.world_size)
         if self.watch is not None:
             self.watch.after_epoch()
@@ -188,30 +237,20 @@ class TrainingModule(pl.LightningModule):
         seconds = time.perf_counter() - self.epoch_started
         self.train_metrics = {**metrics, SECONDS: seconds, IMAGES_PER_SECOND: metrics[IMAGES] / seconds}
         own = {f"{ATTENTION_PREFIX}{name}": value.item() for name, value in self.diagnostics.items()}
-        self.attention_statistics = gate_statistics(self.net, output) | own
+        self.attention_statistics = self.statistics_of(output) | own
 
     # evaluation
 
     def evaluation_step(self, block: Block) -> None:
-        """Count a block's correct predictions and losses; in a test, collect its predictions too."""
+        """Count a block's images; in a test, collect their predictions too."""
         for number in block.numbers:
-            images, labels = block.epoch.batch(number)
-            if not len(labels):
+            images, targets = block.epoch.batch(number)
+            if not len(targets):
                 continue
-            logits = self._evaluate(self.net, self.evaluation, images, labels)
+            predictions = self.evaluate_batch(self.net, self.evaluation, images, targets)
             if self.average is not None and self.average_evaluation is not None:
-                self._evaluate(self.average.net, self.average_evaluation, images, labels)
-            if self.collector is not None:
-                self.collector.add(block.epoch, number, logits, labels)
-
-    def _evaluate(self, net: Classifier, meter: EvaluationMeter, images: Tensor, labels: Tensor) -> Tensor:
-        """Count a batch for a network, and return the logits (B, L)."""
-        with self.autocast():
-            output = net.output(images)
-            loss = net.attention.evaluation_loss(output, labels)
-        logits = output.logits.float()
-        meter.add(logits, labels, loss)
-        return logits
+                self.evaluate_batch(self.average.net, self.average_evaluation, images, targets)
+            self.collect(block.epoch, number, predictions, targets)
 
     def validation_step(self, block: Block, index: int) -> None:
         self.evaluation_step(block)
@@ -224,19 +263,13 @@ class TrainingModule(pl.LightningModule):
         shown = {metric_name(VAL, name): value for name, value in self.validation_metrics.items() if value is not None}
         self.log_dict(shown, logger=False)  # what callbacks monitor
 
-    def on_test_epoch_start(self) -> None:
-        self.collector = PredictionCollector(self.loaders["test"])
-
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._read_evaluation("test")
-        assert self.collector is not None
-        self.collector.gather()
-        self.test_predictions, self.collector = self.collector, None
 
     def _read_evaluation(self, split: str) -> dict[str, float | None]:
         images = self.loaders[split].count
         metrics = self.evaluation.read(split, images)
-        if self.watch is not None and (loss := metrics[LOSS]) is not None:
+        if self.watch is not None and (loss := metrics.get(LOSS)) is not None:
             self.watch.after_evaluation(split, loss)
         if self.average_evaluation is not None:
             averaged = self.average_evaluation.read(split, images)

@@ -44,6 +44,18 @@ class Step(NamedTuple):
     logits: Tensor
     labels: Tensor
 
+    @property
+    def images(self) -> int:
+        """B."""
+        return len(self.labels)
+
+
+class LossStep(NamedTuple):
+    """A step of which losses alone are counted. losses: their means by name. images: B."""
+
+    losses: dict[str, Tensor]
+    images: int
+
 
 def total(losses: Mapping[str, Tensor]) -> Tensor:
     """Return the sum of the terms of a loss."""
@@ -51,49 +63,80 @@ def total(losses: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
 
-class Meter:
-    """Sum losses and correct predictions over one training epoch.
+class LossMeter:
+    """Sum losses over one training epoch.
 
-    Losses of single steps are stored and summed at the end, in the order of the steps; correct predictions are whole
-    numbers. So the result does not depend on how many steps form a block.
+    Losses of single steps are stored and summed at the end, in the order of the steps, so that the result does not
+    depend on how many steps form a block.
+
+    Args:
+        device: where losses are stored.
+        batches: of the epoch.
     """
 
-    def __init__(self, device: torch.device, batches: int, classes: int) -> None:
-        self.device, self.classes, self.top = device, classes, min(TOP, classes)
+    def __init__(self, device: torch.device, batches: int) -> None:
+        self.device = device
         self.losses: dict[str, Tensor] = {}
-        self.hits = torch.zeros(2, dtype=torch.int64, device=device)
         self.sizes = [0] * batches
 
     @torch.no_grad()
-    def add(self, first: int, steps: Sequence[Step]) -> None:
+    def add(self, first: int, steps: Sequence[Any]) -> None:
         """Count consecutive steps at once.
 
         Args:
             first: number of the first step in its epoch.
-            steps: the steps' metrics.
+            steps: the steps' metrics, `Step` or `LossStep`.
         """
         numbers = slice(first, first + len(steps))
-        self.sizes[numbers] = [len(step.labels) for step in steps]
+        self.sizes[numbers] = [step.images for step in steps]
         for name in steps[0].losses:
             if name not in self.losses:
                 self.losses[name] = torch.zeros(len(self.sizes), device=self.device)
             self.losses[name][numbers] = torch.stack([step.losses[name] for step in steps])
+
+    def read(self) -> dict[str, Any]:
+        """Return mean losses and the number of images, over all processes. Waits for the device."""
+        return self._means([])[1]
+
+    def _means(self, more: Sequence[Tensor]) -> tuple[list[float], dict[str, Any]]:
+        """Return sums of further counts over all processes, and what `read` does."""
+        sizes = torch.tensor(self.sizes, dtype=torch.float64, device=self.device)
+        sums = [sizes.sum(), *more, *((values.double() * sizes).sum() for values in self.losses.values())]
+        total = torch.stack(sums)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(total)
+        images, *rest = total.tolist()
+        named = dict(zip(self.losses, rest[len(more) :], strict=True))
+        terms = {f"{LOSS}/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
+        return rest[: len(more)], {LOSS: sum(named.values()) / images, **terms, IMAGES: int(images)}
+
+
+class Meter(LossMeter):
+    """Sum losses and correct predictions over one training epoch. Correct predictions are whole numbers.
+
+    Args:
+        device: where they are counted.
+        batches: of the epoch.
+        classes: L.
+    """
+
+    def __init__(self, device: torch.device, batches: int, classes: int) -> None:
+        super().__init__(device, batches)
+        self.classes, self.top = classes, min(TOP, classes)
+        self.hits = torch.zeros(2, dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def add(self, first: int, steps: Sequence[Step]) -> None:
+        super().add(first, steps)
         best = torch.cat([step.logits for step in steps]).topk(self.top).indices
         hits = best.eq(torch.cat([step.labels for step in steps])[:, None])
         self.hits += torch.stack([hits[:, 0].sum(), hits.sum()])
 
     def read(self) -> dict[str, Any]:
         """Return mean losses, and accuracies as fractions, over all processes. Waits for the device."""
-        sizes = torch.tensor(self.sizes, dtype=torch.float64, device=self.device)
-        sums = [sizes.sum(), *self.hits.double(), *((values.double() * sizes).sum() for values in self.losses.values())]
-        total = torch.stack(sums)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(total)
-        images, top1, top5, *losses = total.tolist()
-        named = dict(zip(self.losses, losses, strict=True))
-        result = {LOSS: sum(named.values()) / images, **accuracies(top1, top5, images, self.classes)}
-        terms = {f"{LOSS}/{name}": value / images for name, value in named.items()} if len(named) > 1 else {}
-        return {**result, **terms, IMAGES: int(images)}
+        (top1, top5), means = self._means([*self.hits.double()])
+        accuracy = accuracies(top1, top5, means[IMAGES], self.classes)
+        return {LOSS: means.pop(LOSS), **accuracy, **means}
 
 
 def accuracies(top1: float, top5: float, images: float, classes: int) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.errors import UserError
 from attnbench.runs.epoch_rows import EpochRow, best_row
 from attnbench.runs.files import shown
@@ -70,7 +70,7 @@ class Resumable:
     """
 
     job: Job
-    net: Classifier
+    net: Network
     recipe: Recipe
     finite: bool = True
 

@@ -1,7 +1,7 @@
 """The training job: find it finished, resume it, or train it from the start, and record it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +14,7 @@ from rich.console import Console
 from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import Lock
-from attnbench.runs.metric_names import LOSS, TEST, TOP1, TOP5, metric_name
-from attnbench.runs.predictions import write_predictions
+from attnbench.runs.metric_names import TEST, metric_name
 from attnbench.runs.record import FinishedRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, Metrics
 from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
@@ -26,7 +25,7 @@ from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
-from attnbench.training.distributed import World, require_devices
+from attnbench.training.distributed import World, require_processes
 from attnbench.training.experiment import Experiment
 from attnbench.training.failures import DivergedError, explain, memory_for
 from attnbench.training.hardware import choose_accelerator, on_device_layout, resolve, set_up
@@ -36,10 +35,10 @@ from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
 from attnbench.training.resume import Resumable
+from attnbench.training.sync_batchnorm import synchronise_batch_norms
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
-TEST_METRICS = (TOP1, TOP5, LOSS)
 logger = logging.getLogger(__name__)
 
 
@@ -64,13 +63,14 @@ def train(
         Exception: whatever made training fail; the record names it too.
     """
     run, experiment, world = RunFolder(job.folder), experiment or Experiment(job.config), world or World()
+    options = experiment.options
     if world.rank:
-        require_devices(experiment.options.devices, world)
+        require_processes(options.devices, options.nodes, world)
         return None if run.finished() and not job.again else _train(job, experiment, world, None, None, None)
     with Lock(run.path) as lock:
         if not job.again and isinstance(record := run.record(), FinishedRecord):
             return record
-        require_devices(experiment.options.devices, world)
+        require_processes(options.devices, options.nodes, world)
         if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
             run.archive()
         recorder = RecordWriter(job, run)
@@ -95,18 +95,22 @@ def _train(
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+        if experiment.options.sync_batchnorm and world.size > 1:
+            synchronise_batch_norms(net)
     recipe = experiment.recipe
-    with closing(RunData(experiment.data, hardware, experiment.seed, world=world, policy=recipe)) as data:
-        module = TrainingModule(net, recipe, hardware, data.loaders, experiment.seed, job.on_divergence)
+    with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
+        module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
         resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
+        world.check_start(len(rows))
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
             if left_out:
                 logger.info("weights are loaded, but for %s", ", ".join(left_out))
             write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
             run.write_rows(rows)
-            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data))
+            scaled_lr = recipe.lr if recipe.lr_batch_size else None
+            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr)
         loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
         callbacks = [
             *make_callbacks(experiment.config),
@@ -120,10 +124,11 @@ def _train(
         trainer = make_trainer(hardware, run, recipe.epochs, "validation" in data.loaders, loggers, callbacks, world)
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            summary, memory = training_summary(rows), peak_memory_bytes(hardware.device_type)
+            summary = training_summary(rows, experiment.task.main_metric)
+            memory = peak_memory_bytes(hardware.device_type)
             # energy of an earlier, interrupted part was not counted
             joules = meter.joules() if checkpoint is None else None
-            metrics = test(trainer, module, data, resumable, summary)
+            metrics = test(trainer, module, data, resumable, summary, experiment.task.test_metrics)
     if recorder is None:
         return None
     measured = {name: value for name, value in metrics.items() if value is not None}
@@ -154,17 +159,22 @@ def describe(experiment: Experiment, data: RunData) -> tuple[DataRecord, CostRec
 
 
 def test(
-    trainer: pl.Trainer, module: TrainingModule, data: RunData, resumable: Resumable, summary: TrainingSummary
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    data: RunData,
+    resumable: Resumable,
+    summary: TrainingSummary,
+    measured: Sequence[str],
 ) -> Metrics:
     """Read the test set, once: for the last epoch's weights and for those of the best validation epoch.
 
-    Predictions are kept in the run's folder.
+    Predictions are kept in the run's folder. measured: what a test measures, by its names without the split.
 
     Returns:
         The metrics by their names in the record; all None without a test set.
     """
     if "test" not in data.loaders:
-        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in TEST_METRICS)
+        return dict.fromkeys(metric_name(TEST, name, best) for best in (False, True) for name in measured)
     run = resumable.run
     module.epochs_begun = summary.epochs
     _test_once(trainer, module, data, run.last_predictions)
@@ -181,8 +191,8 @@ def test(
 def _test_once(trainer: pl.Trainer, module: TrainingModule, data: RunData, predictions: Path) -> None:
     """Test the module's weights and write the predictions to a file."""
     trainer.test(module, datamodule=data, verbose=False)
-    if trainer.is_global_zero and module.test_predictions is not None:
-        write_predictions(predictions, module.test_predictions.read(data.data.classes))
+    if trainer.is_global_zero and (found := module.predictions(data.data.classes)) is not None:
+        found.write(predictions)
 
 
 @contextmanager

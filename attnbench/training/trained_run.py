@@ -18,7 +18,6 @@ from attnbench.runs.folder import RunFolder, shown
 from attnbench.runs.lookup import find_one
 from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.attention_maps import attention_maps
-from attnbench.training.datamodule import RunData
 from attnbench.training.evaluate import check, weights_of
 from attnbench.training.hardware import resolve
 
@@ -39,7 +38,7 @@ class TrainedRun:
         self._evaluation = evaluation
         self._experiment = check(evaluation)
         self.record = evaluation.record
-        self.model: Classifier = self._experiment.build_network()
+        self.model: Classifier = self._experiment.build_classifier()
         self.model.load_state_dict(weights_of(evaluation))
         self.model.eval()
 
@@ -92,7 +91,7 @@ class TrainedRun:
             Normalised images (B, C, H, W) and labels (B,).
         """
         hardware = resolve(self._experiment.options, self._experiment.blueprint)
-        with closing(RunData(self._experiment.data, hardware, self._experiment.seed, ("test",))) as data:
+        with closing(self._experiment.open_data(hardware, ("test",))) as data:
             yield from data.loaders["test"].epoch()
 
     @cached_property
@@ -133,6 +132,7 @@ def load_run(
     output: str | Path = "outputs",
     config_dir: str | None = None,
     trust: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> TrainedRun:
     """Load a finished run.
 
@@ -143,6 +143,7 @@ def load_run(
         output: the folder that holds `runs`, where hashes are searched for.
         config_dir: a folder of the user's own configs, if the run was trained with one.
         trust: packages whose classes the run may name in place of its choices' own.
+        overrides: settings to load it under, as for `attnbench evaluate`: `["data.root=DIR"]` where its data is today.
 
     Raises:
         UserError: no run, or several, are meant, or the run cannot be loaded.
@@ -153,4 +154,4 @@ def load_run(
         seeds = ", ".join(shown(run.path) for run in runs)
         raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
     run: RunFolder = runs[0]
-    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), PLAIN_SETTINGS))
+    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), [*PLAIN_SETTINGS, *overrides]))

@@ -66,6 +66,7 @@ def make_trainer(
     trainer = pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
+        num_nodes=hardware.nodes,
         strategy=_strategy(hardware),
         max_epochs=epochs,
         limit_val_batches=None if validated else 0,
@@ -85,7 +86,7 @@ def make_trainer(
 
 
 def _strategy(hardware: Hardware) -> Strategy | str:
-    if hardware.devices == 1:
+    if hardware.devices * hardware.nodes == 1:
         return "auto"
     backend = "nccl" if hardware.accelerator == "gpu" else "gloo"
     # buffers are averaged once an epoch by the module; broadcasting them would depend on the block's length

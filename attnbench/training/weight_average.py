@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Network
 from attnbench.training.lightning_compat import copy_all
 
 
@@ -29,9 +29,9 @@ class WeightAverage(torch.nn.Module):
         decay: in (0, 1).
     """
 
-    def __init__(self, net: Classifier, decay: float) -> None:
+    def __init__(self, net: Network, decay: float) -> None:
         super().__init__()
-        self.net: Classifier = copy.deepcopy(net).requires_grad_(False)
+        self.net: Network = copy.deepcopy(net).requires_grad_(False)
         self.eval()
         self._average = get_ema_multi_avg_fn(decay)
 
@@ -39,7 +39,7 @@ class WeightAverage(torch.nn.Module):
         """Stay in evaluation mode."""
         return super().train(False)
 
-    def follow(self, net: Classifier, begin: bool) -> None:
+    def follow(self, net: Network, begin: bool) -> None:
         """Follow a network's tensors from now on; both must be on the device on which they stay.
 
         Args:

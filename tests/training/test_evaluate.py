@@ -18,7 +18,7 @@ from attnbench.runs.evaluations import Evaluation, SaveError, keep, settle
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.lock import Lock
-from attnbench.runs.predictions import read_predictions
+from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.evaluate import check, evaluate
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
@@ -99,6 +99,7 @@ def test_predictions_of_both_checkpoints_are_kept(own_folder: Path) -> None:
     assert (last.accuracy, best.accuracy) == (record["test/top1_accuracy"], record["test/best/top1_accuracy"])
     assert last.probability.tolist() != best.probability.tolist()
     again = evaluate(evaluation(run, checkpoint="best")).predictions
+    assert isinstance(again, Predictions)
     assert again.probability.tolist() == best.probability.tolist()
 
 

@@ -39,7 +39,7 @@ def test_from_plan_to_record_the_data_set_is_built_once_and_the_network_twice(
     monkeypatch.setattr("attnbench.construct.construct", counting)
     experiment = check(Experiment(tiny("recipe.epochs=1")))
     training.train(experiment.job, experiment=experiment)
-    assert built == {"data": 1, "backbone": 2, "attention": 2}  # once on the meta device, once with weights
+    assert built == {"task": 1, "data": 1, "backbone": 2, "attention": 2}  # once on the meta device, once with weights
 
 
 def test_a_job_is_what_plan_returns(tiny: Tiny, own_folder: Path) -> None:

@@ -8,10 +8,12 @@ from rich.table import Table
 from attnbench.console import make_table
 from attnbench.formatting import big, spread
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry
+from attnbench.runs.metric_names import MAP50, TITLES, TOP1, main_metric
 
 Result = tuple[Evaluation, EvaluationEntry]
 NOTHING = "–"
-NUMBERS = ("top-1", "recorded", "difference", "MACs", "img/s")
+NUMBERS = ("recorded", "difference", "MACs", "img/s")
+HEADINGS = {TOP1: "top-1", MAP50: TITLES[MAP50]}
 
 
 def evaluation_table(results: Sequence[Result]) -> Table:
@@ -21,9 +23,10 @@ def evaluation_table(results: Sequence[Result]) -> Table:
     """
     first = results[0][0]
     settings_differ = any(evaluation.settings != first.settings for evaluation, _ in results)
-    table = make_table(caption=_caption(first, settings_differ))
+    main = main_metric(results[0][1].metrics)
+    table = make_table(caption=_caption(first, TITLES[main], settings_differ))
     table.add_column("run", overflow="fold")  # the one column that may be narrow
-    for column in NUMBERS:
+    for column in (HEADINGS[main], *NUMBERS):
         table.add_column(column, justify="right", no_wrap=True)
     for group in _grouped_by_settings(results):
         for evaluation, entry in group:
@@ -41,9 +44,9 @@ def _grouped_by_settings(results: Sequence[Result]) -> list[list[Result]]:
     return list(groups.values())
 
 
-def _caption(first: Evaluation, settings_differ: bool) -> str:
+def _caption(first: Evaluation, metric: str, settings_differ: bool) -> str:
     shared = "" if settings_differ else f"; settings: {', '.join(first.named_settings) or 'as trained'}"
-    numbers = "test top-1 accuracy in %; MACs of one image, counted; img/s of one pass, measured once"
+    numbers = f"test {metric} in %; MACs of one image, counted; img/s of one pass, measured once"
     return f"{first.checkpoint} checkpoint{shared}\n{numbers}"
 
 

@@ -18,7 +18,7 @@ from attnbench.launch.scheduler import Task
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.lock import read_owner
-from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND, MONITOR
+from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND, VAL, main_metric, metric_name
 from attnbench.runs.record import FinishedRecord
 
 SHOWN_AT_MOST = 20
@@ -111,7 +111,7 @@ def _columns(task: Task, progress: Mapping[str, Any]) -> tuple[str, str, str, st
     """Return epoch, validation accuracy, speed and time of a task, each empty where it is unknown."""
     epochs = task.job.config["recipe"]["epochs"]
     epoch = f"{progress[EPOCH]}/{epochs}" if EPOCH in progress else ""
-    accuracy, speed = progress.get(MONITOR), progress.get(IMAGES_PER_SECOND)
+    accuracy, speed = progress.get(metric_name(VAL, main_metric(progress))), progress.get(IMAGES_PER_SECOND)
     elapsed = (task.ended or time.monotonic()) - task.started if task.started else 0
     return (
         epoch,
@@ -126,7 +126,9 @@ def _recorded(task: Task) -> dict[str, Any]:
     record = readable(RunFolder(task.job.folder).record, None)
     if not isinstance(record, FinishedRecord):
         return {}
-    return {EPOCH: record.epochs, MONITOR: record.metrics.get(MONITOR), IMAGES_PER_SECOND: record.images_per_second}
+    monitored = metric_name(VAL, main_metric(record.metrics))
+    known = {monitored: record.metrics.get(monitored), IMAGES_PER_SECOND: record.images_per_second}
+    return {EPOCH: record.epochs, **known}
 
 
 def _reported(task: Task) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from attnbench.console import make_table
 from attnbench.errors import UserError
 from attnbench.runs.files import readable, shown
 from attnbench.runs.folder import RunFolder, find_runs
-from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+from attnbench.runs.metric_names import TEST
 from attnbench.runs.names import names_by_difference
 from attnbench.runs.record import FinishedRecord, RunRecord
 
@@ -96,6 +96,7 @@ def _progress(run: RunFolder, record: RunRecord | None) -> tuple[str, str]:
 
 
 def _accuracies(record: RunRecord | None) -> Iterable[str]:
-    metrics = record.metrics if isinstance(record, FinishedRecord) else {}
-    accuracies = (metrics.get(name) for name in (TEST_TOP1, BEST_TEST_TOP1))
+    if not isinstance(record, FinishedRecord):
+        return ["", ""]
+    accuracies = (record.main_value(TEST, best) for best in (False, True))
     return ["" if value is None else f"{value:.2%}" for value in accuracies]

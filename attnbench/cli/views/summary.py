@@ -11,7 +11,7 @@ from attnbench.config.diff import Difference, differences
 from attnbench.console import make_table
 from attnbench.formatting import big, duration, of_all, spread
 from attnbench.runs.folder import Job, as_typed, shown
-from attnbench.runs.metric_names import BEST_TEST_TOP1, TEST_TOP1
+from attnbench.runs.metric_names import TEST, TITLES, TOP1, main_metric
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.tables.results.values import describe_divergence
 
@@ -27,8 +27,8 @@ def show_result(console: Console, record: FinishedRecord, folder: Path, found: b
     """
     heading = "already trained" if found else f"finished in {duration(record.wall_seconds)}"
     console.print(f"{heading}: {shown(folder)}", soft_wrap=True)
-    last, best = record.metrics.get(TEST_TOP1), record.metrics.get(BEST_TEST_TOP1)
-    accuracy = f"  test top-1 accuracy  {last:.2%} (last epoch)" if last is not None else "  there is no test set"
+    last, best, title = record.main_value(TEST), record.main_value(TEST, best=True), TITLES[main_metric(record.metrics)]
+    accuracy = f"  test {title}  {last:.2%} (last epoch)" if last is not None else "  there is no test set"
     if best is not None:
         accuracy += f", {best:.2%} (best validation epoch, {record.best_epoch} of {record.epochs})"
     console.print(accuracy, soft_wrap=True)
@@ -64,7 +64,8 @@ def comparison(jobs: Sequence[Job], records: Mapping[Path, RunRecord]) -> Table:
     different = dict(zip((job.identity for job in jobs), differences([job.config for job in jobs]), strict=True))
     keys = list(dict.fromkeys(key for difference in different.values() for key in difference))
     several_seeds = any(job.seed != jobs[0].seed for job in jobs)
-    note = "test top-1 accuracy in %, at the last and at the best validation epoch"
+    titles = {TITLES[main_metric(record.metrics)]: None for record in finished.values()}
+    note = f"test {' or '.join(titles) or TITLES[TOP1]} in %, at the last and at the best validation epoch"
     note += "; mean ± standard deviation over seeds (n-1)" if several_seeds else ""
     parts = sorted({part for record in finished.values() if (part := part_of_data(record))})
     table = make_table(caption="; ".join([note, *(f"on {part}" for part in parts)]))
@@ -93,8 +94,8 @@ def _cells(records: Sequence[FinishedRecord], diverged: int) -> Iterator[str]:
         yield describe_divergence(diverged, len(records))
         yield ""
     else:
-        yield spread([record.metrics.get(TEST_TOP1) for record in records])
-        yield spread([record.metrics.get(BEST_TEST_TOP1) for record in records])
+        yield spread([record.main_value(TEST) for record in records])
+        yield spread([record.main_value(TEST, best=True) for record in records])
     if records:
         yield big(records[0].costs.parameters)
         yield big(records[0].costs.multiply_adds)

@@ -40,8 +40,10 @@ class DataSet(ABC):
         train_images: number of training images, including those held out.
         counts: number of training and of test images of the whole set, or of all images; shown by `attnbench list`.
         terms: licence or terms of use, in a few words.
+        for_task: the choice of `task` that its labels are for.
     """
 
+    for_task: ClassVar[str] = "classification"
     counts: tuple[int, ...] = ()
     terms: ClassVar[str] = ""
 

@@ -186,15 +186,10 @@ class StreamingEpoch(Epoch):
 
     def sample(self, number: int) -> Sample:
         """Make this process's share of a batch, with boxes."""
-        loader = self.loader
-        if (number, loader.workers.stream_number) != (self._next, self._stream_number):
-            self._open(number)
-        self._next = number + 1
-        mine = self.share(number)
+        loader, mine = self.loader, self.share(number)
         images, boxes = self._empty(len(range(mine.start, mine.stop, mine.step))), []
         done = 0
-        for positions in self._chunk_positions(number):
-            chunk = next(self._chunks)
+        for positions, chunk in self.chunks(number):
             params = self._crop_params(chunk.shapes[:, :2], positions)
             pixels = chunk.pixels.to(images.device, non_blocking=True)
             change = None if self.policy is None else partial(self.policy, positions=positions)
@@ -206,6 +201,14 @@ class StreamingEpoch(Epoch):
         labels = self.labels[self.order[mine].to(images.device)]
         has_boxes = loader.files.boxes is not None
         return Sample(images, labels, torch.cat([torch.empty(0, 4), *boxes]).to(images.device) if has_boxes else None)
+
+    def chunks(self, number: int) -> Iterator[tuple[Integers, Decoded]]:
+        """Yield positions in the epoch of this process's share of a batch, and their stored images."""
+        if (number, self.loader.workers.stream_number) != (self._next, self._stream_number):
+            self._open(number)
+        self._next = number + 1
+        for positions in self._chunk_positions(number):
+            yield positions, next(self._chunks)
 
     def _open(self, number: int) -> None:
         """Start a stream of images at a batch, which ends any other stream of the same workers."""

@@ -180,25 +180,36 @@ def draw_layout(
     labels: NDArray[np.int64], scene: Scene, count: int, generator: np.random.Generator, order: Order
 ) -> Layout:
     """Draw all random numbers of all images at once, so that the result does not depend on the size of chunks."""
-    fragments = np.empty((scene.distractors, count, 5), dtype=np.int32)
-    for fragment in fragments:
-        fragment[:, 0] = generator.integers(len(labels), size=count)
-        fragment[:, 1:3] = generator.integers(scene.digit_size - scene.distractor_size + 1, size=(count, 2))
-        fragment[:, 3:] = generator.integers(scene.canvas - scene.distractor_size + 1, size=(count, 2))
+    fragments = draw_fragments(len(labels), scene, count, generator)
     digits = np.empty((count, 3), dtype=np.int32)
     digits[:, 0] = order(labels, count, generator)
     digits[:, 1:] = generator.integers(scene.canvas - scene.digit_size + 1, size=(count, 2))
     return Layout(fragments, digits)
 
 
+def draw_fragments(digits: int, scene: Scene, count: int, generator: np.random.Generator) -> NDArray[np.int32]:
+    """Draw the fragments of `count` images (see `Layout`), which are cut from so many digits."""
+    fragments = np.empty((scene.distractors, count, 5), dtype=np.int32)
+    for fragment in fragments:
+        fragment[:, 0] = generator.integers(digits, size=count)
+        fragment[:, 1:3] = generator.integers(scene.digit_size - scene.distractor_size + 1, size=(count, 2))
+        fragment[:, 3:] = generator.integers(scene.canvas - scene.distractor_size + 1, size=(count, 2))
+    return fragments
+
+
 def render(digits: NDArray[np.float32], scene: Scene, layout: Layout) -> NDArray[np.uint8]:
     """Render the images (N, h, h) of a layout from digits with values in [0, 1]; each addition is clipped to white."""
-    canvas = np.zeros((len(layout.digits), scene.canvas, scene.canvas), dtype=np.float32)
-    for fragment in layout.fragments:
-        patches = digits[_window(fragment[:, 0], fragment[:, 1:3], scene.distractor_size)]
-        _add(canvas, patches, fragment[:, 3:])
+    canvas = render_fragments(digits, scene, layout.fragments)
     _add(canvas, digits[layout.digits[:, 0]], layout.digits[:, 1:])
     return np.rint(canvas * 255).astype(np.uint8)
+
+
+def render_fragments(digits: NDArray[np.float32], scene: Scene, fragments: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Render images (N, h, h) of fragments (D, N, 5) alone, with values in [0, 1]."""
+    canvas = np.zeros((fragments.shape[1], scene.canvas, scene.canvas), dtype=np.float32)
+    for fragment in fragments:
+        _add(canvas, digits[_window(fragment[:, 0], fragment[:, 1:3], scene.distractor_size)], fragment[:, 3:])
+    return canvas
 
 
 def enlarge(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

@@ -13,10 +13,10 @@ from attnbench.runs.metric_names import (
     IMAGES,
     IMAGES_PER_SECOND,
     LEARNING_RATE,
-    MONITOR,
     TRAIN,
     TRAIN_LOSS,
     VAL,
+    main_metric,
     metric_name,
 )
 from attnbench.runs.record_parts import Metrics
@@ -54,7 +54,8 @@ class EpochLog(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(scalars, step=row.images)
         if self.lock is not None:
-            reported = {name: row.metrics.get(name) for name in (TRAIN_LOSS, MONITOR, IMAGES_PER_SECOND)}
+            monitored = metric_name(VAL, main_metric(row.metrics))
+            reported = {name: row.metrics.get(name) for name in (TRAIN_LOSS, monitored, IMAGES_PER_SECOND)}
             self.lock.report(**{EPOCH: row.epoch}, **reported)
 
 

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from attnbench.runs.metric_names import AVERAGE, IMAGES_PER_SECOND, LOSS, TOP1
+from attnbench.runs.metric_names import AVERAGE, IMAGES_PER_SECOND, LOSS, TITLES, TOP1, main_metric
 from attnbench.training.lightning_module import TrainingModule
 
 
@@ -84,8 +84,11 @@ class ProgressBar(Callback):
 def summary(module: TrainingModule) -> str:
     """Return the last epoch's metrics in a few words."""
     train, validation = module.train_metrics, module.validation_metrics
-    held_out = f" · val {validation[TOP1]:.1%}" if validation else ""
-    if (averaged := validation.get(f"{AVERAGE}/{TOP1}")) is not None:
+    main = main_metric(validation)
+    title = "" if main == TOP1 else f"{TITLES[main]} "
+    held_out = f" · val {title}{validation[main]:.1%}" if validation else ""
+    if (averaged := validation.get(f"{AVERAGE}/{main}")) is not None:
         held_out += f" ({AVERAGE} {averaged:.1%})"
     rate = f"{train[IMAGES_PER_SECOND]:,.0f} img/s"
-    return f"loss {train[LOSS]:.3f} · train {train[TOP1]:.1%}{held_out} · {rate}"
+    trained = f" · train {train[TOP1]:.1%}" if TOP1 in train else ""
+    return f"loss {train[LOSS]:.3f}{trained}{held_out} · {rate}"

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 
 from attnbench.attention.gated_regularisers import REGULARISERS
 from attnbench.config.validate import RunConfig
+from attnbench.training.classification_module import ClassificationModule
 from attnbench.training.datamodule import Block, RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
-from attnbench.training.lightning_module import TrainingModule
 from tests.attention.gated.networks import CASES, CLASSES, attention, build, images, randomised
 from tests.attention.gated.reference import ByHand
 
@@ -103,10 +103,10 @@ def test_the_loss_of_an_evaluation_is_the_training_losses_first_term(
 ) -> None:
     """`val/loss` and `test/loss`, as the training module computes them batch by batch."""
     experiment = Experiment(tiny("attention=gated", f"attention.variant={variant}", "data.validation=50"))
-    net = experiment.build_network().eval()
+    net = experiment.build_classifier().eval()
     hardware = resolve(experiment.options, experiment.blueprint)
     with closing(RunData(experiment.data, hardware, 0, ("validation",))) as data:
-        module = TrainingModule(net, experiment.recipe, hardware, data.loaders, 0)
+        module = ClassificationModule(net, experiment.recipe, hardware, data.loaders, 0)
         epoch = data.loaders["validation"].epoch(0)
         module.evaluation_step(Block(epoch, 0, len(epoch)))
         batches = [epoch.batch(number) for number in range(len(epoch))]
