@@ -22,9 +22,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "dependencies.md"
 START, END = "<!-- licences: scripts/licences.py -->", "<!-- /licences -->"
-EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "mlflow")
+EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "mlflow", "slurm", "ray")
 """All but `dev` and `docs`."""
-PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "Mozilla Public License 2.0", "MPL",
+PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "MPL", "Mozilla Public License",
               "PSF", "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip
 """Beginnings of licences that let anyone use the package. MPL asks something only of those who change the package's own
 files, and NVIDIA's libraries, which PyTorch brings, may be used as they are."""
