@@ -62,7 +62,9 @@ class Detection(Task):
         require_backend()
         for key, neutral in CLASSIFICATION_ONLY.items():
             if (value := getattr(recipe, key)) != neutral:
-                raise OptionError(key, value, f"must be {neutral} in detection: it would change images, but no boxes")
+                raise OptionError(
+                    key, value, f"must be {neutral} in detection: it changes labels, or images without their boxes"
+                )
 
     def build_network(self, config: RunConfig, data: DataSet, image_size: int) -> "Detector":
         from attnbench.build import build_network
