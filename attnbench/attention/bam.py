@@ -40,6 +40,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from attnbench.attention.amplify import amplify
 from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, extras_by_point, reduced_channels
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, global_average, initialise
@@ -204,7 +205,7 @@ class BAMModule(nn.Module):
 
     def forward(self, x: Tensor) -> ModuleOutput:
         logits = {name: branch(x) for name, branch in self.named_children()}
-        return ModuleOutput(x * (1 + self._gate(logits, x)), logits)  # eq. 1
+        return ModuleOutput(amplify(x, self._gate(logits, x)), logits)  # eq. 1
 
     def _gate(self, logits: dict[str, Tensor], x: Tensor) -> Tensor:
         """Return the gate in the memory format of x: a product of mixed formats takes three times as long on a CPU."""

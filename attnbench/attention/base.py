@@ -101,6 +101,11 @@ class Attention(nn.Module):
         """Whether `classify` reads the backbone's logits; where it does not, they are not computed."""
         return True
 
+    @property
+    def predicts_logits(self) -> bool:
+        """Whether `Output.logits` are class scores, which `recipe.loss=bce` needs, and not log-probabilities."""
+        return True
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         """Turn features and the backbone's logits into an `Output`.
 
@@ -114,6 +119,8 @@ class Attention(nn.Module):
 
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
         """Return the terms of the training loss by name, already weighted: their sum is minimised.
+
+        `recipe.loss=bce` replaces the term `cross_entropy`.
 
         Args:
             output: Returned by `classify` for the batch.

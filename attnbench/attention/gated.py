@@ -220,6 +220,11 @@ class Gated(Attention):
         """False in an evaluation that exits early."""
         return self.training or not self.exits
 
+    @property
+    def predicts_logits(self) -> bool:
+        """False for a mixture of probabilities."""
+        return self.combine == "logits"
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         hypotheses: list[Tensor] = []
         extras: Taps = {}

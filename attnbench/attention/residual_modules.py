@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.attention.amplify import amplify
 from attnbench.attention.base import ModuleOutput
 from attnbench.backbones.layers import BatchNorm2d, conv1x1, initialise
 from attnbench.errors import require, require_literal
@@ -44,7 +45,7 @@ def spatial(u: Tensor) -> Tensor:
 
 def residual(mask: Tensor, trunk: Tensor) -> Tensor:
     """Join mask and trunk by eq. 3."""
-    return (1 + mask) * trunk
+    return amplify(trunk, mask)
 
 
 def naive(mask: Tensor, trunk: Tensor) -> Tensor:

@@ -36,10 +36,11 @@ def global_average(x: Tensor) -> Tensor:
     """Average (B, C, H, W) over all positions: (B, C).
 
     The gradient has the memory format of x. That of `x.mean((2, 3))` never is channels_last, and a sum of gradients in
-    mixed formats takes four times as long on a CPU.
+    mixed formats takes four times as long on a CPU. There, a mean in bf16 takes up to nine times as long as a sum.
     """
-    channels_last = x.is_contiguous(memory_format=torch.channels_last)
-    return x.permute(0, 2, 3, 1).mean((1, 2)) if channels_last else x.mean((2, 3))
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.mean((2, 3))
+    return x.permute(0, 2, 3, 1).sum((1, 2)) / (x.shape[2] * x.shape[3])
 
 
 def choose_stem(stem: StemOption, image_size: int) -> Stem:

@@ -32,9 +32,10 @@ def main(words: Sequence[str]) -> int:
     arguments = _parse(words)
     named = runs_alone("explain", arguments)
     folders, mistakes = find(named.names, named.output)
+    composer = Composer(arguments.config_dir, trusted=named.trusted)
     runs: list[TrainedRun] = []
     if not mistakes:
-        runs, mistakes = load_all(folders, arguments.checkpoint, Composer(arguments.config_dir, trusted=named.trusted))
+        runs, mistakes = load_all(folders, arguments.checkpoint, composer, named.overrides)
     if mistakes:
         for mistake in mistakes:
             print_message(mistake)
@@ -63,12 +64,14 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def load_all(folders: Sequence[RunFolder], checkpoint: str, composer: Composer) -> tuple[list["TrainedRun"], list[str]]:
+def load_all(
+    folders: Sequence[RunFolder], checkpoint: str, composer: Composer, overrides: Sequence[str]
+) -> tuple[list["TrainedRun"], list[str]]:
     """Load runs. Return them, and a message for each that cannot be loaded."""
     evaluations, mistakes = [], []
     for folder in folders:
         try:
-            evaluations.append(settle(folder, checkpoint, composer, PLAIN_SETTINGS))
+            evaluations.append(settle(folder, checkpoint, composer, [*PLAIN_SETTINGS, *overrides]))
         except UserError as error:
             mistakes.append(f"{shown(folder.path)}: {error}")
     if mistakes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnbench.cli.arguments import loaded, run_parser, wants_help
+from attnbench.cli.arguments import loaded, run_parser, split_location, wants_help
 from attnbench.cli.help import EXPORT
 from attnbench.cli.wrap import print_help
 from attnbench.exit_codes import DONE
@@ -21,13 +21,14 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print_help(EXPORT)
         return DONE
-    arguments = parse(words)
+    others, location = split_location(words)
+    arguments = parse(others)
     form = format_of(arguments.format, arguments.to)
     form.check_installed()
 
     from attnbench.export.export import export_run
 
-    run = loaded(arguments)
+    run = loaded(arguments, location)
     done = export_run(run, form, arguments.to, arguments.pixels, arguments.maps, arguments.force)
     size, channels = run.data.image_size, run.data.channels
     print(describe(done, form, f"{arguments.pixels} pixels (B, {channels}, {size}, {size})"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import loaded, run_parser, wants_help
+from attnbench.cli.arguments import loaded, run_parser, split_location, wants_help
 from attnbench.cli.help import PREDICT
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -30,10 +30,11 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print_help(PREDICT)
         return DONE
-    arguments = _parse(words)
+    others, location = split_location(words)
+    arguments = _parse(others)
     if arguments.top < 1:
         raise UserError(f"--top {arguments.top}: must be at least 1")
-    run = loaded(arguments)
+    run = loaded(arguments, location)
     predictions, mistakes = predict(run, arguments.files, arguments.top, arguments.maps, arguments.force)
     for mistake in mistakes:
         print_message(str(mistake))

@@ -40,6 +40,7 @@ def main(words: Sequence[str]) -> int:
         checkpoint=arguments.checkpoint,
         config_dir=arguments.config_dir,
         trusted=tuple(named.trusted),
+        location=tuple(named.overrides),
     )
     to = Path(arguments.to).expanduser().absolute() if arguments.to else named.output.absolute() / "report"
     rows = make_report(runs, options, to)

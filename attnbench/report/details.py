@@ -9,6 +9,7 @@ from attnbench.config.diff import differences
 from attnbench.errors import UserError
 from attnbench.formatting import p_in_words
 from attnbench.report.graphics import Seeds, seeds_svg
+from attnbench.report.map_scores import map_scores
 from attnbench.report.rows import ReportRow, bounds
 from attnbench.tables.forest import Forest
 from attnbench.tables.render.per_class import panels
@@ -52,6 +53,7 @@ class DetailsWriter:
             ("How to train it", self._command(row)),
             *self._compared(row),
             ("Seeds, %", self._seeds(row)),
+            ("Scores of its maps", map_scores(row)),
             ("What it sees", explanations),
         ]
         written = [f"<section><h3>{escape(title)}</h3>{part}</section>" for title, part in parts if part]

@@ -45,6 +45,7 @@ class Options:
         checkpoint: whose weights explain them: `last` or `best`.
         config_dir: the folder of the user's own choices.
         trusted: packages whose classes the runs may name in place of their choices' own.
+        location: `data.root=DIR`, where the runs' data is today; empty where it was not moved.
     """
 
     metric: str = TOP1
@@ -53,6 +54,7 @@ class Options:
     checkpoint: str = "last"
     config_dir: str | None = None
     trusted: tuple[str, ...] = ()
+    location: tuple[str, ...] = ()
 
 
 def make_report(runs: Sequence[RunFolder], options: Options, to: Path) -> list[ReportRow]:
@@ -84,7 +86,13 @@ def _explained(rows: Sequence[ReportRow], options: Options) -> dict[str, str]:
     """Return the viewers of rows, by their keys."""
 
     def load(folder: Path) -> TrainedRun:
-        return load_run(folder, options.checkpoint, config_dir=options.config_dir, trust=options.trusted)
+        return load_run(
+            folder,
+            options.checkpoint,
+            config_dir=options.config_dir,
+            trust=options.trusted,
+            overrides=options.location,
+        )
 
     return explain_rows(rows, Request(options.images, checkpoint=options.checkpoint), load)
 

@@ -13,6 +13,7 @@ from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.evaluation_meter import EvaluationMeter
 from attnbench.training.gate_statistics import gate_statistics
 from attnbench.training.lightning_module import ForwardPass, TrainingModule
+from attnbench.training.losses import training_losses
 from attnbench.training.metrics import Meter, Step
 from attnbench.training.predictions import PredictionCollector
 
@@ -39,7 +40,7 @@ class ClassificationModule(TrainingModule):
         batch = self.changes(*epoch.batch(number), epoch.share(number))
         with self.autocast():
             output = self.net.output(batch.images)
-            losses = self.net.losses(output, batch.targets)
+            losses = training_losses(self.net, output, batch.targets, self.recipe)
         return ForwardPass(output, losses, batch.labels, len(batch.labels))
 
     def step_of(self, done: ForwardPass) -> Step:

@@ -199,9 +199,9 @@ class TrainingModule(pl.LightningModule, ABC):
             step = self.steps_before + number // self.recipe.accumulate
             set_rates(optimizer, self.recipe.rate(step, self.steps))
         done = self.forward_pass(epoch, number)
-        with self.autocast():
-            loss = total(done.losses)
-            if number == self.batches - 1:
+        loss = total(done.losses)
+        if number == self.batches - 1:
+            with self.autocast():
                 self.diagnostics = self.diagnostics_of(done)  # while there is a graph
         self._backward(loss, done.images, sum(map(epoch.size, joined)))
         if number == joined[-1]:
@@ -211,7 +211,8 @@ class TrainingModule(pl.LightningModule, ABC):
     def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip_norm)
+            trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(trained, self.recipe.clip_norm)  # `net.parameters()` would walk through all layers
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if self.average is not None:

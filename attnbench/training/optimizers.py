@@ -16,7 +16,8 @@ FROM_TIMM = ("lamb", "lion", "muon")
 def make_optimizer(net: Network, recipe: Recipe) -> torch.optim.Optimizer:
     """Build the recipe's optimiser over the parameters that train; see `parameter_groups`.
 
-    - `sgd` and `adamw` (Loshchilov and Hutter, ICLR 2019) are torch's.
+    - `sgd` and `adamw` (Loshchilov and Hutter, ICLR 2019) are torch's; on CPUs and NVIDIA's GPUs one kernel updates all
+      parameters of a group.
     - `lamb` (You et al., ICLR 2020), `lion` (Chen et al., NeurIPS 2023) and `muon` (Jordan et al. 2024) are timm's.
       LAMB clips no gradient by itself here, as `clip_norm` does so. Muon orthogonalises the updates of weights of two
       and more dimensions, scaled to the size of AdamW's (Liu et al., arXiv 2502.16982); biases, normalisation and the
@@ -29,11 +30,12 @@ def make_optimizer(net: Network, recipe: Recipe) -> torch.optim.Optimizer:
     common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     with_momentum = {**common, "momentum": recipe.momentum, "nesterov": recipe.nesterov}
     with_betas = {**common, "betas": (recipe.betas[0], recipe.betas[1])}
+    fused = groups[0]["params"][0].device.type in ("cpu", "cuda")
     match recipe.optimizer:
         case "sgd":
-            return torch.optim.SGD(groups, **with_momentum)
+            return _with_buffers(torch.optim.SGD(groups, **with_momentum, fused=fused))
         case "adamw":
-            return torch.optim.AdamW(groups, **with_betas)
+            return torch.optim.AdamW(groups, **with_betas, fused=fused)
         case "lamb":
             optimizer = timm_optim().Lamb(groups, **with_betas, max_grad_norm=None)
         case "lion":
@@ -42,6 +44,15 @@ def make_optimizer(net: Network, recipe: Recipe) -> torch.optim.Optimizer:
             optimizer = timm_optim().Muon(groups, **with_momentum, betas=with_betas["betas"])
     assert isinstance(optimizer, torch.optim.Optimizer)
     return optimizer
+
+
+def _with_buffers(sgd: torch.optim.SGD) -> torch.optim.SGD:
+    """Begin the momentum of all parameters at 0: the fused kernel fails if some had a gradient before others did."""
+    for group in sgd.param_groups:
+        if group["momentum"]:
+            for parameter in group["params"]:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

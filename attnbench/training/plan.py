@@ -15,6 +15,7 @@ from attnbench.runs.folder import Job
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import check_memory_layout
+from attnbench.training.losses import check_loss
 from attnbench.training.optimizers import FROM_TIMM, timm_optim
 
 LARGEST_SEED = 2**32 - 1
@@ -44,6 +45,7 @@ def check(experiment: Experiment) -> Experiment:
     guarded("trainer", lambda: check_memory_layout(options, network))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
     guarded("recipe", lambda: experiment.task.check(recipe))
+    guarded("recipe", lambda: check_loss(network, recipe))
     if recipe.optimizer in FROM_TIMM:
         timm_optim()
     check_targets(experiment.config)

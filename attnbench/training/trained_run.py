@@ -132,6 +132,7 @@ def load_run(
     output: str | Path = "outputs",
     config_dir: str | None = None,
     trust: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> TrainedRun:
     """Load a finished run.
 
@@ -142,6 +143,7 @@ def load_run(
         output: the folder that holds `runs`, where hashes are searched for.
         config_dir: a folder of the user's own configs, if the run was trained with one.
         trust: packages whose classes the run may name in place of its choices' own.
+        overrides: settings to load it under, as for `attnbench evaluate`: `["data.root=DIR"]` where its data is today.
 
     Raises:
         UserError: no run, or several, are meant, or the run cannot be loaded.
@@ -152,4 +154,4 @@ def load_run(
         seeds = ", ".join(shown(run.path) for run in runs)
         raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
     run: RunFolder = runs[0]
-    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), PLAIN_SETTINGS))
+    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), [*PLAIN_SETTINGS, *overrides]))

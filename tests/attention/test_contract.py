@@ -221,13 +221,15 @@ def test_the_papers_map_sizes_train(attention: str, backbone: str) -> None:
         assert net.eval()(images).shape == (2, 10)
 
 
+COMPILED = ("none", "bam", "gated", "ggam", "taps")
+"""Compiled in the default tests, as compiling takes seconds; the others on demand."""
 FEW_LAYERS = {"residual": ("attention.mask_depth=[1,1,1]", "attention.t=1")}
 """Options of networks that are compiled; the masks' other depths compile in the attention's own tests."""
 
 
 @pytest.mark.parametrize(
     "attention",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in IN_BLOCKS and name != "se")) for name in (*SHIPPED, *TOYS)],
+    [pytest.param(name, marks=[] if name in COMPILED else pytest.mark.slow) for name in (*SHIPPED, *TOYS)],
 )
 def test_features_compile_in_place_as_one_graph(attention: str) -> None:
     net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval()
@@ -241,7 +243,7 @@ def test_features_compile_in_place_as_one_graph(attention: str) -> None:
 @pytest.mark.parametrize(
     "attention",
     [
-        pytest.param(name, marks=[] if name in ("bam", "gated", "residual") else pytest.mark.slow)
+        pytest.param(name, marks=[] if name in ("gated", "residual") else pytest.mark.slow)
         for name in SHIPPED
         if name != "ggam"
     ],

@@ -154,7 +154,7 @@ def test_image_files_are_explained_without_scores(say: Say) -> None:
         (["--layers", "stage9.out"], "layer stage9.out: no such place"),
         (["--images", "0"], "--images 0: must be at least 1"),
         (["--image", "nothing.png"], "nothing.png: cannot be read"),
-        (["data.canvas=32"], "attnbench explain takes no overrides but output=DIR"),
+        (["data.canvas=32"], "attnbench explain takes no overrides but data.root=DIR and output=DIR"),
         (["nowhere"], "nowhere: no such run"),
     ],
 )

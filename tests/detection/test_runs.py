@@ -81,10 +81,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     monkeypatch.setattr(TrainingModule, "training_step", step)
     train(parts)
     assert same(weights(whole), weights(parts))
-    metrics = [
-        {key: value for key, value in record_of(job).items() if key.startswith("test/")} for job in (whole, parts)
-    ]
-    assert metrics[0] == metrics[1]
+    tested = [{key: value for key, value in record_of(job).items() if key[:4] == "test"} for job in (whole, parts)]
+    assert tested[0] == tested[1]
 
 
 def test_attention_is_inserted_and_read_behind_it() -> None:
@@ -119,9 +117,9 @@ REFUSED = {
     "preactivated": (("backbone=wrn10_1",), "the stages of this backbone end in sums"),
     "data of classification": (
         ("data=cifar10",),
-        "data=cifar10: is for task=classification, and the task is detection",
+        "data=cifar10: is for task=classification, and the task is",
     ),
-    "mixup": (("recipe.mixup=0.2",), "recipe.mixup=0.2: must be 0 in detection"),
+    "mixup": (("recipe.mixup=0.2",), "recipe.mixup=0.2: must be 0.0 in detection"),
     "channels": (("task.channels=0",), "task.channels=0: must be at least 1, or auto"),
 }
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.report.rows import forest_of, rows_of
 from attnbench.runs.explanation_entry import ExplanationEntry, Mean
-from attnbench.runs.explanations import OF_TABLES, keep_explanation
+from attnbench.runs.explanations import OF_TABLES, keep_explanation, read_explanations
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.build_report import build_report
 from attnbench.tables.compare_runs import compare_runs, inputs_of_runs
@@ -92,6 +93,21 @@ def keep_deletion(run: RunFolder, deletion: float) -> None:
     keep_explanation(run, OF_TABLES.key, entry)
 
 
+def test_a_row_opens_the_scores_of_its_maps_of_the_images_that_most_runs_share() -> None:
+    write_runs("none", [0.8, 0.9])
+    write_runs("bam", [0.8, 0.9])
+    first, second = find_runs(Path("outputs"))[:2]
+    for run, deletion in ((first, 0.2), (second, 0.4)):
+        keep_deletion(run, deletion)
+    keep_explanation(first, "of more images", replace(read_explanations(first)[OF_TABLES.key], images=1000))
+    assert main(["report", "outputs/runs/*"]) == 0
+    page = Path("outputs/report/index.html").read_text()
+    explained, other = row(page, first.path.parent.name.split("-")[2]), row(page, "none")
+    assert '<th scope="row">cam/gradcam/final</th><td>30.00 ± 14.14</td>' in explained
+    assert "In per cent, means over 500 test images of 2 seeds." in explained
+    assert "Scores of its maps" not in other
+
+
 def test_a_row_opens_command_verdict_options_seeds_and_classes(page: str) -> None:
     bam, se, none = (row(page, key) for key in ("bam", "se", "none"))
     command = "attnbench train -m attention=bam data=digits backbone.width=4 seed=0,1,2"
@@ -134,7 +150,10 @@ def test_runs_without_a_baseline_are_in_the_order_of_their_means(capsys: pytest.
         (["outputs/runs/*", "--metric", "accuracy"], "--metric accuracy: no such metric"),
         (["outputs/runs/*", "--rows", "nothing"], "--rows nothing: no run has such a key"),
         (["outputs/runs/*", "--tu", "site"], "--tu: no such flag; did you mean --to?"),
-        (["outputs/runs/*", "recipe.lr=1"], "recipe.lr=1: attnbench report takes no overrides but output=DIR"),
+        (
+            ["outputs/runs/*", "recipe.lr=1"],
+            "recipe.lr=1: attnbench report takes no overrides but data.root=DIR and",
+        ),
         (["outputs/runs/*", "--to", "outputs"], "--to outputs: the folder holds something else than a report"),
         (["nowhere"], "nowhere: no such run"),
         ([], "name a run"),

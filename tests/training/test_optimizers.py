@@ -1,5 +1,6 @@
 """Optimisers by name, and rates that fall with depth."""
 
+import copy
 import sys
 from typing import Any
 
@@ -43,6 +44,29 @@ def test_timms_optimisers_take_the_recipes_options_and_train(name: str, kind: An
     net(torch.randn(8, 1, 8, 8)).logsumexp(1).sum().backward()
     optimizer.step()
     assert all(not torch.equal(before[name], parameter) for name, parameter in net.named_parameters())
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd"}, {"optimizer": "sgd", "momentum": 0.0, "nesterov": False},
+                                     {"optimizer": "adamw"}], ids=str)  # fmt: skip
+def test_fused_updates_are_those_of_single_parameters(options: dict[str, Any]) -> None:
+    """In channels_last, and with a layer that has no gradient in the first step."""
+    torch.manual_seed(0)
+    fused = network().to(memory_format=torch.channels_last)
+    plain = copy.deepcopy(fused)
+    optimizers = [make_optimizer(net, recipe(lr=0.05, weight_decay=0.01, **options)) for net in (fused, plain)]
+    assert optimizers[0].defaults["fused"]
+    for group in optimizers[1].param_groups:
+        group["fused"] = False
+    for step in range(3):
+        images = torch.randn(8, 1, 8, 8)
+        for net, optimizer in zip((fused, plain), optimizers, strict=True):
+            net(images).logsumexp(1).sum().backward()
+            if step == 0:
+                net.backbone.classifier.bias.grad = None
+            optimizer.step()
+            optimizer.zero_grad()
+    pairs = zip(fused.parameters(), plain.parameters(), strict=True)
+    assert all(torch.allclose(own, expected, rtol=1e-4, atol=1e-6) for own, expected in pairs)
 
 
 def test_muon_leaves_the_classifier_to_adamw() -> None:

@@ -24,9 +24,7 @@ def clipped_boxes(centers: Integers, halves: Integers, height: int, width: int) 
 
 def box_masks(edges: Tensor, height: int, width: int) -> Tensor:
     """Return the masks (B, 1, H, W) of boxes (B, 4), given by their top, bottom, left and right edges."""
-    top, bottom, left, right = edges[:, :, None].unbind(1)
-    rows = torch.arange(height, device=edges.device)
-    columns = rows if width == height else torch.arange(width, device=edges.device)
-    inside_rows = (rows >= top) & (rows < bottom)
-    inside_columns = (columns >= left) & (columns < right)
-    return inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    sides = edges.view(-1, 2, 2)  # the first and last edge of rows and of columns: both are compared at once
+    places = torch.arange(max(height, width), device=edges.device)
+    rows, columns = ((places >= sides[:, :, :1]) & (places < sides[:, :, 1:])).unbind(1)
+    return rows[:, None, :height, None] & columns[:, None, None, :width]

@@ -84,8 +84,7 @@ class Mixing:
 
     def images(self, images: Tensor, mine: slice) -> Tensor:
         """Return mixed images (B, C, H, W); `mine` are the positions of the B images in the epoch."""
-        masks = box_masks(self.edges[mine], *images.shape[2:])
-        weights = torch.where(masks, self.weight[mine, None, None, None], 0.0)
+        weights = box_masks(self.edges[mine], *images.shape[2:]) * self.weight[mine, None, None, None]
         return torch.lerp(images, rolled(images), weights.to(images.dtype))
 
     def targets(self, targets: Tensor, mine: slice) -> Tensor:

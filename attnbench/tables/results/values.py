@@ -180,7 +180,9 @@ def _evaluation(record: Record, epoch: str, settings: Sequence[str]) -> Evaluati
 
 
 def _why_missing(record: Record, epoch: str, otherwise: str) -> str:
-    """Return the reason for a missing value: without validation images there is no best epoch."""
+    """Return the reason for a missing value: the test set was not read, or without validation no epoch is best."""
+    if not record.config.get("test", True):
+        return "trained with test=false"
     return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
 
 

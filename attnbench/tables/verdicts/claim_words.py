@@ -13,6 +13,8 @@ from attnbench.tables.verdicts.power import MOST_SEEDS, seeds_needed
 
 SAME_RUNS = "both are the same runs in this profile"
 NOT_JUDGED = "not judged, because networks of another part have not learned"
+OURS = "ours"
+"""Source of a claim that no paper makes."""
 
 
 def wording(table: PaperTable, claim: Claim) -> str:
@@ -39,9 +41,11 @@ def term_key(claim: Claim, term: Term) -> str:
 
 
 def describe_source(claim: Claim) -> str:
-    """Return where the paper makes the claim, and whether its wording was read."""
+    """Return where the paper makes the claim, and whether its wording was read; a claim of ours has no paper."""
     if not claim.source:
         return "inferred from the table's numbers"
+    if claim.source == OURS:
+        return OURS
     return f"{claim.source}, {'wording seen' if claim.wording == 'seen' else 'wording not seen'}"
 
 

@@ -105,8 +105,8 @@ def test_masks_and_gates_stay_precise_under_autocast(case: str) -> None:
     "options",
     [
         {},
-        {"predict": "modules"},
-        {"predict": "modules", "exit_modules": 1},
+        pytest.param({"predict": "modules"}, marks=pytest.mark.slow),
+        pytest.param({"predict": "modules", "exit_modules": 1}, marks=pytest.mark.slow),
         {"gate_input": "masked", "head_combine": "probabilities"},
     ],
     ids=str,

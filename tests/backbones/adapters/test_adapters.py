@@ -246,7 +246,13 @@ def test_costs_are_the_librarys_and_the_attentions() -> None:
     assert refined.attention_parameters == refined.parameters - plain.parameters > 0
 
 
-@pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18", "torchvision/swin_t"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm/resnet18",
+        *(pytest.param(f"torchvision/{name}", marks=pytest.mark.slow) for name in ("resnet18", "swin_t")),
+    ],
+)
 def test_features_compile_in_place_as_one_graph(name: str) -> None:
     net = Classifier(ours(name), BAM()).eval()
     images, names = images_for(name), set(net.state_dict())
