@@ -35,7 +35,7 @@ def theirs_retinanet() -> nn.Module:
 def ours_of(family: str) -> Detector:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     scale = FAMILIES[family].anchor_scale
-    options = DetectorOptions(CLASSES, mean, std, MIN_SIZE, MAX_SIZE, 256, scale, freeze_norms=False)
+    options = DetectorOptions(CLASSES, mean, std, MIN_SIZE, MAX_SIZE, 256, scale, head_norm=False, freeze_norms=False)
     return Detector(ResNet(18, CLASSES, image_size=224), Attention(), family, options)
 
 
