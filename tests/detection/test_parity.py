@@ -45,7 +45,13 @@ def under_our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**{f"model.{BODY}{name}": value for name, value in body.items()}, **rest}
 
 
-@pytest.mark.parametrize(("family", "build"), [("faster_rcnn", theirs_faster_rcnn), ("retinanet", theirs_retinanet)])
+@pytest.mark.parametrize(
+    ("family", "build"),
+    [
+        pytest.param("faster_rcnn", theirs_faster_rcnn, marks=pytest.mark.slow),
+        ("retinanet", theirs_retinanet),
+    ],
+)
 def test_losses_and_detections_are_torchvisions(family: str, build: Callable[[], Any]) -> None:
     theirs, ours = build(), ours_of(family)
     ours.load_state_dict(under_our_names(theirs.state_dict()))
