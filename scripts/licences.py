@@ -22,10 +22,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "dependencies.md"
 START, END = "<!-- licences: scripts/licences.py -->", "<!-- /licences -->"
-EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "detection")
+EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "mlflow", "detection")
 """All but `dev` and `docs`."""
-PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "MPL", "PSF",
-              "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip
+PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "Mozilla Public License 2.0", "MPL",
+              "PSF", "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip
 """Beginnings of licences that let anyone use the package. MPL asks something only of those who change the package's own
 files, and NVIDIA's libraries, which PyTorch brings, may be used as they are."""
 

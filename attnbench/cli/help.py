@@ -306,6 +306,28 @@ Examples:
   attnbench report a37d17 b81c02 --explain
 """
 
+CLEAN = """\
+attnbench clean [KIND ...]         list what finished runs need no more, and how much room it takes
+attnbench clean [KIND ...] --yes   remove it
+
+KIND is one or several of these, by default all:
+  logs          log.txt of finished runs
+  checkpoints   weights of finished runs; without them the runs cannot be evaluated, explained or exported any more
+  archived      runs that run.again=true set aside, with their records
+
+Records, metrics and predictions of finished runs stay, and so do tables made of them. Runs that are being trained, or
+that can be resumed, are left alone.
+
+Flags:
+  --older-than AGE   only what has not changed for days, hours or minutes: 30d, 12h, 90m
+  --yes              remove what is listed
+  --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
+
+Examples:
+  attnbench clean
+  attnbench clean checkpoints --older-than 30d
+"""
+
 STATUS = """\
 attnbench status [SWEEP|RUN ...]   show runs under way, waiting, done and failed
 

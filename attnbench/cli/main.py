@@ -27,6 +27,7 @@ VERBS = {
     "status": "show the runs of sweeps, here or on a cluster: under way, waiting, done, failed",
     "stop": "stop a sweep or runs so that they can be resumed",
     "list": "list what you can combine, data sets, papers' tables and runs",
+    "clean": "list what finished runs need no more, and remove it if asked to",
     "cost": "count parameters and multiply-adds, measure speed and memory",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""

@@ -96,7 +96,7 @@ def _train(
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
         if experiment.options.sync_batchnorm and world.size > 1:
-            synchronise_batch_norms(net)
+            synchronise_batch_norms(net, hardware.device_type)
     recipe = experiment.recipe
     with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
         module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
@@ -111,7 +111,7 @@ def _train(
             run.write_rows(rows)
             scaled_lr = recipe.lr if recipe.lr_batch_size else None
             recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr)
-        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
+        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0) if recorder else []
         callbacks = [
             *make_callbacks(experiment.config),
             EpochLog(run, lock, rows),

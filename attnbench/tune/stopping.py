@@ -40,5 +40,5 @@ class TrialWatch:
             if task.state == "running" and task.process is not None and id(task) not in self._interrupted:
                 self._interrupted.add(id(task))
                 task.process.interrupt()
-            elif task.state in ("waiting", "elsewhere", "failed"):  # an interrupted process failed, to the scheduler
+            elif task.state in ("waiting", "elsewhere", "failed", "interrupted"):
                 task.state, task.reason = "interrupted", STOPPED
