@@ -65,6 +65,25 @@ Examples:
 """
 
 
+TUNE_LR = """\
+attnbench tune-lr [OVERRIDE ...]   look for a learning rate of a configuration by a range test (Smith 2017)
+
+The network is trained for some steps while recipe.lr rises by the same factor at each step. Printed is the rate at
+which the loss falls most steeply; it suits the highest rate of a schedule. The losses are written to outputs/tune-lr,
+as CSV and as PNG. Data, augmentation and optimiser are those of the run; nothing counts as a result. The exit status is
+1 if the loss never falls.
+
+Flags:
+  --from RATE      the first rate (default: a thousandth of recipe.lr)
+  --to RATE        the last rate (default: a hundred times recipe.lr); the test ends before if the loss rises too far
+  --steps N        optimiser steps (default: 100)
+  --config-dir DIR, --config-name NAME   as for attnbench train
+
+Examples:
+  attnbench tune-lr attention=bam
+  attnbench tune-lr recipe=adamw attention=gated --from 1e-5 --to 0.1 --steps 200
+"""
+
 REPRODUCE = """\
 attnbench reproduce TABLE [OVERRIDE ...]   train what a paper's table still lacks, and print the table
 

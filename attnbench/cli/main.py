@@ -16,6 +16,7 @@ from attnbench.version import __version__
 
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
+    "tune-lr": "look for a learning rate by a short training in which it rises",
     "evaluate": "test trained runs again, also under other settings",
     "predict": "name the classes of image files",
     "export": "write a trained network as a file that other programs run",
@@ -96,7 +97,7 @@ def run(words: list[str]) -> int:
         return int(importlib.import_module("attnbench.cli.completion").main(rest, list(VERBS)))
     if verb not in VERBS:
         raise UserError(f"{verb}: no such verb{nearest(verb, list(VERBS))} (verbs: {', '.join(VERBS)})")
-    return int(importlib.import_module(f"attnbench.cli.{verb}").main(rest))
+    return int(importlib.import_module(f"attnbench.cli.{verb.replace('-', '_')}").main(rest))
 
 
 if __name__ == "__main__":
