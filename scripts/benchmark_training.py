@@ -13,7 +13,7 @@ import copy
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -35,15 +35,22 @@ from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.splits import Split
 from attnbench.formatting import middle_half
+from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.optimizers import make_optimizer
 from attnbench.training.plan import plan
 from attnbench.training.train import train
+from attnbench.training.weight_average import WeightAverage
 
 Loop = Callable[[int], float]
 """A function that runs the epoch with the given number and returns its seconds."""
 
 OWN = "attnbench train"
+EVERY_OPTION = [
+    *("recipe.mixup=0.2", "recipe.cutmix=1.0", "recipe.label_smoothing=0.1", "recipe.erasing=0.25"),
+    *("recipe.policy=trivialaugment", "recipe.ema=0.99", "recipe.clip_norm=1.0"),
+]
+"""Of these, the plain loop does the same."""
 CONFIGS = {
     "data/random_images.yaml": """\
 defaults: [family/resident@_here_]
@@ -118,26 +125,44 @@ def run_epoch(
     optimizer: torch.optim.Optimizer,
     batches: Iterable[Any],
     precision: Callable[[], AbstractContextManager[Any]],
+    clip_norm: float = 0.0,
+    average: WeightAverage | None = None,
 ) -> float:
     """Train for one epoch, as one writes it by hand, and return the seconds."""
     started = time.perf_counter()
     total = torch.zeros((), device=next(net.parameters()).device)
     for images, labels in batches:
         with precision():
-            loss = nn.functional.cross_entropy(net(images), labels)
+            loss = nn.functional.cross_entropy(net(images).float(), labels)
         loss.backward()
+        if clip_norm:
+            nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        if average is not None:
+            average.update()
         total += loss.detach()
     total.item()  # waits for the device
     return time.perf_counter() - started
 
 
 def plain_loop(module: TrainingModule) -> Loop:
-    """Return a loop with the same network, batches and precision and nothing else: it is hard to beat."""
-    net, pipeline = copy.deepcopy(module.net), module.loaders["train"]
-    optimizer = make_optimizer(net, module.recipe)
-    return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), module.autocast)
+    """Return a loop with the same network, batches, recipe and precision and nothing else: it is hard to beat."""
+    net, recipe = copy.deepcopy(module.net), module.recipe
+    optimizer = make_optimizer(net, recipe)
+    average = WeightAverage(net, recipe.ema) if recipe.ema else None
+    if average is not None:
+        average.follow(net, begin=True)
+    return lambda number: run_epoch(net, optimizer, changed(module, number), module.autocast, recipe.clip_norm, average)
+
+
+def changed(module: TrainingModule, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of an epoch as attnbench changes them."""
+    loader = module.loaders["train"]
+    epoch = loader.epoch(number)
+    changes = BatchChanges(module.recipe, loader, module.classes, module.run_seed, number)
+    for batch in range(len(epoch)):
+        yield changes(*epoch.batch(batch), epoch.share(batch))[:2]
 
 
 def usual_loop(module: TrainingModule) -> Loop:
@@ -207,11 +232,13 @@ def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None
     make_console().print(table)
 
 
-def show_overhead(seconds: dict[str, list[float]], steps: int) -> None:
+def show_overhead(seconds: dict[str, list[float]], steps: int, recipe: str) -> None:
     """Print the time that attnbench adds to a step with next to no computation."""
     plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
     added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
-    print(f"no computation: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms")
+    print(
+        f"no computation, {recipe}: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms"
+    )
 
 
 def main() -> None:
@@ -234,8 +261,9 @@ def main() -> None:
         show_speed(seconds, arguments.images, title)
         steps = 500
         words = ["backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
-        seconds, _ = measure([*words, "callbacks.rivals.usual=false"], 3 * arguments.turns, folder)
-        show_overhead(seconds, steps)
+        for recipe, options in (("plain recipe", []), ("every option of a recipe", EVERY_OPTION)):
+            seconds, _ = measure([*words, "callbacks.rivals.usual=false", *options], 3 * arguments.turns, folder)
+            show_overhead(seconds, steps, recipe)
 
 
 if __name__ == "__main__":
