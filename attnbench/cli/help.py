@@ -65,6 +65,26 @@ Examples:
 """
 
 
+BENCH = """\
+attnbench bench [PART ...]   measure how fast attnbench is on this machine, against references in the same run
+
+Each part is measured in turns with its references, and what counts is how many times as fast as them it is:
+  loop      training ResNet-20, against a plain loop over the same batches and the usual loop
+  modules   attention modules that timm has too, against timm's, in CPU time; needs the package timm
+  loading   reading images, against torchvision's loader
+Without a name, all parts are measured, in some minutes. Measure while nothing else runs.
+
+Flags:
+  --turns N          measured turns (default: 7)
+  --to FILE          the JSON file to write (default: outputs/bench/TIME.json)
+  --against FILE     an earlier result: a case that became slower by more than the spread is named, and the exit status
+                     is 1
+
+Examples:
+  attnbench bench --to before.json
+  attnbench bench modules --against before.json
+"""
+
 TUNE_LR = """\
 attnbench tune-lr [OVERRIDE ...]   look for a learning rate of a configuration by a range test (Smith 2017)
 

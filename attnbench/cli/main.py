@@ -26,6 +26,7 @@ VERBS = {
     "report": "write an offline page for a group of runs, with what is behind each row of their table",
     "list": "list what you can combine, data sets, papers' tables and runs",
     "cost": "count parameters and multiply-adds, measure speed and memory",
+    "bench": "measure attnbench's own speed against references, and against an earlier result",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
