@@ -2,7 +2,8 @@
 
 import numpy as np
 
-STREAMS = ("order", "forward", "initial weights", "label noise", "views", "mixing", "erasing", "noise", "policy")
+STREAMS = ("order", "forward", "initial weights", "label noise", "views", "mixing", "erasing", "noise", "policy",
+           "trial")  # fmt: skip
 
 
 def derive_seed(seed: int, stream: str, *position: int) -> int:

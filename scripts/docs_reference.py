@@ -117,6 +117,8 @@ def options_page() -> str:
         "## Options of a run\n\n"
     )
     run = option_table(options(shipped() / "train.yaml"))
+    tune = "## Options of a tuning\n\nOf `attnbench tune`, written `tune.option=value`.\n\n"
+    run += "\n" + tune + option_table(options(shipped() / "tune.yaml"))
     return head + run + "\n" + "".join(part for group in groups([shipped()]) for part in group_section(group))
 
 

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "dependencies.md"
 START, END = "<!-- licences: scripts/licences.py -->", "<!-- /licences -->"
-EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain")
+EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune")
 """All but `dev` and `docs`."""
 PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "MPL", "PSF",
               "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -65,17 +64,11 @@ def example(own_folder: Path) -> None:
         (own_folder / path).write_text(content, encoding="utf-8")
 
 
-def attnbench(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as it is installed; unlike `python -m`, it does not look for modules in the current folder."""
-    command = Path(sys.executable).with_name("attnbench")
-    return subprocess.run([command, *words], check=False, capture_output=True, text=True)
-
-
 @pytest.mark.usefixtures("example")
-def test_the_own_attention_is_costed_and_swept() -> None:
-    cost = attnbench("cost", "--json", "--config-dir", "mine", "attention=stage_gates")
-    assert json.loads(cost.stdout)["attention_parameters"] == 16 + 32 + 64 + 3
+def test_the_own_attention_is_costed_and_swept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert str(Path.cwd()) not in sys.path  # as for the installed command: `--config-dir` alone says where modules are
+    assert main(["cost", "--json", "--config-dir", "mine", "attention=stage_gates"]) == 0
+    assert json.loads(capsys.readouterr().out)["attention_parameters"] == 16 + 32 + 64 + 3
     swept = ("attention=none,stage_gates", "attention.weight=1,2", "recipe.epochs=1")
-    result = attnbench("train", "-m", "--config-dir", "mine", *TINY, *swept)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "3 runs: 3 trained" in result.stdout
+    assert main(["train", "-m", "--config-dir", "mine", *TINY, *swept]) == 0
+    assert "3 runs: 3 trained" in capsys.readouterr().out

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from attnbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from attnbench.runs.folder import RunFolder
+    from attnbench.runs.sweeps import SweepFolder
     from attnbench.training.trained_run import TrainedRun
 
 
@@ -148,18 +150,59 @@ def runs_alone(verb: str, arguments: argparse.Namespace) -> NamedRuns:
     return named
 
 
-def split_words(verb: str, words: Sequence[str], output: str = "outputs") -> tuple[list[str], list[str], Path]:
+class Targets(NamedTuple):
+    """What the words of a verb that looks after sweeps and runs name.
+
+    Attributes:
+        sweeps: named by an id or its start.
+        runs: named in any other way.
+        output: the folder that holds `sweeps` and `runs`.
+    """
+
+    sweeps: list["SweepFolder"]
+    runs: list["RunFolder"]
+    output: Path
+
+
+def target_parser(verb: str) -> Parser:
+    """Return a parser for `[SWEEP|RUN ...]` and `--output`, whose words `targets` reads."""
+    parser = make_parser(verb)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--output", default="outputs")
+    return parser
+
+
+def targets(verb: str, arguments: argparse.Namespace) -> Targets:
+    """Read the words of a `target_parser`, of which there may be none.
+
+    Raises:
+        UserError: a word names neither, or is an override other than `output=DIR`.
+    """
+    from attnbench.runs.lookup import find_one
+    from attnbench.runs.sweeps import find_sweep
+
+    names, overrides, output = split_words(verb, arguments.words, arguments.output, needed=False)
+    if overrides:
+        raise UserError(f"{overrides[0]}: attnbench {verb} takes no overrides but output=DIR")
+    sweeps = {name: sweep for name in names if (sweep := find_sweep(name, output)) is not None}
+    runs = [run for name in names if name not in sweeps for run in find_one(name, output)]
+    return Targets(list(sweeps.values()), runs, output)
+
+
+def split_words(
+    verb: str, words: Sequence[str], output: str = "outputs", needed: bool = True
+) -> tuple[list[str], list[str], Path]:
     """Split words into names of runs, overrides, and the output folder, which `output=DIR` names.
 
     A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
 
     Raises:
-        UserError: no run is named.
+        UserError: no run is named, although one is needed.
     """
     from attnbench.config.overrides import parse_one
 
     names = [word for word in words if is_name(word)]
-    if not names:
+    if needed and not names:
         raise UserError(f"attnbench {verb}: name a run: its folder, the start of its hash, or a pattern in quotes")
     outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
     overrides = [word for word in words if word not in names and not word.startswith("output=")]

@@ -22,6 +22,7 @@ Further keys:  seed=0  output=outputs  run.again=true (train a finished run agai
 Flags:
   -m, --multirun        sweep: keys may have several values, separated by commas: seed=0,1,2 or 'seed=range(5)'
                         sweep.jobs=N (runs at a time)  sweep.skip_invalid=true  sweep.strict=true
+                        launch=slurm|ray (on a cluster)  launch=dry (print the commands)
   --cfg job             print the configuration and stop; -p GROUP prints one part of it
   --config-dir DIR      a folder with your own configs (attention, data, recipe ...), laid out like attnbench's
   --config-name NAME    a primary config other than train
@@ -173,6 +174,33 @@ Examples:
   attnbench table --pooled outputs/reproduced --to forest.html
 """
 
+TUNE = """\
+attnbench tune [OVERRIDE ...]   search the options of each method alike, then compare the best
+
+Overrides are those of attnbench train -m; every combination of values is a method, such as an attention. Each method
+gets the same search space, number of trials, seeds and rules. Trials that fall behind are stopped, by their validation
+accuracy. The best trial of each method is trained again with seeds that no trial has seen, and only these runs read
+the test set. The table and the study are kept in OUTPUT/tuned. Repeat the command after an interruption, or with a
+larger tune.trials: it goes on. Needs pip install 'attnbench[tune]'.
+
+  search=NAME            what is searched (default: lr_wd); attnbench list search shows the spaces
+  tune.trials=20         trials of each method
+  tune.seeds=1           seeds of each trial;  tune.final_seeds=3: fresh seeds of the best trial
+  tune.pruner=median     or halving, none;  tune.grace=0.3: share of the epochs in which no trial is stopped
+  tune.sampler=tpe       or random;  tune.startup=6: first trials, which are random, equal for all, and never stopped
+  tune.parallel=auto     trials of a method at a time;  sweep.jobs=N: runs at a time
+  tune.storage=URL       a database in place of a file in the output, such as postgresql://HOST/NAME
+
+Flags:
+  --format terminal|markdown|latex|csv|claims-csv|html   format of the printed table; --to FILE writes it to a file
+  --config-dir DIR       a folder with your own configs, which may hold search spaces in search/
+
+Examples:
+  attnbench tune attention=none,bam,ggam
+  attnbench tune attention=none,bam data=cifar100 data.root=DIR tune.trials=40 tune.seeds=2
+  attnbench tune attention=ggam,bam search=lr_wd_lambda
+"""
+
 EVALUATE = """\
 attnbench evaluate RUN [RUN ...] [OVERRIDE ...]   test trained runs again, also under other settings
 
@@ -317,11 +345,44 @@ Examples:
   attnbench report a37d17 b81c02 --explain
 """
 
+STATUS = """\
+attnbench status [SWEEP|RUN ...]   show runs under way, waiting, done and failed
+
+Without a name, everything in the output folder is shown. SWEEP is the id of a sweep, which begins with s, or its start;
+RUN is as for attnbench evaluate. Any terminal and any machine that sees the output folder shows the same. What waits in
+a cluster's queue is known where the cluster's commands are.
+
+Flags:
+  --watch            show it until everything is done; Ctrl-C ends the view alone
+  --json             print JSON, with all runs
+  --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same
+
+Examples:
+  attnbench status
+  attnbench status --watch
+"""
+
+STOP = """\
+attnbench stop [SWEEP|RUN ...]   stop a sweep or runs so that the same command resumes them
+
+Without a name, the sweep that is under way is stopped. On this machine processes are asked to stop, as by Ctrl-C, and
+waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for attnbench status. The other runs of a sweep go on
+if single runs are stopped.
+
+Flags:
+  --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same
+
+Examples:
+  attnbench stop
+  attnbench stop a37d17/seed0
+"""
+
 LIST = """\
 attnbench list                      all config groups and their choices
 attnbench list GROUP                the choices of one group: {groups}
 attnbench list data [--root DIR]    data sets: which are on disk, their terms of use, how to get the others
 attnbench list paper                papers' tables
+attnbench list search               search spaces of attnbench tune
 attnbench list runs [--output DIR]  runs and their states
 
 Flags:

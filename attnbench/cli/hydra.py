@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from attnbench.cli.output import print_message
 from attnbench.config.compose import compose
 from attnbench.config.hydra_compat import run_hydra_command
 from attnbench.config.search_path import PRIMARY, installed, search_path, shipped
-from attnbench.errors import UserError
+from attnbench.errors import NotInstalledError, UserError
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
 from attnbench.runs.files import readable
 from attnbench.runs.folder import RunFolder
@@ -26,11 +27,22 @@ def hand_over(arguments: argparse.Namespace) -> int:
 
     Jobs of other sweepers come back through attnbench's launcher.
     """
+    _require_sweeper(arguments.overrides)
     try:
         run_hydra_command(_words(arguments), train_once, str(shipped()), arguments.config_name or PRIMARY)
     except SystemExit as ended:
         return int(ended.code or DONE)
     return DONE
+
+
+def _require_sweeper(overrides: Sequence[str]) -> None:
+    """Raise `NotInstalledError` if Optuna's sweeper is chosen but absent, in one line instead of Hydra's six."""
+    chosen = any(word.lstrip("+") == "hydra/sweeper=optuna" for word in overrides)
+    if chosen and find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
+        raise NotInstalledError(
+            "hydra/sweeper=optuna: Hydra's plugin is not installed: pip install optuna, then pip install --no-deps"
+            " hydra-optuna-sweeper; or use attnbench tune, which needs no plugin"
+        )
 
 
 def _words(arguments: argparse.Namespace) -> list[str]:
@@ -69,8 +81,9 @@ def train_once(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     overrides = [*hydra.overrides.hydra, *hydra.overrides.task]
     job = plan(compose(overrides, given_config_dir(hydra), hydra.job.config_name))
-    world = take_world(devices := job.config["trainer"]["devices"])
-    if devices > world.size:
+    devices, nodes = job.config["trainer"]["devices"], job.config["trainer"]["nodes"]
+    world = take_world(devices, nodes=nodes)
+    if nodes == 1 and devices > world.size:
         train_on_devices(job)
         record = RunFolder(job.folder).record()
         return objective(record if isinstance(record, FinishedRecord) else None)

@@ -60,7 +60,7 @@ def list_groups(console: Console, folders: Sequence[Path]) -> None:
 
 def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:
     """Print a group's choices with their descriptions. Raises `UserError` for a group that does not exist."""
-    groups = search_path.groups(folders)
+    groups = [*search_path.groups(folders), "search"]
     if group not in groups:
         names = [*groups, "paper", "runs"]
         raise UserError(f"{group}: nothing to list{nearest(group, names)} ({', '.join(names)})")

@@ -17,6 +17,7 @@ from attnbench.version import __version__
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
     "tune-lr": "look for a learning rate by a short training in which it rises",
+    "tune": "search the options of each attention alike, and compare the best",
     "evaluate": "test trained runs again, also under other settings",
     "predict": "name the classes of image files",
     "export": "write a trained network as a file that other programs run",
@@ -24,13 +25,15 @@ VERBS = {
     "reproduce": "train what a paper's table still lacks, and print it beside the paper's numbers",
     "table": "print a paper's table, or a table of your own runs, without training",
     "report": "write an offline page for a group of runs, with what is behind each row of their table",
+    "status": "show the runs of sweeps, here or on a cluster: under way, waiting, done, failed",
+    "stop": "stop a sweep or runs so that they can be resumed",
     "list": "list what you can combine, data sets, papers' tables and runs",
     "cost": "count parameters and multiply-adds, measure speed and memory",
     "bench": "measure attnbench's own speed against references, and against an earlier result",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
-KEEP_RESULTS = ("train", "evaluate", "reproduce", "export", "report")
+KEEP_RESULTS = ("train", "tune", "evaluate", "reproduce", "export", "report")
 """Verbs whose results are in files, whatever becomes of their output."""
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,

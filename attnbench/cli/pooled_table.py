@@ -38,12 +38,8 @@ def is_picture(arguments: argparse.Namespace) -> bool:
 
 
 def save_picture(report: Report, path: Path) -> None:
-    """Write the forest plot. Raises `UserError` if the file cannot be written."""
+    """Write the forest plot, if the report has one. Raises what `write_figure` raises."""
     from attnbench.tables.render.forest import save
 
-    if report.forest is None:
-        return
-    try:
+    if report.forest is not None:
         save(report.forest, path)
-    except OSError as error:
-        raise UserError(f"--to {path}: cannot be written: {error.strerror or error}") from error

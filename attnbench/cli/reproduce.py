@@ -34,24 +34,28 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = parse(words)
     take_world(devices=1)
-    from attnbench.cli.sweep import print_mistakes
+    from attnbench.cli.sweep import print_commands, print_mistakes
     from attnbench.cli.until_decided import until_decided
     from attnbench.console import make_console
-    from attnbench.launch.processes import warm_up
+    from attnbench.launch.dry import DryLauncher
+    from attnbench.launch.launcher import launcher_of
     from attnbench.reproduce.campaign import TableReproduction
 
     reproduction = TableReproduction.open(arguments.table, arguments.profile, arguments.overrides, arguments.config_dir)
     if not any(cell.config for cell in reproduction.cells.values()):
         reason = next(iter(reproduction.cells.values())).reason
         raise UserError(f"{arguments.table}: nothing in it can be run: {reason}")
-    warm_up()
+    launcher = launcher_of([cell.config for cell in reproduction.cells.values() if cell.config])
+    launcher.prepare()
     jobs, mistakes = reproduction.jobs(range(most_seeds(arguments)))
     if mistakes and not (reproduction.skips_invalid and jobs):
         print_mistakes(mistakes)
         return WRONG_INPUT
-    console = make_console()
+    console = make_console(stderr=isinstance(launcher, DryLauncher))  # then commands are printed alone
     for mistake in mistakes:
         console.print(f"attnbench: left out: {mistake}", soft_wrap=True)
+    if isinstance(launcher, DryLauncher):
+        return print_commands(print_states(reproduction, jobs, console), launcher)
     run = until_decided if arguments.until_decided else run_missing
     status = run(reproduction, jobs, arguments, console)
     if status == INTERRUPTED or arguments.dry_run:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
@@ -12,11 +12,13 @@ from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
-from attnbench.launch.processes import warm_up
-from attnbench.launch.scheduler import Scheduler, Task, automatic_slots, last_lines
+from attnbench.launch.dry import DryLauncher
+from attnbench.launch.launcher import Launcher, launcher_of
+from attnbench.launch.scheduler import Scheduler, Task, last_lines
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
+from attnbench.runs.sweeps import sweep_of
 from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ ENDINGS = {
     "failed": "failed",
     "diverged": "diverged",
     "interrupted": "interrupted (the same command continues)",
+    "detached": "left to the cluster",
 }
 """Words for the final states of tasks."""
 
@@ -37,15 +40,26 @@ def sweep(arguments: argparse.Namespace) -> int:
     """Run a sweep and print its table; returns the exit status."""
     take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
-    warm_up()
+    launcher = launcher_of(expanded.configs)
+    launcher.prepare()
+    notes = sys.stderr if isinstance(launcher, DryLauncher) else sys.stdout  # commands are printed alone
     if note := expanded.note():
-        print(plain(f"attnbench: {note}"))
+        print(plain(f"attnbench: {note}"), file=notes)
     jobs, mistakes = plan_all(expanded.configs)
     if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
         print_mistakes(mistakes)
         return WRONG_INPUT
     for mistake in mistakes:
-        print(plain(f"attnbench: left out: {mistake}", keep=""))
+        print(plain(f"attnbench: left out: {mistake}", keep=""), file=notes)
+    return run_all(jobs) if jobs else WRONG_INPUT
+
+
+def run_alone(config: RunConfig, launcher: Launcher) -> int:
+    """Run what one configuration describes where its `launch` says, and return the exit status."""
+    launcher.prepare()
+    jobs, mistakes = plan_all([config])
+    for mistake in mistakes:
+        print_message(mistake)
     return run_all(jobs) if jobs else WRONG_INPUT
 
 
@@ -81,12 +95,15 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
 
 
 def run_all(jobs: Sequence[Job]) -> int:
-    """Run jobs on this machine, print how they ended and a table, and return the exit status."""
+    """Run jobs, print how they ended and a table, and return the exit status."""
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
+    launcher = launcher_of([job.config for job in jobs])
+    if isinstance(launcher, DryLauncher):
+        return print_commands(jobs, launcher)
     console = make_console()
-    tasks, status = run_jobs(jobs, console, slots_for(jobs))
+    tasks, status = run_jobs(jobs, console, launcher.slots(jobs))
     records = {
         task.job.folder: record
         for task in tasks
@@ -100,28 +117,53 @@ def run_all(jobs: Sequence[Job]) -> int:
     return status
 
 
+def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
+    """Print what does the jobs that are not finished, and return the exit status."""
+    left = [job for job in jobs if job.again or not readable(RunFolder(job.folder).finished, False)]
+    if len(left) < len(jobs):
+        print_message(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished and left out")
+    if left:
+        print(launcher.text(left, launcher.slots(left), sweep_of(left)), end="")
+    return DONE
+
+
 def run_jobs(
-    jobs: Sequence[Job], console: "Console", slots: int, labels: Mapping[str, str] | None = None
+    jobs: Sequence[Job],
+    console: "Console",
+    slots: int,
+    labels: Mapping[str, str] | None = None,
+    look: Callable[[Sequence[Task]], None] = lambda tasks: None,
 ) -> tuple[Sequence[Task], int]:
-    """Run jobs on this machine, show their progress, and print why any failed.
+    """Run jobs where their `launch` says, show their progress, and print why any failed.
 
     Args:
         jobs: checked before.
         console: where the progress is shown.
         slots: how many run at a time.
         labels: names of runs by identity, where there are better ones than how they differ.
+        look: called with the tasks after every look at them, before they are shown.
 
     Returns:
         The tasks with their final states, and the exit status.
+
+    Raises:
+        UserError: a run needs several machines.
     """
     from attnbench.cli.views.live import LiveView
-    from attnbench.launch.processes import LocalEngine
 
-    scheduler = Scheduler(jobs, LocalEngine(slots, gpus=gpu_count()))
+    require_one_machine(jobs)
+    launcher, sweep_folder = launcher_of([job.config for job in jobs]), sweep_of(jobs)
+    scheduler = Scheduler(jobs, launcher.engine(jobs, slots, sweep_folder))
     tasks: Sequence[Task]
     status = DONE
-    with LiveView(console, jobs, labels) as view:
-        scheduler.watch = view.show
+    with LiveView(console, jobs, labels) as view, sweep_folder.owned():
+        sweep_folder.begin(jobs, [view.name(task) for task in scheduler.tasks], launcher.name, launcher.address)
+
+        def look_and_show(tasks: Sequence[Task]) -> None:
+            look(tasks)
+            view.show(tasks)
+
+        scheduler.watch = look_and_show
         try:
             tasks = scheduler.run()
         except KeyboardInterrupt:
@@ -129,8 +171,18 @@ def run_jobs(
     for task in tasks:
         if task.state in ("failed", "diverged"):
             print_failure(task)
+        if task.state in ("failed", "diverged", "interrupted"):
             status = max(status, FAILED)
+    if left := sum(task.state == "detached" for task in tasks):
+        print_message(f"{left} runs go on; attnbench status {sweep_folder.id} shows them, the same command waits again")
     return tasks, status
+
+
+def require_one_machine(jobs: Sequence[Job]) -> None:
+    """Raise `UserError` for a run on several machines, whose processes only torchrun or srun can start."""
+    for job in jobs:
+        if (nodes := job.config["trainer"].get("nodes", 1)) > 1:
+            raise UserError(f"trainer.nodes={nodes}: such a run is started alone, on each machine by torchrun or srun")
 
 
 def tally(tasks: Sequence[Task]) -> str:
@@ -150,20 +202,8 @@ def print_failure(task: Task) -> None:
 
 
 def slots_for(jobs: Sequence[Job]) -> int:
-    """Return how many jobs run at a time: `sweep.jobs`, or as many as the machine can take."""
-    wanted = jobs[0].config["sweep"]["jobs"]
-    if wanted == "auto":
-        return automatic_slots(len(jobs))
-    if int(wanted) < 1:
-        raise UserError(f"sweep.jobs={wanted}: must be at least 1, or auto")
-    return int(wanted)
-
-
-def gpu_count() -> int:
-    """Return the number of GPUs on this machine."""
-    import torch
-
-    return torch.cuda.device_count()
+    """Return how many jobs run at a time: `sweep.jobs`, or as many as there is room for."""
+    return launcher_of([job.config for job in jobs]).slots(jobs)
 
 
 def jobs_of(override_lists: Sequence[Sequence[str]], config_dir: str | None, config_name: str | None) -> list[Job]:

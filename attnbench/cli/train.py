@@ -47,7 +47,20 @@ def main(words: Sequence[str]) -> int:
         from attnbench.cli.sweep import sweep
 
         return sweep(arguments)
-    return train_one(compose(*given))
+    return train_where_it_says(compose(*given))
+
+
+def train_where_it_says(config: RunConfig) -> int:
+    """Train a single run in this process or, where `launch` says so, elsewhere; returns the exit status."""
+    from attnbench.launch.launcher import launcher_of
+    from attnbench.runs.sweeps import LOCAL
+
+    launcher = launcher_of([config])
+    if launcher.name == LOCAL:
+        return train_one(config)
+    from attnbench.cli.sweep import run_alone
+
+    return run_alone(config, launcher)
 
 
 def print_without_effect(overrides: Sequence[str]) -> None:
@@ -105,7 +118,7 @@ def train_one(config: RunConfig) -> int:
     from attnbench.training.experiment import Experiment
     from attnbench.training.found import find_finished
 
-    console, world = make_console(), take_world(config["trainer"]["devices"])
+    console, world = make_console(), take_world(config["trainer"]["devices"], nodes=config["trainer"]["nodes"])
     if world.rank == 0:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     experiment = Experiment(config)
@@ -138,7 +151,7 @@ def _check_and_train(experiment: "Experiment", console: "Console", world: "World
     found = not job.again and RunFolder(job.folder).state() == "finished"
     if world.rank == 0 and not found and (note := stem_note(experiment.config, experiment.data.image_size)):
         console.print(f"  {note}", soft_wrap=True)
-    if experiment.options.devices > world.size and not found:
+    if experiment.options.nodes == 1 and experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 
         return train_on_devices(job)

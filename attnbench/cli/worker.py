@@ -96,7 +96,7 @@ def work(job_file: Path, world: World | None = None) -> int:
     try:
         job = Job.load(job_file)
         devices = int(job.config["trainer"]["devices"])
-        if world is None and devices > 1:
+        if world is None and devices > 1 and job.config["trainer"].get("nodes", 1) == 1:
             return run_ranks(job_file, devices)
         console = make_console()
         return run_job(job, console, lambda record: show_result(console, record, job.folder), world=world)

@@ -12,7 +12,7 @@ from attnbench.config.parametric_names import short_name
 from attnbench.config.quoting import override
 from attnbench.config.validate import Tree, identity_leaves
 
-SILENT = ("logger", "run", "sweep", "output", "seed")
+SILENT = ("logger", "launch", "run", "sweep", "output", "seed")
 """Parts of a configuration that say nothing of a run's result, and the seed."""
 
 

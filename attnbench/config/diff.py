@@ -10,6 +10,8 @@ from attnbench.config.validate import RunConfig
 Difference = dict[str, str]
 NAMED_BY_VALUE = ("attention", "backbone", "data", "recipe")
 """Groups whose choices are clear without the group's name."""
+WITHOUT_EFFECT = ("launch",)
+"""Groups that say where a run is done, not what it is."""
 
 
 def differences(configs: Sequence[RunConfig]) -> list[Difference]:
@@ -31,8 +33,12 @@ def differences(configs: Sequence[RunConfig]) -> list[Difference]:
 
 
 def shown_choices(config: RunConfig) -> dict[str, str]:
-    """Return the choice in each group, under the name that users know it by (`wrn28_10`)."""
-    return {group: short_name(choice, config.values.get(group, {})) for group, choice in config.choices.items()}
+    """Return the choice in each group that changes a run, under the name that users know it by (`wrn28_10`)."""
+    return {
+        group: short_name(choice, config.values.get(group, {}))
+        for group, choice in config.choices.items()
+        if group not in WITHOUT_EFFECT
+    }
 
 
 def written(value: Any) -> str:

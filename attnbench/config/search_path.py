@@ -17,6 +17,9 @@ PRIMARY = "train"
 ENTRY_POINTS = "attnbench.configs"
 """Entry-point group through which another package adds a folder of configs: `mine = "package.folder"`."""
 
+OF_OTHERS = ("hydra", "paper", "search")
+"""Folders of configs that no run is composed of."""
+
 TARGET = re.compile(r"^_target_:\s*(\S+)", re.MULTILINE)
 NAME_PATTERN = re.compile(r"^_name_:\s*(\S+)", re.MULTILINE)
 
@@ -64,8 +67,8 @@ def search_path(config_dir: str | None = None) -> list[Path]:
 
 
 def groups(folders: Sequence[Path]) -> list[str]:
-    """Return the names of the config groups, without Hydra's own and the papers' tables."""
-    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()} - {"hydra", "paper"}
+    """Return the names of the groups that a run is composed of: without Hydra's, the papers' tables, search spaces."""
+    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()} - set(OF_OTHERS)
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 

@@ -31,11 +31,13 @@ class Sweep:
 
     Attributes:
         configs: the different configurations, in the order of the overrides.
+        overrides: those with one value each that give each configuration.
         combinations: the number of combinations that the overrides spell out.
         dropped: for each dropped key, the choices that lack it (`attention=none`).
     """
 
     configs: list[RunConfig] = field(default_factory=list)
+    overrides: list[Lines] = field(default_factory=list)
     combinations: int = 0
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
@@ -62,15 +64,18 @@ def expand(overrides: Sequence[str], config_dir: str | None = None, config_name:
     lacking = {made: _lacking_keys(settings, made, composer) for made in choices}
     _require_known(settings, lacking, composer)
     sweep = Sweep(combinations=len(choices) * prod(map(len, settings.values())))
-    different: dict[str, RunConfig] = {}
+    different: dict[str, tuple[RunConfig, Lines]] = {}
     seeded = SeededComposer(composer)
     for made in choices:
         _note_dropped(sweep, lacking[made])
         applicable = [values for key, values in settings.items() if key not in lacking[made]]
         for combination in product(*applicable):
-            config = seeded.compose([*made, *combination])
-            different.setdefault(json.dumps(config.values, sort_keys=True), config)
-    sweep.configs = list(different.values())
+            lines = (*made, *combination)
+            config = seeded.compose(lines)
+            different.setdefault(json.dumps(config.values, sort_keys=True), (config, lines))
+    for config, lines in different.values():
+        sweep.configs.append(config)
+        sweep.overrides.append(lines)
     _check_strict(sweep)
     return sweep
 

@@ -10,7 +10,7 @@ from attnbench.config import schema
 from attnbench.config.search_path import choices_with
 from attnbench.errors import UserError, nearest
 
-OPEN_GROUPS = ("task", "backbone", "attention", "data", "logger", "callbacks")
+OPEN_GROUPS = ("task", "backbone", "attention", "data", "logger", "callbacks", "launch")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
 
 CLOSED_DEFAULTS = {"recipe": "one_cycle", "trainer": "default"}

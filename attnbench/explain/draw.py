@@ -24,6 +24,7 @@ from attnbench.explain.cells import (
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Panel, Unit
 from attnbench.overlay import OPACITY
+from attnbench.runs.figures import write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +36,8 @@ MOST = 18
 """Panels of an image, at most; of more, those of each stage's last block are kept."""
 CELL, GAP, CAPTION, TITLE, MARGIN, FOOT = 1.25, 0.12, 0.3, 0.36, 0.15, 0.62
 """Inches: side of a panel, space between panels, height of captions and titles, margin, and room for colour bars."""
+DPI = 150
+"""Of a picture's file."""
 CHARACTERS = 25
 """Of a caption's line."""
 NAME = CHARACTERS - 8
@@ -57,14 +60,8 @@ def draw(found: Explanation | Sequence[Explanation], to: str | Path | None = Non
         draw_sheet(several[0], scales_of(several, rows), rows) if len(several) == 1 else draw_comparison(several, rows)
     )
     if to is not None:
-        save(figure, Path(to))
+        write_figure(figure, Path(to), DPI)
     return figure
-
-
-def save(figure: "Figure", path: Path, dpi: int = 150) -> None:
-    """Write a figure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi, facecolor="white")
 
 
 def scales_of(several: Sequence[Explanation], rows: int = ROWS) -> dict[Unit, Scale]:

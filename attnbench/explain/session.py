@@ -6,12 +6,13 @@ from pathlib import Path
 from attnbench.data.loaders.chosen import ChosenImages, read_image_files
 from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
-from attnbench.explain.draw import draw_comparison, draw_sheet, save, scales_of
+from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.pick import names_of, read_test_images, require_same_images
 from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_scores, score_maps_of
 from attnbench.runs.explanations import Request
+from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
 from attnbench.training.trained_run import TrainedRun
 
@@ -53,7 +54,7 @@ class Session:
         energies = {one.name: energy_of(one, measured) for one, measured in zip(found, scores, strict=True)}
         for run, explanation, measured in zip(self.runs, found, scores, strict=True):
             stem = self._stem(run)
-            save(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"))
+            write_figure(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"), DPI)
             write_maps(stem.with_name(f"{stem.name}.npz"), explanation)
             if measured:
                 write_scores(stem.with_name(f"{stem.name}.csv"), explanation, measured)
@@ -64,7 +65,7 @@ class Session:
             yield f"  {shown(stem)}{{.png,.npz{',.csv' if measured else ''}}}"
         if len(found) > 1:
             path = self.place / "comparison.png"
-            save(draw_comparison(found), path)
+            write_figure(draw_comparison(found), path, DPI)
             yield f"comparison: {shown(path)}"
         page = (self.place / "comparison" if len(found) > 1 else self._stem(self.runs[0])).with_suffix(".html")
         write_gallery(page, found, scales)

@@ -1,6 +1,5 @@
 """Attention maps of single images as files: the numbers in `.npz`, and a picture that lays them over the image."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +9,13 @@ from attnbench.errors import UserError
 from attnbench.export.predict import ImagePrediction
 from attnbench.overlay import COLOURS, OPACITY, overlaid, spatial_means
 from attnbench.runs.arrays import packed
+from attnbench.runs.figures import encoded
 from attnbench.runs.files import shown, write_all
 
 PANELS_IN_A_ROW = 4
 INCHES = 2.6
 """Width and height of a panel."""
+DPI = 120
 
 
 def map_paths(folder: Path, files: Sequence[Path], force: bool) -> dict[Path, Path]:
@@ -72,7 +73,7 @@ def draw(prediction: ImagePrediction, maps: dict[str, np.ndarray]) -> bytes:
 
     columns = min(PANELS_IN_A_ROW, len(maps) + 1)
     rows = -(-(len(maps) + 1) // columns)
-    figure = Figure(figsize=(INCHES * columns, INCHES * rows), layout="constrained", dpi=120)
+    figure = Figure(figsize=(INCHES * columns, INCHES * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
@@ -85,6 +86,4 @@ def draw(prediction: ImagePrediction, maps: dict[str, np.ndarray]) -> bytes:
         panel.set_title(name, fontsize=8, parse_math=False)
         bar = figure.colorbar(ScalarMappable(Normalize(low, high), COLOURS), ax=panel, shrink=0.7, alpha=OPACITY)
         bar.ax.tick_params(labelsize=6)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return encoded(figure, "png", DPI)

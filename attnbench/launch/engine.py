@@ -24,7 +24,13 @@ GRACE_SECONDS = 30.0
 
 
 class Process(Protocol):
-    """A job that an engine has started."""
+    """A job that an engine has started.
+
+    Attributes:
+        reason: why it ended, where the engine knows more than the status says; else empty.
+    """
+
+    reason: str
 
     def poll(self) -> int | None:
         """Return its exit status, negative for the signal that ended it; None until it has ended. Does not wait."""
@@ -42,9 +48,11 @@ class Engine(Protocol):
     Attributes:
         slots: how many jobs on one device run at a time. The scheduler numbers them from 0 and gives a job as many as
             it uses devices, though never more than there are.
+        detaches: whether the jobs go on when the scheduler is interrupted, as in a cluster's queue.
     """
 
     slots: int
+    detaches: bool
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Process:
         """Start the worker on a job and return at once.
@@ -53,6 +61,15 @@ class Engine(Protocol):
             job_file: the job, which exists.
             log_file: takes the worker's output; its folder exists.
             slots: the job's slots, which no other job of this scheduler uses until it has ended.
+        """
+
+    def submit(self) -> None:
+        """Hand on the jobs that were started since the last call, if the engine gathers them.
+
+        The scheduler calls it after each look at its tasks, so a queue gets all jobs of a sweep at once.
+
+        Raises:
+            UserError: the queue rejects them.
         """
 
 

@@ -30,6 +30,8 @@ class LocalEngine:
             `use_threads(number)`, and can be run with `python -m`.
     """
 
+    detaches = False
+
     def __init__(self, slots: int, gpus: int = 0, worker: str = WORKER_MODULE) -> None:
         self.slots, self.gpus, self.worker = slots, gpus, worker
 
@@ -56,6 +58,9 @@ class LocalEngine:
         with log_file.open("ab") as log:
             return start_worker(job_file, worker=self.worker, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
+    def submit(self) -> None:
+        """Do nothing: jobs are started at once."""
+
 
 class LocalProcess:
     """A job's process, which leads its own session.
@@ -65,6 +70,8 @@ class LocalProcess:
             the other end of its lifeline.
         pid: of the process; None until it is known.
     """
+
+    reason = ""
 
     def __init__(self, poll: Callable[[], int | None], pid: int | None = None) -> None:
         self.poll, self.pid = poll, pid

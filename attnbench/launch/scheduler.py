@@ -4,7 +4,6 @@ It packs jobs on slots, skips finished runs, continues when a job fails, and rep
 run that another process trains, and continues that run if the process dies.
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from attnbench.errors import UserError
+from attnbench.exit_codes import INTERRUPTED
 from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import check_file, make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
@@ -21,8 +21,9 @@ from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
 from attnbench.runs.record import FinishedRecord
 from attnbench.termination import requests_counted
 
-State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted"]
-"""`elsewhere`: another process trains the run; `found`: it was finished before."""
+State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted", "detached"]
+"""`elsewhere`: another process trains the run; `found`: it was finished before; `detached`: a cluster continues it."""
+FINAL = ("finished", "found", "failed", "diverged", "interrupted", "detached")
 POLL_SECONDS = 0.5
 
 
@@ -30,7 +31,8 @@ POLL_SECONDS = 0.5
 class Task:
     """A job and its state.
 
-    reason: why it failed or diverged, in one line. found: the record of a run that was finished before.
+    reason: why it failed or diverged, in one line. found: the record of a run that was finished before. seen: whether
+    the run's folder was looked at; one that waits is looked at again when a slot is free.
     """
 
     job: Job
@@ -41,6 +43,7 @@ class Task:
     ended: float = 0.0
     slots: list[int] = field(default_factory=list)
     found: FinishedRecord | None = None
+    seen: bool = False
     watch: OwnerWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +52,7 @@ class Task:
     @property
     def done(self) -> bool:
         """Whether its state is final."""
-        return self.state in ("finished", "found", "failed", "diverged", "interrupted")
+        return self.state in FINAL
 
 
 class Scheduler:
@@ -72,7 +75,8 @@ class Scheduler:
         """Run all jobs and return them with their final states.
 
         Raises:
-            KeyboardInterrupt: the user interrupted; running jobs have been stopped so that they can be resumed.
+            KeyboardInterrupt: the user interrupted; running jobs have been stopped so that they can be resumed, unless
+                the engine detaches from them.
         """
         try:
             with requests_counted() as requests:
@@ -80,11 +84,12 @@ class Scheduler:
                     for task in self.tasks:
                         requests.check()
                         self._update(task)
+                    self.engine.submit()
                     self._show()
                     if not all(task.done for task in self.tasks):
                         requests.sleep(POLL_SECONDS)
         except BaseException:  # whatever ends the scheduler, no run goes on unseen
-            self._stop_all()
+            self.leave()
             raise
         return self.tasks
 
@@ -97,7 +102,8 @@ class Scheduler:
     def _update(self, task: Task) -> None:
         if task.state == "running":
             self._check_process(task)
-        elif task.state in ("waiting", "elsewhere"):
+        elif task.state == "elsewhere" or (task.state == "waiting" and (self.free or not task.seen)):
+            task.seen = True
             run = RunFolder(task.job.folder)
             try:
                 record = None if task.job.again else run.record()
@@ -151,14 +157,21 @@ class Scheduler:
         elif owner_of(task.job.folder) is not None:  # another process took the run first
             task.state = "elsewhere"
         else:
-            self._fail(task, failure_reason(task.job, status))
+            self._fail(task, failure_reason(task.job, status, task.process.reason))
             record = readable(RunFolder(task.job.folder).record, None)
             if record is not None and record.status == "diverged":
                 task.state = "diverged"
+            elif status == INTERRUPTED:  # somebody stopped this run alone
+                task.state, task.reason = "interrupted", ""
 
-    def _stop_all(self) -> None:
+    def leave(self) -> None:
+        """Stop the jobs that run, or leave them to the engine if they go on without us."""
         running = [task for task in self.tasks if task.state == "running"]
-        stop([task.process for task in running if task.process is not None])
+        if self.engine.detaches:
+            for task in running:
+                task.state = "detached"
+        else:
+            stop([task.process for task in running if task.process is not None])
         for task in self.tasks:
             if not task.done:
                 task.state = "interrupted"
@@ -173,10 +186,16 @@ def check_log(path: Path) -> None:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def failure_reason(job: Job, status: int) -> str:
-    """Return why a process failed or its training diverged: as its record says, or the last line of its log."""
+def failure_reason(job: Job, status: int, known: str = "") -> str:
+    """Return why a process failed or its training diverged: as its record says, or the last line of its log.
+
+    Args:
+        job: that failed.
+        status: its exit status.
+        known: what the engine knows of its end.
+    """
     record = readable(RunFolder(job.folder).record, None)
-    ending = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+    ending = known or (f"killed by signal {-status}" if status < 0 else f"exit status {status}")
     if status == -signal.SIGKILL:
         ending += " (as a system without free memory does; a smaller data.batch_size or sweep.jobs needs less)"
     if record is not None and record.status == "diverged":
@@ -197,24 +216,3 @@ def last_lines(path: Path, count: int) -> list[str]:
     except OSError:  # the process never wrote one
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
-
-
-def automatic_slots(jobs: int) -> int:
-    """Return how many jobs to run at a time on this machine: one per GPU; without GPUs one per core, as memory allows.
-
-    Several jobs of one thread get more done than one job of several threads: on 2 cores, ResNet-20 on cluttered
-    digits trained at 618 img/s as two jobs and at 525 as one.
-    """
-    import torch
-
-    if torch.cuda.is_available():
-        return max(1, min(jobs, torch.cuda.device_count()))
-    cores = os.cpu_count() or 1
-    return max(1, min(jobs, cores, _jobs_in_memory()))
-
-
-def _jobs_in_memory(bytes_per_job: int = 2 * 1024**3) -> int:
-    try:
-        return int(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // bytes_per_job)
-    except (ValueError, OSError, AttributeError):
-        return 1_000_000

@@ -1,6 +1,8 @@
 """The folder of a report: it is written whole or not at all, and takes the place of an earlier report only."""
 
+import glob
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,10 +12,13 @@ from typing import Any
 from attnbench.errors import UserError
 from attnbench.runs.disk import WriteError, writing
 from attnbench.runs.files import make_folder, read_json, shown, to_text, write_all
+from attnbench.runs.owner import process_started
 
 MARK = "report.json"
 """The file that says what a report is made of, and by which a report is known."""
 KIND = "attnbench report"
+LITTER = re.compile(r"\.(?P<kind>new|old)\.(?P<pid>\d+)")
+"""What a process adds to the name of a report's folder, beside which it writes."""
 
 
 def check_place(folder: Path) -> None:
@@ -47,6 +52,7 @@ def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any
     """
     check_place(folder)
     make_folder(folder.parent)
+    clear_litter(folder)
     new, old = (folder.with_name(f".{folder.name}.{word}.{os.getpid()}") for word in ("new", "old"))
     mark = {"kind": KIND, "files": sorted(files), **about}
     try:
@@ -55,6 +61,18 @@ def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any
     finally:
         shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def clear_litter(folder: Path) -> None:
+    """Remove what killed processes have left beside a report, or put their copy of an earlier report back."""
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        found = LITTER.fullmatch(path.name.removeprefix(f".{folder.name}"))
+        if found is None or process_started(int(found["pid"])) is not None:
+            continue
+        if found["kind"] == "old" and not folder.exists():
+            path.rename(folder)
+        else:
+            shutil.rmtree(path)
 
 
 def _put_in_place(new: Path, folder: Path, old: Path) -> None:

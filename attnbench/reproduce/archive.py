@@ -17,24 +17,16 @@ from attnbench.tables.results.per_class_summary import read_summaries, write_sum
 from attnbench.tables.results.records import RECORDS_FILE, Record, read_archived, with_current_identity
 from attnbench.tables.results.values import Key, Result
 
-FILES = {
-    "markdown": "table.md",
-    "latex": "table.tex",
-    "csv": "table.csv",
-    "claims-csv": "claims.csv",
-    "html": "table.html",
-}
-
 
 def archive_results(reproduction: TableReproduction, results: Mapping[Key, Result], report: Report) -> Path:
     """Write a table in all formats, the records that it was made of, and their environments; returns the folder."""
-    from attnbench.tables.render import FORMATS
+    from attnbench.tables.render import in_all_formats
 
     folder = reproduction.folder
     make_folder(folder)
     report = replace(report, pictures=pictures_in(folder))
-    for name, file in FILES.items():
-        write_atomically(folder / file, FORMATS[name](report))
+    for name, content in in_all_formats(report).items():
+        write_atomically(folder / name, content)
     records = list(records_in(results))
     write_records(folder, records)
     write_json(folder / "environment.json", environments(records))

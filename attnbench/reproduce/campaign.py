@@ -23,7 +23,7 @@ from attnbench.tables.spec.repeated_columns import merge_columns
 from attnbench.tables.spec.table import PaperTable, Profile
 
 IRRELEVANT = (
-    "output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger",
+    "output", "sweep.", "run.", "data.root", "data.workers", "data.cache", "logger", "launch",
     "trainer.threads", "trainer.block_length", "trainer.progress", "trainer.compile",
 )  # fmt: skip
 """Starts of overrides that do not change the results of a table."""

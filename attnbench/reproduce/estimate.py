@@ -1,12 +1,12 @@
 """An estimate of the time that missing runs will take: from finished runs of the same kind, or a few measured steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.record import FinishedRecord
+from attnbench.runs.lookup import finished_records
 
 if TYPE_CHECKING:
     from attnbench.training.experiment import Experiment
@@ -74,21 +74,13 @@ def epochs_left(job: Job) -> int:
 
 def recorded_seconds(job: Job) -> float | None:
     """Return the mean time of the finished runs that differ from a job only in the seed; None if there are none."""
-    seconds = [record.wall_seconds for record in finished_records(job)]
+    seconds = [record.wall_seconds for record in finished_records(job.folder.parent)]
     return fmean(seconds) if seconds else None
 
 
 def recorded_speed(job: Job) -> float | None:
     """Return the images per second of a finished run that differs only in its seed; None if there is none."""
-    return next((record.images_per_second for record in finished_records(job)), None)
-
-
-def finished_records(job: Job) -> Iterator[FinishedRecord]:
-    """Yield the records of finished runs on this machine that differ from a job only in the seed."""
-    for folder in sorted(job.folder.parent.glob("seed*")):
-        record = readable(RunFolder(folder).record, None)
-        if isinstance(record, FinishedRecord):
-            yield record
+    return next((record.images_per_second for record in finished_records(job.folder.parent)), None)
 
 
 def measured_speed(experiment: "Experiment", slots: int) -> float:

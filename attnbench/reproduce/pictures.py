@@ -1,11 +1,14 @@
 """The picture beside a table: what the networks of the first seed see in the same images."""
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.explanations import Request
+from attnbench.runs.figures import encoded
+from attnbench.runs.files import write_atomically
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.tables.results.values import Key
 
@@ -30,7 +33,7 @@ def draw_pictures(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]
     runs = first_seeds(reproduction, jobs)
     if not kind or not runs or not _outdated(folder, runs.values()):
         return
-    from attnbench.explain.draw import draw_comparison, draw_sheet, save, scales_of
+    from attnbench.explain.draw import draw_comparison, draw_sheet, scales_of
     from attnbench.explain.pick import names_of, read_test_images
     from attnbench.explain.scored_run import explain_run
     from attnbench.training.trained_run import TrainedRun
@@ -42,8 +45,7 @@ def draw_pictures(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]
     figures = [draw_comparison(found)] if kind == "comparison" else [draw_sheet(one, scales_of(found)) for one in found]
     for number, figure in enumerate(figures, 1):
         path = folder / f"{STEM}{number if len(figures) > 1 else ''}.png"
-        save(figure, path, DPI)
-        _shrink(path)
+        write_atomically(path, shrunk(encoded(figure, "png", DPI)))
 
 
 def first_seeds(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]) -> dict[str, Evaluation]:
@@ -62,12 +64,14 @@ def _outdated(folder: Path, runs: Iterable[Evaluation]) -> bool:
     return not drawn or min(drawn) < max(run.weights.stat().st_mtime for run in runs)
 
 
-def _shrink(path: Path) -> None:
-    """Write a picture again with few colours."""
+def shrunk(png: bytes) -> bytes:
+    """Return a picture with few colours."""
     from PIL import Image
 
     from attnbench.data.transforms.open_image import open_image
 
-    with open_image(path) as picture:
+    with open_image(io.BytesIO(png)) as picture:
         few = picture.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
+    content = io.BytesIO()
+    few.save(content, "PNG", optimize=True)
+    return content.getvalue()

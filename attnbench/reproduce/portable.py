@@ -6,8 +6,8 @@ from typing import Any
 from attnbench.runs.identity import portable_path
 from attnbench.runs.record import FinishedRecord, RunRecord
 
-LOCAL_GROUPS = ("output", "logger")
-"""Parts of a record's configuration that mean nothing on another machine, or hold keys of a service."""
+LOCAL_GROUPS = ("output", "logger", "launch")
+"""Parts of a record's configuration that mean nothing on another machine, hold keys of a service, or name accounts."""
 
 
 def portable(record: FinishedRecord) -> FinishedRecord:

@@ -115,10 +115,11 @@ def settle(
         UserError: the run or the overrides do not allow it.
     """
     record = finished_record(run, checkpoint)
-    values = {**record.config, "trainer": {**record.config["trainer"], "devices": 1}}
+    values = {**record.config, "trainer": {**record.config["trainer"], "devices": 1, "nodes": 1}}
     config, settings = recompose(composer, record.choices, values, overrides)
-    if config["trainer"]["devices"] != 1:
-        raise UserError(f"trainer.devices={config['trainer']['devices']}: an evaluation runs on one device")
+    for key in ("devices", "nodes"):
+        if config["trainer"][key] != 1:
+            raise UserError(f"trainer.{key}={config['trainer'][key]}: an evaluation runs on one device")
     return Evaluation(run, record, checkpoint, config, settings, responses)
 
 

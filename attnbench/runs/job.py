@@ -41,6 +41,13 @@ class Job:
         config = replace(self.config, values={**self.config.values, "seed": seed})
         return Job(config, self.identity, self.folder.parent / f"seed{seed}")
 
+    def resumed(self) -> "Job":
+        """Return the job as it goes on after it was begun: `run.again` has been heeded."""
+        if not self.again:
+            return self
+        values = {**self.config.values, "run": {**self.config["run"], "again": False}}
+        return replace(self, config=replace(self.config, values=values))
+
     def save(self, path: Path) -> None:
         """Write the job to a file that `load` reads."""
         config = JobConfig(self.config.values, self.config.choices, self.config.identity)

@@ -1,5 +1,6 @@
 """One owner per run folder: a lock with host, process and heartbeat, taken over when its owner is dead."""
 
+import errno
 import logging
 import os
 import threading
@@ -15,12 +16,14 @@ from filelock import FileLock
 from attnbench.errors import UserError
 from attnbench.runs.disk import FULL, WriteError, refusal
 from attnbench.runs.files import make_folder, shown, write_json
+from attnbench.runs.link_guard import GUARD_FILE, LinkGuard
 from attnbench.runs.litter import clear_litter
 from attnbench.runs.owner import HEARTBEAT_SECONDS, LOCK_FILE, Owner, OwnerWatch, owner_of, process_started, read_owner
 
 __all__ = ["LOCK_FILES", "Lock", "Owner", "RunLockedError", "check_lock", "owner_of", "process_started", "read_owner"]
-LOCK_FILES = (LOCK_FILE, ".lock")
-"""The owner, and the guard that lets one process at a time change it."""
+LOCK_FILES = (LOCK_FILE, ".lock", GUARD_FILE)
+"""The owner, the guard that lets one process at a time change it, and its replacement where there are no file locks."""
+WITHOUT_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 logger = logging.getLogger(__name__)
 
 
@@ -147,7 +150,7 @@ class Lock:
 
 
 class _Guard:
-    """A file lock of the operating system, which ends with its process.
+    """A file lock of the operating system, which ends with its process; without such locks, a `LinkGuard`.
 
     Raises:
         WriteError: when entered, if there is no room for the lock's file.
@@ -156,6 +159,7 @@ class _Guard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: FileLock | LinkGuard
         native: dict[str, Any] = {"fallback_to_soft": False}  # a lock by a file's existence would outlive its process
         try:
             self._lock = FileLock(path, **native)
@@ -164,7 +168,13 @@ class _Guard:
 
     def __enter__(self) -> None:
         with _refused(self.path):
-            self._lock.acquire()
+            try:
+                self._lock.acquire()
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
+                    raise
+                self._lock = LinkGuard(self.path.parent)
+                self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
@@ -180,5 +190,5 @@ def _refused(path: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"{shown(path)}: cannot be locked: {reason}; output=FOLDER names a folder that can be written to, on a"
-            " file system with file locks (flock)"
+            " file system with file locks (flock) or hard links"
         ) from error

@@ -3,11 +3,13 @@
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.runs.files import readable
 from attnbench.runs.folder import ARCHIVE, RunFolder, find_runs, shown
+from attnbench.runs.record import FinishedRecord
 
 HASH = re.compile(r"(?P<start>[0-9a-f]{1,10})(/(?P<seed>seed\d+))?")
 """The start of an identity, alone for all of its seeds."""
@@ -57,6 +59,14 @@ def seeds_in(path: Path) -> list[RunFolder]:
     if path.name == ARCHIVE or not path.is_dir():
         return []
     return [run for child in sorted(path.glob("seed*"), key=_number) for run in seeds_in(child)]
+
+
+def finished_records(folder: Path) -> Iterator[FinishedRecord]:
+    """Yield the records of the finished seeds in a run's folder."""
+    for seed in sorted(folder.glob("seed*")):
+        record = readable(RunFolder(seed).record, None)
+        if isinstance(record, FinishedRecord):
+            yield record
 
 
 def _number(path: Path) -> tuple[int, str]:

@@ -99,9 +99,9 @@ def process_lives(owner: Owner) -> bool:
     return owner.started == process_started(owner.pid)
 
 
-def read_owner(folder: Path) -> Owner | None:
+def read_owner(folder: Path, name: str = LOCK_FILE) -> Owner | None:
     """Return what a folder's lock says, or None without a lock. Raises `UserError` if the lock is damaged."""
-    path = folder / LOCK_FILE
+    path = folder / name
     content = read_json(path)
     return None if content is None else read_object(Owner, content, shown(path))
 
@@ -130,48 +130,51 @@ class OwnerWatch:
     Args:
         folder: of the run.
         beat: seconds between heartbeats.
+        name: of the lock's file.
 
     Attributes:
         certain: whether the owner that was returned last is known to live.
+        watched: process and heartbeat of the owner that was looked at last; None before there was one.
         needed: seconds without a heartbeat after which it counts as dead.
     """
 
-    def __init__(self, folder: Path, beat: float = HEARTBEAT_SECONDS) -> None:
-        self.folder, self.beat = folder, beat
+    def __init__(self, folder: Path, beat: float = HEARTBEAT_SECONDS, name: str = LOCK_FILE) -> None:
+        self.folder, self.beat, self.name = folder, beat, name
         self.certain = False
-        self._seen: tuple[object, ...] | None = None
+        self.watched: tuple[object, ...] | None = None
         self._since = self.needed = 0.0
 
     def owner(self) -> Owner | None:
         """Return the owner, or None if there is none or it is dead."""
         try:
-            owner = read_owner(self.folder)
+            owner = read_owner(self.folder, self.name)
         except UserError:
             return None
         if owner is None:
             return None
         if owner.near:
+            self.watched = (*owner.process, owner.heartbeat)
             self.certain = process_lives(owner)
             return owner if self.certain else None
         return owner if self._beats(owner) else None
 
     def _beats(self, owner: Owner) -> bool:
         mark = (*owner.process, owner.heartbeat)
-        if mark != self._seen:
-            self.certain = self._seen is not None
-            self._seen, self._since = mark, time.monotonic()
-            stopped_before = _age(self.folder) > DEAD_AFTER_BEATS * self.beat and not self.certain
+        if mark != self.watched:
+            self.certain = self.watched is not None
+            self.watched, self._since = mark, time.monotonic()
+            stopped_before = _age(self.folder / self.name) > DEAD_AFTER_BEATS * self.beat and not self.certain
             self.needed = (SHORT_WATCH_BEATS if stopped_before else DEAD_AFTER_BEATS) * self.beat
         return time.monotonic() - self._since < self.needed
 
 
-def _age(folder: Path) -> float:
+def _age(lock: Path) -> float:
     """Return the seconds since a lock was written, by the clock of the file system that it is on; 0 if unknown."""
-    probe = folder / f".clock.{os.getpid()}"
+    probe = lock.with_name(f".clock.{os.getpid()}")
     try:
         probe.touch()
         written = probe.stat().st_mtime
         probe.unlink()
-        return written - (folder / LOCK_FILE).stat().st_mtime
+        return written - lock.stat().st_mtime
     except OSError:
         return 0.0

@@ -28,7 +28,8 @@ class RunRecord(JsonObject):
     identity: the hash that names the run, and the scheme by which it was computed. choices: the chosen file of each
     group. config: the checked configuration, by group. started, written: times in UTC (ISO 8601). wall_seconds: time
     spent so far, interrupted parts included. resolved: choices of `auto`. resolved, data and costs are None in a run
-    that ended before its network was built. error: what made the run fail, or how it diverged.
+    that ended before its network was built. error: what made the run fail, or how it diverged. scaled_lr: the
+    learning rate that `recipe.lr_batch_size` gave; None where `recipe.lr` is the rate.
     """
 
     schema: int = field(default=SCHEMA, metadata=ALWAYS)
@@ -43,6 +44,7 @@ class RunRecord(JsonObject):
     wall_seconds: float = field(metadata=between(0))
     written: str
     error: str = ""
+    scaled_lr: float | None = None
     resolved: HardwareRecord | None = None
     costs: CostRecord | None = field(default=None, metadata=flat())
     data: DataRecord | None = None

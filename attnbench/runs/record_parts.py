@@ -51,6 +51,7 @@ class HardwareRecord(JsonObject):
     channels_last: bool | None = None
     threads: int
     block_length: int | None = None
+    nodes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

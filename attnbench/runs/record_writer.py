@@ -54,9 +54,11 @@ class RecordWriter:
             kept = {name: getattr(earlier, name) for name in KEPT}
             self.record = replace(self.record, **kept, wall_seconds=self.earlier_seconds)
 
-    def describe(self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord) -> None:
-        """Record that the run is training, on what, and what its network costs."""
-        self._write(resolved=resolved, data=data, costs=costs)
+    def describe(
+        self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord, scaled_lr: float | None = None
+    ) -> None:
+        """Record that the run is training, on what, what its network costs, and the learning rate if it was scaled."""
+        self._write(resolved=resolved, data=data, costs=costs, scaled_lr=scaled_lr)
 
     def stop(self, status: Outcome, error: str = "") -> None:
         """Record that the run ended before it was finished. error: the reason, if it was not interrupted."""

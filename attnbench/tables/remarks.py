@@ -144,7 +144,8 @@ def _seed_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
 def describe_device(record: Record) -> str:
     """Return what a run was trained on: `AMD EPYC (2 cores), 1 thread, bf16`."""
     hardware = record.resolved
-    count = f"{hardware.devices} x " if hardware.devices > 1 else ""
+    devices = hardware.devices * hardware.nodes
+    count = f"{devices} x " if devices > 1 else ""
     threads = ""
     if hardware.accelerator == "cpu":
         threads = f", {hardware.threads} thread{'s' * (hardware.threads > 1)}"

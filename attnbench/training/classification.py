@@ -8,6 +8,8 @@ from attnbench.runs.metric_names import LOSS, TOP1, TOP5
 from attnbench.training.task import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attnbench.classifier import Classifier
     from attnbench.data.loaders.base import Placement
     from attnbench.data.loaders.make import LoaderFactory
@@ -25,6 +27,16 @@ class Classification(Task):
         from attnbench.build import build_model
 
         return build_model(config, data, image_size)
+
+    def probe_losses(self, net: Any, images: "Tensor", classes: int) -> "dict[str, Tensor]":
+        import torch
+
+        labels = torch.arange(len(images), device=images.device) % classes
+        losses: dict[str, Tensor] = net.losses(net.output(images), labels)
+        return losses
+
+    def probe_forward(self, net: Any, images: "Tensor") -> None:
+        net(images)
 
     def make_loaders(self, data: DataSet, placement: "Placement") -> "LoaderFactory":
         from attnbench.data.loaders.make import LoaderFactory

@@ -108,7 +108,7 @@ class RunData(pl.LightningDataModule):
 
 def placement_on(hardware: Hardware, world: World) -> Placement:
     """Return where and how this process makes batches, and which share of each is its own."""
-    index = world.rank if hardware.accelerator == "gpu" else None
+    index = world.local_rank if hardware.accelerator == "gpu" else None
     return Placement(
         device=torch.device(hardware.device_type) if index is None else torch.device(hardware.device_type, index),
         dtype=torch.bfloat16 if hardware.precision == "bf16" else torch.float32,

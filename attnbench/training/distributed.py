@@ -1,8 +1,9 @@
 """The processes of one run on several devices: who started them, and their meeting before any of them reads data.
 
-A run on N devices is N processes on one machine. attnbench starts them (see `attnbench.launch.ranks`), or torchrun or
-Slurm's `srun` did. Their environment variables count only in a process that they really started for this run; every
-other one that is called `RANK` or `WORLD_SIZE` is left over from something else.
+A run on N devices is N processes. On one machine attnbench starts them (see `attnbench.launch.ranks`), or torchrun or
+Slurm's `srun` did; on several machines one of these two has to, and all processes must see the run's folder. Their
+environment variables count only in a process that they really started for this run; every other one that is called
+`RANK` or `WORLD_SIZE` is left over from something else.
 """
 
 import os
@@ -47,6 +48,7 @@ class World:
         serves: whether this process keeps the store.
         listener: a socket that already listens on the port, if the starter has opened one.
         attempt: distinguishes several starts that share one store.
+        nodes: number of machines; each has equally many of the processes, numbered in a row.
     """
 
     rank: int = 0
@@ -56,7 +58,18 @@ class World:
     serves: bool = False
     listener: int | None = None
     attempt: str = ""
+    nodes: int = 1
     _store: Any = field(default=None, repr=False)
+
+    @property
+    def node(self) -> int:
+        """Number of this process's machine."""
+        return self.rank * self.nodes // self.size
+
+    @property
+    def local_rank(self) -> int:
+        """Number of this process among those of its machine, and of its device."""
+        return self.rank % (self.size // self.nodes)
 
     def meet(self, plan: str, backend: str, seconds: float = MEETING_SECONDS) -> None:
         """Wait for all processes of the run, check that they do the same, and connect them.
@@ -74,28 +87,41 @@ class World:
         import torch
         from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
-        plans = self._exchange(f"{plan} on {self.size} devices", time.monotonic() + seconds)
+        plans = self._exchange("plan", f"{plan} on {self.size} devices", time.monotonic() + seconds)
         if len(set(plans)) > 1:
             raise MeetingError(f"the processes of this run have different plans: {'; '.join(plans)}")
         store = PrefixStore(f"{self.attempt}/group", self._connected(seconds))
-        device = torch.device("cuda", self.rank) if backend == "nccl" else None
+        device = torch.device("cuda", self.local_rank) if backend == "nccl" else None
         torch.distributed.init_process_group(
             backend, store=store, rank=self.rank, world_size=self.size, device_id=device
         )
 
-    def _exchange(self, plan: str, deadline: float) -> list[str]:
-        """Tell the others this process's plan and return everyone's."""
+    def check_start(self, epochs: int, seconds: float = MEETING_SECONDS) -> None:
+        """Check that all processes go on after the same epoch: that they see the same checkpoint.
+
+        Raises:
+            MeetingError: they do not.
+        """
+        if self.size == 1:
+            return
+        found = self._exchange("start", str(epochs), time.monotonic() + seconds)
+        if len(set(found)) > 1:
+            raise MeetingError(
+                f"the processes of this run find checkpoints of different epochs ({', '.join(found)}); on several"
+                " machines, output must be a folder that all of them see"
+            )
+
+    def _exchange(self, subject: str, text: str, deadline: float) -> list[str]:
+        """Tell the others something about a subject, and return what everyone says."""
         store = self._connected(deadline - time.monotonic())
-        store.set(self._key(self.rank), plan)
-        while missing := [rank for rank in range(self.size) if not store.check([self._key(rank)])]:
+        keys = [f"{self.attempt}/{subject}/{rank}" for rank in range(self.size)]
+        store.set(keys[self.rank], text)
+        while missing := [rank for rank, key in enumerate(keys) if not store.check([key])]:
             if time.monotonic() > deadline:
                 came = self.size - len(missing)
                 raise MeetingError(f"{came} of the {self.size} processes of this run came; rank {missing[0]} did not")
             time.sleep(LOOK_SECONDS)
-        return [store.get(self._key(rank)).decode() for rank in range(self.size)]
-
-    def _key(self, rank: int) -> str:
-        return f"{self.attempt}/plan/{rank}"
+        return [store.get(key).decode() for key in keys]
 
     def _connected(self, seconds: float) -> Any:
         """Return the `TCPStore`, connecting to it first. Short attempts leave room for signals in between."""
@@ -140,22 +166,29 @@ def average_buffers(nets: "Sequence[nn.Module | None]", processes: int) -> None:
             buffer.div_(processes)
 
 
-def require_devices(devices: int, world: World) -> None:
-    """Check that a run has a process for each device. Raises `UserError`."""
-    if world.size != devices:
+def require_processes(devices: int, nodes: int, world: World) -> None:
+    """Check that a run has a process for each device of each machine. Raises `UserError`."""
+    if world.size == devices * nodes and world.nodes == nodes:
+        return
+    if nodes > 1:
         raise UserError(
-            f"trainer.devices={devices}: the run needs as many processes, and this is one of {world.size};"
-            " attnbench train starts them"
+            f"trainer.nodes={nodes}: attnbench starts processes on one machine only; start the command on each machine"
+            f" by torchrun or srun, with {devices} process{'es' * (devices > 1)} on each"
         )
+    raise UserError(
+        f"trainer.devices={devices}: the run needs as many processes, and this is one of {world.size};"
+        " attnbench train starts them"
+    )
 
 
-def take_world(devices: int, environment: MutableMapping[str, str] | None = None) -> World:
+def take_world(devices: int, environment: MutableMapping[str, str] | None = None, nodes: int = 1) -> World:
     """Return this process's place among those that torchrun or Slurm started for a run, and forget their variables.
 
     Args:
-        devices: of the run; it needs as many processes.
+        devices: of the run, on each machine; it needs as many processes there.
         environment: that of this process if None. Variables by which launchers number processes are removed, so that
             neither Lightning nor a child process reads what does not hold for it.
+        nodes: machines of the run.
 
     Returns:
         The world; of one process if neither started several for this run.
@@ -164,7 +197,7 @@ def take_world(devices: int, environment: MutableMapping[str, str] | None = None
         UserError: another number of processes was started than the run has devices.
     """
     variables = os.environ if environment is None else environment
-    world = _by_torchrun(devices, variables) or _by_slurm(devices, variables) or World()
+    world = _by_torchrun(devices, nodes, variables) or _by_slurm(devices, nodes, variables) or World()
     forget_launchers(variables)
     return world
 
@@ -175,42 +208,61 @@ def forget_launchers(variables: MutableMapping[str, str] = os.environ) -> None:
         variables.pop(name, None)
 
 
-def _by_torchrun(devices: int, variables: Mapping[str, str]) -> World | None:
+def _by_torchrun(devices: int, nodes: int, variables: Mapping[str, str]) -> World | None:
     if "TORCHELASTIC_RUN_ID" not in variables:
         return None
     size = _number(variables, "WORLD_SIZE")
     if size == 1:
         return None
-    _check_size("torchrun", size, devices)
-    if _number(variables, "LOCAL_WORLD_SIZE", size) != size:
-        raise UserError("torchrun: the processes of a run must be on one machine")
+    local = _number(variables, "LOCAL_WORLD_SIZE", size)
+    _check_size("torchrun", size, size // local, devices, nodes)
     rank, kept_by_agent = _number(variables, "RANK"), variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     attempt = variables.get("TORCHELASTIC_RESTART_COUNT", "0")
     host = variables.get("MASTER_ADDR", LOCALHOST)
-    return World(rank, size, _number(variables, "MASTER_PORT"), host, not rank and not kept_by_agent, None, attempt)
+    port, serves = _number(variables, "MASTER_PORT"), not rank and not kept_by_agent
+    return World(rank, size, port, host, serves, None, attempt, nodes)
 
 
-def _by_slurm(devices: int, variables: Mapping[str, str]) -> World | None:
-    """Return the place among a step's tasks. With one device, each task is a run of its own."""
-    if devices == 1 or "SLURM_STEP_NUM_TASKS" not in variables or not _descends_from(variables.get("SLURM_TASK_PID")):
+def _by_slurm(devices: int, nodes: int, variables: Mapping[str, str]) -> World | None:
+    """Return the place among a step's tasks. With one device on one machine, each task is a run of its own."""
+    if devices * nodes == 1 or "SLURM_STEP_NUM_TASKS" not in variables:
         return None
     tasks = _number(variables, "SLURM_STEP_NUM_TASKS")
-    if tasks == 1:
+    if tasks == 1 or not _descends_from(variables.get("SLURM_TASK_PID")):
         return None
-    _check_size("Slurm", tasks, devices)
-    if _number(variables, "SLURM_STEP_NUM_NODES", 1) != 1:
-        raise UserError("Slurm: the tasks of a run must be on one machine (--nodes=1)")
+    _check_size("Slurm", tasks, _number(variables, "SLURM_STEP_NUM_NODES", 1), devices, nodes)
     step = _number(variables, "SLURM_JOB_ID", 0) * 31 + _number(variables, "SLURM_STEP_ID", 0)
     rank, port = _number(variables, "SLURM_PROCID"), _number(variables, "MASTER_PORT", 20000 + step % 20000)
-    return World(rank, tasks, port, serves=not rank)
+    world = World(rank, tasks, port, _first_host(nodes, variables), serves=not rank, nodes=nodes)
+    if _number(variables, "SLURM_LOCALID", world.local_rank) != world.local_rank:
+        raise UserError("Slurm: the tasks of a machine must be numbered in a row (--distribution=block)")
+    return world
 
 
-def _check_size(launcher: str, size: int, devices: int) -> None:
-    if size != devices:
+def _first_host(nodes: int, variables: Mapping[str, str]) -> str:
+    """Return the machine of a step's first task."""
+    if nodes == 1:
+        return LOCALHOST
+    if given := variables.get("MASTER_ADDR"):
+        return given
+    from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
+
+    names = variables.get("SLURM_STEP_NODELIST", "")
+    return str(SLURMEnvironment.resolve_root_node_address(names))
+
+
+def _check_size(launcher: str, size: int, size_nodes: int, devices: int, nodes: int) -> None:
+    if (size, size_nodes) == (devices * nodes, nodes):
+        return
+    if size_nodes != nodes or nodes > 1:
         raise UserError(
-            f"trainer.devices={devices}: {launcher} started {size} processes, and a run has one for each device;"
-            f" trainer.devices={size} uses them all, and attnbench alone starts the processes that a run needs"
+            f"trainer.nodes={nodes} trainer.devices={devices}: {launcher} started {size} processes on {size_nodes}"
+            f" machine{'s' * (size_nodes > 1)}; a run has one for each device of each machine"
         )
+    raise UserError(
+        f"trainer.devices={devices}: {launcher} started {size} processes, and a run has one for each device;"
+        f" trainer.devices={size} uses them all, and attnbench alone starts the processes that a run needs"
+    )
 
 
 def _number(variables: Mapping[str, str], name: str, otherwise: int | None = None) -> int:

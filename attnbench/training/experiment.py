@@ -61,11 +61,11 @@ class Experiment:
 
     @cached_property
     def recipe(self) -> "Recipe":
-        """How the network is trained."""
+        """How the network is trained, with the learning rate for the run's batches."""
         from attnbench.training.recipe import Recipe
 
         recipe: Recipe = guarded("recipe", lambda: Recipe(**self.config["recipe"]))
-        return recipe
+        return recipe.for_batches_of(int(self.config["data"]["batch_size"]))
 
     @cached_property
     def options(self) -> "TrainerOptions":
@@ -79,6 +79,12 @@ class Experiment:
     def data(self) -> DataSet:
         """The data set's description; no image is read."""
         return build_data(self.config, self.task.name)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that training reads: with `test=false`, not the test set."""
+        tested = self.config.values.get("test", True)  # a primary config of the user's own may lack it
+        return tuple(split for split in SPLITS if split != "test" or tested)
 
     @cached_property
     def blueprint(self) -> "Network":

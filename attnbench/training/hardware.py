@@ -30,6 +30,8 @@ class TrainerOptions:
 
     accelerator: str
     devices: int
+    nodes: int
+    sync_batchnorm: bool
     precision: str
     channels_last: bool | str
     compile: bool
@@ -40,7 +42,8 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         require_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
         require_choice("precision", self.precision, ("auto", "bf16", "fp32"))
-        require(self.devices >= 1, "devices", self.devices, "must be at least 1")
+        for key in ("devices", "nodes"):
+            require(getattr(self, key) >= 1, key, getattr(self, key), "must be at least 1")
         for key in ("block_length", "threads"):
             value = getattr(self, key)
             require(value == "auto" or int(value) >= 1, key, value, "must be at least 1, or auto")
@@ -51,6 +54,11 @@ class TrainerOptions:
         if most is not None and self.devices > most:
             raise OptionError("devices", self.devices, f"this machine has {most}")
 
+    @property
+    def processes(self) -> int:
+        """Processes of the run, one for each device of each machine."""
+        return self.devices * self.nodes
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -58,12 +66,13 @@ class Hardware:
 
     Attributes:
         accelerator: `cpu`, `gpu` or `mps`.
-        devices: number of devices.
+        devices: number of devices of each machine.
         device_name: the device as its maker calls it.
         precision: `bf16` (autocast) or `fp32`.
         channels_last: whether maps are stored with their channels last.
         threads: CPU threads.
         block_length: optimiser steps per call of Lightning's loop.
+        nodes: number of machines.
     """
 
     accelerator: str
@@ -73,6 +82,7 @@ class Hardware:
     channels_last: bool
     threads: int
     block_length: int
+    nodes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return the choices as plain data for the record."""
@@ -165,6 +175,7 @@ def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | 
     choices: dict[str, Any] = {
         "accelerator": accelerator,
         "devices": options.devices,
+        "nodes": options.nodes,
         "device_name": device_name(accelerator),
         "precision": _precision(options.precision, accelerator),
         "channels_last": _channels_last(accelerator, net) if options.channels_last == "auto" else options.channels_last,

@@ -45,10 +45,10 @@ class KnownWorld(ClusterEnvironment):
             raise RuntimeError(f"Lightning takes process {self.world.rank} for {rank}")
 
     def local_rank(self) -> int:
-        return self.world.rank
+        return self.world.local_rank
 
     def node_rank(self) -> int:
-        return 0
+        return self.world.node
 
 
 def leave_signals_alone(trainer: pl.Trainer) -> None:

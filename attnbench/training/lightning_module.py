@@ -36,7 +36,7 @@ from attnbench.training.evaluation_meter import SplitMeter
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import Hardware
 from attnbench.training.lightning_compat import count_optimizer_steps
-from attnbench.training.metrics import ImageCounter, LossMeter, Step, require_images, total
+from attnbench.training.metrics import ImageCounter, LossMeter, LossStep, Step, require_images, total
 from attnbench.training.optimizers import make_optimizer, set_rates
 from attnbench.training.recipe import Recipe
 from attnbench.training.weight_average import WeightAverage
@@ -117,7 +117,7 @@ class TrainingModule(pl.LightningModule, ABC):
         """Compute the network's output and losses for batch `number` of an epoch."""
 
     @abstractmethod
-    def step_of(self, done: ForwardPass) -> Step:
+    def step_of(self, done: ForwardPass) -> Step | LossStep:
         """Return what the epoch's meter counts of a step."""
 
     @abstractmethod
@@ -192,7 +192,7 @@ class TrainingModule(pl.LightningModule, ABC):
         if block.numbers.stop == len(block.epoch):
             self._finish_training_epoch(output)
 
-    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Any, Step]:
+    def step(self, optimizer: torch.optim.Optimizer, epoch: Epoch, number: int) -> tuple[Any, Step | LossStep]:
         """Train on batch `number` of an epoch, which takes an optimiser step unless gradients are accumulated."""
         joined = self.recipe.joined(number, self.batches)
         if number == joined.start:

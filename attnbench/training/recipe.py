@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
     epochs: int
     optimizer: str
     lr: float
+    lr_batch_size: int
     backbone_lr_factor: float
     layer_decay: float
     freeze: str
@@ -58,6 +59,7 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         for key in ("lr", "gamma"):
             value = getattr(self, key)
             require(0 < value < math.inf, key, value, "must be positive")
+        require(self.lr_batch_size >= 0, "lr_batch_size", self.lr_batch_size, "must not be negative; 0 scales nothing")
         factor = self.backbone_lr_factor
         require(0 < factor <= 1000, "backbone_lr_factor", factor, "must be in (0, 1000]: it is a factor of lr")
         require(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "must be in (0, 1]: 1 is no decay")
@@ -86,6 +88,15 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         require(rising, "milestones", self.milestones, "must be positive epochs in rising order")
         if self.schedule == "multi_step":
             require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
+
+    def for_batches_of(self, images: int) -> "Recipe":
+        """Return the recipe with `lr` for batches of this many images, by the linear rule (Goyal et al. 2017).
+
+        The images of accumulated batches count together. With `lr_batch_size=0` nothing changes.
+        """
+        if not self.lr_batch_size:
+            return self
+        return replace(self, lr=self.lr * images * self.accumulate / self.lr_batch_size)
 
     def joined(self, number: int, batches: int) -> range:
         """Return the batches, of those of an epoch, that form one optimiser step together with batch `number`."""

@@ -32,27 +32,28 @@ class Probe:
         set_up(self.hardware)
         device = torch.device(self.hardware.device_type)
         layout = torch.channels_last if self.hardware.channels_last else torch.contiguous_format
-        self.net = experiment.build_classifier().to(device).to(memory_format=layout)
+        self.task = experiment.task
+        self.net = experiment.build_network().to(device).to(memory_format=layout)
         self.optimizer = make_optimizer(self.net, experiment.recipe)
         size = experiment.image_size
         images = torch.randn(batch, experiment.data.channels, size, size, device=device)
         self.images = images.contiguous(memory_format=layout)
-        self.labels = torch.arange(batch, device=device) % experiment.data.num_classes
+        self.classes = experiment.data.num_classes
 
     def step(self) -> None:
         """Take one training step."""
         with self._autocast():
-            loss = total(self.net.losses(self.net.output(self.images), self.labels))
+            loss = total(self.task.probe_losses(self.net, self.images, self.classes))
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def forward(self) -> None:
-        """Classify the images as an evaluation does."""
+        """Compute predictions for the images as an evaluation does."""
         self.net.eval()
         with self._autocast():
-            self.net(self.images)
+            self.task.probe_forward(self.net, self.images)
         self.net.train()
 
     def _autocast(self) -> torch.autocast:

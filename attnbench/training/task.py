@@ -12,6 +12,8 @@ from attnbench.config.validate import RunConfig
 from attnbench.data.bases.dataset import DataSet
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attnbench.classifier import Network
     from attnbench.data.loaders.base import Loader, Placement
     from attnbench.data.loaders.make import LoaderFactory
@@ -45,6 +47,14 @@ class Task(ABC):
             data: its data set.
             image_size: height and width in pixels of the images that the network is built for.
         """
+
+    @abstractmethod
+    def probe_losses(self, net: Any, images: "Tensor", classes: int) -> "dict[str, Tensor]":
+        """Return the losses of images (B, C, H, W) with labels that are made up, to measure the speed of a step."""
+
+    @abstractmethod
+    def probe_forward(self, net: Any, images: "Tensor") -> None:
+        """Run an evaluation's forward pass on images (B, C, H, W), to measure its speed."""
 
     @abstractmethod
     def make_loaders(self, data: DataSet, placement: "Placement") -> "LoaderFactory":

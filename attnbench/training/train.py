@@ -25,7 +25,7 @@ from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
 from attnbench.training.datamodule import RunData
-from attnbench.training.distributed import World, require_devices
+from attnbench.training.distributed import World, require_processes
 from attnbench.training.experiment import Experiment
 from attnbench.training.failures import DivergedError, explain, memory_for
 from attnbench.training.hardware import choose_accelerator, on_device_layout, resolve, set_up
@@ -35,6 +35,7 @@ from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
 from attnbench.training.resume import Resumable
+from attnbench.training.sync_batchnorm import synchronise_batch_norms
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
 from attnbench.weights import load as weights
 
@@ -62,13 +63,14 @@ def train(
         Exception: whatever made training fail; the record names it too.
     """
     run, experiment, world = RunFolder(job.folder), experiment or Experiment(job.config), world or World()
+    options = experiment.options
     if world.rank:
-        require_devices(experiment.options.devices, world)
+        require_processes(options.devices, options.nodes, world)
         return None if run.finished() and not job.again else _train(job, experiment, world, None, None, None)
     with Lock(run.path) as lock:
         if not job.again and isinstance(record := run.record(), FinishedRecord):
             return record
-        require_devices(experiment.options.devices, world)
+        require_processes(options.devices, options.nodes, world)
         if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
             run.archive()
         recorder = RecordWriter(job, run)
@@ -93,18 +95,22 @@ def _train(
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+        if experiment.options.sync_batchnorm and world.size > 1:
+            synchronise_batch_norms(net)
     recipe = experiment.recipe
-    with closing(experiment.open_data(hardware, world=world, policy=recipe)) as data:
+    with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
         module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
         resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
         checkpoint, rows = resumable.resumption(owner=recorder is not None)
+        world.check_start(len(rows))
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
             if left_out:
                 logger.info("weights are loaded, but for %s", ", ".join(left_out))
             write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
             run.write_rows(rows)
-            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data))
+            scaled_lr = recipe.lr if recipe.lr_batch_size else None
+            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr)
         loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
         callbacks = [
             *make_callbacks(experiment.config),

@@ -66,6 +66,7 @@ def make_trainer(
     trainer = pl.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
+        num_nodes=hardware.nodes,
         strategy=_strategy(hardware),
         max_epochs=epochs,
         limit_val_batches=None if validated else 0,
@@ -85,7 +86,7 @@ def make_trainer(
 
 
 def _strategy(hardware: Hardware) -> Strategy | str:
-    if hardware.devices == 1:
+    if hardware.devices * hardware.nodes == 1:
         return "auto"
     backend = "nccl" if hardware.accelerator == "gpu" else "gloo"
     # buffers are averaged once an epoch by the module; broadcasting them would depend on the block's length
@@ -99,6 +100,7 @@ HINTS = (
     ".*in eval mode at the start of training.*",  # frozen batch normalisation is
     ".*`broadcast_buffers` is deprecated.*",  # its successor still syncs at the start, and older torch lacks it
     ".*Please add the following callbacks.*",  # checkpoints of earlier versions hold the state of Lightning's
+    ".*`srun` command is available.*",  # a login node has it, and who starts a run's processes is known
     ".*sync_dist=True.*",  # torchmetrics has summed over processes already
 )
 

@@ -20,6 +20,7 @@ from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.results.records import read_archived
 from attnbench.tables.spec.load import load_table
+from tests.cli.interrupt import interrupted_once, training
 from tests.conftest import TINY
 from tests.runs.samples import written_record
 from tests.tables.lab import PROFILES, TABLE, write_broken_attention, write_table
@@ -308,14 +309,13 @@ def start(*words: str) -> subprocess.Popen[bytes]:
 
 def test_the_same_command_continues_after_ctrl_c(say: Say) -> None:
     write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=200"))
-    process = start("--seeds", "1")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not any(run.rows() for run in find_runs(Path("outputs"))):
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-    write_table()
+    with interrupted_once(training):
+        assert say("reproduce", "lab/tiny", "--seeds", "1")[0] == 130
     assert not list(Path("outputs").glob("reproduced/**/*"))
+    done = {run.path: len(run.rows()) for run in find_runs(Path("outputs"))}
+    with interrupted_once(lambda: any(len(run.rows()) > done[run.path] for run in find_runs(Path("outputs")))):
+        assert say("reproduce", "lab/tiny", "--seeds", "1")[0] == 130
+    assert done.keys() == {run.path for run in find_runs(Path("outputs"))}
 
 
 @pytest.mark.slow

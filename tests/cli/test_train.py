@@ -2,28 +2,24 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from attnbench.cli.main import main
 from attnbench.runs.folder import RunFolder, find_runs
+from tests.cli.interrupt import interrupted_once, training
 from tests.conftest import TINY
+from tests.faults.children import Forked, Place
 
 Capture = pytest.CaptureFixture[str]
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "attnbench", "train", *TINY, *words]
-
-
-def records(output: str = "outputs") -> list[dict[str, Any]]:
-    return [json.loads(run.record_file.read_text()) for run in find_runs(Path(output))]
+def records(output: Path = Path("outputs")) -> list[dict[str, Any]]:
+    return [json.loads(run.record_file.read_text()) for run in find_runs(output)]
 
 
 @pytest.mark.smoke
@@ -47,39 +43,28 @@ def test_a_run_ends_with_its_result_and_is_found_again(capsys: Capture) -> None:
     assert "finished" in capsys.readouterr().out
 
 
-def test_two_at_once_do_not_train_the_same_run() -> None:
-    processes = [
-        subprocess.Popen(command("recipe.epochs=10"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ended = [(*process.communicate(timeout=120), process.returncode) for process in processes]
-    outcomes = sorted("is being trained by process" in err or "already trained" in out for out, err, _ in ended)
-    assert outcomes == [False, True]
-    assert len(records()) == 1
-    assert sorted(status for *_, status in ended) in ([0, 0], [0, 1])
+def test_two_at_once_do_not_train_the_same_run(own_folder: Path) -> None:
+    place = Place(own_folder)
+    processes = [Forked(place, ["train", *TINY, "recipe.epochs=10"]) for _ in range(2)]
+    ended = [process.wait() for process in processes]
+    outcomes = sorted("is being trained by process" in one.err or "already trained" in one.out for one in ended)
+    assert outcomes == [False, True], ended
+    assert len(records(place.work / "outputs")) == 1
+    assert sorted(one.status for one in ended) in ([0, 0], [0, 1])
 
 
-def test_an_interrupted_run_ends_with_130_and_is_resumed_by_the_same_command() -> None:
-    words = command("recipe.epochs=400")
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (runs := find_runs(Path("outputs"))) or len(runs[0].rows()) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+def test_an_interrupted_run_ends_with_130_and_is_resumed_by_the_same_command(capsys: Capture) -> None:
+    words = ["train", *TINY, "recipe.epochs=400"]
+    with interrupted_once(lambda: training(epochs=2)):
+        assert main(words) == 130
+    err = capsys.readouterr().err
     assert "the same command resumes the run" in err
     assert "Traceback" not in err
-    run = runs[0]
+    (run,) = find_runs(Path("outputs"))
     done = len(run.rows())
     assert run.state() == "interrupted"
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    while len(run.rows()) <= done:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    with interrupted_once(lambda: training(epochs=done + 1)):
+        assert main(words) == 130
     assert [row.epoch for row in run.rows()] == list(range(1, len(run.rows()) + 1))
 
 
@@ -132,17 +117,10 @@ def test_refused_pairs_can_be_left_out(capsys: Capture) -> None:
     assert len(records()) == 1
 
 
-def test_an_interrupted_sweep_ends_with_130_and_goes_on() -> None:
-    words = command("-m", "seed=0,1,2", "recipe.epochs=300", "sweep.jobs=2")
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while sum(len(run.rows()) > 0 for run in find_runs(Path("outputs"))) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in out
+def test_an_interrupted_sweep_ends_with_130(capsys: Capture) -> None:
+    with interrupted_once(lambda: training(count=2)):
+        assert main(["train", "-m", *TINY, "seed=0,1,2", "recipe.epochs=300", "sweep.jobs=2"]) == 130
+    assert "interrupted" in capsys.readouterr().out
     assert [run.state() for run in find_runs(Path("outputs"))] == ["interrupted", "interrupted"]
 
 
@@ -203,10 +181,9 @@ def test_a_users_own_attention_is_composed_costed_and_refused(own_package: Path,
 
 
 def test_a_users_own_attention_is_swept(own_package: Path, capsys: Capture) -> None:
-    words = command("--config-dir", "mine", "-m", "attention=none,own", "attention.lambda=0,0.5", "recipe.epochs=1")
-    result = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "3 runs: 3 trained" in result.stdout
+    status, out, err = sweep(capsys, "--config-dir", "mine", "attention=none,own", "attention.lambda=0,0.5")
+    assert status == 0, err
+    assert "3 runs: 3 trained" in out
     rows = [row for run in find_runs(Path("outputs")) for row in run.rows()]
     assert any("gates/stage1.out/mean" in row.metrics for row in rows)
     table = ["table", "outputs/runs/*", "--rows", "attention,attention.lambda", "--format", "csv"]
@@ -249,13 +226,15 @@ def test_an_option_that_a_target_does_not_take(own_package: Path, capsys: Captur
 
 
 @pytest.mark.parametrize("other", [pytest.param("hydra/sweeper=basic", marks=pytest.mark.slow), "hydra/launcher=basic"])
-def test_hydras_other_sweepers_and_launchers_train_with_a_users_own_configs(other: str, own_package: Path) -> None:
+def test_hydras_other_sweepers_and_launchers_train_with_a_users_own_configs(
+    other: str, own_package: Path, capsys: Capture
+) -> None:
     (own_package / "mine" / "mine.yaml").write_text("defaults: [train, _self_]\nrecipe: {epochs: 1}\n")
-    words = command("-m", other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1")
+    words = ["train", "-m", *TINY, other, "--config-dir", "mine", "--config-name", "mine", "attention=own", "seed=0,1"]
     words.remove("recipe.epochs=2")
-    result = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert ("2 runs: 2 trained" in result.stdout) == ("sweeper" in other)  # another sweeper uses our scheduler
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert ("2 runs: 2 trained" in out) == ("sweeper" in other)  # another sweeper uses our scheduler
     assert [record["status"] for record in records()] == ["finished"] * 2
     assert [(record["choices"]["attention"], record["epochs"]) for record in records()] == [("own", 1)] * 2
 
@@ -277,3 +256,24 @@ def test_a_config_that_is_a_sweep_trains_all_of_its_runs(own_folder: Path, capsy
     assert main(["train", "--config-dir", "mine", "experiment=two", *TINY[:2], TINY[3]]) == 0
     assert "2 runs: 2 trained" in capsys.readouterr().out
     assert [record["seed"] for record in records()] == [0, 1]
+
+
+def test_optunas_sweeper_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("attnbench.cli.hydra.find_spec", lambda name: None)
+    assert main(["train", "-m", "hydra/sweeper=optuna", "seed=0,1"]) == 2
+    err = capsys.readouterr().err
+    assert "pip install --no-deps hydra-optuna-sweeper" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("hydra_plugins.hydra_optuna_sweeper") is None, reason="hydra-optuna-sweeper is absent")
+def test_optunas_sweeper_searches_through_our_launcher(own_folder: Path) -> None:
+    sweeper = ("direction=maximize", "n_trials=3", "n_jobs=2", "study_name=lr", "storage=sqlite:///study.db")
+    words = ["-m", "hydra/sweeper=optuna", *(f"hydra.sweeper.{word}" for word in sweeper), "test=false"]
+    assert main(["train", *TINY, *words, "recipe.lr=tag(log,interval(0.05,0.8))"]) == 0
+    found = yaml.safe_load((own_folder / "optimization_results.yaml").read_text())
+    by_accuracy = {record["val/best/top1_accuracy"]: record["config"]["recipe"]["lr"] for record in records()}
+    assert len(records()) == 3
+    assert found["best_value"] == max(by_accuracy)
+    assert found["best_params"] == {"recipe.lr": by_accuracy[max(by_accuracy)]}

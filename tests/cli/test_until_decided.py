@@ -18,6 +18,7 @@ from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.lock import owner_of
 from attnbench.runs.metric_names import TEST_TOP1
 from attnbench.runs.record import FinishedRecord
+from tests.cli.interrupt import interrupted_once, training
 from tests.cli.test_reproduce import Say, start
 from tests.tables.lab import TABLE, write_broken_attention, write_table
 
@@ -166,15 +167,10 @@ def test_a_row_whose_runs_fail_gets_no_further_seeds(say: Say) -> None:
     assert "a run that it needs failed" in out
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_as_elsewhere(say: Say) -> None:
     write_table(TABLE.replace("recipe.epochs=2", "recipe.epochs=200"))
-    process = start("--until-decided", "--seeds", "1", "--budget", "10h")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not any(run.rows() for run in find_runs(Path("outputs"))):
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    with interrupted_once(training):
+        assert say(*COMMAND, "--seeds", "1", "--budget", "10h")[0] == 130
     assert not list(Path("outputs").glob("reproduced/**/*"))
     assert any(RunFolder(run.path).state() == "interrupted" for run in find_runs(Path("outputs")))
 

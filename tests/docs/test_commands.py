@@ -18,6 +18,7 @@ from attnbench.config.compose import compose
 from attnbench.config.sweep import expand
 from attnbench.export.formats import format_of
 from attnbench.tables.spec.load import load_profiles, load_table, table_files
+from attnbench.tune.options import read_request
 from tests.docs.pages import ROOT, Command, commands, pages
 
 ALL = [command for page, text in pages().items() for command in commands(page, text)]
@@ -77,6 +78,12 @@ def check_table(words: Sequence[str]) -> None:
         check_runs("table")(words)
 
 
+def check_tune(words: Sequence[str]) -> None:
+    """Read the words, and compose the methods."""
+    request = read_request(words, None)
+    assert request.space and expand(request.overrides).configs
+
+
 def check_export(words: Sequence[str]) -> None:
     """Read the flags; exports themselves take long, and have tests of their own."""
     arguments = parse_export(words)
@@ -109,7 +116,7 @@ def check_attnbench(words: Sequence[str]) -> None:
         return
     assert verb in VERBS
     checks = {"train": check_train, "cost": check_cost, "reproduce": check_reproduce, "table": check_table}
-    checks["export"] = check_export
+    checks |= {"export": check_export, "tune": check_tune}
     if not any(PLACEHOLDER.search(word.partition("=")[2]) for word in rest):  # those have a test of their own
         checks.get(verb, check_runs(verb))(rest)
 

@@ -190,6 +190,50 @@ def test_an_interrupt_stops_running_jobs_and_starts_no_others(jobs: Callable[...
     assert not under_test.tasks[2].job.folder.exists()
 
 
+class DetachingEngine(LightEngine):
+    """An engine whose jobs go on without the scheduler; it notes how many were started before each `submit`."""
+
+    detaches = True
+
+    def __init__(self, slots: int) -> None:
+        super().__init__(slots)
+        self.started: list[LocalProcess] = []
+        self.submitted: list[int] = []
+
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
+        self.started.append(super().start(job_file, log_file, slots))
+        return self.started[-1]
+
+    def submit(self) -> None:
+        self.submitted.append(len(self.started))
+
+
+def test_jobs_of_an_engine_that_detaches_go_on_after_an_interrupt(jobs: Callable[..., list[Job]]) -> None:
+    engine = DetachingEngine(2)
+
+    def watch(tasks: Sequence[Task]) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    under_test = Scheduler(jobs(7, 7, 0), engine, watch)
+    with pytest.raises(KeyboardInterrupt):
+        under_test.run()
+    assert states(under_test.tasks) == ["detached", "detached", "interrupted"]
+    assert engine.submitted == [2]  # both at once
+    assert [process.poll() for process in engine.started] == [None, None]
+    for process in engine.started:
+        process.kill_after(0)
+
+
+def test_a_run_that_was_stopped_alone_is_interrupted_and_the_others_go_on(jobs: Callable[..., list[Job]]) -> None:
+    def watch(tasks: Sequence[Task]) -> None:
+        owned = (tasks[0].job.folder / "lock.json").exists()
+        if owned and tasks[0].process is not None and tasks[0].state == "running":
+            tasks[0].process.interrupt()
+
+    tasks = Scheduler(jobs(7, 0), LightEngine(1), watch).run()
+    assert states(tasks) == ["interrupted", "finished"]
+
+
 def test_runs_go_on_when_nobody_reads_the_output_any_more(jobs: Callable[..., list[Job]]) -> None:
     looks = 0
 

@@ -1,12 +1,16 @@
 """The folder of a report: written whole or not at all, in place of an earlier report only."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from attnbench.errors import UserError
 from attnbench.report import folder as writer
-from attnbench.report.folder import check_place, write_report
+from attnbench.report.folder import check_place, clear_litter, write_report
 from attnbench.runs.disk import WriteError
 
 SITE = Path("site")
@@ -97,3 +101,18 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WriteError, match="No space left on device"):
         write_report(SITE, FILES, {})
     assert not SITE.exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_an_earlier_report_put_back() -> None:
+    write_report(SITE, FILES, {})
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for kind in ("new", "old"):
+        shutil.copytree(SITE, f".site.{kind}.{ended.pid}")
+    Path(f".site.new.{os.getpid()}").mkdir()  # of a process that lives
+    Path(".site.new.backup").mkdir()
+    shutil.rmtree(SITE)
+    clear_litter(SITE)
+    assert content() == FILES
+    kept = {"site", f".site.new.{os.getpid()}", ".site.new.backup"}
+    assert {path.name for path in Path().iterdir()} == kept

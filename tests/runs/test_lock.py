@@ -200,14 +200,57 @@ def test_a_lock_that_is_lost_or_damaged_is_written_again(content: bytes | None, 
         assert not lock.lost
 
 
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
-def test_a_folder_without_file_locks_is_one_line(
-    number: int, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_lock_that_was_removed_meanwhile_is_left_in_silence(
+    own_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    with Lock(own_folder):
+        (own_folder / "lock.json").unlink()
+    assert not caplog.text
+
+
+def test_no_heartbeat_outlives_the_lock(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beating, check = threading.Event(), lock_module.check_lock
+
+    def check_slowly(folder: Path) -> None:
+        if threading.current_thread().name == "heartbeat":
+            beating.set()
+            time.sleep(0.2)
+        check(folder)
+
+    with Lock(own_folder, heartbeat_seconds=BEAT):
+        monkeypatch.setattr(lock_module, "check_lock", check_slowly)
+        assert beating.wait(5)
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+    assert not (own_folder / "lock.json").exists()
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def no_file_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without file locks."""
+
     def refuse(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_file_locks")
+def test_without_file_locks_a_folder_has_one_owner_too(own_folder: Path) -> None:
+    with Lock(own_folder, heartbeat_seconds=BEAT) as lock:
+        with pytest.raises(RunLockedError), Lock(own_folder):
+            pass
+        first = read_owner(own_folder)
+        wait_until(lambda: read_owner(own_folder) not in (None, first), 5)  # the heart beats
+        assert not lock.lost
+    assert not {path.name for path in own_folder.iterdir()} - {".lock"}
+
+
+@pytest.mark.usefixtures("no_file_locks")
+def test_without_hard_links_either_a_lock_is_one_line(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(UserError, match=r"^\.lock: cannot be locked: [^\n]*flock[^\n]*$"), Lock(own_folder):
         pass
     assert not (own_folder / "lock.json").exists()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from attnbench.build import build_model
+from attnbench.cli.sweep import require_one_machine
 from attnbench.config.compose import Composer, compose
 from attnbench.config.validate import RunConfig
 from attnbench.construct import build_data
@@ -145,6 +146,45 @@ def test_torchrun_numbers_the_processes_that_it_starts() -> None:
     assert take_world(2, by_agent) == World(0, 2, 29500, attempt="3")
 
 
+def test_torchrun_numbers_processes_on_several_machines() -> None:
+    fourth = {**TORCHRUN, "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "first"}
+    world = take_world(2, fourth, nodes=2)
+    assert world == World(3, 4, 29500, "first", attempt="0", nodes=2)
+    assert (world.node, world.local_rank) == (1, 1)
+
+
+def test_slurm_numbers_tasks_on_several_machines() -> None:
+    third = {**SLURM, "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "2"}
+    third |= {"SLURM_LOCALID": "0", "SLURM_STEP_NODELIST": "node[07-08]"}
+    world = take_world(2, dict(third), nodes=2)
+    assert (world.rank, world.node, world.local_rank, world.host) == (2, 1, 0, "node07")
+    with pytest.raises(UserError, match="numbered in a row"):
+        take_world(2, {**third, "SLURM_LOCALID": "1"}, nodes=2)
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (4, 1), (1, 4), (1, 2)])
+def test_a_launcher_that_uses_other_machines_is_rejected(devices: int, nodes: int) -> None:
+    started = {**TORCHRUN, "WORLD_SIZE": "4"}
+    with pytest.raises(UserError, match=r"torchrun started 4 processes"):
+        take_world(devices, dict(started), nodes=nodes)
+    started = {**SLURM, "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
+    with pytest.raises(UserError, match=r"Slurm started 4 processes"):
+        take_world(devices, dict(started), nodes=nodes)
+
+
+def test_a_run_on_several_machines_needs_a_launcher(tiny: Callable[..., RunConfig]) -> None:
+    with pytest.raises(UserError, match=r"trainer.nodes=2: .* by torchrun or srun, with 3 processes on each"):
+        train(plan(tiny("trainer.nodes=2", "trainer.devices=3", "trainer.accelerator=cpu")))
+    with pytest.raises(UserError, match=r"trainer.nodes=2: such a run is started alone"):
+        require_one_machine([plan(tiny("trainer.nodes=2"))])
+
+
+def test_another_number_of_devices_is_another_run(tiny: Callable[..., RunConfig]) -> None:
+    words = ("", "trainer.devices=2", "trainer.nodes=2", "trainer.sync_batchnorm=true")
+    identities = {plan(tiny("trainer.accelerator=cpu", *filter(None, [word]))).identity for word in words}
+    assert len(identities) == 4
+
+
 def test_slurm_numbers_the_tasks_that_it_starts() -> None:
     world = take_world(2, {**SLURM})
     assert (world.rank, world.size, world.serves) == (1, 2, False)
@@ -198,6 +238,21 @@ def test_processes_with_different_plans_are_not_connected() -> None:
             with pytest.raises(MeetingError, match=r"different plans: run a on 2 devices; run b on 2 devices"):
                 plan_of()
     assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize(("epochs", "differ"), [((3, 3), False), ((0, 3), True)])
+def test_processes_that_see_other_checkpoints_are_stopped(epochs: tuple[int, int], differ: bool) -> None:
+    with socket.create_server((LOCALHOST, 0)) as server:
+        port = server.getsockname()[1]
+    worlds = [World(rank, 2, port, serves=not rank) for rank in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        starts = [pool.submit(world.check_start, number, 20.0) for world, number in zip(worlds, epochs, strict=True)]
+    errors = [start.exception() for start in starts]
+    if differ:
+        assert all(isinstance(error, MeetingError) for error in errors)
+        assert "checkpoints of different epochs (0, 3)" in str(errors[0])
+    else:
+        assert errors == [None, None]
 
 
 def test_a_test_over_half_of_the_images_is_no_result(

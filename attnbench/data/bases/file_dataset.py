@@ -137,7 +137,9 @@ class FileDataSet(DataSet):
 
     def check_available(self) -> None:
         self.check_layout()
-        self._report_left_out()
+        if left_out := self.left_out():
+            warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
+        self._report_untested_classes()
         if not self.validation:
             return
         key, published = f"data={self.name}: data.validation={self.validation}", len(self.listed("validation"))
@@ -146,10 +148,8 @@ class FileDataSet(DataSet):
         if self.validation >= self.train_images:
             raise UserError(f"{key}: must be below {self.train_images}, the training images in {self.root}")
 
-    def _report_left_out(self) -> None:
-        """Log what the folder holds and training does not use, and which classes are never tested."""
-        if left_out := self.left_out():
-            warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
+    def _report_untested_classes(self) -> None:
+        """Log which classes are trained on and never tested."""
         trained = np.unique(self.listed("train").labels)
         for split in ("validation", "test"):
             labels = self.listed(split).labels

@@ -5,7 +5,7 @@ from statistics import mean
 
 from attnbench.tables.report import Curve
 from attnbench.tables.results.values import Result
-from attnbench.tables.spec.table import EXPLAINED, PaperTable
+from attnbench.tables.spec.table import DETECTION, EXPLAINED, PaperTable
 from attnbench.tables.verdicts.statistics import Summary, summarise
 
 AXES = {
@@ -13,6 +13,7 @@ AXES = {
     "top5_error": "top-5 error (%)",
     "top1_accuracy": "top-1 accuracy (%)",
     "top5_accuracy": "top-5 accuracy (%)",
+    **{metric: f"{metric.replace('_', ' ').replace('map', 'mAP')} (%)" for metric in DETECTION},
     "error_increase": "increase of the error (times)",
     "accuracy_per_million": "points per million parameters",
     "response": "response over that of stage 1",

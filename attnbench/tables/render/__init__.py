@@ -14,3 +14,16 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "html": html.render,
 }
 """The formats of a report. `terminal.show` prints to a console, in its width and colours."""
+FILES = {
+    "markdown": "table.md",
+    "latex": "table.tex",
+    "csv": "table.csv",
+    "claims-csv": "claims.csv",
+    "html": "table.html",
+}
+"""The files of a report that is kept."""
+
+
+def in_all_formats(report: Report) -> dict[str, str]:
+    """Return the content of the files of a report that is kept, by name."""
+    return {file: FORMATS[name](report) for name, file in FILES.items()}

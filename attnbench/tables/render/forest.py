@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnbench.formatting import signed_with_interval
+from attnbench.runs.figures import write_figure
 from attnbench.tables.forest import Forest, ForestGroup, ForestLine
 from attnbench.tables.render.layout import one_line
 from attnbench.tables.render.plots import FAINT, INK, SERIES, SETTINGS, inline_svg
@@ -40,7 +41,7 @@ def svg(forest: Forest, name: str) -> str:
 
 
 def save(forest: Forest, path: Path) -> None:
-    """Write the plot to a file whose ending names the format, on white. Raises `OSError`."""
+    """Write the plot to a file whose ending names the format, on white. Raises what `write_figure` raises."""
     import matplotlib as mpl
 
     settings = {
@@ -49,7 +50,7 @@ def save(forest: Forest, path: Path) -> None:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({**settings, "svg.fonttype": "path"})
-        draw_forest(forest, FILE_COLORS).savefig(path, dpi=200, facecolor="white")
+        write_figure(draw_forest(forest, FILE_COLORS), path, dpi=200)
 
 
 def draw_forest(forest: Forest, colors: dict[str, str] | None = None) -> "Figure":

@@ -12,12 +12,12 @@ from attnbench.runs.explanations import read_explanations
 from attnbench.runs.files import damaged, parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
 from attnbench.runs.identity import identity, identity_by_path, identity_today, weights_by_path
-from attnbench.runs.metric_names import TRAIN_TOP1, VAL_TOP1
+from attnbench.runs.metric_names import MAP50, TRAIN_TOP1, VAL, VAL_TOP1, metric_name
 from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
 Record = FinishedRecord
 RECORDS_FILE = "records.jsonl"
-CURVES = (VAL_TOP1, TRAIN_TOP1)
+CURVES = (VAL_TOP1, TRAIN_TOP1, metric_name(VAL, MAP50))
 """Metrics that a learning curve may show, the preferred one first."""
 
 

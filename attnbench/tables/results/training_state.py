@@ -1,9 +1,10 @@
 """Cells whose networks have not learned: no verdict rests on them, whatever p is.
 
-Two signs, both of the runs' own accuracy, whatever metric the cell shows:
+Two signs, both of the runs' own accuracy (of detectors, their mAP50), whatever metric the cell shows:
 
 - It is close to chance, which is 1 / classes: below the table's `least_over_chance` times chance (3 unless it says
-  otherwise), or, with few classes, less than half way from chance to 1.
+  otherwise), or, with few classes, less than half way from chance to 1. A detector has no such chance: it counts as
+  trained from 10 % on.
 - It still rises steeply: the last quarter of the epochs brought more than half of all that was learned above chance. A
   learning rate that falls to 0 brings part of the accuracy at the end: up to four tenths in our runs of six epochs that
   ended at 90 %; networks that left chance only just before the end get more than half of it there. Fewer than four
@@ -14,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from attnbench.runs.metric_names import TEST, TOP1, VAL_TOP1, metric_name
+from attnbench.runs.metric_names import MAP50, TEST, VAL, main_metric
 from attnbench.tables.results.records import Record
 from attnbench.tables.results.values import Key, Result
 from attnbench.tables.spec.table import PaperTable
@@ -24,6 +25,8 @@ LATE_SHARE = 0.25
 STEEP = 0.5
 """Of what was learned above chance: more than that, gained at the end, is steep."""
 FEWEST_EPOCHS = 4
+LEAST_MAP50 = 0.1
+"""From which a detector counts as trained."""
 
 
 def untrained_cells(table: PaperTable, results: Mapping[Key, Result]) -> dict[Key, str]:
@@ -44,11 +47,15 @@ def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]
     accuracies = [accuracy for record in records if (accuracy := _accuracy(record)) is not None]
     if not accuracies:
         return
-    chance = 1 / records[0].data.classes
-    accuracy, least = fmean(accuracies), least_accuracy(records[0].data.classes, least_over_chance)
+    main = main_metric(records[0].metrics)
+    if main == MAP50:
+        chance, least = 0.0, LEAST_MAP50
+    else:
+        chance, least = 1 / records[0].data.classes, least_accuracy(records[0].data.classes, least_over_chance)
+    accuracy = fmean(accuracies)
     if accuracy < least:
         bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
-        yield f"not trained: its accuracy of {100 * accuracy:.1f} % is below {bound}"
+        yield f"not trained: its {'mAP50' if main == MAP50 else 'accuracy'} of {100 * accuracy:.1f} % is below {bound}"
     share = late_share([record.curve for record in records], chance)
     if share is not None and share > STEEP:
         yield f"not trained: {100 * share:.0f} % of what it learned came in the last quarter of its epochs"
@@ -75,5 +82,5 @@ def late_share(curves: Sequence[Sequence[tuple[int, float]]], chance: float) -> 
 
 def _accuracy(record: Record) -> float | None:
     """Return a run's accuracy after its last epoch: of the test, otherwise of the validation images."""
-    names = (metric_name(TEST, TOP1, False), VAL_TOP1)
-    return next((value for name in names if (value := record.metrics.get(name)) is not None), None)
+    values = (record.main_value(split) for split in (TEST, VAL))
+    return next((value for value in values if value is not None), None)

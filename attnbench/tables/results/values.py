@@ -18,7 +18,7 @@ from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
 from attnbench.runs.record_parts import Metrics
 from attnbench.tables.results.records import Record, Records
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import EXPLAINED, Column, PaperTable
+from attnbench.tables.spec.table import DETECTION, EXPLAINED, Column, PaperTable
 
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
@@ -180,7 +180,9 @@ def _evaluation(record: Record, epoch: str, settings: Sequence[str]) -> Evaluati
 
 
 def _why_missing(record: Record, epoch: str, otherwise: str) -> str:
-    """Return the reason for a missing value: without validation images there is no best epoch."""
+    """Return the reason for a missing value: the test set was not read, or without validation no epoch is best."""
+    if not record.config.get("test", True):
+        return "trained with test=false"
     return "no best validation epoch" if epoch == "best" and not record.held_out else otherwise
 
 
@@ -201,7 +203,7 @@ def describe_states(states: Iterable[str]) -> str:
 
 
 def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | None = None) -> float:
-    """Return an accuracy or error in per cent.
+    """Return an accuracy, an error or a mean average precision in per cent.
 
     Args:
         record: of the run.
@@ -212,7 +214,8 @@ def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | No
     Raises:
         MissingValue: the metric was not measured.
     """
-    name = metric_name(column.split, f"{column.metric.partition('_')[0]}_accuracy", epoch == "best")
+    measured = column.metric if column.metric in DETECTION else f"{column.metric.partition('_')[0]}_accuracy"
+    name = metric_name(column.split, measured, epoch == "best")
     value = (record.metrics if metrics is None else metrics).get(name)
     if value is None:
         raise MissingValue(_why_missing(record, epoch, "not measured"))

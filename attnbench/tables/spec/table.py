@@ -39,6 +39,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from attnbench.runs.explanation_entry import FAITHFULNESS, LOCALISATION
+from attnbench.runs.metric_names import MAP, MAP50, MAP75, VOC07_MAP50, VOC12_MAP50
 
 Wording = Literal["seen", "inferred"]
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
@@ -46,12 +47,14 @@ Picture = Literal["", "sheets", "comparison"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
 EXPLAINED = LOCALISATION | FAITHFULNESS
 """Scores of maps, which explaining a run gives."""
+DETECTION = (MAP, MAP50, MAP75, VOC07_MAP50, VOC12_MAP50)
+"""Mean average precisions of detectors."""
 METRICS = {
     "top1_error": "lower",
     "top5_error": "lower",
     "top1_accuracy": "higher",
     "top5_accuracy": "higher",
-    "mean_average_precision": "higher",  # of detectors, which are printed and not run
+    **dict.fromkeys(DETECTION, "higher"),
     "error_increase": "lower",  # of the top-1 error, over that of the column `relative_to`, as a share of it
     "accuracy_per_million": "higher",  # top-1 accuracy over the baseline's, a million additional parameters
     "response": "higher",  # mean absolute response of a stage's output over that of the first stage

@@ -10,6 +10,7 @@ from attnbench.attention import (
     GatherExciteModule,
     GCModule,
     GCTModule,
+    NonLocal,
     NonLocalModule,
     PerBlockAttention,
     SimAM,
@@ -96,6 +97,14 @@ def test_context_weights_are_shown_and_add_up_to_one(attention: str, point: str)
     for values in maps.values():
         torch.testing.assert_close(values.sum((2, 3)), torch.ones(2, 1))
     assert maps[point].shape == ((2, 1, 16, 24) if attention == "gc" else (2, 1, 8, 12))
+
+
+def test_a_non_local_map_is_what_the_positions_look_at_on_average() -> None:
+    x = torch.randn(1, 8, 3, 2)
+    extras = NonLocalModule(8)(x).extras
+    queries, keys = (extras[name][0].flatten(1) for name in ("queries", "keys"))
+    looks = torch.stack([(query @ keys).softmax(0) for query in queries.T])
+    torch.testing.assert_close(NonLocal().map_of(extras), looks.mean(0).reshape(1, 1, 3, 2))
 
 
 @pytest.mark.parametrize(

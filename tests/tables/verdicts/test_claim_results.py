@@ -1,6 +1,7 @@
 """Claims of a table and what its runs say: identical runs, contrasts, and independence of order and unit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from attnbench.tables.report import ClaimResult
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.spec.table import Claim
-from attnbench.tables.verdicts.claim_results import claim_results
+from attnbench.tables.verdicts.claim_results import claim_results, margin_of
 from attnbench.tables.verdicts.comparisons import Comparisons
 from tests.tables.sample_results import inputs
 
@@ -86,6 +87,26 @@ def test_the_margin_is_half_of_the_printed_difference_unless_it_is_given() -> No
     (found,) = judged(inputs(CELLS, [par]))
     assert (found.outcome, found.parts[0].details) == ("supported", "margin 20.00 points")
     assert judged(inputs(CELLS, [claim(equal=(("good", "bad"),), margin=0.5)]))[0].outcome == "contradicted"
+
+
+def test_the_margin_of_a_part() -> None:
+    table = inputs(CELLS, printed={"good": "9.5", "bad": "12.5"}).table
+    printed, silent = claim(("good", "bad"), ("good", "same")).parts
+    assert margin_of(table, claim(("good", "bad")), printed) == 1.5
+    assert margin_of(table, claim(("good", "bad"), margin=0.1), printed) == 0.1
+    assert margin_of(table, claim(("good", "same")), silent) is None
+
+
+def test_parts_about_rows_that_the_profile_leaves_out_are_not_judged() -> None:
+    given = inputs(CELLS, [claim(("good", "bad"), ("good", "same")), claim(("bad", "same"))])
+    absent = given.results["same", "c"]
+    results = {**given.results, ("same", "c"): replace(absent, cell=replace(absent.cell, reason="too large"))}
+    profile = replace(given.profile, left_out={"same": "too large"})
+    first, second = judged(replace(given, results=results, profile=profile))
+    assert [part.label for part in first.parts] == ["good − bad"]
+    assert first.details.endswith("; 1 of 2 parts left out by the profile")
+    assert [part.label for part in second.parts] == ["bad − same"]
+    assert "left out" not in second.details
 
 
 def test_a_contrast_is_an_interaction() -> None:

@@ -39,6 +39,12 @@ def test_the_compared_rows_variance_is_the_least() -> None:
     assert found.std == pytest.approx(math.sqrt(4.3))
 
 
+@pytest.mark.parametrize(("last", "method"), [(34.0, "pooled"), (34.5, "separate")])
+def test_the_pool_lends_its_freedom_up_to_the_upper_quartile(last: float, method: str) -> None:
+    # c's variance is 8 or 10.125: (2 * 4 + 3 c) / 5 over (2 * 1 + 2 * 4 + c) / 5 is 1.78 or 1.91; F(3, 5) has 1.88.
+    assert minus("b", "c", {**ROWS, "c": {5: 30.0, 6: last}}).method == method
+
+
 def test_rows_that_spread_more_keep_their_own_spread() -> None:
     rows = {
         **{f"r{row}": {seed: 0.1 * seed for seed in range(3)} for row in range(6)},
@@ -88,6 +94,7 @@ def test_one_seed_gives_a_difference_and_no_test(first: dict[int, float], n: int
         return
     assert found is not None
     assert (found.value, found.n, found.p()) == (-8, 1, None)
+    assert (found.std, found.freedom, found.interval()) == (0, 0, None)
 
 
 def test_rounding_is_no_spread() -> None:

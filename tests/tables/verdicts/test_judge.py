@@ -133,6 +133,7 @@ def test_claims_are_corrected_by_holms_procedure() -> None:
     for judgement, p, decided in zip(found, adjusted, rejected, strict=True):
         assert not decided or judgement.p == pytest.approx(p)
         assert decided == (judgement.p is not None and judgement.p <= 0.05)
+    assert found[-1].p == found[-1].parts[0].p == 1  # no p value is above 1
 
 
 def test_claims_with_the_same_comparison_are_one_test() -> None:

@@ -1,0 +1,1 @@
+"""Data sets whose images hold several objects, each with a box and a class."""

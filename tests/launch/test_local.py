@@ -1,0 +1,82 @@
+"""How many jobs run at a time on this machine."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
+from attnbench.launch import local
+from attnbench.launch.launcher import LOCAL, launcher_of
+from attnbench.launch.local import LocalLauncher
+from attnbench.runs.folder import Job, RunFolder
+from tests.runs.samples import RESOLVED, make_record
+
+GIB = 1024**3
+
+
+def jobs(count: int, wanted: str | int = "auto") -> list[Job]:
+    values = {"sweep": {"jobs": wanted}}
+    return [Job(RunConfig(values, {}, {}), "x", Path(f"runs/kind{number}/seed0")) for number in range(count)]
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with 16 cores and two GPUs of 10 GiB."""
+    monkeypatch.setattr(local, "gpu_count", lambda: 2)
+    monkeypatch.setattr(local.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=10 * GIB))
+
+
+def measured(job: Job, gibibytes: float, accelerator: str = "gpu", seed: int = 5) -> None:
+    folder = job.folder.parent / f"seed{seed}"
+    folder.mkdir(parents=True)
+    resolved = {**RESOLVED, "accelerator": accelerator}
+    RunFolder(folder).write_record(make_record(resolved=resolved, peak_memory_bytes=int(gibibytes * GIB)))
+
+
+def test_the_user_decides() -> None:
+    assert LocalLauncher().slots(jobs(9, 3)) == 3
+    with pytest.raises(UserError, match=r"sweep\.jobs=0: must be at least 1"):
+        LocalLauncher().slots(jobs(9, 0))
+
+
+def test_without_a_gpu_each_core_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "gpu_count", lambda: 0)
+    monkeypatch.setattr(local.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(local, "_jobs_in_memory", lambda: 3)
+    assert [LocalLauncher().slots(jobs(count)) for count in (1, 9)] == [1, 3]
+    assert LocalLauncher(2).slots(jobs(9)) == 2
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_has_one_job_as_long_as_its_memory_is_not_known() -> None:
+    several = jobs(9)
+    assert LocalLauncher().slots(several) == 2
+    measured(several[0], 1)
+    assert LocalLauncher().slots(several) == 2
+    assert LocalLauncher(3).slots(several) == 6
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_has_as_many_jobs_as_the_largest_leaves_room_for() -> None:
+    small, large = several = jobs(2)
+    measured(small, 0.4)
+    measured(large, 1.6, seed=5)
+    measured(large, 2.4, seed=6)
+    assert LocalLauncher().automatic_slots(several * 9) == 2 * 3  # 9 GiB for jobs of 3
+    assert LocalLauncher().automatic_slots([small] * 99) == 2 * 8  # of the cores
+    assert LocalLauncher().automatic_slots(several) == 2
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_memory_that_was_measured_on_a_cpu_says_nothing() -> None:
+    measured((job := jobs(1)[0]), 0.5, "cpu")
+    assert LocalLauncher().automatic_slots([job] * 9) == 2
+
+
+def test_a_configuration_without_the_group_is_launched_here() -> None:
+    launcher = launcher_of([RunConfig({}, {}, {}), RunConfig({"launch": LOCAL}, {}, {})])
+    assert isinstance(launcher, LocalLauncher)
