@@ -76,7 +76,9 @@ def parallel(common: Sequence[str], jobs: int, turns: int) -> list[float]:
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             words = [*others, *own, f"seed=range({jobs})", f"sweep.jobs={jobs}", f"output={folder}"]
-            subprocess.run([sys.executable, "-m", "attnbench", "train", "-m", *words], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-m", "attnbench", "train", "-m", *words], check=True, stdout=subprocess.DEVNULL
+            )
             records = [json.loads(path.read_text()) for path in Path(folder).glob("runs/*/*/record.json")]
         found.append(IMAGES / sum(record["images_per_second"] for record in records))
     return found

@@ -1,6 +1,5 @@
 """The suite of comparisons, its result as plain data, and what became slower since an earlier result."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from attnbench.bench.modules import compare, timm_pairs
 from attnbench.errors import UserError
 from attnbench.formatting import middle_half
 from attnbench.runs.environment import environment
+from attnbench.runs.files import read_json
 from attnbench.training.hardware import choose_accelerator, device_name
 
 SCHEMA = 1
@@ -91,12 +91,9 @@ def result(found: Found) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """Read a result. Raises `UserError` if the file holds none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"--against {path}: cannot be read: {error}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise UserError(f"--against {path}: is no result of attnbench bench")
+    content = read_json(path)
+    if content is None or content.get("schema") != SCHEMA:
+        raise UserError(f"--against {path}: {'there is no such file' if content is None else 'is no result of it'}")
     return content
 
 

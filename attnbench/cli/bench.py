@@ -1,7 +1,6 @@
 """attnbench bench: measure the suite of comparisons, write its result, and compare it with an earlier one."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -75,11 +74,11 @@ def show(found: "dict[str, Comparison]") -> None:
 
 def write(result: dict[str, Any], path: Path | None) -> None:
     """Write a result as JSON, and say where."""
-    from attnbench.runs.files import make_folder, shown, write_atomically
+    from attnbench.runs.files import make_folder, shown, write_json
 
     path = path or Path("outputs") / "bench" / f"{datetime.now():%Y-%m-%dT%H%M%S}.json"
     make_folder(path.parent)
-    write_atomically(path, json.dumps(result, indent=2) + "\n")
+    write_json(path, result)
     print(f"result: {shown(path)}")
 
 
