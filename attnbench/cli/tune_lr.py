@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     experiment = check(Experiment(config))
     if experiment.options.devices > 1:
         raise UserError("attnbench tune-lr trains on one device: leave out trainer.devices")
-    low, high = (factor * experiment.recipe.lr for factor in RANGE)
+    low, high = (factor * config["recipe"]["lr"] for factor in RANGE)
     found = range_test(experiment, arguments.lowest or low, arguments.highest or high, arguments.steps)
     for line in describe(found):
         print(line)

@@ -11,7 +11,7 @@ recorded.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count, islice
 
 import numpy as np
@@ -36,7 +36,7 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class RisingRate(Recipe):
-    """A recipe whose rate rises from `lowest` to `highest`, by the same factor at each of `rises` steps."""
+    """A recipe whose rate rises from `lowest` to `highest` times `lr`, by the same factor at each of `rises` steps."""
 
     lowest: float
     highest: float
@@ -44,7 +44,7 @@ class RisingRate(Recipe):
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the factor of `lr` for optimiser step `step`, counted from 0."""
-        return self.lowest * (self.highest / self.lowest) ** (step / (self.rises - 1)) / self.lr
+        return self.lowest * (self.highest / self.lowest) ** (step / (self.rises - 1))
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,13 @@ def range_test(experiment: Experiment, lowest: float, highest: float, steps: int
         raise UserError(f"rates from {lowest:g} to {highest:g}: the first must be positive and below the second")
     if steps < FEWEST:
         raise UserError(f"{steps} steps: a range test needs at least {FEWEST}")
-    recipe = RisingRate(**experiment.config["recipe"], lowest=lowest, highest=highest, rises=steps)
+    lr = float(experiment.config["recipe"]["lr"])  # the recipe's own may be scaled by `lr_batch_size`
+    recipe = RisingRate(**asdict(experiment.recipe), lowest=lowest / lr, highest=highest / lr, rises=steps)
     with tried_out(experiment, experiment.build_network, recipe) as module:
         losses = list(_until_risen(islice(_losses(module), steps)))
     if not np.isfinite(losses).any():
         raise UserError(f"the loss is not finite at a rate of {lowest:g}: begin with a lower one")
-    rates = np.array([recipe.rate(step, steps) * recipe.lr for step in range(len(losses))])
+    rates = lr * np.array([recipe.rate(step, steps) for step in range(len(losses))])
     images = module.loaders["train"].batch_size * recipe.accumulate
     return RangeTest(rates, np.array(losses), images, len(losses) == steps)
 

@@ -40,8 +40,8 @@ def test_the_suggestion_is_where_the_loss_falls_most_steeply() -> None:
 
 
 def test_rates_rise_by_the_same_factor_from_the_first_to_the_last(tiny: Tiny) -> None:
-    recipe = RisingRate(**tiny("recipe.lr=0.5")["recipe"], lowest=1e-3, highest=10.0, rises=5)
-    assert [recipe.rate(step, 7) * 0.5 for step in range(5)] == pytest.approx([1e-3, 1e-2, 0.1, 1, 10])
+    recipe = RisingRate(**tiny()["recipe"], lowest=1e-3, highest=10.0, rises=5)
+    assert [recipe.rate(step, 7) for step in range(5)] == pytest.approx([1e-3, 1e-2, 0.1, 1, 10])
 
 
 @pytest.mark.parametrize(("rises", "seen"), [([3, 2, 1, 4, 9, 99, 99], 6), ([1, math.nan, 1], 2), ([2, 2, 2], 3)])
@@ -62,13 +62,14 @@ def test_each_step_is_one_of_the_run_with_its_own_rate(tiny: Tiny, monkeypatch: 
 
     losses = lr_range._losses
     monkeypatch.setattr(lr_range, "_losses", noted)
-    words = ("data.batch_size=256", "recipe.accumulate=3", "recipe.backbone_lr_factor=0.1")
+    words = ("data.batch_size=256", "recipe.accumulate=3", "recipe.backbone_lr_factor=0.1", "recipe.lr_batch_size=256")
     found = range_test(Experiment(tiny(*words)), 1e-4, 1e-2, 10)
     assert found.complete
     assert found.images == 768
     assert found.rates[[0, -1]] == pytest.approx([1e-4, 1e-2])
-    assert [max(groups) for groups in rates] == pytest.approx(found.rates)
-    assert [min(groups) for groups in rates] == pytest.approx(found.rates / 10)
+    scale = 3  # from the 256 images of `lr_batch_size` to the 768 of a step
+    assert [max(groups) for groups in rates] == pytest.approx(scale * found.rates)
+    assert [min(groups) for groups in rates] == pytest.approx(scale * found.rates / 10)
     assert np.isfinite(found.losses).all()
 
 
