@@ -28,7 +28,7 @@ from attnbench.training.recipe import Recipe
 RECENT = 5
 """Steps whose mean loss is compared with the least so far."""
 RISEN = 4.0
-"""The test ends where that mean is so many times the least, as in Lightning's tuner."""
+"""The test ends where that mean is so many times the least, as in Lightning's tuner, and not below the first loss."""
 WIDTH = 0.03
 """Standard deviation of the smoothing of losses, as a share of the steps."""
 FEWEST = 10
@@ -127,11 +127,11 @@ def _losses(module: TrainingModule) -> Iterator[float]:
 def _until_risen(losses: Iterator[float]) -> Iterator[float]:
     """Yield losses up to the first one that is not finite, or after which they have risen too far."""
     recent: list[float] = []
-    least = math.inf
+    first, least = None, math.inf
     for loss in losses:
         yield loss
         recent = [*recent, loss][-RECENT:]
         mean = sum(recent) / len(recent)
-        least = min(least, mean)
-        if not mean <= RISEN * least:  # also where it is not a number
+        first, least = mean if first is None else first, min(least, mean)
+        if not mean <= max(RISEN * least, first):  # also where it is not a number
             return

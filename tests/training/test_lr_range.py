@@ -44,7 +44,9 @@ def test_rates_rise_by_the_same_factor_from_the_first_to_the_last(tiny: Tiny) ->
     assert [recipe.rate(step, 7) for step in range(5)] == pytest.approx([1e-3, 1e-2, 0.1, 1, 10])
 
 
-@pytest.mark.parametrize(("rises", "seen"), [([3, 2, 1, 4, 9, 99, 99], 6), ([1, math.nan, 1], 2), ([2, 2, 2], 3)])
+@pytest.mark.parametrize(
+    ("rises", "seen"), [([3, 2, 1, 4, 9, 99, 99], 6), ([1, math.nan, 1], 2), ([2, 0.1, 0.1, 0.9, 0.9, 0.9], 6)]
+)
 def test_the_test_ends_where_the_loss_has_risen(rises: list[float], seen: int) -> None:
     assert len(list(lr_range._until_risen(iter(rises)))) == seen
 
