@@ -14,6 +14,7 @@ from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.training import lr_range
 from attnbench.training.experiment import Experiment
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.lr_range import RangeTest, RisingRate, range_test
 from tests.conftest import TINY
 
@@ -55,7 +56,7 @@ def test_each_step_is_one_of_the_run_with_its_own_rate(tiny: Tiny, monkeypatch: 
     """Over several epochs, groups with a rate of their own, and batches that are joined."""
     rates: list[list[float]] = []
 
-    def noted(module: lr_range.TrainingModule) -> Iterator[float]:
+    def noted(module: TrainingModule) -> Iterator[float]:
         optimizer = module.configure_optimizers()
         monkeypatch.setattr(module, "configure_optimizers", lambda: optimizer)
         for loss in losses(module):

@@ -16,7 +16,10 @@ HEAD = 1.2
 def write_curve(found: RangeTest, folder: Path, name: str) -> list[Path]:
     """Write the losses by rate as CSV and PNG files of that name; return their paths."""
     make_folder(folder)
-    files = {folder / f"{name}.csv": _table(found), folder / f"{name}.png": _picture(found, name)}
+    files: dict[Path, str | bytes] = {
+        folder / f"{name}.csv": _table(found),
+        folder / f"{name}.png": _picture(found, name),
+    }
     for path, content in files.items():
         write_atomically(path, content)
     return list(files)
