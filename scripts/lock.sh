@@ -17,5 +17,5 @@ lock() { # output file, then options
 }
 
 lock requirements/run.txt --extra timm --extra hub --extra onnx --extra safetensors --extra explain \
-  --extra tune --extra slurm --extra ray "$@"
+  --extra tune --extra mlflow --extra slurm --extra ray --extra detection "$@"
 lock requirements/dev.txt --extra dev --extra docs --constraint requirements/run.txt "$@"

@@ -113,8 +113,24 @@ def run_all(jobs: Sequence[Job]) -> int:
     if records:
         console.print(comparison(jobs, records))
     output = jobs[0].folder.parent.parent.parent
+    if any("tensorboard" in job.config["logger"] for job in jobs):
+        group_curves(jobs)
     console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     return status
+
+
+def group_curves(jobs: Sequence[Job]) -> None:
+    """Write the curves of a sweep grouped by attention, for TensorBoard's tab Custom Scalars."""
+    from attnbench.config.diff import differences, label, shown_choices
+    from attnbench.training.sweep_curves import Curve, write_curves
+
+    names = differences([job.config for job in jobs])
+    curves = {}
+    for job, name in zip(jobs, names, strict=True):
+        rest = {key: value for key, value in name.items() if key != "attention"}
+        curve = Curve(shown_choices(job.config)["attention"], f"{label(rest)} seed{job.seed}".strip())
+        curves[curve] = readable(RunFolder(job.folder).rows, [])
+    write_curves(sweep_of(jobs).path / "curves", curves)
 
 
 def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:

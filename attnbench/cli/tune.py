@@ -50,13 +50,17 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _open(arguments: argparse.Namespace) -> "Tuning":
     from attnbench.config.compose import Composer
     from attnbench.config.sweep import expand
+    from attnbench.launch.dry import DryLauncher
     from attnbench.launch.launcher import launcher_of
     from attnbench.tune.options import read_request
     from attnbench.tune.tuning import Tuning
 
     request = read_request(arguments.overrides, arguments.config_dir)
     sweep = expand(request.overrides, arguments.config_dir)
-    launcher_of(sweep.configs).prepare()
+    launcher = launcher_of(sweep.configs)
+    if isinstance(launcher, DryLauncher):
+        raise UserError("launch=dry: tuning chooses trials by the results of earlier ones, so it has to run them")
+    launcher.prepare()
     return Tuning.open(request, sweep, Composer(arguments.config_dir))
 
 

@@ -110,11 +110,13 @@ class Composer:
     def _compose(
         self, name: str, choices: Iterable[Override], hydra: list[Override]
     ) -> tuple[Tree, dict[str, str], OwnSweep]:
+        choices = list(choices)
         lines = [str(override.input_line) for override in choices]
         key = (name, *lines, *(str(override.input_line) for override in hydra))
         if key not in self._composed:
             with readable_errors():
                 tree, made, sweep = self._compose_lines(name, lines, hydra)
+            made |= _several(choices)
             known_groups = search_path.groups(self.folders)
             self._composed[key] = tree, {group: str(made[group]) for group in known_groups if made.get(group)}, sweep
         return self._composed[key]
@@ -125,6 +127,12 @@ class Composer:
             return config_folders(folders).compose(name, lines)
         more = [str(override.input_line) for override in hydra if not _is_search_path(override)]
         return compose_by_hydra([*folders, *_named_folders(hydra)], name, [*lines, *more])
+
+
+def _several(choices: Iterable[Override]) -> dict[str, str]:
+    """Return the groups of which several choices are made, which Hydra does not list: `logger` -> `[csv,aim]`."""
+    several = (override for override in choices if isinstance(override.value(), list))
+    return {override.key_or_group: str(override.input_line).partition("=")[2] for override in several}
 
 
 def apply(tree: Tree, overrides: Sequence[Override]) -> Tree:

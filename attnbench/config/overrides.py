@@ -23,6 +23,8 @@ BEGIN_OF_MORE = "[{(\"'$"
 
 OF_HYDRA = ("hydra.searchpath", "hydra.mode", "hydra.sweeper.params")
 """The keys of Hydra's own configuration that have an effect."""
+SEVERAL = ("logger", "callbacks")
+"""Groups of which several choices may be made: `logger=[tensorboard,csv]`."""
 OMEGACONF_DETAILS = re.compile(r" full_key: ?(\S*)(?: object_type=.*)?$")
 RESOLVER_FAILED = re.compile(r"^\w+ raised while resolving interpolation: ")
 
@@ -134,12 +136,25 @@ def _resolve_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:
         group, choice = override.key_or_group, override.value()
         if override.is_sweep_override():
             choices.append(override)
+        elif isinstance(choice, list):
+            choices.append(_several(group, choice, folders))
         elif choice is not None or group != "experiment":  # experiment=null is the default: nothing to compose
             file, held = resolve_name(group, "null" if choice is None else str(choice), folders)
             search_path.check_choice(group, file, folders)
             choices.append(parse_one(f"{group}={file}"))
             values += [parse_one(f"{group}.{key}={value}") for key, value in held.items()]
     return Parsed(choices, values + parsed.values, parsed.hydra)
+
+
+def _several(group: str, names: Sequence[object], folders: Sequence[Path]) -> Override:
+    """Return the override that chooses several files of a group. Raises `UserError` if it takes one, or lacks some."""
+    if group not in SEVERAL:
+        raise UserError(f"{group}={names}: takes one choice; {' and '.join(SEVERAL)} take several")
+    if not names:
+        raise UserError(f"{group}=[]: names no choice")
+    for name in names:
+        search_path.check_choice(group, str(name), folders)
+    return parse_one(f"{group}=[{','.join(map(str, names))}]")
 
 
 @contextmanager

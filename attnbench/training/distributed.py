@@ -234,7 +234,7 @@ def _by_slurm(devices: int, nodes: int, variables: Mapping[str, str]) -> World |
     step = _number(variables, "SLURM_JOB_ID", 0) * 31 + _number(variables, "SLURM_STEP_ID", 0)
     rank, port = _number(variables, "SLURM_PROCID"), _number(variables, "MASTER_PORT", 20000 + step % 20000)
     world = World(rank, tasks, port, _first_host(nodes, variables), serves=not rank, nodes=nodes)
-    if _number(variables, "SLURM_LOCALID", world.local_rank) != world.local_rank:
+    if nodes > 1 and _number(variables, "SLURM_LOCALID", world.local_rank) != world.local_rank:
         raise UserError("Slurm: the tasks of a machine must be numbered in a row (--distribution=block)")
     return world
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from attnbench.classifier import Network
 from attnbench.errors import require_choice
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 NOTHING, EVERYTHING = "none", "backbone"
 
 
@@ -32,7 +32,7 @@ def freeze(net: Network, until: str) -> Sequence[nn.Module]:
     for module in frozen:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
-    norms = [module for module in frozen if isinstance(module, BATCH_NORMS)]
+    norms = [module for module in frozen if isinstance(module, _BatchNorm)]
     for norm in norms:
         norm.eval()
     return norms

@@ -34,6 +34,7 @@ from attnbench.training.lightning_compat import event_errors_raised_once
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
+from attnbench.training.performance import measured_choices
 from attnbench.training.resume import Resumable
 from attnbench.training.sync_batchnorm import synchronise_batch_norms
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
@@ -90,13 +91,16 @@ def _train(
     run = RunFolder(job.folder)
     backend = "nccl" if choose_accelerator(experiment.options.accelerator) == "gpu" else "gloo"
     world.meet(f"{job.identity} seed {job.seed}", backend)
-    hardware = resolve(experiment.options, experiment.blueprint, _recorded_choices(run, recorder))
+    choices = _recorded_choices(run, recorder)
+    if choices is None and experiment.options.performance == "auto" and world.size == 1:
+        choices = measured_choices(experiment)
+    hardware = resolve(experiment.options, experiment.blueprint, choices)
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
         if experiment.options.sync_batchnorm and world.size > 1:
-            synchronise_batch_norms(net)
+            synchronise_batch_norms(net, hardware.device_type)
     recipe = experiment.recipe
     with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
         module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
@@ -111,7 +115,7 @@ def _train(
             run.write_rows(rows)
             scaled_lr = recipe.lr if recipe.lr_batch_size else None
             recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr)
-        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0)
+        loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0) if recorder else []
         callbacks = [
             *make_callbacks(experiment.config),
             EpochLog(run, lock, rows),

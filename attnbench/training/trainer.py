@@ -31,13 +31,14 @@ def make_loggers(config: RunConfig, run: RunFolder, images_seen: int) -> list[Lo
         config: the run's configuration.
         run: the folder to log to.
         images_seen: training images of finished epochs. A logger with the option `purge_step` drops what it logged
-            after them, in an epoch that was interrupted.
+            after them, in an epoch that was interrupted. One with the option `run_name` gets the folder's name.
     """
     loggers = []
     for name, node in config["logger"].items():
         extra: dict[str, Any] = {"save_dir": run.path}
-        if "purge_step" in parameters_of(node["_target_"]):
-            extra["purge_step"] = images_seen + 1
+        offered = {"purge_step": images_seen + 1, "run_name": f"{run.path.parent.name}/{run.path.name}"}
+        taken = parameters_of(node["_target_"]) - set(node)
+        extra |= {option: value for option, value in offered.items() if option in taken}
         loggers.append(construct(f"logger.{name}", node, **extra))
     return loggers
 

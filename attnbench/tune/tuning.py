@@ -61,8 +61,8 @@ class Tuning:
     def next_trials(self, slots: int) -> list[Trial]:
         """Return the trials that are done next, the same number for each method that has some left."""
         options = self.request.options
-        runs_at_a_time = len(self.searches) * options.seeds
-        count = max(1, slots // runs_at_a_time) if options.parallel == "auto" else int(options.parallel)
+        room = slots // (len(self.searches) * options.seeds)
+        count = max(1, min(room, options.startup)) if options.parallel == "auto" else int(options.parallel)
         return [trial for search in self.searches for trial in search.next_trials(count, self.composer)]
 
     def final_jobs(self) -> list[Job]:

@@ -198,9 +198,17 @@ def test_slurm_numbers_the_tasks_that_it_starts() -> None:
         (1, TORCHRUN, "trainer.devices=1: torchrun started 2 processes"),
         (3, TORCHRUN, "trainer.devices=3: torchrun started 2 processes"),
         (2, {**TORCHRUN, "WORLD_SIZE": "abc"}, "WORLD_SIZE=abc: "),
-        (2, {**TORCHRUN, "LOCAL_WORLD_SIZE": "1"}, "torchrun: the processes of a run must be on one machine"),
+        (
+            2,
+            {**TORCHRUN, "LOCAL_WORLD_SIZE": "1"},
+            "trainer.nodes=1 trainer.devices=2: torchrun started 2 ",
+        ),
         (3, SLURM, "trainer.devices=3: Slurm started 2 processes"),
-        (2, {**SLURM, "SLURM_STEP_NUM_NODES": "2"}, "Slurm: the tasks of a run must be on one machine"),
+        (
+            2,
+            {**SLURM, "SLURM_STEP_NUM_NODES": "2"},
+            "trainer.nodes=1 trainer.devices=2: Slurm started 2 ",
+        ),
     ],
 )
 def test_a_launcher_that_starts_another_world_is_rejected(

@@ -38,7 +38,7 @@ def test_it_equals_batch_normalisation_for_one_process(shape: tuple[int, ...], o
     kind = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
     plain, net = kind(3, **options), nn.Sequential(kind(3, **options))
     net[0].load_state_dict(plain.state_dict())
-    synchronise_batch_norms(net)
+    synchronise_batch_norms(net, "cpu")
     assert isinstance(net[0], SyncBatchNorm)
     for _ in range(3):
         maps = [(2 + 3 * torch.randn(shape)).requires_grad_() for _ in range(1)]
@@ -57,7 +57,7 @@ def test_a_network_keeps_its_names_parameters_and_shared_layers() -> None:
     shared = nn.BatchNorm2d(2)
     net = nn.ModuleDict({"a": nn.Sequential(nn.Conv2d(2, 2, 1), shared), "b": nn.Sequential(shared)})
     before = {name: value.data_ptr() for name, value in net.state_dict(keep_vars=True).items()}
-    synchronise_batch_norms(net.eval())
+    synchronise_batch_norms(net.eval(), "cpu")
     assert {name: value.data_ptr() for name, value in net.state_dict(keep_vars=True).items()} == before
     assert net["a"][1] is net["b"][0]  # type: ignore[index]
     assert not net["b"][0].training  # type: ignore[index]
@@ -78,10 +78,13 @@ def trained(output: str, *words: str) -> RunFolder:
 
 
 def compare(found: RunFolder, expected: RunFolder) -> None:
-    """Check that two runs are equal to rounding: loss curves, accuracies, weights and running statistics."""
+    """Check that two runs are equal to rounding: loss curves, weights and running statistics.
+
+    At a small rate, that is; a large one lets any rounding grow within an epoch.
+    """
     for mine, other in zip(found.rows(), expected.rows(), strict=True):
         for name in ("train/loss", "val/loss", "lr"):
-            assert mine.metrics[name] == pytest.approx(other.metrics[name], rel=2e-3, abs=1e-4)
+            assert mine.metrics[name] == pytest.approx(other.metrics[name], rel=1e-4)
         assert mine.images == other.images
     states = [torch.load(run.last_checkpoint, weights_only=True)["state_dict"] for run in (found, expected)]
     assert states[0].keys() == states[1].keys()
@@ -91,7 +94,7 @@ def compare(found: RunFolder, expected: RunFolder) -> None:
 
 @pytest.mark.slow
 def test_two_devices_are_one_with_the_joined_batch() -> None:
-    words = ("attention=bam", "attention.reduction=2", "recipe.lr=0.05")
+    words = ("attention=bam", "attention.reduction=2", "recipe.lr=0.001")
     one = trained("one", *words)
     two = trained("two", *words, "trainer.devices=2", "trainer.sync_batchnorm=true")
     compare(two, one)
@@ -102,7 +105,7 @@ def test_two_devices_are_one_with_the_joined_batch() -> None:
 
 @pytest.mark.slow
 def test_accumulation_on_two_devices_is_one_batch() -> None:
-    words = ("backbone=vgg16", "backbone.width=2", "backbone.head=linear", "backbone.dropout=0", "recipe.lr=0.05")
+    words = ("backbone=vgg16", "backbone.width=2", "backbone.head=linear", "backbone.dropout=0", "recipe.lr=0.001")
     one = trained("one", *words, "data.batch_size=120")
     two = trained("two", *words, "data.batch_size=40", "recipe.accumulate=3", "trainer.devices=2")
     compare(two, one)
@@ -113,7 +116,7 @@ def test_two_machines_are_one_run() -> None:
     """torchrun on two machines, both of which are this one."""
     with socket.create_server((LOCALHOST, 0)) as server:
         port = server.getsockname()[1]
-    words = ("trainer.nodes=2", "trainer.sync_batchnorm=true", "recipe.lr=0.05", "output=two")
+    words = ("trainer.nodes=2", "trainer.sync_batchnorm=true", "recipe.lr=0.001", "output=two")
     rendezvous = ("--nnodes=2", "--nproc-per-node=1", f"--master-addr={LOCALHOST}", f"--master-port={port}")
     machines = [
         attnbench(*words, launcher=("-m", "torch.distributed.run", *rendezvous, f"--node-rank={number}"))
@@ -123,7 +126,7 @@ def test_two_machines_are_one_run() -> None:
     assert [machine.returncode for machine in machines] == [0, 0], texts
     (run,) = find_runs(Path("two"))
     assert written_record(run.path)["resolved"]["nodes"] == 2
-    compare(run, trained("one", "recipe.lr=0.05"))
+    compare(run, trained("one", "recipe.lr=0.001"))
 
 
 def test_the_rate_is_scaled_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
