@@ -18,7 +18,7 @@ from attnbench.launch.scheduler import Scheduler, Task, last_lines
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
-from attnbench.runs.sweeps import sweep_of
+from attnbench.runs.sweeps import LOCAL, SweepFolder, sweep_of
 from attnbench.training.distributed import take_world
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def run_jobs(
     tasks: Sequence[Task]
     status = DONE
     with LiveView(console, jobs, labels) as view, sweep_folder.owned():
-        sweep_folder.begin(jobs, [view.name(task) for task in scheduler.tasks], launcher.name, launcher.address)
+        note_sweep(sweep_folder, jobs, [view.name(task) for task in scheduler.tasks], launcher)
 
         def look_and_show(tasks: Sequence[Task]) -> None:
             look(tasks)
@@ -190,8 +190,19 @@ def run_jobs(
         if task.state in ("failed", "diverged", "interrupted"):
             status = max(status, FAILED)
     if left := sum(task.state == "detached" for task in tasks):
-        print_message(f"{left} runs go on; attnbench status {sweep_folder.id} shows them, the same command waits again")
+        go_on = "1 run goes on" if left == 1 else f"{left} runs go on"
+        print_message(f"{go_on}; attnbench status {sweep_folder.id} shows how far, the same command waits again")
     return tasks, status
+
+
+def note_sweep(folder: SweepFolder, jobs: Sequence[Job], names: Sequence[str], launcher: Launcher) -> None:
+    """Write which runs a sweep has. Those on this machine are done even if that cannot be written."""
+    try:
+        folder.begin(jobs, names, launcher.name, launcher.address)
+    except (OSError, UserError) as error:
+        if launcher.name != LOCAL:
+            raise
+        print_message(f"attnbench status will not show this sweep: {error}")
 
 
 def require_one_machine(jobs: Sequence[Job]) -> None:

@@ -4,6 +4,7 @@ The folder is locked as a run's is: its owner is the process whose scheduler run
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ FOLDER = "sweeps"
 ID_START = "s"
 """The start of every id, which no hash of a run has."""
 LOCAL = "local"
+logger = logging.getLogger("attnbench.runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +99,18 @@ class SweepFolder:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Own the sweep while in the context; if another process owns it, both watch over the runs."""
+        """Own the sweep while in the context, as far as possible: the runs do not depend on it.
+
+        If another process owns it, both watch over the runs.
+        """
+        lock = Lock(self.path)
         try:
-            lock = Lock(self.path).__enter__()
+            lock.__enter__()
         except RunLockedError:
+            yield
+            return
+        except (OSError, UserError) as error:
+            logger.warning("attnbench status will not know that this sweep is under way: %s", error)
             yield
             return
         try:

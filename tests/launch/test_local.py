@@ -7,12 +7,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from attnbench.config.compose import compose
+from attnbench.config.diff import differences
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.launch import local
 from attnbench.launch.launcher import LOCAL, launcher_of
 from attnbench.launch.local import LocalLauncher
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.identity import identity
 from tests.runs.samples import RESOLVED, make_record
 
 GIB = 1024**3
@@ -76,6 +79,13 @@ def test_a_gpu_has_as_many_jobs_as_the_largest_leaves_room_for() -> None:
 def test_memory_that_was_measured_on_a_cpu_says_nothing() -> None:
     measured((job := jobs(1)[0]), 0.5, "cpu")
     assert LocalLauncher().automatic_slots([job] * 9) == 2
+
+
+@pytest.mark.parametrize("words", ["launch=slurm", "launch=ray", "launch=dry", "launch.jobs_per_device=3"])
+def test_where_a_run_is_done_is_no_part_of_what_it_is(words: str) -> None:
+    here, there = compose(["data=digits"]), compose(["data=digits", words])
+    assert identity(here, "x") == identity(there, "x")
+    assert differences([here, there]) == [{}, {}]
 
 
 def test_a_configuration_without_the_group_is_launched_here() -> None:
