@@ -14,33 +14,18 @@ options, in CPU time and on one thread, which other processes disturb less.
 """
 
 import argparse
-import sys
-import time
-from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the pairs of modules are in the tests
-
-from attnbench.attention import CBAMModule, ECAModule, SEModule
+from attnbench.bench.comparison import alternate
+from attnbench.bench.modules import compare, timm_pairs
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
 from attnbench.training.experiment import Experiment
 from attnbench.training.speed_probe import Probe, seconds_of
-from tests.attention.baselines.test_against_timm import PAIRS, Make
-from tests.attention.timm_parity import make_timm, refined
 
-MODULES: dict[str, tuple[Make, Make, int]] = {
-    "se": (partial(SEModule, 64), partial(make_timm, "se", 64, 16), 64),
-    "cbam": (partial(CBAMModule, 64), partial(make_timm, "cbam", 64, 16), 64),
-    "eca": (partial(ECAModule, 64), partial(make_timm, "eca", 64), 64),
-    **PAIRS,
-}
-"""By method: our module, timm's, and the channels of their maps."""
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """GGAM without and with its guide: the difference is the cost of the class score's gradient."""
 
@@ -57,36 +42,20 @@ def show(seconds: dict[str, list[float]], title: str) -> None:
     make_console().print(table)
 
 
-def cpu_seconds(module: nn.Module, x: Tensor, steps: int) -> float:
-    """Return the CPU time of forward and backward passes of a module."""
-    start = time.process_time()
-    for _ in range(steps):
-        refined(module(x)).square().mean().backward()
-    return time.process_time() - start
-
-
 def compare_modules(batch: int, steps: int, turns: int) -> None:
     """Print the time of each module of ours and of timm's, and their ratio, in both memory formats."""
     torch.set_num_threads(1)
     table = make_table(f"modules on 16x16, batches of {batch}; CPU, 1 thread, torch {torch.__version__}",
                        caption="median of all turns (the middle half of them)")  # fmt: skip
-    for heading in ("module", "format", "ms, ours", "ms, timm's", "ours / timm's"):
+    for heading in ("module", "format", "ms, ours", "ms, timm's", "times as fast"):
         table.add_column(heading, justify="left" if heading in ("module", "format") else "right")
     for memory_format in (torch.contiguous_format, torch.channels_last):
-        for name, (ours, theirs, channels) in MODULES.items():
-            modules = [make().to(memory_format=memory_format) for make in (ours, theirs)]
-            x = torch.randn(batch, channels, 16, 16).to(memory_format=memory_format).requires_grad_()
-            seconds = alternate([partial(cpu_seconds, module, x, steps) for module in modules], turns)
-            ratios = [own / other for own, other in zip(*seconds, strict=True)]
-            times = (middle_half([1000 * value / steps for value in values], 2) for values in seconds)
-            table.add_row(name, str(memory_format).removeprefix("torch."), *times, middle_half(ratios, 3))
+        for name, pair in timm_pairs().items():
+            found = compare(pair, memory_format, batch, steps, turns)
+            both = (found.seconds, found.reference_seconds)
+            times = (middle_half([1000 * value for value in values], 2) for values in both)
+            table.add_row(name, str(memory_format).removeprefix("torch."), *times, middle_half(found.ratios, 3))
     make_console().print(table)
-
-
-def alternate(actions: Sequence[Callable[[], float]], turns: int) -> list[list[float]]:
-    """Return the values of actions that are done in turns; the first turn only warms up."""
-    values = [[action() for action in actions] for _ in range(turns + 1)][1:]
-    return [list(column) for column in zip(*values, strict=True)]
 
 
 def main() -> None:

@@ -14,92 +14,14 @@ and with the files in the system's cache (the first turn, which does not count, 
 """
 
 import argparse
-import os
 import tempfile
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import ImageFolder
 
-from attnbench.config.compose import compose
+from attnbench.bench.loading import contestants
 from attnbench.console import make_console, make_table
-from attnbench.construct import build_data
-from attnbench.data.bases.dataset import DataSet
 from attnbench.formatting import middle_half
-from attnbench.training.datamodule import RunData
-from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, resolve, set_up
-
-Turn = Callable[[int], float]
-"""A function that makes the batches of the epoch with the given number and returns images per second."""
-
-
-def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device) -> float:
-    """Make batches, bring them to the device, and return images per second."""
-    started, images = time.perf_counter(), 0
-    for pictures, labels in batches:
-        pictures.to(device, non_blocking=True)
-        images += len(labels)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return images / (time.perf_counter() - started)
-
-
-def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
-    """Return a turn of attnbench's loader."""
-    pipeline = RunData(data, hardware, 0, ("train",)).loaders["train"]
-    return lambda number: rate(pipeline.epoch(number), device)
-
-
-def usual(folder: Path, workers: int, batch_size: int, device: torch.device, resized: bool) -> Turn:
-    """Return a turn of torchvision's loader.
-
-    Args:
-        resized: resize images to 256 pixels before they are cropped.
-    """
-    first = [transforms.Resize(256)] if resized else []
-    steps = [
-        *first,
-        transforms.RandomResizedCrop(224),
-        transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(),
-        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    ]
-    loader = DataLoader(
-        ImageFolder(str(folder), transforms.Compose(steps)),
-        batch_size,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-    )
-    return lambda number: rate(((images, labels) for images, labels in loader), device)
-
-
-def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:
-    """Return a turn of each contestant, by name."""
-    (folder / "set").mkdir()
-    (folder / "set" / "train").symlink_to(root.absolute(), target_is_directory=True)
-    os.environ["ATTNBENCH_CACHE"] = str(folder / "cache")
-    options = [f"data.root={folder / 'set'}", f"data.workers={workers}", f"data.batch_size={batch_size}"]
-
-    accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
-    hardware = resolve(Experiment(compose([accelerator])).options, torch.nn.Identity())
-    set_up(hardware)
-
-    def ours(cache: str) -> Turn:
-        return streamed(build_data(compose(["data=image_folder", *options, f"data.cache={cache}"])), hardware, device)
-
-    names = {"none": "attnbench, cold", "ram": "attnbench, ram", "disk": "attnbench, disk"}
-    turns = {name: ours(cache) for cache, name in names.items()}
-    common = (root, workers, batch_size, device)
-    turns["torchvision"] = usual(*common, resized=True)
-    turns["torchvision, from the file"] = usual(*common, resized=False)
-    return turns
 
 
 def show(rates: dict[str, list[float]], title: str) -> None:

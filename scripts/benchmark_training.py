@@ -9,191 +9,14 @@ within a turn, so a machine whose speed drifts favours none. Measure while nothi
 """
 
 import argparse
-import copy
-import json
 import tempfile
-import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
-from PIL import Image
-from pytorch_lightning.callbacks import Callback
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
-from attnbench.backbones.base import Backbone, Taps
-from attnbench.config.compose import compose
+from attnbench.bench.loops import EVERY_OPTION, OWN, measure
 from attnbench.console import make_console, make_table
-from attnbench.data.bases.dataset import DataSet
-from attnbench.data.loaders.in_memory import InMemoryLoader
-from attnbench.data.sources.arrays import Arrays
-from attnbench.data.splits import Split
 from attnbench.formatting import middle_half
-from attnbench.training.lightning_module import TrainingModule
-from attnbench.training.optimizers import make_optimizer
-from attnbench.training.plan import plan
-from attnbench.training.train import train
-
-Loop = Callable[[int], float]
-"""A function that runs the epoch with the given number and returns its seconds."""
-
-OWN = "attnbench train"
-CONFIGS = {
-    "data/random_images.yaml": """\
-defaults: [family/resident@_here_]
-_target_: benchmark_training.RandomImages
-train_images: 1280
-size: 32
-padding: 4
-flip: true
-mean: [0.5, 0.5, 0.5]
-std: [0.25, 0.25, 0.25]
-""",
-    "backbone/nothing.yaml": "_target_: benchmark_training.Nothing\n",
-    "callbacks/rivals.yaml": "rivals: {_target_: benchmark_training.Rivals, usual: true, file: seconds.json}\n",
-}
-
-
-class RandomImages(DataSet):
-    """Random colour images in ten classes."""
-
-    channels = 3
-    classes = tuple("0123456789")
-
-    def __init__(self, train_images: int, size: int, **options: Any) -> None:
-        self.train_images, self.image_size = train_images, size
-        super().__init__(**options)
-
-    def fingerprint(self) -> str:
-        return "random"
-
-    def load(self, split: Split) -> Arrays:
-        return random_arrays(self.train_images if split == "train" else 100, self.image_size)
-
-
-def random_arrays(count: int, size: int) -> Arrays:
-    """Return `count` random colour images of `size` x `size` pixels, with labels."""
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(256, size=(count, size, size, 3), dtype=np.uint8)
-    return Arrays(pixels, generator.integers(10, size=count))
-
-
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images that are read one at a time through PIL, as most code reads CIFAR."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        crop = transforms.RandomCrop(arrays.images.shape[1], padding=4)
-        normalise = transforms.Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-        steps = [crop, transforms.RandomHorizontalFlip(), transforms.ToTensor(), normalise]
-        self.arrays, self.transform = arrays, transforms.Compose(steps)
-
-    def __len__(self) -> int:
-        return len(self.arrays)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.arrays.images[index])), int(self.arrays.labels[index])
-
-
-class Nothing(Backbone):
-    """A network of one linear layer: nearly all of a step's time is that of the loop."""
-
-    def __init__(self, num_classes: int, in_channels: int, image_size: int) -> None:
-        super().__init__()
-        self.num_classes, self.stages, self.bottlenecks = num_classes, (), ()
-        self.classifier = nn.Linear(in_channels, num_classes)
-        self.register_points()
-
-    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        return x
-
-
-def run_epoch(
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[Any],
-    precision: Callable[[], AbstractContextManager[Any]],
-) -> float:
-    """Train for one epoch, as one writes it by hand, and return the seconds."""
-    started = time.perf_counter()
-    total = torch.zeros((), device=next(net.parameters()).device)
-    for images, labels in batches:
-        with precision():
-            loss = nn.functional.cross_entropy(net(images), labels)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        total += loss.detach()
-    total.item()  # waits for the device
-    return time.perf_counter() - started
-
-
-def plain_loop(module: TrainingModule) -> Loop:
-    """Return a loop with the same network, batches and precision and nothing else: it is hard to beat."""
-    net, pipeline = copy.deepcopy(module.net), module.loaders["train"]
-    optimizer = make_optimizer(net, module.recipe)
-    return lambda number: run_epoch(net, optimizer, pipeline.epoch(number), module.autocast)
-
-
-def usual_loop(module: TrainingModule) -> Loop:
-    """Return the loop that most code has: a DataLoader with two workers, PIL, single precision, channels first."""
-    net = copy.deepcopy(module.net).to(memory_format=torch.contiguous_format)
-    pipeline = cast(InMemoryLoader, module.loaders["train"])
-    optimizer, device = make_optimizer(net, module.recipe), module.device
-    pictures = Pictures(random_arrays(pipeline.count, pipeline.height))
-    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": device.type == "cuda"}
-    loader = DataLoader(pictures, pipeline.batch_size, shuffle=True, **options)
-
-    def run(number: int) -> float:
-        batches = ((images.to(device), labels.to(device)) for images, labels in loader)
-        return run_epoch(net, optimizer, batches, nullcontext)
-
-    return run
-
-
-class Rivals(Callback):
-    """Run an epoch of each other loop after every epoch, and write the seconds of all loops to a file.
-
-    Args:
-        usual: include the usual loop.
-        file: the JSON file to write.
-    """
-
-    def __init__(self, usual: bool, file: str) -> None:
-        self.usual, self.file = usual, Path(file)
-        self.seconds: dict[str, list[float]] = {}
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        module = cast(TrainingModule, pl_module)
-        self.loops = {"plain loop": plain_loop(module)}
-        if self.usual:
-            self.loops["usual loop"] = usual_loop(module)
-        for loop in self.loops.values():
-            loop(0)  # warms up, as attnbench's first epoch does
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.current_epoch > 0:
-            turn = {OWN: cast(TrainingModule, pl_module).train_metrics["seconds"]}
-            turn |= {name: loop(trainer.current_epoch) for name, loop in self.loops.items()}
-            for name, value in turn.items():
-                self.seconds.setdefault(name, []).append(value)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.file.write_text(json.dumps(self.seconds))
-
-
-def measure(words: list[str], turns: int, folder: Path) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Return the seconds of an epoch in each turn, by loop, and the settings that were chosen for the machine."""
-    result = folder / "seconds.json"
-    common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
-    record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
-    assert record is not None  # it is the only process
-    return json.loads(result.read_text()), record.resolved.to_json()
 
 
 def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None:
@@ -207,11 +30,13 @@ def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None
     make_console().print(table)
 
 
-def show_overhead(seconds: dict[str, list[float]], steps: int) -> None:
+def show_overhead(seconds: dict[str, list[float]], steps: int, recipe: str) -> None:
     """Print the time that attnbench adds to a step with next to no computation."""
     plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
     added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
-    print(f"no computation: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms")
+    print(
+        f"no computation, {recipe}: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms"
+    )
 
 
 def main() -> None:
@@ -223,9 +48,6 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path, text in CONFIGS.items():
-            (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_text(text)
         words = [f"backbone={arguments.backbone}", f"data.train_images={arguments.images}"]
         seconds, chosen = measure(words, arguments.turns, folder)
         layout = "channels_last" if chosen["channels_last"] else "channels first"
@@ -234,8 +56,9 @@ def main() -> None:
         show_speed(seconds, arguments.images, title)
         steps = 500
         words = ["backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
-        seconds, _ = measure([*words, "callbacks.rivals.usual=false"], 3 * arguments.turns, folder)
-        show_overhead(seconds, steps)
+        for recipe, options in (("plain recipe", []), ("every option of a recipe", EVERY_OPTION)):
+            seconds, _ = measure([*words, "callbacks.rivals.usual=false", *options], 3 * arguments.turns, folder)
+            show_overhead(seconds, steps, recipe)
 
 
 if __name__ == "__main__":

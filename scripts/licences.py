@@ -22,9 +22,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "dependencies.md"
 START, END = "<!-- licences: scripts/licences.py -->", "<!-- /licences -->"
-EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "mlflow")
+EXTRAS = ("timm", "hub", "onnx", "safetensors", "explain", "tune", "mlflow", "slurm", "ray", "detection")
 """All but `dev` and `docs`."""
-PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "Mozilla Public License 2.0", "MPL",
+PERMISSIVE = ("0BSD", "3-Clause BSD", "Apache", "BSD", "BSL", "CC0", "ISC", "MIT", "MPL", "Mozilla Public License",
               "PSF", "Python Software Foundation", "Zlib", "NVIDIA")  # fmt: skip
 """Beginnings of licences that let anyone use the package. MPL asks something only of those who change the package's own
 files, and NVIDIA's libraries, which PyTorch brings, may be used as they are."""
@@ -53,7 +53,7 @@ def installed(requirements: Iterable[str]) -> set[str]:
 
 
 def licence(name: str) -> str:
-    """Return a package's licence as its metadata have it, empty if they name none."""
+    """Return a package's licence as its metadata, or else its licence file, names it; empty if neither does."""
     if name.startswith(("cuda-toolkit", "nvidia-")):
         return "NVIDIA's (proprietary)"  # some of these packages name it, others only say that it is proprietary
     content = metadata.metadata(name).json
@@ -62,7 +62,13 @@ def licence(name: str) -> str:
     classifiers = [line.split(" :: ")[-1] for line in content.get("classifier", []) if line.startswith("License ::")]
     if named := [line for line in classifiers if line != "OSI Approved"]:
         return " and ".join(sorted(named))
-    return str(content.get("license", "")).strip().partition("\n")[0][:60]
+    return str(content.get("license", "")).strip().partition("\n")[0][:60] or _first_line_of_file(name)
+
+
+def _first_line_of_file(name: str) -> str:
+    """Return the first words of a package's licence file; empty if it has none."""
+    files = [path for path in metadata.files(name) or () if path.stem == "LICENSE"]
+    return files[0].read_text().strip().partition("\n")[0][:60] if files else ""
 
 
 def permissive(text: str) -> bool:

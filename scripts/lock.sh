@@ -16,5 +16,6 @@ lock() { # output file, then options
     --no-emit-index-url --no-emit-find-links --custom-compile-command scripts/lock.sh --output-file "$output" "$@"
 }
 
-lock requirements/run.txt --extra timm --extra hub --extra onnx --extra safetensors --extra explain --extra tune --extra mlflow "$@"
+lock requirements/run.txt --extra timm --extra hub --extra onnx --extra safetensors --extra explain \
+  --extra tune --extra mlflow --extra slurm --extra ray --extra detection "$@"
 lock requirements/dev.txt --extra dev --extra docs --constraint requirements/run.txt "$@"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from attnbench.cli.train import main as train
 from attnbench.exit_codes import DONE
 
-WITH_OVERRIDES = ("train", "evaluate", "cost")
+WITH_OVERRIDES = ("train", "tune-lr", "evaluate", "cost")
 
 
 def main(words: Sequence[str], verbs: Sequence[str]) -> int:

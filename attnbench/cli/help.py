@@ -66,6 +66,45 @@ Examples:
 """
 
 
+BENCH = """\
+attnbench bench [PART ...]   measure how fast attnbench is on this machine, against references in the same run
+
+Each part is measured in turns with its references, and what counts is how many times as fast as them it is:
+  loop      training ResNet-20, against a plain loop over the same batches and the usual loop
+  modules   attention modules that timm has too, against timm's, in CPU time; needs the package timm
+  loading   reading images, against torchvision's loader
+Without a name, all parts are measured, in some minutes. Measure while nothing else runs.
+
+Flags:
+  --turns N          measured turns (default: 7)
+  --to FILE          the JSON file to write (default: outputs/bench/TIME.json)
+  --against FILE     an earlier result: a case that became slower by more than the spread is named, and the exit status
+                     is 1
+
+Examples:
+  attnbench bench --to before.json
+  attnbench bench modules --against before.json
+"""
+
+TUNE_LR = """\
+attnbench tune-lr [OVERRIDE ...]   look for a learning rate of a configuration by a range test (Smith 2017)
+
+The network is trained for some steps while recipe.lr rises by the same factor at each step. Printed is the rate at
+which the loss falls most steeply; it suits the highest rate of a schedule. The losses are written to outputs/tune-lr,
+as CSV and as PNG. Data, augmentation and optimiser are those of the run; nothing counts as a result. The exit status is
+1 if the loss never falls.
+
+Flags:
+  --from RATE      the first rate (default: a thousandth of recipe.lr)
+  --to RATE        the last rate (default: a hundred times recipe.lr); the test ends before if the loss rises too far
+  --steps N        optimiser steps (default: 100)
+  --config-dir DIR, --config-name NAME   as for attnbench train
+
+Examples:
+  attnbench tune-lr attention=bam
+  attnbench tune-lr recipe=adamw attention=gated --from 1e-5 --to 0.1 --steps 200
+"""
+
 REPRODUCE = """\
 attnbench reproduce TABLE [OVERRIDE ...]   train what a paper's table still lacks, and print the table
 

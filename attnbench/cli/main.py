@@ -16,6 +16,7 @@ from attnbench.version import __version__
 
 VERBS = {
     "train": "train a network, or with -m a sweep of them",
+    "tune-lr": "look for a learning rate by a short training in which it rises",
     "tune": "search the options of each attention alike, and compare the best",
     "evaluate": "test trained runs again, also under other settings",
     "predict": "name the classes of image files",
@@ -29,6 +30,7 @@ VERBS = {
     "list": "list what you can combine, data sets, papers' tables and runs",
     "clean": "list what finished runs need no more, and remove it if asked to",
     "cost": "count parameters and multiply-adds, measure speed and memory",
+    "bench": "measure attnbench's own speed against references, and against an earlier result",
 }
 """The verbs, each a module of `attnbench.cli` with a function `main`."""
 
@@ -100,7 +102,7 @@ def run(words: list[str]) -> int:
         return int(importlib.import_module("attnbench.cli.completion").main(rest, list(VERBS)))
     if verb not in VERBS:
         raise UserError(f"{verb}: no such verb{nearest(verb, list(VERBS))} (verbs: {', '.join(VERBS)})")
-    return int(importlib.import_module(f"attnbench.cli.{verb}").main(rest))
+    return int(importlib.import_module(f"attnbench.cli.{verb.replace('-', '_')}").main(rest))
 
 
 if __name__ == "__main__":

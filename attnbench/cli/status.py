@@ -1,7 +1,7 @@
 """attnbench status: the runs of sweeps, under way, waiting and done, from any terminal that sees their folder."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from attnbench.cli.arguments import Targets, target_parser, targets, wants_help
 from attnbench.cli.help import STATUS
@@ -22,9 +22,19 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_intermixed_args(words)
     named = targets("status", arguments)
-    if not look_at(named):
+    found = look_at(named)
+    if not found:
         raise UserError(f"no runs under {shown(named.output / 'runs')}; attnbench train makes one")
-    _show(lambda: look_at(named), arguments.watch, arguments.json)
+    if arguments.json:
+        print(json.dumps([sweep.to_json() for sweep in found], indent=2))
+        return DONE
+    from attnbench.cli.views.status import print_status, watch
+    from attnbench.console import make_console
+
+    if arguments.watch:
+        watch(make_console(), lambda: look_at(named))
+    else:
+        print_status(make_console(), found)
     return DONE
 
 
@@ -35,15 +45,3 @@ def look_at(named: Targets) -> list[SweepStatus]:
     found = [status_of_sweep(sweep) for sweep in named.sweeps]
     alone = [look(run.path) for run in named.runs]
     return found + ([SweepStatus(None, None, False, alone)] if alone else [])
-
-
-def _show(look_again: Callable[[], list[SweepStatus]], live: bool, as_json: bool) -> None:
-    from attnbench.cli.views.status import print_status, watch
-    from attnbench.console import make_console
-
-    if as_json:
-        print(json.dumps([sweep.to_json() for sweep in look_again()], indent=2))
-    elif live:
-        watch(make_console(), look_again)
-    else:
-        print_status(make_console(), look_again())

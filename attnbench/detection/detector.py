@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import (
     ExtraFPNBlock,
@@ -51,6 +53,8 @@ class DetectorOptions:
         max_size: the longest side.
         channels: of the feature pyramid and the heads; torchvision has 256.
         anchor_scale: side of the anchors at a level, in steps of its map.
+        head_norm: whether feature pyramid and heads have group normalisation, which training from scratch needs (He et
+            al., "Rethinking ImageNet Pre-training", ICCV 2019).
         freeze_norms: whether batch normalisation of the backbone's own layers keeps weights and statistics.
     """
 
@@ -61,7 +65,13 @@ class DetectorOptions:
     max_size: int
     channels: int
     anchor_scale: float
+    head_norm: bool
     freeze_norms: bool
+
+    @property
+    def norm_layer(self) -> Callable[[int], nn.Module] | None:
+        """What builds the normalisation of so many channels, in groups of eight as torchvision has them; or None."""
+        return partial(nn.GroupNorm, max(1, self.channels // 8)) if self.head_norm else None
 
     @property
     def transform(self) -> dict[str, Any]:
@@ -80,7 +90,7 @@ class Pyramid(nn.Module):
     Args:
         body: the backbone.
         stages: whose ends are the pyramid's lateral inputs, fine to coarse.
-        channels: of all levels.
+        options: of the detector.
         extra: makes further, coarser levels.
 
     Attributes:
@@ -88,13 +98,14 @@ class Pyramid(nn.Module):
         bf16: whether the backbone and the pyramid compute in bfloat16. Heads never do: boxes need more digits.
     """
 
-    def __init__(self, body: Backbone, stages: Sequence[str], channels: int, extra: ExtraFPNBlock) -> None:
+    def __init__(self, body: Backbone, stages: Sequence[str], options: DetectorOptions, extra: ExtraFPNBlock) -> None:
         super().__init__()
         self.body, self.points = body, [f"{stage}.out" for stage in stages]
-        self.out_channels, self.bf16 = channels, False
+        self.out_channels, self.bf16 = options.channels, False
         for point in self.points:
             body.insert(point, Tap(), TAP)
-        self.fpn = FeaturePyramidNetwork([body.points[point].channels for point in self.points], channels, extra)
+        widths = [body.points[point].channels for point in self.points]
+        self.fpn = FeaturePyramidNetwork(widths, options.channels, extra, options.norm_layer)
 
     @property
     def strides(self) -> list[int]:
@@ -119,7 +130,7 @@ def anchors(pyramid: Pyramid, options: DetectorOptions, further: int, octaves: S
 
 def faster_rcnn(body: Backbone, options: DetectorOptions) -> FasterRCNN:
     """Build Faster R-CNN with a feature pyramid (Lin et al., CVPR 2017) as torchvision does, on all of four stages."""
-    pyramid = Pyramid(body, body.stages[-4:], options.channels, LastLevelMaxPool())
+    pyramid = Pyramid(body, body.stages[-4:], options, LastLevelMaxPool())
     names = [str(place) for place in range(len(pyramid.points))]
     pool = MultiScaleRoIAlign(featmap_names=names, output_size=7, sampling_ratio=2)
     hidden = 4 * options.channels
@@ -144,9 +155,11 @@ def run_faster_rcnn(model: FasterRCNN, maps: dict[str, Tensor]) -> None:
 def retinanet(body: Backbone, options: DetectorOptions) -> RetinaNet:
     """Build RetinaNet (Lin et al., ICCV 2017) as torchvision does, on the last three stages."""
     extra = LastLevelP6P7(options.channels, options.channels)
-    pyramid = Pyramid(body, body.stages[-3:], options.channels, extra)
+    pyramid = Pyramid(body, body.stages[-3:], options, extra)
     generator = anchors(pyramid, options, further=2, octaves=OCTAVES)
-    return RetinaNet(pyramid, options.classes + 1, anchor_generator=generator, **options.transform)
+    kinds = generator.num_anchors_per_location()[0]
+    head = RetinaNetHead(options.channels, kinds, options.classes + 1, options.norm_layer)
+    return RetinaNet(pyramid, options.classes + 1, anchor_generator=generator, head=head, **options.transform)
 
 
 def run_retinanet(model: RetinaNet, maps: dict[str, Tensor]) -> None:

@@ -20,7 +20,6 @@ from attnbench.runs.metric_names import MAP, MAP50, MAP75, VOC07_MAP50, VOC12_MA
 from attnbench.training.evaluation_meter import SplitMeter
 from attnbench.training.metrics import require_images
 
-BACKEND = "faster_coco_eval"
 Image = dict[str, Tensor]
 
 
@@ -89,7 +88,7 @@ def coco_metrics(detected: list[Image], objects: list[Image], classes: Sequence[
         "iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(),
         "rec_thresholds": np.linspace(0, 1, 101).tolist(),
     }
-    metric = MeanAveragePrecision(backend=BACKEND, extended_summary=True, **thresholds)
+    metric = MeanAveragePrecision(backend="faster_coco_eval", extended_summary=True, **thresholds)
     metric.warn_on_many_detections = False
     counted = [
         {

@@ -47,6 +47,7 @@ class Detection(Task):
         detector: str,
         channels: int | str = "auto",
         anchor_scale: float | str = "auto",
+        head_norm: bool | str = "auto",
         freeze_norms: bool = False,
     ) -> None:
         require_choice("detector", detector, DETECTORS)
@@ -54,7 +55,7 @@ class Detection(Task):
         positive = anchor_scale == "auto" or float(anchor_scale) > 0
         require(positive, "anchor_scale", anchor_scale, "must be positive, or auto")
         self.detector, self.channels, self.anchor_scale = detector, channels, anchor_scale
-        self.freeze_norms = freeze_norms
+        self.head_norm, self.freeze_norms = head_norm, freeze_norms
 
     def check(self, recipe: "Recipe") -> None:
         from attnbench.detection.metrics import require_backend
@@ -62,7 +63,9 @@ class Detection(Task):
         require_backend()
         for key, neutral in CLASSIFICATION_ONLY.items():
             if (value := getattr(recipe, key)) != neutral:
-                raise OptionError(key, value, f"must be {neutral} in detection: it would change images, but no boxes")
+                raise OptionError(
+                    key, value, f"must be {neutral} in detection: it changes labels, or images without their boxes"
+                )
 
     def build_network(self, config: RunConfig, data: DataSet, image_size: int) -> "Detector":
         from attnbench.build import build_network
@@ -86,6 +89,7 @@ class Detection(Task):
             max_size=max(data.max_size, image_size),
             channels=(CHANNELS if large else SMALL_CHANNELS) if self.channels == "auto" else int(self.channels),
             anchor_scale=scale if self.anchor_scale == "auto" else float(self.anchor_scale),
+            head_norm=not large if self.head_norm == "auto" else bool(self.head_norm),
             freeze_norms=self.freeze_norms,
         )
 

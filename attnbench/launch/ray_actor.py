@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from attnbench.exit_codes import FAILED, INTERRUPTED
 from attnbench.launch.engine import GRACE_SECONDS
 from attnbench.launch.processes import start_worker
 from attnbench.runs.folder import Job
@@ -34,7 +35,7 @@ class RunActor:
         import ray
 
         self.job_file, self.log_file, self.folder, self.retries = Path(job_file), Path(log_file), folder, retries
-        self.status: int | None = None
+        self.status = FAILED
         self.stopped = threading.Event()
         self.end = threading.Event()
         context = ray.get_runtime_context()
@@ -46,29 +47,28 @@ class RunActor:
         """Do the run, then end the actor, which frees what it has reserved."""
         import ray
 
-        for _ in range(self.retries + 1):
-            self.status = self._attempt()
-            if self.status >= 0 or self.stopped.is_set():
-                break
-            Job.load(self.job_file).resumed().save(self.job_file)
-        self.end.set()
-        time.sleep(FAREWELL_SECONDS)
-        ray.kill(myself)
+        try:
+            for _ in range(self.retries + 1):
+                self.status = self._attempt()
+                if self.status >= 0 or self.stopped.is_set():
+                    break
+                Job.load(self.job_file).resumed().save(self.job_file)
+        finally:
+            self.end.set()
+            time.sleep(FAREWELL_SECONDS)
+            ray.kill(myself)
 
     def _attempt(self) -> int:
         """Start the worker once no other process has the run, and return its exit status."""
         watch = OwnerWatch(self.job_file.parent)
         while watch.owner() is not None and not self.stopped.is_set():
             time.sleep(LOOK_SECONDS)
+        if self.stopped.is_set():
+            return INTERRUPTED
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with self.log_file.open("ab") as log:
-            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-            options: dict[str, Any] = {
-                "env": environment,
-                "cwd": self.folder,
-                "stdout": log,
-                "stderr": subprocess.STDOUT,
-            }
-            self.process = process = start_worker(self.job_file, **options)
+            streams: dict[str, Any] = {"stdout": log, "stderr": subprocess.STDOUT}
+            process = start_worker(self.job_file, env=environment, cwd=self.folder, **streams)
         while (status := process.poll()) is None:
             if self.stopped.is_set():
                 process.interrupt()
@@ -79,7 +79,6 @@ class RunActor:
     def ended(self) -> int:
         """Wait until the run has ended, and return the worker's exit status."""
         self.end.wait()
-        assert self.status is not None
         return self.status
 
     def there(self) -> bool:

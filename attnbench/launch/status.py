@@ -14,7 +14,7 @@ from attnbench.errors import UserError
 from attnbench.launch.queues import queue_of
 from attnbench.launch.scheduler import last_line
 from attnbench.runs.files import read_json, readable, shown
-from attnbench.runs.folder import RunFolder, find_runs
+from attnbench.runs.folder import RunFolder, run_paths
 from attnbench.runs.metric_names import EPOCH, IMAGES_PER_SECOND
 from attnbench.runs.owner import owner_of
 from attnbench.runs.sweeps import SweepFolder, SweepRecord, find_sweeps
@@ -132,9 +132,9 @@ def status_of_output(output: Path) -> list[SweepStatus]:
             runs = [run for run in status.runs if run.folder not in seen]
             seen.update(run.folder for run in runs)
             found.append(replace(status, runs=runs))
-    others = [run for run in find_runs(output) if run.path not in seen]
+    others = [path for path in run_paths(output) if path not in seen]
     if others:
-        found.append(SweepStatus(None, None, False, [look(run.path) for run in others]))
+        found.append(SweepStatus(None, None, False, [look(path) for path in others]))
     return found
 
 

@@ -97,5 +97,9 @@ class RunFolder:
 
 def find_runs(output: Path) -> list[RunFolder]:
     """Return all run folders below an output folder, without archived ones."""
-    pattern = "runs/*/seed*"
-    return [RunFolder(path) for path in sorted(output.glob(pattern)) if path.is_dir()]
+    return [RunFolder(path) for path in run_paths(output)]
+
+
+def run_paths(output: Path) -> list[Path]:
+    """Return the paths of all run folders below an output folder, without archived ones."""
+    return [path for path in sorted(output.glob("runs/*/seed*")) if path.is_dir()]

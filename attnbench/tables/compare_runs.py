@@ -30,10 +30,10 @@ from attnbench.tables.results.values import (
 )
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import COSTS, EXPLAINED, METRICS, Column, PaperTable, Profile, Row
+from attnbench.tables.spec.table import COSTS, DETECTION, EXPLAINED, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
-OF_RUNS = [name for name in METRICS if name.startswith("top") or name in EXPLAINED]
+OF_RUNS = [name for name in METRICS if name.startswith("top") or name in (*DETECTION, *EXPLAINED)]
 """Metrics of a table of runs."""
 
 

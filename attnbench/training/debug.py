@@ -7,13 +7,13 @@
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.data.loaders.chosen import spread_images
 from attnbench.runs.files import make_folder, shown
 from attnbench.runs.identity import readable_name
@@ -24,6 +24,7 @@ from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.metrics import total
 from attnbench.training.optimizers import set_rates
+from attnbench.training.recipe import Recipe
 from attnbench.weights import load as weights
 
 OVERFIT_IMAGES, OVERFIT_STEPS = 32, 300
@@ -40,22 +41,35 @@ def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
         experiment: the run to be tried out, whose configuration is checked.
         say: called with each line of the result.
     """
-    hardware = resolve(experiment.options, experiment.blueprint)
-    set_up(hardware)
     kind = experiment.config["debug"]
     build = experiment.build_classifier if kind == "overfit" else experiment.build_network
-    net = on_device_layout(build(), hardware, experiment.options.compile)
-    weights.load(experiment.config, net.backbone)
-    with closing(experiment.open_data(hardware, policy=experiment.recipe)) as data:
-        module = experiment.make_module(net, hardware, data.loaders)
-        module.to(data.placement.device).train()
-        module.on_train_epoch_start()
-        if isinstance(net, Classifier) and kind == "overfit":
-            return _overfit(experiment, net, module, say)
+    with tried_out(experiment, build, experiment.recipe) as module:
+        if isinstance(module.net, Classifier) and kind == "overfit":
+            return _overfit(experiment, module.net, module, say)
         lines = _one_batch(module) if kind == "one_batch" else _profile(module, _trace_file(experiment))
         for line in lines:
             say(line)
     return True
+
+
+@contextmanager
+def tried_out(experiment: Experiment, build: Callable[[], Network], recipe: Recipe) -> Iterator[TrainingModule]:
+    """Open a run's data and yield what trains its network, at the start of the first epoch, without a run folder.
+
+    Args:
+        experiment: the run.
+        build: builds the network.
+        recipe: how it is trained.
+    """
+    hardware = resolve(experiment.options, experiment.blueprint)
+    set_up(hardware)
+    net = on_device_layout(build(), hardware, experiment.options.compile)
+    weights.load(experiment.config, net.backbone)
+    with closing(experiment.open_data(hardware, policy=recipe)) as data:
+        module = experiment.task.make_module(net, recipe, hardware, data.loaders, experiment.seed)
+        module.to(data.placement.device).train()
+        module.on_train_epoch_start()
+        yield module
 
 
 def _overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say: Callable[[str], None]) -> bool:

@@ -37,11 +37,13 @@ class TrainerOptions:
     compile: bool
     block_length: int | str
     threads: int | str
+    performance: str
     progress: bool
 
     def __post_init__(self) -> None:
         require_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
         require_choice("precision", self.precision, ("auto", "bf16", "fp32"))
+        require_choice("performance", self.performance, ("fixed", "auto"))
         for key in ("devices", "nodes"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "must be at least 1")
         for key in ("block_length", "threads"):

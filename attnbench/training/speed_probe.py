@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import resolve, set_up
+from attnbench.training.hardware import Hardware, resolve, set_up
 from attnbench.training.metrics import total
 from attnbench.training.optimizers import make_optimizer
 
@@ -28,17 +28,23 @@ class Probe:
     """
 
     def __init__(self, experiment: Experiment, batch: int) -> None:
-        self.hardware = resolve(experiment.options, experiment.blueprint)
-        set_up(self.hardware)
-        device = torch.device(self.hardware.device_type)
-        layout = torch.channels_last if self.hardware.channels_last else torch.contiguous_format
-        self.task = experiment.task
-        self.net = experiment.build_network().to(device).to(memory_format=layout)
-        self.optimizer = make_optimizer(self.net, experiment.recipe)
+        hardware = resolve(experiment.options, experiment.blueprint)
+        device = torch.device(hardware.device_type)
+        self.task, self.recipe = experiment.task, experiment.recipe
+        self.net = experiment.build_network().to(device)
         size = experiment.image_size
-        images = torch.randn(batch, experiment.data.channels, size, size, device=device)
-        self.images = images.contiguous(memory_format=layout)
+        self.images = torch.randn(batch, experiment.data.channels, size, size, device=device)
         self.classes = experiment.data.num_classes
+        self.use(hardware)
+
+    def use(self, hardware: Hardware) -> None:
+        """Compute with other choices from now on, on the same device."""
+        self.hardware = hardware
+        set_up(hardware)
+        layout = torch.channels_last if hardware.channels_last else torch.contiguous_format
+        self.net = self.net.to(memory_format=layout)
+        self.images = self.images.contiguous(memory_format=layout)
+        self.optimizer = make_optimizer(self.net, self.recipe)
 
     def step(self) -> None:
         """Take one training step."""

@@ -44,14 +44,17 @@ def test_hidden_layers_have_the_papers_size(name: str) -> None:
 
 
 def test_other_defaults_are_the_papers() -> None:
-    assert BAMModule(C).spatial.dilate0.dilation == (4, 4)
+    dilated = BAMModule(C).get_submodule("spatial.dilate0")
+    assert isinstance(dilated, nn.Conv2d)
+    assert dilated.dilation == (4, 4)
     heads = GatedAttentionModule(8, 10)
     assert (heads.mask.out_channels, heads.mask.kernel_size, heads.norm) == (4, (1, 1), None)
     assert heads.gate is not None
     module = ResidualAttentionModule(nn.Identity, 8)
     assert isinstance(module.norm, nn.Identity)
-    blocks = (module.pre, module.trunk, module.post, *module.mask.branch.down, *module.mask.branch.up)
-    assert [len(chain) for chain in blocks] == [1, 2, 1, 1, 1, 2, 1, 1]  # p, t, p; r, r, 2r down and r, r up
+    runs = ["pre", "trunk", "post", *(f"mask.branch.{run}" for run in ("down.0", "down.1", "down.2", "up.0", "up.1"))]
+    blocks = [len([*module.get_submodule(run).children()]) for run in runs]
+    assert blocks == [1, 2, 1, 1, 1, 2, 1, 1]  # p, t, p; r, r, 2r down and r, r up
 
 
 residual = partial(ResidualAttentionModule, nn.Identity, 8)

@@ -2,9 +2,9 @@
 
 import torch
 from timm.layers.create_attn import create_attn
-from torch import Tensor, nn
+from torch import nn
 
-from attnbench.attention.base import ModuleOutput
+from attnbench.bench.modules import refined
 
 
 def make_timm(name: str, channels: int, reduction: int | None = None) -> nn.Module:
@@ -12,11 +12,6 @@ def make_timm(name: str, channels: int, reduction: int | None = None) -> nn.Modu
     options = {} if reduction is None else {"rd_ratio": 1 / reduction, "rd_divisor": 1}
     module: nn.Module = create_attn(name, channels, **options)
     return module
-
-
-def refined(result: Tensor | ModuleOutput) -> Tensor:
-    """Return the map that a module returns, with or without extras."""
-    return result.features if isinstance(result, ModuleOutput) else result
 
 
 @torch.no_grad()

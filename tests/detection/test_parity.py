@@ -35,7 +35,7 @@ def theirs_retinanet() -> nn.Module:
 def ours_of(family: str) -> Detector:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     scale = FAMILIES[family].anchor_scale
-    options = DetectorOptions(CLASSES, mean, std, MIN_SIZE, MAX_SIZE, 256, scale, freeze_norms=False)
+    options = DetectorOptions(CLASSES, mean, std, MIN_SIZE, MAX_SIZE, 256, scale, head_norm=False, freeze_norms=False)
     return Detector(ResNet(18, CLASSES, image_size=224), Attention(), family, options)
 
 
@@ -45,7 +45,13 @@ def under_our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**{f"model.{BODY}{name}": value for name, value in body.items()}, **rest}
 
 
-@pytest.mark.parametrize(("family", "build"), [("faster_rcnn", theirs_faster_rcnn), ("retinanet", theirs_retinanet)])
+@pytest.mark.parametrize(
+    ("family", "build"),
+    [
+        pytest.param("faster_rcnn", theirs_faster_rcnn, marks=pytest.mark.slow),
+        ("retinanet", theirs_retinanet),
+    ],
+)
 def test_losses_and_detections_are_torchvisions(family: str, build: Callable[[], Any]) -> None:
     theirs, ours = build(), ours_of(family)
     ours.load_state_dict(under_our_names(theirs.state_dict()))

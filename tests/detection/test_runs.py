@@ -10,6 +10,7 @@ import torch
 
 from attnbench.cli.main import main
 from attnbench.config.compose import Composer, compose
+from attnbench.detection.images import drawing
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import settle
 from attnbench.runs.folder import Job, RunFolder
@@ -81,10 +82,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     monkeypatch.setattr(TrainingModule, "training_step", step)
     train(parts)
     assert same(weights(whole), weights(parts))
-    metrics = [
-        {key: value for key, value in record_of(job).items() if key.startswith("test/")} for job in (whole, parts)
-    ]
-    assert metrics[0] == metrics[1]
+    tested = [{key: value for key, value in record_of(job).items() if key[:4] == "test"} for job in (whole, parts)]
+    assert tested[0] == tested[1]
 
 
 def test_attention_is_inserted_and_read_behind_it() -> None:
@@ -119,9 +118,9 @@ REFUSED = {
     "preactivated": (("backbone=wrn10_1",), "the stages of this backbone end in sums"),
     "data of classification": (
         ("data=cifar10",),
-        "data=cifar10: is for task=classification, and the task is detection",
+        "data=cifar10: is for task=classification, and the task is",
     ),
-    "mixup": (("recipe.mixup=0.2",), "recipe.mixup=0.2: must be 0 in detection"),
+    "mixup": (("recipe.mixup=0.2",), "recipe.mixup=0.2: must be 0.0 in detection"),
     "channels": (("task.channels=0",), "task.channels=0: must be at least 1, or auto"),
 }
 
@@ -155,6 +154,18 @@ def test_lists_and_tables_show_map50(
     assert f"{100 * record['test/map75']:.2f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_speed_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", *SMALL, "--measure", "--batch", "2", "--turns", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["measured"]["training_seconds"][0] > 0
+
+
+def test_detections_are_drawn_over_objects() -> None:
+    image, target = torch.zeros(1, 64, 64), {"boxes": torch.tensor([[8.0, 8.0, 30.0, 30.0]])}
+    boxes = torch.tensor([[10.0, 10.0, 40.0, 40.0], [1.0, 1.0, 5.0, 5.0]])
+    detected = {"boxes": boxes, "labels": torch.tensor([1, 2]), "scores": torch.tensor([0.9, 0.1])}
+    drawn = drawing(image, target, detected, ["a", "b"])
+    assert drawn.shape == (3, 256, 256)
+    assert drawn[:, 100, 32].tolist() == [0, 255, 0]  # an object's left edge
+    assert drawn[:, 100, 160].tolist() == [255, 0, 0]  # a detection's right edge
+    assert drawn[:, :30, :30].max() == 0  # its score is too low

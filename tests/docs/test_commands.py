@@ -14,6 +14,7 @@ from attnbench.cli.cost import parse as parse_cost
 from attnbench.cli.export import parse as parse_export
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.reproduce import parse as parse_reproduce
+from attnbench.cli.tune_lr import parse as parse_tune_lr
 from attnbench.config.compose import compose
 from attnbench.config.sweep import expand
 from attnbench.export.formats import format_of
@@ -84,6 +85,11 @@ def check_tune(words: Sequence[str]) -> None:
     assert request.space and expand(request.overrides).configs
 
 
+def check_tune_lr(words: Sequence[str]) -> None:
+    """Read the words, and compose the configuration."""
+    assert compose(parse_tune_lr(words).overrides).choices
+
+
 def check_export(words: Sequence[str]) -> None:
     """Read the flags; exports themselves take long, and have tests of their own."""
     arguments = parse_export(words)
@@ -116,7 +122,7 @@ def check_attnbench(words: Sequence[str]) -> None:
         return
     assert verb in VERBS
     checks = {"train": check_train, "cost": check_cost, "reproduce": check_reproduce, "table": check_table}
-    checks |= {"export": check_export, "tune": check_tune}
+    checks |= {"export": check_export, "tune": check_tune, "tune-lr": check_tune_lr}
     if not any(PLACEHOLDER.search(word.partition("=")[2]) for word in rest):  # those have a test of their own
         checks.get(verb, check_runs(verb))(rest)
 

@@ -26,6 +26,8 @@ FOLDER = ("train", "data=image_folder", "data.cache=disk", "data.image_size=16",
 """A run that reads images from a folder, by another process, and caches them decoded; needs `data.root`."""
 SWEEP = ("train", "-m", *SINGLE[1:], "recipe.epochs=2", "attention=none,se", "attention.reduction=2", "sweep.jobs=2")
 EPOCH = re.compile(r"^epoch (\d+)/", re.MULTILINE)
+STOPPED_ALONE = "failed: .*: exit status 130: .*interrupted"
+"""What a sweep says of a run that got the signal in its place; the sweep goes on."""
 Problem = tuple[str, str]
 """Its kind and what exactly is wrong."""
 Command = Callable[[Place, Sequence[str], str], Forked | Started]
@@ -166,10 +168,10 @@ def _problems_of_answer(fault: str, ended: Ended) -> Iterator[Problem]:
         yield "tracebacks", ended.err[-1500:]
     if action.startswith("kill"):
         return
-    expected = (0, 1) if action == "full" else (0, 130)
-    if ended.status not in expected:
+    if ended.status not in ((0, 1) if action == "full" else (0, 1, 130)):
         yield "wrong status", f"{ended.status}: {ended.err[-500:]}"
-    if ended.status == 1 and not re.search(r"^attnbench: .*No space left", ended.err, re.MULTILINE):
+    reason = "No space left" if action == "full" else STOPPED_ALONE
+    if ended.status == 1 and not re.search(f"^attnbench: .*{reason}", ended.err, re.MULTILINE):
         yield "no reason", ended.err[-500:]
 
 

@@ -1,5 +1,6 @@
 """How many jobs run at a time on this machine."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +27,7 @@ def jobs(count: int, wanted: str | int = "auto") -> list[Job]:
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 16 cores and two GPUs of 10 GiB."""
     monkeypatch.setattr(local, "gpu_count", lambda: 2)
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=10 * GIB))
 
 
@@ -45,7 +46,7 @@ def test_the_user_decides() -> None:
 
 def test_without_a_gpu_each_core_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "gpu_count", lambda: 0)
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(local, "_jobs_in_memory", lambda: 3)
     assert [LocalLauncher().slots(jobs(count)) for count in (1, 9)] == [1, 3]
     assert LocalLauncher(2).slots(jobs(9)) == 2

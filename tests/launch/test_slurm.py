@@ -107,10 +107,12 @@ def test_submitits_local_executor_stops_and_resumes_a_task() -> None:
     executor.update_parameters(timeout_min=60)
     job = executor.submit(SlurmTask([job_file]))
     wait_for(lambda: len(run.rows()) >= 2)
-    job._interrupt()
+    controller = job._process.pid
+    (task,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
+    os.kill(int(task), signal.SIGUSR1)
     wait_for(run.finished)
     assert [row.epoch for row in run.rows()] == list(range(1, 41))
-    assert "this job is preempted" in job.paths.stderr.read_text()
+    assert "this job is preempted" in job.paths.stdout.read_text()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:

@@ -6,17 +6,16 @@ from functools import cache
 
 import pytest
 
-from attnbench.build import build_model_on_meta
 from attnbench.config.compose import Composer
 from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
-from attnbench.construct import build_data
-from attnbench.cost import Cost, count, count_parameters
+from attnbench.cost import Cost, count_parameters
 from attnbench.data.bases.dataset import DataSet
 from attnbench.tables.spec.cell_configs import compose_cells
 from attnbench.tables.spec.load import load_profiles, load_table, table_files
 from attnbench.tables.spec.repeated_columns import merge_columns
 from attnbench.tables.spec.table import BY_SECTION, COSTS, ClaimPart, PaperTable, Profile, Row, last_place, parse_number
+from attnbench.training.experiment import Experiment
 
 TABLES = sorted(table_files())
 SLOW = ("preact_resnet1001", "modules=6", "modules=4", "densenet_bc190_40")
@@ -101,24 +100,26 @@ COUNTED: dict[str, Cost] = {}
 
 def made_of(config: RunConfig, data: DataSet) -> str:
     """Return a text of all that a network depends on."""
-    return repr([config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size])
+    return repr(
+        [config["task"], config["backbone"], config["attention"], data.num_classes, data.channels, data.image_size]
+    )
 
 
 def parameters_of(config: RunConfig) -> int:
     """Build a network, unless one like it was built, and count its parameters."""
-    data = build_data(config)
-    key = made_of(config, data)
+    experiment = Experiment(config)
+    key = made_of(config, experiment.data)
     if key not in PARAMETERS:
-        PARAMETERS[key] = count_parameters(build_model_on_meta(config, data))
+        PARAMETERS[key] = count_parameters(experiment.blueprint)
     return PARAMETERS[key]
 
 
 def cost_of(config: RunConfig) -> Cost:
     """Return the cost of a network for its data's images."""
-    data = build_data(config)
-    key = made_of(config, data)
+    experiment = Experiment(config)
+    key = made_of(config, experiment.data)
     if key not in COUNTED:
-        COUNTED[key] = count(build_model_on_meta(config, data), data.channels, data.image_size)
+        COUNTED[key] = experiment.cost
     return COUNTED[key]
 
 

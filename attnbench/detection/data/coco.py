@@ -121,7 +121,7 @@ class COCOFormat(DetectionFiles):
             left, top, width, height = map(float, node["bbox"])
         except (KeyError, TypeError, ValueError):
             raise LabelFileError(path, f"{where}: bbox must be four numbers, and is {node.get('bbox')}") from None
-        label = self._labels.get(node.get("category_id"))
+        label = self._labels.get(node["category_id"])
         if label is None:
             raise LabelFileError(path, f"{where}: there is no category {node.get('category_id')}")
         return Annotation(where, (left, top, left + width, top + height), label, crowd=bool(node.get("iscrowd", 0)))

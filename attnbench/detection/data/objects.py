@@ -71,8 +71,9 @@ class Objects:
 
     def __getitem__(self, index: int) -> ImageObjects:
         """Return the objects of an image."""
-        start = int(self.ends[index - 1]) if index else 0
-        return ImageObjects(*(part[start : int(self.ends[index])] for part in self.all))
+        own = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+        boxes, labels, crowd, difficult = self.all
+        return ImageObjects(boxes[own], labels[own], crowd[own], difficult[own])
 
     def take(self, indices: NDArray[np.int64]) -> "Objects":
         """Return the objects of some images, in the order of their indices."""

@@ -17,10 +17,10 @@ from attnbench.attention import (
     TripletModule,
 )
 from attnbench.attention.gather_excite import Extent, Parameters
+from attnbench.bench.modules import refined
 from tests.attention.baselines import references
 from tests.attention.parity.compare import Differences, Row, largest, randomise
 from tests.attention.parity.layers import Layers, values_of
-from tests.attention.timm_parity import refined
 
 CHANNELS = 12
 Make = Callable[[], nn.Module]

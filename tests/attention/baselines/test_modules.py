@@ -19,9 +19,9 @@ from attnbench.attention import (
     Triplet,
     TripletModule,
 )
+from attnbench.bench.modules import refined
 from attnbench.build import build_model
 from attnbench.config.compose import compose
-from tests.attention.timm_parity import refined
 
 MODULES: dict[str, nn.Module] = {
     "coordinate": CoordinateModule(32),

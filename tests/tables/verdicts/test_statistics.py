@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from attnbench.errors import OptionError
-from attnbench.tables.verdicts.statistics import summarise
+from attnbench.tables.verdicts.statistics import summarise, wilson
 
 finite = st.integers(-(10**9), 10**9).map(lambda count: count / 1000)
 metric = st.integers(-1000, 1000).map(lambda count: count / 8)  # exact: shifts lose nothing
@@ -32,6 +32,11 @@ def test_a_summary_by_hand() -> None:
     assert found is not None
     assert (found.n, found.mean, found.std, found.method) == (3, 6, 2, "t")
     assert (found.low, found.high) == pytest.approx((6 - 4.968, 6 + 4.968), abs=1e-3)
+
+
+def test_wilsons_interval_by_hand() -> None:
+    # z = 1.96: (0.8 + z^2 / 20 ± z sqrt(0.8 * 0.2 / 10 + z^2 / 400)) / (1 + z^2 / 10)
+    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
 def test_few_values_have_no_spread() -> None:

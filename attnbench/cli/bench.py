@@ -1,0 +1,93 @@
+"""attnbench bench: measure the suite of comparisons, write its result, and compare it with an earlier one."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.help import BENCH
+from attnbench.cli.output import print_message
+from attnbench.cli.wrap import print_help
+from attnbench.errors import UserError, nearest
+from attnbench.exit_codes import DONE, FAILED
+
+if TYPE_CHECKING:
+    from attnbench.bench.comparison import Comparison
+
+PARTS = ("loop", "modules", "loading")
+TURNS = 7
+FEWEST_TURNS = 3
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure the parts that are named, or all, and return the exit status."""
+    if wants_help(words):
+        print_help(BENCH)
+        return DONE
+    arguments = parse(words)
+
+    from attnbench.bench import suite
+
+    before = suite.read(arguments.against) if arguments.against else None
+    found: dict[str, Comparison] = {}
+    for part in arguments.parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found |= suite.PARTS[part](arguments.turns, Path(folder))
+    result = suite.result(found)
+    show(found)
+    write(result, arguments.to)
+    return DONE if before is None else compare(before, result)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. Raises `UserError`."""
+    parser = make_parser("bench")
+    parser.add_argument("parts", nargs="*")
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--against", type=Path)
+    arguments = parser.parse_intermixed_args(words)
+    for part in arguments.parts:
+        if part not in PARTS:
+            raise UserError(f"{part}: no such part{nearest(part, PARTS)} (parts: {', '.join(PARTS)})")
+    if arguments.turns < FEWEST_TURNS:
+        raise UserError(f"--turns {arguments.turns}: a spread needs at least {FEWEST_TURNS}")
+    return arguments
+
+
+def show(found: "dict[str, Comparison]") -> None:
+    """Print how fast each case is against its reference."""
+    from attnbench.console import make_console, make_table
+    from attnbench.formatting import middle_half
+
+    table = make_table(caption="median of all turns (the middle half of them)")
+    table.add_column("case")
+    table.add_column("reference")
+    table.add_column("times as fast", justify="right")
+    for name, case in found.items():
+        table.add_row(name, case.reference, middle_half(case.ratios, 2))
+    make_console().print(table)
+
+
+def write(result: dict[str, Any], path: Path | None) -> None:
+    """Write a result as JSON, and say where."""
+    from attnbench.runs.files import make_folder, shown, write_json
+
+    path = path or Path("outputs") / "bench" / f"{datetime.now():%Y-%m-%dT%H%M%S}.json"
+    make_folder(path.parent)
+    write_json(path, result)
+    print(f"result: {shown(path)}")
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> int:
+    """Say what became slower since an earlier result, and return the exit status."""
+    from attnbench.bench.suite import drops
+
+    if before["machine"] != after["machine"]:
+        print_message(f"the earlier result is of another machine: {before['machine']}")
+    slower = drops(before, after)
+    print("\n".join(f"slower: {line}" for line in slower) or "nothing became slower beyond the spread")
+    return FAILED if slower else DONE

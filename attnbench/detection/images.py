@@ -1,0 +1,96 @@
+"""Detections in a few validation images in TensorBoard, while a detector is trained."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torchvision.utils import draw_bounding_boxes, make_grid
+
+from attnbench.detection.module import DetectionModule, data_of
+from attnbench.errors import require
+from attnbench.training.attention_maps import undisturbed
+from attnbench.training.callbacks.attention_images import tensorboards
+
+NAME = "detections"
+"""Of the pictures in TensorBoard."""
+SHOWN_FROM = 0.5
+"""Score from which a detection is drawn."""
+TRUE, FOUND = "lime", "red"
+SIDE = 256
+"""Least width in pixels to which small images are enlarged, by a whole number."""
+logger = logging.getLogger(__name__)
+
+
+class DetectionImages(Callback):
+    """Draw objects and detections in the first validation images, against images seen.
+
+    The network is evaluated without leaving traces, and no random number is drawn: the run's result is the same without
+    this callback.
+
+    Args:
+        images: number of images, at most a batch.
+        every: epochs from one picture to the next; the last epoch has one too.
+
+    Raises:
+        OptionError: an option is below 1.
+    """
+
+    def __init__(self, images: int = 4, every: int = 5) -> None:
+        require(images >= 1, "images", images, "must be at least 1")
+        require(every >= 1, "every", every, "must be at least 1")
+        self.images, self.every = images, every
+        self.chosen: tuple[Any, Any] | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not isinstance(pl_module, DetectionModule):
+            logger.warning("detection_images: nothing is drawn, as the task is not detection")
+        elif not tensorboards(trainer) or "validation" not in pl_module.loaders:
+            logger.warning("detection_images: nothing is drawn without logger=tensorboard and validation images")
+        elif trainer.is_global_zero:
+            self.chosen = pl_module.loaders["validation"].epoch().batch(0)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        last = epoch == trainer.max_epochs or trainer.should_stop
+        if self.chosen is None or not (last or epoch % self.every == 0):
+            return
+        module, (images, targets) = cast(DetectionModule, pl_module), self.chosen
+        classes = data_of(module.loaders["validation"]).classes
+        with undisturbed(module.net), torch.no_grad():
+            found = module.net(images[: self.images])
+        drawn = [
+            drawing(image, {**target, "boxes": target["boxes"] / target["scale"]}, detected, classes)
+            for image, target, detected in zip(images, targets, found, strict=False)
+        ]
+        height, width = (max(each.shape[side] for each in drawn) for side in (1, 2))
+        padded = [
+            torch.nn.functional.pad(each, (0, width - each.shape[2], 0, height - each.shape[1])) for each in drawn
+        ]
+        for board in tensorboards(trainer):
+            board.experiment.add_image(NAME, make_grid(padded), module.seen.images)
+
+
+def drawing(image: Tensor, target: dict[str, Tensor], detected: dict[str, Tensor], classes: Sequence[str]) -> Tensor:
+    """Draw the objects of an image in green, and detections with their class and score in red.
+
+    Args:
+        image: (C, H, W), with values in [0, 1].
+        target: `boxes` (M, 4) of the objects, in pixels of the image.
+        detected: `boxes` (D, 4), `labels` (D,) from 1 and `scores` (D,).
+        classes: names of the classes.
+
+    Returns:
+        (3, H', W') uint8.
+    """
+    factor = max(1, SIDE // image.shape[2])
+    pixels = (image.cpu().expand(3, -1, -1) * 255).round().to(torch.uint8)
+    pixels = pixels.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    shown = detected["scores"].cpu() >= SHOWN_FROM
+    boxes, labels, scores = (detected[name].cpu()[shown] for name in ("boxes", "labels", "scores"))
+    words = [f"{classes[label - 1]} {score:.2f}" for label, score in zip(labels.tolist(), scores.tolist(), strict=True)]
+    with_objects = draw_bounding_boxes(pixels, target["boxes"].cpu() * factor, colors=TRUE)
+    return draw_bounding_boxes(with_objects, boxes * factor, words, colors=FOUND)

@@ -1,0 +1,86 @@
+"""Layout and threads by measurement: what is tried, what is remembered, and that results stay."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnbench.config.validate import RunConfig
+from attnbench.training import performance
+from attnbench.training.experiment import Experiment
+from attnbench.training.plan import plan
+from attnbench.training.train import train
+from tests.training.test_train import weights
+
+Tiny = Callable[..., RunConfig]
+AUTO = ("trainer.performance=auto", "trainer.accelerator=cpu")
+FIRST_LAYOUT = {"channels_last": False, "threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTNBENCH_CACHE", str(own_folder / "cache"))
+
+
+@pytest.fixture
+def fast_layout(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Make channels first the fastest, and count the measurements."""
+    measured: list[int] = []
+
+    def measure(experiment: Experiment, options: list[performance.Choices]) -> list[float]:
+        measured.append(len(options))
+        return [1.0 + choices["channels_last"] for choices in options]
+
+    monkeypatch.setattr(performance, "measure", measure)
+    return measured
+
+
+def test_only_what_is_left_open_is_tried(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnbench.training.hardware.free_threads", lambda: 4)
+
+    def tried(*words: str) -> list[tuple[bool, int]]:
+        return [tuple(one.values()) for one in performance.candidates(Experiment(tiny(*AUTO, *words)))]
+
+    wide = "backbone.width=16"
+    assert tried(wide, "trainer.threads=auto") == [(True, 4), (True, 1), (False, 4), (False, 1)]
+    assert tried(wide, "trainer.threads=3") == [(True, 3), (False, 3)]
+    assert tried(wide, "trainer.channels_last=false", "trainer.threads=auto") == [(False, 4), (False, 1)]
+    assert tried("backbone.shortcut=projection", "trainer.threads=1") == [(False, 1)]  # channels_last would break
+
+
+def test_a_choice_is_remembered_for_its_network_and_batch(tiny: Tiny, fast_layout: list[int]) -> None:
+    words = (*AUTO, "backbone.width=16")
+    for seed in (0, 1):
+        assert performance.measured_choices(Experiment(tiny(*words, f"seed={seed}"))) == FIRST_LAYOUT
+    assert fast_layout == [2]
+    performance.measured_choices(Experiment(tiny(*words, "data.batch_size=16")))
+    performance.measured_choices(Experiment(tiny(*words, "attention=bam")))
+    assert fast_layout == [2, 2, 2]
+    for path in Path("cache/performance").iterdir():
+        assert json.loads(path.read_text()) == FIRST_LAYOUT
+        path.write_text("{")
+    assert performance.measured_choices(Experiment(tiny(*words))) == FIRST_LAYOUT
+    assert fast_layout == [2, 2, 2, 2]
+
+
+def test_steps_are_measured_with_each_candidate(tiny: Tiny) -> None:
+    experiment = Experiment(tiny(*AUTO, "backbone.width=16", "data.batch_size=16"))
+    options = performance.candidates(experiment)
+    seconds = performance.measure(experiment, options)
+    assert len(seconds) == len(options) == 2
+    assert min(seconds) > 0
+
+
+def test_the_choice_is_recorded_and_changes_a_result_by_rounding_alone(tiny: Tiny, fast_layout: list[int]) -> None:
+    """In single precision, over three steps, after which ReLU has made rounding large; identities are the same."""
+    few = ("data.batch_size=512", "recipe.epochs=1", "recipe.lr=0.01")
+    words = (*few, "backbone.width=16", "trainer.precision=fp32", "logger=none")
+    chosen, usual = plan(tiny(*words, *AUTO, "output=chosen")), plan(tiny(*words, "output=usual"))
+    records = [train(job) for job in (chosen, usual)]
+    assert [record and record.resolved.channels_last for record in records] == [False, True]
+    assert chosen.identity == plan(tiny(*words, "trainer.accelerator=cpu", "output=usual")).identity
+    found, expected = weights(chosen), weights(usual)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-4), name
