@@ -159,7 +159,9 @@ class Scheduler:
         else:
             self._fail(task, failure_reason(task.job, status, task.process.reason))
             record = readable(RunFolder(task.job.folder).record, None)
-            if record is not None and record.status == "diverged":
+            if isinstance(record, FinishedRecord) and not task.job.again:  # another one took it first, and was quick
+                task.state, task.reason, task.found = "found", "", record
+            elif record is not None and record.status == "diverged":
                 task.state = "diverged"
             elif status == INTERRUPTED:  # somebody stopped this run alone
                 task.state, task.reason = "interrupted", ""

@@ -34,6 +34,7 @@ try:
         with open(run.path.parent / "log", "a") as log: log.write(f"start {{seed}} {{time.monotonic()}}\\n")
         if seed == 7: time.sleep(60)
         if seed == 8: print("about to fail"); sys.exit("seed 8 fails")
+        if seed == 6: run.write_record(RunRecord.from_json(finished, "finished")); sys.exit("another one trains it")
         if seed == 9: import os; os.kill(os.getpid(), 9)
         time.sleep(0.4)
         run.write_record(RunRecord.from_json(finished, "finished"))
@@ -111,6 +112,13 @@ def test_other_jobs_run_when_one_fails_and_its_reason_is_reported(jobs: Callable
     assert tasks[0].reason == "exit status 1: seed 8 fails"
     assert tasks[2].reason.startswith("killed by signal 9")
     assert scheduler.last_lines(RunFolder(tasks[0].job.folder).log_file, 5) == ["about to fail", "seed 8 fails"]
+
+
+def test_a_run_that_another_process_has_just_finished_is_found(jobs: Callable[..., list[Job]]) -> None:
+    """It took the run first, and was done before the scheduler looked."""
+    (task,) = Scheduler(jobs(6), LightEngine(1)).run()
+    assert (task.state, task.reason) == ("found", "")
+    assert task.found is not None
 
 
 def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) -> None:
