@@ -26,7 +26,8 @@ COMMON = (*TINY, "trainer.accelerator=cpu", "trainer.precision=fp32", "data.vali
 @pytest.fixture
 def one_process() -> Iterator[None]:
     """A process group of this process alone."""
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    store = torch.distributed.HashStore()  # type: ignore[attr-defined]
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 
