@@ -113,7 +113,7 @@ def run_all(jobs: Sequence[Job]) -> int:
     if records:
         console.print(comparison(jobs, records))
     output = jobs[0].folder.parent.parent.parent
-    if any("tensorboard" in job.config["logger"] for job in jobs):
+    if records and any("tensorboard" in job.config["logger"] for job in jobs):
         group_curves(jobs)
     console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     return status
@@ -130,7 +130,10 @@ def group_curves(jobs: Sequence[Job]) -> None:
         rest = {key: value for key, value in name.items() if key != "attention"}
         curve = Curve(shown_choices(job.config)["attention"], f"{label(rest)} seed{job.seed}".strip())
         curves[curve] = readable(RunFolder(job.folder).rows, [])
-    write_curves(sweep_of(jobs).path / "curves", curves)
+    try:
+        write_curves(sweep_of(jobs).path / "curves", curves)
+    except OSError as error:  # the runs have their own event files
+        print_message(f"the grouped curves could not be written: {error}")
 
 
 def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:

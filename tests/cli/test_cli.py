@@ -219,7 +219,9 @@ def test_completion_by_the_shell(capsys: Capture, monkeypatch: pytest.MonkeyPatc
     assert complete(capsys, monkeypatch, "attnbench ") == list(VERBS)
     offered = complete(capsys, monkeypatch, "attnbench train attention=")
     assert [name.removeprefix("attention=") for name in offered] == ATTENTIONS
-    assert complete(capsys, monkeypatch, "attnbench train logger=") == ["logger=none", "logger=tensorboard"]
+    assert complete(capsys, monkeypatch, "attnbench train logger=") == [
+        f"logger={name}" for name in ("aim", "csv", "mlflow", "none", "tensorboard", "wandb")
+    ]
     assert "backbone=resnet20" in complete(capsys, monkeypatch, "attnbench cost backbone=resnet2")
     assert "recipe.lr=" in complete(capsys, monkeypatch, "attnbench train recipe.l")
 
