@@ -18,6 +18,7 @@ WRITERS = {
     "data/sources/cache_dir.py",
     "data/sources/tar_index.py",
     "launch/processes.py",  # logs
+    "launch/ray_actor.py",
     "launch/scheduler.py",
     "runs/epoch_rows.py",  # a line is added
     "runs/files.py",  # does it
