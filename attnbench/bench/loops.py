@@ -27,6 +27,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.in_memory import InMemoryLoader
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.splits import Split
+from attnbench.runs.files import write_all, write_json
 from attnbench.training.batch_changes import BatchChanges
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.optimizers import make_optimizer
@@ -201,7 +202,7 @@ class Rivals(Callback):
                 self.seconds.setdefault(name, []).append(value)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.file.write_text(json.dumps(self.seconds))
+        write_json(self.file, self.seconds)
 
 
 def measure(words: Sequence[str], turns: int, folder: Path) -> tuple[dict[str, list[float]], dict[str, Any]]:
@@ -215,9 +216,7 @@ def measure(words: Sequence[str], turns: int, folder: Path) -> tuple[dict[str, l
     Returns:
         The seconds of an epoch in each turn, by loop, and the settings that were chosen for the machine.
     """
-    for path, text in CONFIGS.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
+    write_all({folder / path: text for path, text in CONFIGS.items()})
     result = folder / "seconds.json"
     common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
     record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))

@@ -1,13 +1,14 @@
 """Planning sweeps: each configuration once, whatever the number of its seeds."""
 
+from collections.abc import Callable
+
 import pytest
 
-from attnbench.build import build_model_on_meta
-from attnbench.classifier import Classifier
+from attnbench.build import on_meta
+from attnbench.classifier import Network
 from attnbench.cli.sweep import plan_all
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
-from attnbench.data.bases.dataset import DataSet
 from attnbench.runs.job import Job
 from attnbench.training.plan import plan
 from tests.conftest import TINY
@@ -16,13 +17,13 @@ from tests.conftest import TINY
 def test_the_network_is_built_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[RunConfig] = []
 
-    def build_counted(config: RunConfig, data: DataSet, image_size: int) -> Classifier:
+    def build_counted(config: RunConfig, build: Callable[[], Network]) -> Network:
         built.append(config)
-        return build_model_on_meta(config, data, image_size)
+        return on_meta(config, build)
 
     configs = [compose([*TINY, f"recipe.epochs={epochs}", f"seed={seed}"]) for seed in range(3) for epochs in (1, 2)]
     with monkeypatch.context() as patched:
-        patched.setattr("attnbench.build.build_model_on_meta", build_counted)
+        patched.setattr("attnbench.build.on_meta", build_counted)
         jobs, mistakes = plan_all(configs)
     assert not mistakes
     assert len(built) == 2

@@ -1,12 +1,13 @@
 """The curve of a learning-rate range test, as a table and as a picture."""
 
 import csv
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
-from attnbench.runs.files import make_folder, write_atomically
+from attnbench.runs.figures import encoded
+from attnbench.runs.files import write_all
 from attnbench.training.lr_range import RangeTest
 
 HEAD = 1.2
@@ -15,13 +16,11 @@ HEAD = 1.2
 
 def write_curve(found: RangeTest, folder: Path, name: str) -> list[Path]:
     """Write the losses by rate as CSV and PNG files of that name; return their paths."""
-    make_folder(folder)
     files: dict[Path, str | bytes] = {
         folder / f"{name}.csv": _table(found),
         folder / f"{name}.png": _picture(found, name),
     }
-    for path, content in files.items():
-        write_atomically(path, content)
+    write_all(files)
     return list(files)
 
 
@@ -46,6 +45,4 @@ def _picture(found: RangeTest, name: str) -> bytes:
     axes.set(xlabel="recipe.lr", ylabel="training loss", title=name)
     axes.set_ylim(top=max(HEAD * found.smoothed[0], float(np.median(found.smoothed))))
     axes.legend()
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    return content.getvalue()
+    return encoded(figure, "png", 120)
