@@ -8,7 +8,7 @@ from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import encoded
-from attnbench.runs.files import write_atomically
+from attnbench.runs.files import write_all
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.tables.results.values import Key
 
@@ -45,7 +45,7 @@ def draw_pictures(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]
     figures = [draw_comparison(found)] if kind == "comparison" else [draw_sheet(one, scales_of(found)) for one in found]
     for number, figure in enumerate(figures, 1):
         path = folder / f"{STEM}{number if len(figures) > 1 else ''}.png"
-        write_atomically(path, shrunk(encoded(figure, "png", DPI)))
+        write_all({path: shrunk(encoded(figure, "png", DPI))})
 
 
 def first_seeds(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]) -> dict[str, Evaluation]:
