@@ -110,7 +110,7 @@ def cluster() -> Iterator[str]:
 
 @pytest.mark.slow
 def test_runs_of_a_cluster_go_on_without_the_command_until_they_are_stopped(cluster: str) -> None:
-    words = ("seed=0,1,2", "recipe.epochs=60", f"launch.address={cluster}")
+    words = ("seed=0,1,2", "recipe.epochs=2000", f"launch.address={cluster}")
     driver = begin(*words)
     wait_for(lambda: any(run.rows() for run in runs()))
     driver.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ from attnbench.cli.main import main
 from attnbench.config.validate import RunConfig
 from attnbench.runs.files import make_folder, write_json
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.owner import LOCK_FILE
 from attnbench.training.experiment import Experiment
 from attnbench.training.found import find_finished
 from attnbench.version import __version__
@@ -27,6 +28,14 @@ from attnbench.cli.main import main
 status = main(sys.argv[1:])
 assert not {"torch", "torchvision", "pytorch_lightning", "scipy", "pandas", "matplotlib"} & set(sys.modules)
 sys.exit(status)
+"""
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from attnbench.runs.lock import Lock
+with Lock(Path(sys.argv[1])):
+    os._exit(9)
 """
 
 
@@ -102,3 +111,12 @@ def test_a_damaged_record_and_missing_data_are_left_to_the_checks(
     (own_folder / "photos").rename(own_folder / "elsewhere")
     assert main(["train", *TINY, *photos]) == 2
     assert "photos" in capsys.readouterr().err
+
+
+def test_what_a_kill_at_the_very_end_left_is_removed(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = finish(tiny())
+    subprocess.run([sys.executable, "-c", KILLED, folder], check=False)
+    assert (folder / LOCK_FILE).is_file()
+    assert main(["train", *TINY]) == 0
+    assert "already trained" in capsys.readouterr().out
+    assert not (folder / LOCK_FILE).exists()

@@ -61,7 +61,8 @@ def test_a_study_of_12_trials_is_killed_and_goes_on() -> None:
     # no trial is lost, and none is run twice
     (after,), (whole,) = trials_in("killed").values(), trials_in("whole").values()
     assert len(after) == 12
-    assert [trial.params for trial in begun] == [trial.params for trial in after[: len(begun)]]
+    # a kill may come before a trial has its values
+    assert all(early.params in ({}, late.params) for early, late in zip(begun, after, strict=False))
     assert all(path.joinpath("record.json").read_bytes() == content for path, content in done.items())
     # the same values were tried, with the same results, as without the kill
     assert [(trial.params, trial.value) for trial in after] == [(trial.params, trial.value) for trial in whole]
