@@ -18,13 +18,12 @@ from functools import partial
 
 import torch
 
-from attnbench.bench.comparison import alternate
 from attnbench.bench.modules import compare, timm_pairs
 from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
 from attnbench.training.experiment import Experiment
-from attnbench.training.speed_probe import Probe, seconds_of
+from attnbench.training.speed_probe import Probe, alternate, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """GGAM without and with its guide: the difference is the cost of the class score's gradient."""

@@ -22,6 +22,7 @@ import torch
 from attnbench.bench.loading import contestants
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
+from attnbench.training.speed_probe import alternate
 
 
 def show(rates: dict[str, list[float]], title: str) -> None:
@@ -44,14 +45,11 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    device, rates = torch.device(arguments.device), dict[str, list[float]]()
+    device = torch.device(arguments.device)
     with tempfile.TemporaryDirectory() as name:
         turns = contestants(arguments.root, arguments.workers, arguments.batch_size, device, Path(name))
-        for number in range(arguments.turns + 1):
-            for who, turn in turns.items():
-                found = turn(number)
-                if number:  # the first turn starts workers and fills caches
-                    rates.setdefault(who, []).append(found)
+        found = alternate(list(turns.values()), arguments.turns)  # the first turn starts workers and fills caches
+    rates = dict(zip(turns, found, strict=True))
     show(rates, f"{arguments.workers} workers, batches of {arguments.batch_size}, {device}, torch {torch.__version__}")
 
 

@@ -1,6 +1,5 @@
 """Speeds that are measured in turns: a ratio is taken within a turn, so a machine whose speed drifts favours none."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -22,9 +21,3 @@ class Comparison:
     def ratios(self) -> list[float]:
         """How many times as fast as the reference ours is, in each turn."""
         return [theirs / own for own, theirs in zip(self.seconds, self.reference_seconds, strict=True)]
-
-
-def alternate(actions: Sequence[Callable[[], float]], turns: int) -> list[list[float]]:
-    """Return the values of actions that are done in turns; the first turn only warms up."""
-    values = [[action() for action in actions] for _ in range(turns + 1)][1:]
-    return [list(column) for column in zip(*values, strict=True)]

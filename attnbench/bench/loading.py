@@ -11,6 +11,7 @@ attnbench makes them in the precision and layout in which it trains on the devic
 import os
 import time
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -25,8 +26,8 @@ from attnbench.training.datamodule import RunData
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, resolve, set_up
 
-Turn = Callable[[int], float]
-"""A function that makes the batches of the epoch with the given number and returns images per second."""
+Turn = Callable[[], float]
+"""A function that makes the batches of the next epoch and returns images per second."""
 
 
 def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device) -> float:
@@ -43,7 +44,8 @@ def rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.dev
 def streamed(data: DataSet, hardware: Hardware, device: torch.device) -> Turn:
     """Return a turn of attnbench's loader."""
     pipeline = RunData(data, hardware, 0, ("train",)).loaders["train"]
-    return lambda number: rate(pipeline.epoch(number), device)
+    numbers = count()
+    return lambda: rate(pipeline.epoch(next(numbers)), device)
 
 
 def usual(folder: Path, workers: int, batch_size: int, device: torch.device, resized: bool) -> Turn:
@@ -68,7 +70,7 @@ def usual(folder: Path, workers: int, batch_size: int, device: torch.device, res
         persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
     )
-    return lambda number: rate(((images, labels) for images, labels in loader), device)
+    return lambda: rate(((images, labels) for images, labels in loader), device)
 
 
 def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:

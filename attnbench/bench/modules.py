@@ -19,8 +19,9 @@ from attnbench.attention import (
     SKModule,
 )
 from attnbench.attention.base import ModuleOutput
-from attnbench.bench.comparison import Comparison, alternate
+from attnbench.bench.comparison import Comparison
 from attnbench.errors import NotInstalledError
+from attnbench.training.speed_probe import alternate
 
 Make = Callable[[], nn.Module]
 SIZE = 16

@@ -19,6 +19,7 @@ from attnbench.formatting import middle_half
 from attnbench.runs.environment import environment
 from attnbench.runs.files import read_json
 from attnbench.training.hardware import choose_accelerator, device_name
+from attnbench.training.speed_probe import alternate
 
 SCHEMA = 1
 LOOP_IMAGES = 1280
@@ -53,12 +54,8 @@ def loading(turns: int, folder: Path) -> Found:
     make_images(folder / "images")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     turn_of = contestants(folder / "images", WORKERS, LOADING_BATCH, device, folder)
-    seconds: dict[str, list[float]] = {name: [] for name in turn_of}
-    for number in range(turns + 1):
-        for name, turn in turn_of.items():
-            rate = turn(number)
-            if number:  # the first turn starts workers and fills caches
-                seconds[name].append(FILES / rate)
+    rates = alternate(list(turn_of.values()), turns)  # the first turn starts workers and fills caches
+    seconds = {name: [FILES / rate for rate in found] for name, found in zip(turn_of, rates, strict=True)}
     reference = seconds["torchvision"]
     return {
         f"loading/{name.removeprefix('attnbench, ')}": Comparison("torchvision", values, reference)

@@ -181,12 +181,22 @@ def targets(verb: str, arguments: argparse.Namespace) -> Targets:
     from attnbench.runs.lookup import find_one
     from attnbench.runs.sweeps import find_sweep
 
-    names, overrides, output = split_words(verb, arguments.words, arguments.output, needed=False)
-    if overrides:
-        raise UserError(f"{overrides[0]}: attnbench {verb} takes no overrides but output=DIR")
+    names, output = names_alone(verb, arguments)
     sweeps = {name: sweep for name in names if (sweep := find_sweep(name, output)) is not None}
     runs = [run for name in names if name not in sweeps for run in find_one(name, output)]
     return Targets(list(sweeps.values()), runs, output)
+
+
+def names_alone(verb: str, arguments: argparse.Namespace) -> tuple[list[str], Path]:
+    """Read the names, of which there may be none, and the output folder from the words of a `target_parser`.
+
+    Raises:
+        UserError: a word is an override other than `output=DIR`.
+    """
+    names, overrides, output = split_words(verb, arguments.words, arguments.output, needed=False)
+    if overrides:
+        raise UserError(f"{overrides[0]}: attnbench {verb} takes no overrides but output=DIR")
+    return names, output
 
 
 def split_words(

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from attnbench.cli.arguments import make_parser, split_words, wants_help
+from attnbench.cli.arguments import names_alone, target_parser, wants_help
 from attnbench.cli.help import CLEAN
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -39,21 +39,16 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = make_parser("clean")
-    parser.add_argument("words", nargs="*")
+    parser = target_parser("clean")
     parser.add_argument("--older-than")
     parser.add_argument("--yes", action="store_true")
-    parser.add_argument("--output", default="outputs")
     arguments = parser.parse_intermixed_args(words)
-    overrides = [word for word in arguments.words if "=" in word]
-    kinds = [word for word in arguments.words if "=" not in word] or list(KINDS)
+    kinds, output = names_alone("clean", arguments)
     for kind in kinds:
         if kind not in KINDS:
             raise UserError(f"{kind}: not one of {', '.join(KINDS)}{nearest(kind, list(KINDS))}")
-    _, rest, output = split_words("clean", [*kinds, *overrides], arguments.output)
-    if rest:
-        raise UserError(f"{rest[0]}: attnbench clean takes no overrides but output=DIR")
-    arguments.kinds, arguments.output, arguments.age = kinds, output, parse_age(arguments.older_than or "0m")
+    arguments.kinds, arguments.output = kinds or list(KINDS), output
+    arguments.age = parse_age(arguments.older_than or "0m")
     return arguments
 
 

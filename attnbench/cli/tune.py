@@ -117,7 +117,7 @@ def finish(tuning: "Tuning", arguments: argparse.Namespace, console: "Console") 
     jobs = tuning.final_jobs()
     console.print(f"training the best trial of each method with {tuning.request.options.final_seeds} fresh seeds")
     tasks, status = run_jobs(jobs, console, slots_for(jobs))
-    console.print(f"{tally(tasks)}", soft_wrap=True)
+    console.print(tally(tasks), soft_wrap=True)
     if status != DONE:
         return status
     report = make_report(tuning, jobs)

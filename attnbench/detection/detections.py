@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnbench.runs.files import make_folder, write_atomically
+from attnbench.runs.files import write_all
 
 SUFFIX = ".json"
 DIGITS = 2
@@ -48,5 +48,4 @@ class SavedDetections:
 
     def write(self, path: Path) -> None:
         """Replace the file beside where a classifier's predictions are: the suffix is `.json`."""
-        make_folder(path.parent)
-        write_atomically(path.with_suffix(SUFFIX), json.dumps(self.rows()) + "\n")
+        write_all({path.with_suffix(SUFFIX): json.dumps(self.rows()) + "\n"})

@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, make_grid
 
+from attnbench.detection.loaders import Batch
 from attnbench.detection.module import DetectionModule, data_of
-from attnbench.errors import require
 from attnbench.training.attention_maps import undisturbed
-from attnbench.training.callbacks.attention_images import tensorboards
+from attnbench.training.callbacks.periodic_pictures import PeriodicPictures, tensorboards
 
 NAME = "detections"
 """Of the pictures in TensorBoard."""
@@ -25,43 +24,29 @@ SIDE = 256
 logger = logging.getLogger(__name__)
 
 
-class DetectionImages(Callback):
+class DetectionImages(PeriodicPictures):
     """Draw objects and detections in the first validation images, against images seen.
 
     The network is evaluated without leaving traces, and no random number is drawn: the run's result is the same without
-    this callback.
-
-    Args:
-        images: number of images, at most a batch.
-        every: epochs from one picture to the next; the last epoch has one too.
-
-    Raises:
-        OptionError: an option is below 1.
+    this callback. There are at most as many images as in a batch.
     """
 
-    def __init__(self, images: int = 4, every: int = 5) -> None:
-        require(images >= 1, "images", images, "must be at least 1")
-        require(every >= 1, "every", every, "must be at least 1")
-        self.images, self.every = images, every
-        self.chosen: tuple[Any, Any] | None = None
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not isinstance(pl_module, DetectionModule):
+    def choose(self, trainer: pl.Trainer, module: pl.LightningModule) -> Batch | None:
+        """Return the first validation batch, if a logger takes pictures and the task is detection."""
+        if not isinstance(module, DetectionModule):
             logger.warning("detection_images: nothing is drawn, as the task is not detection")
-        elif not tensorboards(trainer) or "validation" not in pl_module.loaders:
+        elif not tensorboards(trainer) or "validation" not in module.loaders:
             logger.warning("detection_images: nothing is drawn without logger=tensorboard and validation images")
-        elif trainer.is_global_zero:
-            self.chosen = pl_module.loaders["validation"].epoch().batch(0)
+        else:
+            return cast(Batch, module.loaders["validation"].epoch().batch(0))
+        return None
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        last = epoch == trainer.max_epochs or trainer.should_stop
-        if self.chosen is None or not (last or epoch % self.every == 0):
-            return
-        module, (images, targets) = cast(DetectionModule, pl_module), self.chosen
-        classes = data_of(module.loaders["validation"]).classes
-        with undisturbed(module.net), torch.no_grad():
-            found = module.net(images[: self.images])
+    def draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write one picture of all images."""
+        detecting, (images, targets) = cast(DetectionModule, module), self.chosen
+        classes = data_of(detecting.loaders["validation"]).classes
+        with undisturbed(detecting.net), torch.no_grad():
+            found = detecting.net(images[: self.images])
         drawn = [
             drawing(image, {**target, "boxes": target["boxes"] / target["scale"]}, detected, classes)
             for image, target, detected in zip(images, targets, found, strict=False)
@@ -71,7 +56,7 @@ class DetectionImages(Callback):
             torch.nn.functional.pad(each, (0, width - each.shape[2], 0, height - each.shape[1])) for each in drawn
         ]
         for board in tensorboards(trainer):
-            board.experiment.add_image(NAME, make_grid(padded), module.seen.images)
+            board.experiment.add_image(NAME, make_grid(padded), detecting.seen.images)
 
 
 def drawing(image: Tensor, target: dict[str, Tensor], detected: dict[str, Tensor], classes: Sequence[str]) -> Tensor:

@@ -10,7 +10,7 @@ import yaml
 from attnbench.errors import UserError, require, require_choice
 from attnbench.launch.engine import WORKER_MODULE, Engine
 from attnbench.launch.launcher import Launcher
-from attnbench.runs.files import make_folder, write_atomically
+from attnbench.runs.files import make_folder, write_all
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.sweeps import SweepFolder
 
@@ -66,8 +66,7 @@ class DryLauncher(Launcher):
             job.save(RunFolder(job.folder).job_file)
         files = [os.fspath(RunFolder(job.folder).job_file) for job in jobs]
         if self.format == "kubernetes":
-            make_folder(sweep.path)
-            write_atomically(sweep.path / LIST, "".join(f"{file}\n" for file in files))
+            write_all({sweep.path / LIST: "".join(f"{file}\n" for file in files)})
             return yaml.safe_dump(self._kubernetes_job(sweep, len(jobs), slots), sort_keys=False)
         return "".join(f"{self.python} -m {WORKER_MODULE} {shlex.quote(file)}\n" for file in files)
 

@@ -10,7 +10,7 @@ from typing import Any
 from attnbench.reproduce.campaign import TableReproduction, records_in
 from attnbench.reproduce.pictures import pictures_in
 from attnbench.reproduce.portable import portable
-from attnbench.runs.files import make_folder, to_text, write_atomically, write_json
+from attnbench.runs.files import make_folder, to_text, write_all, write_atomically, write_json
 from attnbench.tables.report import Report
 from attnbench.tables.results.class_results import run_summaries
 from attnbench.tables.results.per_class_summary import read_summaries, write_summaries
@@ -25,8 +25,7 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     folder = reproduction.folder
     make_folder(folder)
     report = replace(report, pictures=pictures_in(folder))
-    for name, content in in_all_formats(report).items():
-        write_atomically(folder / name, content)
+    write_all({folder / name: content for name, content in in_all_formats(report).items()})
     records = list(records_in(results))
     write_records(folder, records)
     write_json(folder / "environment.json", environments(records))

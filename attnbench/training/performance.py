@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,8 +21,8 @@ from attnbench.data.sources.cache_dir import cache_folder
 from attnbench.errors import UserError
 from attnbench.runs.files import make_folder, read_json, write_json
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import resolve
-from attnbench.training.speed_probe import Probe, probe_batch, seconds_of
+from attnbench.training.hardware import Hardware, resolve
+from attnbench.training.speed_probe import Probe, alternate, probe_batch, seconds_of
 
 TURNS = 3
 """Measured turns, after one that warms up."""
@@ -61,15 +62,14 @@ def candidates(experiment: Experiment) -> list[Choices]:
 def measure(experiment: Experiment, options: list[Choices]) -> list[float]:
     """Return the median seconds of a training step for each of the candidates, measured in turns."""
     probe = Probe(experiment, probe_batch(experiment.data.batch_size))
-    seconds: list[list[float]] = [[] for _ in options]
-    for turn in range(TURNS + 1):
-        for choices, found in zip(options, seconds, strict=True):
-            probe.use(resolve(experiment.options, experiment.blueprint, choices))
-            probe.step()
-            value = seconds_of(probe.step, 1)
-            if turn:
-                found.append(value)
-    return [median(values) for values in seconds]
+
+    def step_with(hardware: Hardware) -> float:
+        probe.use(hardware)
+        probe.step()
+        return seconds_of(probe.step, 1)
+
+    actions = [partial(step_with, resolve(experiment.options, experiment.blueprint, each)) for each in options]
+    return [median(values) for values in alternate(actions, TURNS)]
 
 
 def _key(experiment: Experiment, options: list[Choices]) -> str:

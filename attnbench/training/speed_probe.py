@@ -1,7 +1,7 @@
 """Measure training speed with a few steps on random images, before a run starts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -76,6 +76,15 @@ def seconds_of(step: Callable[[], None], steps: int) -> float:
         step()
     wait()
     return (time.perf_counter() - started) / steps
+
+
+def alternate(actions: Sequence[Callable[[], float]], turns: int) -> list[list[float]]:
+    """Return the values of actions that are done in turns, so that a machine whose speed drifts favours none.
+
+    One turn more, before the others, warms up and does not count.
+    """
+    values = [[action() for action in actions] for _ in range(turns + 1)][1:]
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 def probe_batch(batch_size: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from attnbench.runs.files import write_atomically, write_json
+from attnbench.runs.files import write_all, write_json
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.metric_names import TOP1
 from attnbench.tables.compare_runs import compare_runs
@@ -55,8 +55,7 @@ def _selected(search: Search, extra: Sequence[str]) -> str:
 
 def keep(tuning: Tuning, report: Report) -> None:
     """Write the table in all formats, and what was selected, into the tuning's folder."""
-    for name, text in in_all_formats(report).items():
-        write_atomically(tuning.folder / name, text)
+    write_all({tuning.folder / name: text for name, text in in_all_formats(report).items()})
     write_json(tuning.folder / RESULT_FILE, _as_json(tuning))
 
 

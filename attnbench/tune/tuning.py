@@ -80,11 +80,11 @@ def make_methods(space: Sequence[Dimension], sweep: Sweep, composer: Composer) -
         UserError: a method cannot be run or has no validation images, or no method has an option of the space.
     """
     names = [label(difference) for difference in differences(sweep.configs)]
-    methods = []
+    ordered, methods = shared_first(space, sweep.configs), []
     for name, config, overrides in zip(names, sweep.configs, sweep.overrides, strict=True):
         if not config["data"].get("validation"):
             raise UserError(f"data={config.choices['data']}: tuning needs validation images; set data.validation")
-        own = tuple(dimension for dimension in shared_first(space, sweep.configs) if _has(config, dimension.key))
+        own = tuple(dimension for dimension in ordered if _has(config, dimension.key))
         methods.append(Method(name or readable_name(config), plan(config), overrides, own))
     for dimension in space:
         if not any(dimension in method.space for method in methods):

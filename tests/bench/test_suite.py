@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from attnbench.bench.comparison import Comparison, alternate
+from attnbench.bench.comparison import Comparison
 from attnbench.bench.suite import drops, read, result
 from attnbench.cli.main import main
 from attnbench.errors import UserError
+from attnbench.training.speed_probe import alternate
 
 Capture = pytest.CaptureFixture[str]
 

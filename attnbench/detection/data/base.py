@@ -83,37 +83,18 @@ class DetectionFiles(FileDataSet, DetectionSet):
     `classes`, `instructions` and `annotated`.
 
     Args:
-        root: the folder that holds the set.
-        batch_size: see `DataSet`.
-        validation: see `DataSet`.
         image_size: length in pixels of an image's shorter side.
         max_size: the longest side; where it would be exceeded, the shorter side is smaller.
-        flip: flip training images horizontally with probability 1/2.
-        mean: see `DataSet`.
-        std: see `DataSet`.
-        options: `workers`, `cache` and `on_bad_image`; see `FileDataSet`.
+        options: all others of `FileDataSet`; `resize`, `stretch` and `train_crop` follow from these.
     """
 
     instructions: ClassVar[str]
 
-    def __init__(
-        self,
-        root: str,
-        batch_size: int,
-        validation: int,
-        image_size: int,
-        max_size: int,
-        flip: bool,
-        mean: Sequence[float],
-        std: Sequence[float],
-        **options: Any,
-    ) -> None:
+    def __init__(self, image_size: int, max_size: int, **options: Any) -> None:
         require(max_size >= image_size, "max_size", max_size, f"must be at least image_size ({image_size})")
         self.max_size = max_size
         self._read: dict[Split, AnnotatedImages] = {}
-        form = {"resize": image_size, "stretch": False, "train_crop": "center"}
-        options |= form | {"flip": flip, "mean": mean, "std": std}
-        super().__init__(root, batch_size, validation, image_size, **options)
+        super().__init__(image_size=image_size, resize=image_size, stretch=False, train_crop="center", **options)
 
     @abstractmethod
     def annotated(self, split: Split) -> AnnotatedImages:

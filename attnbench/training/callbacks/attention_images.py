@@ -7,14 +7,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image, ImageDraw
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from attnbench.data.loaders.chosen import denormalised, spread_images
-from attnbench.errors import require
 from attnbench.overlay import Floats, enlarged, overlaid, spatial_means
 from attnbench.training.attention_maps import attention_maps
+from attnbench.training.callbacks.periodic_pictures import PeriodicPictures, tensorboards
 from attnbench.training.datamodule import RunData
 from attnbench.training.lightning_module import TrainingModule
 
@@ -25,56 +23,36 @@ LINE = 14
 logger = logging.getLogger(__name__)
 
 
-class AttentionImages(Callback):
+class AttentionImages(PeriodicPictures):
     """Write the attention maps of a few validation images to TensorBoard, against images seen.
 
     The images are spread evenly over the validation images, and are the same each time. The network is evaluated
     without leaving traces, and no random number is drawn: the run's result is the same without this callback.
-
-    Args:
-        images: number of images.
-        every: epochs from one picture to the next; the last epoch has one too.
-
-    Raises:
-        OptionError: an option is below 1.
     """
 
-    def __init__(self, images: int = 4, every: int = 5) -> None:
-        require(images >= 1, "images", images, "must be at least 1")
-        require(every >= 1, "every", every, "must be at least 1")
-        self.images, self.every = images, every
-        self.chosen: Tensor | None = None
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
+    def choose(self, trainer: pl.Trainer, module: pl.LightningModule) -> Tensor | None:
+        """Return images (N, C, H, W), if a logger takes pictures and there are maps to be drawn."""
         data = cast(RunData, trainer.datamodule).data  # type: ignore[attr-defined]
         if not tensorboards(trainer):
             logger.warning("attention_images: nothing is drawn, as no logger is TensorBoard's (logger=tensorboard)")
         elif "validation" not in data.splits:
             logger.warning("attention_images: nothing is drawn, as no image is held out (data.validation=0)")
         else:
-            self.chosen = spread_images(data, "validation", self.images).images
-            if not spatial_maps(cast(TrainingModule, pl_module), self.chosen):
-                logger.warning("attention_images: nothing is drawn, as the attention has no maps that vary in space")
-                self.chosen = None
+            chosen = spread_images(data, "validation", self.images).images
+            if spatial_maps(cast(TrainingModule, module), chosen):
+                return chosen
+            logger.warning("attention_images: nothing is drawn, as the attention has no maps that vary in space")
+        return None
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        module, epoch = cast(TrainingModule, pl_module), trainer.current_epoch + 1
-        last = epoch == trainer.max_epochs or trainer.should_stop
-        if self.chosen is None or not (last or epoch % self.every == 0):
-            return
+    def draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write a picture of each map."""
+        trained = cast(TrainingModule, module)
         data = cast(RunData, trainer.datamodule).data  # type: ignore[attr-defined]
         pictures = denormalised(self.chosen, data).numpy()
-        for name, values in spatial_maps(module, self.chosen).items():
+        for name, values in spatial_maps(trained, self.chosen).items():
             if np.isfinite(values).all():
                 for board in tensorboards(trainer):
-                    board.experiment.add_image(f"{PREFIX}{name}", strip(pictures, values), module.seen.images)
-
-
-def tensorboards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
-    """Return the loggers that take pictures."""
-    return [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
+                    board.experiment.add_image(f"{PREFIX}{name}", strip(pictures, values), trained.seen.images)
 
 
 def spatial_maps(module: TrainingModule, images: Tensor) -> dict[str, Floats]:
