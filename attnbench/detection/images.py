@@ -77,5 +77,7 @@ def drawing(image: Tensor, target: dict[str, Tensor], detected: dict[str, Tensor
     shown = detected["scores"].cpu() >= SHOWN_FROM
     boxes, labels, scores = (detected[name].cpu()[shown] for name in ("boxes", "labels", "scores"))
     words = [f"{classes[label - 1]} {score:.2f}" for label, score in zip(labels.tolist(), scores.tolist(), strict=True)]
-    with_objects = draw_bounding_boxes(pixels, target["boxes"].cpu() * factor, colors=TRUE)
-    return draw_bounding_boxes(with_objects, boxes * factor, words, colors=FOUND)
+    for drawn, labelled, color in ((target["boxes"].cpu(), None, TRUE), (boxes, words, FOUND)):
+        if len(drawn):  # torchvision warns of no boxes
+            pixels = draw_bounding_boxes(pixels, drawn * factor, labelled, colors=color)
+    return pixels
