@@ -160,7 +160,9 @@ class VGG(Backbone):
                 number += 1  # ReLU
             number += 1  # pooling
         split = {name: name.rpartition(".") for name in state}
-        return {f"{paths.get(path, path)}.{leaf}" if path else leaf: state[name] for name, (path, _, leaf) in split.items()}
+        return {
+            f"{paths.get(path, path)}.{leaf}" if path else leaf: state[name] for name, (path, _, leaf) in split.items()
+        }
 
     def check_weights_source(self, source: str | None) -> None:
         del source  # a file, or torchvision's

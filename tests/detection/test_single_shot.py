@@ -79,9 +79,7 @@ def test_ssdlite_is_torchvisions_with_the_layers_of_mobilenet() -> None:
 @pytest.mark.slow
 def test_ssd_is_torchvisions_ssd300() -> None:
     torch.manual_seed(0)
-    theirs = ssd300_vgg16(
-        weights=None, weights_backbone=None, num_classes=CLASSES + 1, image_mean=MEAN, image_std=STD
-    )
+    theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=CLASSES + 1, image_mean=MEAN, image_std=STD)
     ours = detector("ssd", VGG(16, CLASSES, image_size=300), 300)
     ours.load_state_dict(under_our_names(theirs.state_dict(), ours.backbone))
     assert_same(theirs, ours, [torch.rand(3, 150, 180), torch.rand(3, 200, 130)])
@@ -92,7 +90,9 @@ def under_our_names(state: dict[str, Tensor], body: Backbone) -> dict[str, Tenso
     found = {}
     for name, value in state.items():
         name = re.sub(r"^backbone\.extra\.0\.([0-6])\.", lambda m: f"backbone.features.{23 + int(m[1])}.", name)
-        name = name.replace("backbone.extra.0.7.", "backbone.extra.0.").replace("backbone.scale", "backbone.first.scale")
+        name = name.replace("backbone.extra.0.7.", "backbone.extra.0.").replace(
+            "backbone.scale", "backbone.first.scale"
+        )
         if name.startswith("backbone.features"):
             ((own, _),) = body.own_names({name.removeprefix("backbone."): value}).items()
             name = f"backbone.body.{own}"
@@ -129,7 +129,9 @@ def test_boxes_of_ssd300_are_the_papers() -> None:
 
 @pytest.mark.parametrize("family", ["ssd", "ssdlite"])
 def test_a_batch_of_one_image_without_objects_is_trained_on(family: str) -> None:
-    body = VGG(11, CLASSES, image_size=64, width=8) if family == "ssd" else MobileNet(CLASSES, image_size=64, alpha=0.25)
+    body = (
+        VGG(11, CLASSES, image_size=64, width=8) if family == "ssd" else MobileNet(CLASSES, image_size=64, alpha=0.25)
+    )
     net = detector(family, body, 64, scale=2.0).train()
     target = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
     losses = net([torch.rand(3, 64, 64)], [target])
