@@ -1,5 +1,6 @@
 """The task `detection`: find objects in images by their boxes and classes."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from attnbench.detection.loaders import DetectionLoaders
     from attnbench.detection.module import DetectionModule
     from attnbench.detection.stage_maps import DetectorOptions
+    from attnbench.training.experiment import Experiment
     from attnbench.training.recipe import Recipe
 
 DETECTORS = ("faster_rcnn", "retinanet", "ssd", "ssdlite")
@@ -113,6 +115,11 @@ class Detection(Task):
     def probe_forward(self, net: Any, images: "Tensor") -> None:
         with _as_trained(net, images):
             net(list(images))
+
+    def overfit(self, experiment: "Experiment", module: Any, say: Callable[[str], None]) -> bool:
+        from attnbench.detection.overfit import overfit
+
+        return overfit(module, say)
 
     def make_loaders(self, data: DataSet, placement: "Placement") -> "DetectionLoaders":
         from attnbench.detection.loaders import DetectionLoaders
