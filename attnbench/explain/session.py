@@ -1,10 +1,11 @@
 """What `attnbench explain` does: choose images, explain them by each run, draw, score, and keep the results."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attnbench.data.loaders.chosen import ChosenImages, read_image_files
-from attnbench.explain.archive import write_maps, write_scores
+from attnbench.explain.archive import Scores, write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
 from attnbench.explain.explanation import Explanation
@@ -14,11 +15,11 @@ from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
-from attnbench.training.trained_run import TrainedRun
+from attnbench.training.trained_run import LoadedRun, TrainedRun
 
 
-class Session:
-    """Explains images by several runs.
+class ExplainSession(ABC):
+    """Explains images by several runs, and writes pictures, maps and scores.
 
     Args:
         runs: of the same data.
@@ -29,27 +30,25 @@ class Session:
         UserError: the request does not fit the runs, or no image qualifies.
     """
 
-    def __init__(self, runs: Sequence[TrainedRun], request: Request, place: Path) -> None:
+    def __init__(self, runs: Sequence[LoadedRun], request: Request, place: Path) -> None:
         for method in request.methods:
             check_method(method)
         require_same_images(runs)
         self.runs, self.request, self.place = runs, request, place
         self.names = names_of(runs)
-        self.chosen = self._choose()
 
-    def _choose(self) -> ChosenImages:
-        files = self.request.files
-        return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
-
+    @abstractmethod
     def explanations(self) -> list[Explanation]:
         """Explain the images by each run."""
-        pairs = zip(self.runs, self.names, strict=True)
-        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+
+    def scores(self, found: Sequence[Explanation]) -> list[Scores]:
+        """Return the scores of each run's maps; here none."""
+        return [{} for _ in found]
 
     def lines(self) -> Iterator[str]:
         """Explain, write all files, and yield the lines that say what was found and where the files are."""
         found = self.explanations()
-        scores = [score_maps_of(run, self.request, one) for run, one in zip(self.runs, found, strict=True)]
+        scores = self.scores(found)
         scales = scales_of(found, MOST_IMAGES)
         energies = {one.name: energy_of(one, measured) for one, measured in zip(found, scores, strict=True)}
         for run, explanation, measured in zip(self.runs, found, scores, strict=True):
@@ -71,6 +70,27 @@ class Session:
         write_gallery(page, found, scales)
         yield f"gallery: {shown(page)}"
 
-    def _stem(self, run: TrainedRun) -> Path:
+    def _stem(self, run: LoadedRun) -> Path:
         """Return the path of a run's files, without an ending."""
         return self.place / f"{run.folder.parent.name}-{run.folder.name}"
+
+
+class Session(ExplainSession):
+    """Explains images by several classifiers; arguments and errors as of `ExplainSession`."""
+
+    runs: Sequence[TrainedRun]
+
+    def __init__(self, runs: Sequence[TrainedRun], request: Request, place: Path) -> None:
+        super().__init__(runs, request, place)
+        self.chosen = self._choose()
+
+    def _choose(self) -> ChosenImages:
+        files = self.request.files
+        return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
+
+    def explanations(self) -> list[Explanation]:
+        pairs = zip(self.runs, self.names, strict=True)
+        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+
+    def scores(self, found: Sequence[Explanation]) -> list[Scores]:
+        return [score_maps_of(run, self.request, one) for run, one in zip(self.runs, found, strict=True)]
