@@ -67,6 +67,7 @@ def test_a_probe_is_read_by_the_detector(run: DetectorRun) -> None:
     run.model.zero_grad(set_to_none=True)
 
 
+@pytest.mark.slow
 def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_path: Path) -> None:
     session = DetectorSession([run], Request(images=3, faithfulness=True), tmp_path)
     (found,) = session.explanations()
