@@ -310,6 +310,8 @@ Flags:
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
   data.root=DIR      where the run's data is today, if it was moved
+  launch=local|slurm|ray|dry   each run is explained by a job of its own there, with the options that launch has for
+                     attnbench train, sweep.jobs=N at a time; the pictures are drawn when all jobs are done
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -318,6 +320,7 @@ Examples:
   attnbench explain a37d17 --images 2000 --method gradcam,layercam
   attnbench explain a37d17/seed0 b81c02/seed0 --pick changed
   attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
+  attnbench explain 'outputs/runs/*' --images 2000 launch=slurm launch.partition=cpu
 """
 
 REPORT = """\
@@ -353,6 +356,7 @@ KIND is one or several of these, by default all:
   logs          log.txt of finished runs
   checkpoints   weights of finished runs; without them the runs cannot be evaluated, explained or exported any more
   archived      runs that run.again=true set aside, with their records
+  explanations  maps that jobs of attnbench explain found and that were drawn from
 
 Records, metrics and predictions of finished runs stay, and so do tables made of them. Runs that are being trained, or
 that can be resumed, are left alone.

@@ -1,4 +1,4 @@
-"""What `attnbench explain` does: choose images, explain them by each run, draw, score, and keep the results."""
+"""What `attnbench explain` does: choose images, explain them by each run, score, keep the scores, and draw."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.pick import names_of, read_test_images, require_same_images
-from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_scores, score_maps_of
+from attnbench.explain.scored_run import Found, describe, energy_of, explain_run, score_and_keep
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
@@ -46,31 +46,38 @@ class Session:
         pairs = zip(self.runs, self.names, strict=True)
         return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
 
-    def lines(self) -> Iterator[str]:
-        """Explain, write all files, and yield the lines that say what was found and where the files are."""
-        found = self.explanations()
-        scores = [score_maps_of(run, self.request, one) for run, one in zip(self.runs, found, strict=True)]
-        scales = scales_of(found, MOST_IMAGES)
-        energies = {one.name: energy_of(one, measured) for one, measured in zip(found, scores, strict=True)}
-        for run, explanation, measured in zip(self.runs, found, scores, strict=True):
-            stem = self._stem(run)
+    def find(self) -> list[Found]:
+        """Explain the images by each run, score the maps, and keep the scores."""
+        found = zip(self.runs, self.explanations(), strict=True)
+        return [score_and_keep(run, self.request, explanation) for run, explanation in found]
+
+    def lines(self, found: Sequence[Found]) -> Iterator[str]:
+        """Write all files, and yield the lines that say what was found and where the files are.
+
+        Args:
+            found: explanations of some of the runs, at least one, each under the run's name.
+        """
+        explanations = [explanation for explanation, _ in found]
+        scales = scales_of(explanations, MOST_IMAGES)
+        energies = {explanation.name: energy_of(explanation, scores) for explanation, scores in found}
+        for explanation, scores in found:
+            stem = self._stem(explanation)
             write_figure(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"), DPI)
             write_maps(stem.with_name(f"{stem.name}.npz"), explanation)
-            if measured:
-                write_scores(stem.with_name(f"{stem.name}.csv"), explanation, measured)
-            if measured and not self.request.files:
-                keep_scores(run, self.request, explanation, measured)
+            if scores:
+                write_scores(stem.with_name(f"{stem.name}.csv"), explanation, scores)
             others = {name: value for name, value in energies.items() if value is not None and name != explanation.name}
-            yield describe(explanation, measured, others)
-            yield f"  {shown(stem)}{{.png,.npz{',.csv' if measured else ''}}}"
+            yield describe(explanation, scores, others)
+            yield f"  {shown(stem)}{{.png,.npz{',.csv' if scores else ''}}}"
         if len(found) > 1:
             path = self.place / "comparison.png"
-            write_figure(draw_comparison(found), path, DPI)
+            write_figure(draw_comparison(explanations), path, DPI)
             yield f"comparison: {shown(path)}"
-        page = (self.place / "comparison" if len(found) > 1 else self._stem(self.runs[0])).with_suffix(".html")
-        write_gallery(page, found, scales)
+        page = (self.place / "comparison" if len(found) > 1 else self._stem(explanations[0])).with_suffix(".html")
+        write_gallery(page, explanations, scales)
         yield f"gallery: {shown(page)}"
 
-    def _stem(self, run: TrainedRun) -> Path:
+    def _stem(self, explanation: Explanation) -> Path:
         """Return the path of a run's files, without an ending."""
+        run = self.runs[self.names.index(explanation.name)]
         return self.place / f"{run.folder.parent.name}-{run.folder.name}"

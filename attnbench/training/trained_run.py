@@ -30,20 +30,26 @@ class TrainedRun:
 
     Attributes:
         record: what the run recorded: metrics, cost, environment.
-        model: the classifier with the checkpoint's weights, on the CPU, in single precision and evaluation mode. Move
-            it with `run.model.to("cuda")`; `predict` and `maps` follow it.
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._experiment = check(evaluation)
+        self._experiment.require_classifier(self._experiment.blueprint)
         self.record = evaluation.record
-        self.model: Classifier = self._experiment.build_classifier()
-        self.model.load_state_dict(weights_of(evaluation))
-        self.model.eval()
 
     def __repr__(self) -> str:
         return f"TrainedRun({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
+
+    @cached_property
+    def model(self) -> Classifier:
+        """The classifier with the checkpoint's weights, on the CPU, in single precision and evaluation mode.
+
+        Move it with `run.model.to("cuda")`; `predict` and `maps` follow it.
+        """
+        model = self._experiment.build_classifier()
+        model.load_state_dict(weights_of(self._evaluation))
+        return model.eval()
 
     @property
     def folder(self) -> Path:
