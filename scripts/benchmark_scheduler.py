@@ -54,7 +54,7 @@ WORDS = ("data=digits", "backbone.width=2", "recipe.epochs=1", "trainer.threads=
 class Ended:
     """A process that has ended well."""
 
-    reason = ""
+    reason = waits_for = ""
 
     def poll(self) -> int:
         return 0

@@ -31,13 +31,16 @@ POLL_SECONDS = 0.5
 class Task:
     """A job and its state.
 
-    reason: why it failed or diverged, in one line. found: the record of a run that was finished before. seen: whether
-    the run's folder was looked at; one that waits is looked at again when a slot is free.
+    reason: why it failed or diverged, in one line. waits_for: what a job that was started waits for in a cluster's
+    queue; empty once it runs. started: when it was started, or began to run in the queue. found: the record of a run
+    that was finished before. seen: whether the run's folder was looked at; one that waits is looked at again when a
+    slot is free.
     """
 
     job: Job
     state: State = "waiting"
     reason: str = ""
+    waits_for: str = ""
     process: Process | None = None
     started: float = 0.0
     ended: float = 0.0
@@ -53,6 +56,11 @@ class Task:
     def done(self) -> bool:
         """Whether its state is final."""
         return self.state in FINAL
+
+    @property
+    def shown(self) -> State:
+        """The state as users see it: a job that waits in a cluster's queue does not run yet."""
+        return "waiting" if self.state == "running" and self.waits_for else self.state
 
 
 class Scheduler:
@@ -140,7 +148,7 @@ class Scheduler:
             self.free = sorted(self.free + task.slots)
             self._fail(task, f"cannot be started: {error}")
         else:
-            task.state, task.started = "running", time.monotonic()
+            task.state, task.started, task.waits_for = "running", time.monotonic(), task.process.waits_for
 
     def _fail(self, task: Task, reason: str) -> None:
         task.state, task.reason = "failed", reason
@@ -149,6 +157,8 @@ class Scheduler:
         assert task.process is not None
         status = task.process.poll()
         if status is None:
+            task.waits_for = task.process.waits_for
+            task.started = time.monotonic() if task.waits_for else task.started
             return
         task.ended = time.monotonic()
         self.free = sorted(self.free + task.slots)

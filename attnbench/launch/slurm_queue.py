@@ -16,6 +16,8 @@ ENDED = (
 """States of jobs that have ended; those that Slurm queues again have another state by then."""
 AT_ONCE = 500
 """Jobs that one command line names."""
+ITS_TURN = "its turn"
+"""The reason for which a job waits where the queue gives none."""
 
 
 class SlurmJob(NamedTuple):
@@ -32,7 +34,7 @@ class SlurmJob(NamedTuple):
     @property
     def waits_for(self) -> str:
         """The reason for which it waits; empty for one that runs."""
-        return (self.where.strip("()") or "its turn") if self.state in ("PENDING", "CONFIGURING") else ""
+        return (self.where.strip("()") or ITS_TURN) if self.state in ("PENDING", "CONFIGURING") else ""
 
 
 class SlurmQueue:

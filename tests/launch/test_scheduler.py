@@ -216,6 +216,36 @@ class DetachingEngine(LightEngine):
         self.submitted.append(len(self.started))
 
 
+class QueueingProcess(LocalProcess):
+    """A process that waits in a queue when it is looked at first."""
+
+    looks = 0
+
+    @property
+    def waits_for(self) -> str:  # type: ignore[override]
+        self.looks += 1
+        return "Resources" if self.looks < 3 else ""
+
+
+class QueueingEngine(LightEngine):
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
+        process = super().start(job_file, log_file, slots)
+        return QueueingProcess(process.poll, process.pid)
+
+
+def test_what_a_queue_holds_back_waits_and_its_time_begins_when_it_runs(jobs: Callable[..., list[Job]]) -> None:
+    seen: list[tuple[str, str, float]] = []
+
+    def watch(tasks: Sequence[Task]) -> None:
+        seen.append((tasks[0].shown, tasks[0].waits_for, tasks[0].started))
+
+    (task,) = Scheduler(jobs(0), QueueingEngine(1), watch).run()
+    shown = list(dict.fromkeys((state, reason) for state, reason, _ in seen))
+    assert shown == [("waiting", "Resources"), ("running", ""), ("finished", "")]
+    begun = [started for state, _, started in seen if state == "waiting"]
+    assert begun == sorted(set(begun)) and begun[-1] == task.started < task.ended
+
+
 def test_jobs_of_an_engine_that_detaches_go_on_after_an_interrupt(jobs: Callable[..., list[Job]]) -> None:
     engine = DetachingEngine(2)
 

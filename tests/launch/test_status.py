@@ -137,6 +137,21 @@ def test_a_queue_says_what_waits_and_for_what(monkeypatch: pytest.MonkeyPatch) -
     assert found == [("running", ""), ("waiting", "Resources"), ("interrupted", ""), ("finished", "")]
 
 
+def test_a_list_of_runs_says_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    queued(
+        monkeypatch, {"7_0": "", "7_1": "Resources", "7_2": "Priority"}, run_of(0), run_of(1), run_of(2, "interrupted")
+    )
+    run_of(3)
+    assert main(["list", "runs"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "/seed" in line]
+    assert [next(word for word in row if word in module.WORDS) for row in rows] == [
+        "running",
+        "waiting",
+        "waiting",
+        "new",
+    ]
+
+
 def test_where_the_queue_cannot_be_asked_the_runs_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = queued(monkeypatch, None, run_of(0), run_of(1, "finished"))
     found = [(run.state, run.reason) for run in status_of_sweep(sweep).runs]
