@@ -391,9 +391,9 @@ Examples:
 STOP = """\
 attnbench stop [SWEEP|RUN ...]   stop a sweep or runs so that the same command resumes them
 
-Without a name, the sweep that is under way is stopped. On this machine processes are asked to stop, as by Ctrl-C, and
-waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for attnbench status. The other runs of a sweep go on
-if single runs are stopped.
+Without a name, the sweep that is under way is stopped. Processes on this machine, or on another one that sees the
+output folder, are asked to stop, as by Ctrl-C, and waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for
+attnbench status. The other runs of a sweep go on if single runs are stopped.
 
 Flags:
   --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same

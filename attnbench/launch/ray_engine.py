@@ -199,6 +199,10 @@ class RayQueue:
 
         return dict.fromkeys(list_named_actors(), WAITS_FOR)
 
+    def endings(self, tasks: Iterable[str]) -> Mapping[str, str]:
+        """Return nothing: an actor that has ended is forgotten."""
+        return {}
+
     def cancel(self, tasks: Iterable[str]) -> None:
         """Stop runs so that they can be resumed, and wait until they have. Raises `UserError`."""
         ray = connect(self.address)

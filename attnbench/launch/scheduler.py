@@ -16,10 +16,10 @@ from attnbench.exit_codes import INTERRUPTED
 from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import check_file, make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.lock import release_dead
+from attnbench.runs.lock import release_dead, tidy_finished
 from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
 from attnbench.runs.record import FinishedRecord
-from attnbench.termination import requests_counted
+from attnbench.termination import requests_counted, requests_ignored
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted", "detached"]
 """`elsewhere`: another process trains the run; `found`: it was finished before; `detached`: a cluster continues it."""
@@ -97,7 +97,8 @@ class Scheduler:
                     if not all(task.done for task in self.tasks):
                         requests.sleep(POLL_SECONDS)
         except BaseException:  # whatever ends the scheduler, no run goes on unseen
-            self.leave()
+            with requests_ignored():
+                self.leave()
             raise
         return self.tasks
 
@@ -120,7 +121,7 @@ class Scheduler:
                 self._fail(task, str(error))
                 return
             if isinstance(record, FinishedRecord):
-                task.state, task.found = "found", record
+                self._find(task, record)
             elif owned:
                 task.state = "elsewhere"
             else:
@@ -150,6 +151,10 @@ class Scheduler:
         else:
             task.state, task.started, task.waits_for = "running", time.monotonic(), task.process.waits_for
 
+    def _find(self, task: Task, record: FinishedRecord) -> None:
+        task.state, task.reason, task.found = "found", "", record
+        tidy_finished(task.job.folder)
+
     def _fail(self, task: Task, reason: str) -> None:
         task.state, task.reason = "failed", reason
 
@@ -170,7 +175,7 @@ class Scheduler:
             self._fail(task, failure_reason(task.job, status, task.process.reason))
             record = readable(RunFolder(task.job.folder).record, None)
             if isinstance(record, FinishedRecord) and not task.job.again:  # another one took it first, and was quick
-                task.state, task.reason, task.found = "found", "", record
+                self._find(task, record)
             elif record is not None and record.status == "diverged":
                 task.state = "diverged"
             elif status == INTERRUPTED:  # somebody stopped this run alone

@@ -13,7 +13,7 @@ from typing import Any
 from attnbench.errors import NotInstalledError, UserError, require
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED
 from attnbench.launch.launcher import Launcher
-from attnbench.launch.slurm_queue import ITS_TURN, SlurmJob, SlurmQueue, ask, last_error, recorded_state
+from attnbench.launch.slurm_queue import ITS_TURN, SlurmJob, SlurmQueue, ask, last_error
 from attnbench.launch.slurm_task import SlurmTask
 from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import RunFolder
@@ -152,7 +152,7 @@ class SlurmProcess:
         elif self.gone_since is None:
             self.gone_since = time.monotonic()
         elif time.monotonic() - self.gone_since >= SETTLE_SECONDS:
-            ending = job.state if job is not None else recorded_state(self.task)
+            ending = job.state if job is not None else self.engine.queue.endings([self.task]).get(self.task, "")
             self.reason = f"Slurm's job {self.task}: {ending.lower() or 'left the queue'}"
             self.status = INTERRUPTED if ending == "CANCELLED" else FAILED
 
