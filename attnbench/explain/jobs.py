@@ -24,7 +24,7 @@ from attnbench.explain.scored_run import Found, describe, explain_run, score_and
 from attnbench.explain.session import Session
 from attnbench.runs.evaluations import Evaluation, finished_record
 from attnbench.runs.explanations import JOBS, Request
-from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_writer import now
@@ -71,10 +71,12 @@ def explain_job(job: Job) -> str:
         UserError: the run or its images cannot be explained.
     """
     assert job.explains is not None
-    request = _request(job.explains["request"])
-    with Lock(job.folder):
+    folder, request = RunFolder(job.folder), _request(job.explains["request"])
+    with Lock(folder.path):
+        if folder.finished():
+            return f"{shown(folder.path)}: was explained before"
         run = _load(job, request)
-        with _recorded(RunFolder(job.folder), run.record):
+        with _recorded(folder, run.record):
             chosen = _images(run, request, job.explains["numbers"])
             found = score_and_keep(run, request, explain_run(run, request, chosen, run.folder.parent.name))
             write_found(job.folder / MAPS, found)

@@ -186,7 +186,7 @@ def kept_means(attention: str) -> list[object]:
     return [(key, entry["maps"]) for key, entry in entries.items()]
 
 
-def test_a_job_finds_the_same_and_the_same_command_draws_it(say: Say) -> None:
+def test_a_job_finds_the_same_and_the_same_command_draws_it(say: Say, capsys: pytest.CaptureFixture[str]) -> None:
     words = (folder("bam"), "--images", "1")
     _, expected, _ = say(*words)
     files, means = pictures(), kept_means("bam")
@@ -194,7 +194,9 @@ def test_a_job_finds_the_same_and_the_same_command_draws_it(say: Say) -> None:
         shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
     status, out, err = say(*words, "launch=dry")
     assert (status, err, pictures()) == (0, "", {})
-    assert [work(file) for file in commanded(out)] == [0]
+    (file,) = commanded(out)
+    assert [work(file), work(file)] == [0, 0]
+    assert f"{file.parent.name}: was explained before" in capsys.readouterr().out
     assert say(*words, "launch=dry")[1].endswith(expected)
     assert (pictures(), kept_means("bam")) == (files, means)
     assert len(commanded(say(*words, "--seed", "1", "launch=dry")[1])) == 1  # another image is another job
