@@ -143,14 +143,9 @@ def test_a_queue_says_what_waits_and_for_what(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_accounts_of_a_cluster_say_how_a_job_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [
-        run_of(0),
-        run_of(1, "running", rows=1),
-        run_of(2, "interrupted", rows=1),
-        run_of(3, "failed", error="x: y"),
-    ]
-    ended = {"_0": "NODE_FAIL", "_1": "OUT_OF_MEMORY", "_2": "CANCELLED", "_3": "FAILED"}
-    sweep = queued(monkeypatch, {}, *jobs, **ended)
+    jobs = [run_of(0), run_of(1, "running", rows=1), run_of(2, "interrupted", rows=1), run_of(3, "failed", error="no")]
+    ended = {"7_0": "NODE_FAIL", "7_1": "OUT_OF_MEMORY", "7_2": "CANCELLED", "7_3": "FAILED"}
+    sweep = queued(monkeypatch, {}, *jobs, ended=ended)
     assert [(run.state, run.reason) for run in status_of_sweep(sweep).runs] == [
         ("failed", "the cluster's job 7_0: node_fail"),
         ("failed", "the cluster's job 7_1: out_of_memory"),
