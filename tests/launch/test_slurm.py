@@ -255,6 +255,37 @@ def test_stop_cancels_and_the_same_command_resumes(attnbench: Attnbench) -> None
 
 
 @installed
+@pytest.mark.skipif(
+    any(shutil.which(program, path=PATHS) is None for program in ("slurmdbd", "mariadbd")), reason="needs slurmdbd"
+)
+@pytest.mark.slow
+def test_accounts_say_how_a_killed_job_ended(attnbench: Attnbench) -> None:
+    process = attnbench.begin("seed=0", "recipe.epochs=300")
+    (run,) = find_runs(Path("outputs"))
+    wait_for(run.rows)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    (task,) = attnbench.tasks()
+    attnbench.slurm("scancel", "--signal=KILL", "--full", task)
+    wait_for(lambda: attnbench.states() == ["failed"], 100)
+    (sweep,) = json.loads(attnbench.run("status", "--json").stdout)
+    assert sweep["runs"][0]["reason"] == f"the cluster's job {task}: failed"
+
+
+@installed
+@pytest.mark.slow
+def test_runs_are_explained_on_the_cluster(attnbench: Attnbench) -> None:
+    pytest.importorskip("pytorch_grad_cam")
+    assert attnbench.run("train", *TINY, "recipe.epochs=1").returncode == 0
+    words = ("outputs/runs/*", "--images", "2", "launch=slurm")
+    explained = attnbench.run("explain", *words)
+    assert explained.returncode == 0, explained.stderr
+    assert "seed=0: running" in explained.stdout and "gallery: outputs/explanations/" in explained.stdout
+    assert ": found" in attnbench.run("explain", *words).stdout
+    assert attnbench.states() == ["finished", "finished"]
+
+
+@installed
 @pytest.mark.slow
 def test_without_a_node_runs_wait_and_say_for_what(attnbench: Attnbench) -> None:
     attnbench.slurm("scontrol", "update", "nodename=n1,n2", "state=drain", "reason=test")
