@@ -1,4 +1,4 @@
-"""Measure how fast images are read, decoded and cropped: attnbench's loader against torchvision's, in turns.
+"""Measure how fast images are read, decoded and cropped: attnbench's loader against others, in turns.
 
     python scripts/benchmark_loading.py ROOT      # ROOT: a folder of class folders with images
 
@@ -7,7 +7,8 @@ attnbench makes them in the precision and layout in which it trains on the devic
 
 - cold: attnbench decodes every file; ram, disk: it finds the decoded images in a warm cache;
 - torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, resized to 256 pixels and
-  cropped. `torchvision, from the file` crops before resizing, as torchvision's recipes do.
+  cropped. `torchvision, from the file` crops before resizing, as torchvision's recipes do;
+- webdataset, where it is installed: the same steps as torchvision, on the files in tar shards.
 
 The contestants take turns in one run, so a machine whose speed drifts favours none. Measure while nothing else runs,
 and with the files in the system's cache (the first turn, which does not count, puts them there).

@@ -22,6 +22,7 @@ import torch
 from drawing import save
 from marked_text import replace_between
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from attnbench.config.compose import compose
 from attnbench.formatting import middle_half
@@ -104,6 +105,8 @@ def draw(found: Mapping[str, Series], path: Path) -> None:
         axes.set_xticks([], minor=True)
         axes.set(xlabel=name)
         axes.grid(visible=True, alpha=0.25)
+    for number in (figure.axes[0].yaxis.set_major_formatter, figure.axes[0].yaxis.set_minor_formatter):
+        number(LogFormatter(minor_thresholds=(2, 0.5)))  # plain numbers instead of powers of ten
     figure.axes[0].set_ylabel("seconds an epoch")
     save(figure, path)
 

@@ -43,7 +43,8 @@ from torch import Tensor, nn
 from attnbench.attention.amplify import amplify
 from attnbench.attention.base import Attention, ModuleOutput, Output, Variant, extras_by_point, reduced_channels
 from attnbench.backbones.base import Backbone
-from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, global_average, initialise
+from attnbench.backbones.layers import BatchNorm1d, BatchNorm2d, initialise
+from attnbench.backbones.pooling import global_average
 from attnbench.backbones.resnet import ResNet
 from attnbench.errors import OptionError, require, require_literal
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import Placement, ReducingAttention, rounded_channels
-from attnbench.backbones.layers import BatchNorm2d, global_average
+from attnbench.backbones.layers import BatchNorm2d
+from attnbench.backbones.pooling import average
 
 KERNEL = 7
 """Side of the spatial gate's convolution (table 2 of the paper: better than 3)."""
@@ -40,9 +41,12 @@ class ChannelGate(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        average = self.fc2(self.act(self.fc1(global_average(x)[:, :, None, None])))
-        maximum = self.fc2(self.act(self.fc1(x.amax((2, 3), keepdim=True))))
-        return x * (average + maximum).sigmoid()
+        by_average, by_maximum = map(self.score, (average(x, 2, 3), x.amax((2, 3), keepdim=True)))
+        return x * (by_average + by_maximum).sigmoid()
+
+    def score(self, pooled: Tensor) -> Tensor:
+        logits: Tensor = self.fc2(self.act(self.fc1(pooled)))
+        return logits
 
 
 class ConvNorm(nn.Module):
@@ -66,7 +70,7 @@ class SpatialGate(nn.Module):
         self.conv = ConvNorm()
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+        pooled = torch.cat([average(x, 1), x.amax(1, keepdim=True)], 1)
         return x * self.conv(pooled).sigmoid()
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from attnbench.attention.base import ModuleOutput
 from attnbench.attention.per_block import Placement, ReducingAttention
 from attnbench.backbones.layers import BatchNorm2d
+from attnbench.backbones.pooling import average
 from attnbench.errors import require
 
 FEWEST = 8
@@ -55,7 +56,7 @@ class CoordinateModule(nn.Module):
 
     def forward(self, x: Tensor) -> ModuleOutput:
         height, width = x.shape[2:]
-        pooled = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)  # eq. 4 and 5
+        pooled = torch.cat([average(x, 3), average(x, 2).transpose(2, 3)], 2)  # eq. 4 and 5
         hidden = self.act(self.bn1(self.conv1(pooled)))  # eq. 6
         along_height, along_width = hidden.split([height, width], 2)
         rows = self.conv_h(along_height).sigmoid()  # eq. 7

@@ -21,6 +21,7 @@ import math
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import PerBlockAttention
+from attnbench.backbones.pooling import global_average
 
 GAMMA, B = 2, 1
 SMALLEST_KERNEL = 3
@@ -49,7 +50,7 @@ class ECAModule(nn.Module):
         self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        means = x.mean((2, 3))[:, None]  # (B, 1, C)
+        means = global_average(x)[:, None]  # (B, 1, C)
         gate = self.conv(means).sigmoid()
         return x * gate[:, 0, :, None, None]
 

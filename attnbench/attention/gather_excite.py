@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import PerBlockAttention, Placement, rounded_channels
-from attnbench.backbones.layers import BatchNorm2d, conv3x3, global_average
+from attnbench.backbones.layers import BatchNorm2d, conv3x3
+from attnbench.backbones.pooling import average
 from attnbench.errors import OptionError, require, require_literal
 
 Parameters = Literal["none", "gather", "both"]
@@ -61,7 +62,7 @@ class GlobalAverage(nn.Module):
     """The mean of the whole map, (B, C, 1, 1)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return global_average(x)[:, :, None, None]
+        return average(x, 2, 3)
 
 
 def make_pooling(extent: int) -> nn.Module:

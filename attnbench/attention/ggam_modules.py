@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.ggam_guide import SMALLEST
-from attnbench.backbones.layers import BatchNorm1d, global_average
+from attnbench.backbones.layers import BatchNorm1d
+from attnbench.backbones.pooling import global_average
 
 NORM_EPS = 1e-5
 """Added to squared norms, as by batch normalisation: the gradient of features of zero stays moderate."""
@@ -15,7 +16,7 @@ NORM_EPS = 1e-5
 Pooling = Literal["max", "avg"]
 SpatialNorm = Literal["sum", "softmax", "sigmoid"]
 
-POOLING: dict[Pooling, Callable[[Tensor], Tensor]] = {"max": lambda x: x.amax((2, 3)), "avg": lambda x: x.mean((2, 3))}
+POOLING: dict[Pooling, Callable[[Tensor], Tensor]] = {"max": lambda x: x.amax((2, 3)), "avg": global_average}
 """(B, C, H, W) to (B, C)."""
 
 

@@ -15,7 +15,7 @@ with `rd_divisor=1`, so weights trained with either load into the other; the ini
 from torch import Tensor, nn
 
 from attnbench.attention.per_block import Placement, ReducingAttention, rounded_channels
-from attnbench.backbones.layers import global_average
+from attnbench.backbones.pooling import average
 
 
 class SEModule(nn.Module):
@@ -41,7 +41,7 @@ class SEModule(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        squeezed = global_average(x)[:, :, None, None]  # eq. 2
+        squeezed = average(x, 2, 3)  # eq. 2
         gate = self.fc2(self.act(self.fc1(squeezed))).sigmoid()  # eq. 3
         return x * gate  # eq. 4
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput
 from attnbench.attention.per_block import PerBlockAttention, Placement
+from attnbench.backbones.pooling import average
 from attnbench.errors import require
 
 
@@ -41,7 +42,7 @@ class SimAMModule(nn.Module):
         self.regulariser = e_lambda
 
     def forward(self, x: Tensor) -> ModuleOutput:
-        squares = (x - x.mean((2, 3), keepdim=True)).square()
+        squares = (x - average(x, 2, 3)).square()
         others = max(x.shape[2] * x.shape[3] - 1, 1)
         scale = 0.25 / (squares.sum((2, 3), keepdim=True) / others + self.regulariser)
         gate = (squares * scale + 0.5).sigmoid()  # of 1 / e*, eq. 5

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from attnbench.attention.base import Attention
 from attnbench.backbones.base import Backbone
 from attnbench.backbones.densenet import DenseLayer
-from attnbench.backbones.layers import BatchNorm2d, global_average
+from attnbench.backbones.layers import BatchNorm2d
 from attnbench.backbones.mobilenet import SeparableBlock
+from attnbench.backbones.pooling import average
 from attnbench.backbones.preact_resnet import PreActBlock
 from attnbench.backbones.resnet import BasicBlock, Bottleneck
 from attnbench.backbones.squeezenet import Fire
@@ -68,7 +69,7 @@ class Select(nn.Module):
         self.fc_select = nn.Conv2d(hidden, channels * len(DILATIONS), 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.bn(self.fc_reduce(global_average(x)[:, :, None, None])).relu()
+        hidden = self.bn(self.fc_reduce(average(x, 2, 3))).relu()
         weights: Tensor = self.fc_select(hidden).unflatten(1, (len(DILATIONS), -1)).softmax(1)
         return weights
 

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from attnbench.attention.base import ModuleOutput
 from attnbench.attention.cbam import ConvNorm
 from attnbench.attention.per_block import PerBlockAttention
+from attnbench.backbones.pooling import average
 
 
 def pool(x: Tensor, axis: int) -> Tensor:
     """Pool (B, C, H, W) along one axis by maximum and mean: (B, 2, ...) with the other two axes (eq. 1)."""
-    return torch.stack([x.amax(axis), x.mean(axis)], 1)
+    return torch.stack([x.amax(axis), average(x, axis).squeeze(axis)], 1)
 
 
 class TripletModule(nn.Module):

@@ -34,6 +34,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.backbones.pooling import global_average
 from attnbench.errors import OptionError, require
 
 Taps = dict[str, Tensor]
@@ -177,7 +178,7 @@ class Backbone(nn.Module):
         A backbone with hidden layers before the classifier applies them here. It returns None once they are removed,
         and in an evaluation that exits before them (`exit_after`).
         """
-        return final.mean((2, 3))
+        return global_average(final)
 
     @property
     def pooled_channels(self) -> int:

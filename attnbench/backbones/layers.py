@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,17 +29,6 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """Build a 3x3 convolution without bias that keeps the size at stride 1."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, groups=groups, bias=False)
-
-
-def global_average(x: Tensor) -> Tensor:
-    """Average (B, C, H, W) over all positions: (B, C).
-
-    The gradient has the memory format of x. That of `x.mean((2, 3))` never is channels_last, and a sum of gradients in
-    mixed formats takes four times as long on a CPU. There, a mean in bf16 takes up to nine times as long as a sum.
-    """
-    if not x.is_contiguous(memory_format=torch.channels_last):
-        return x.mean((2, 3))
-    return x.permute(0, 2, 3, 1).sum((1, 2)) / (x.shape[2] * x.shape[3])
 
 
 def choose_stem(stem: StemOption, image_size: int) -> Stem:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
 from attnbench.backbones.base import Slot, Taps
 from attnbench.backbones.layers import MakeBlock, StemOption, StrideIn, conv1x1, conv3x3
+from attnbench.backbones.pooling import subsample
 from attnbench.backbones.residual_stages import (
     EXPANSION,
     FOUR_STAGES,
@@ -41,8 +42,7 @@ class PadShortcut(nn.Module):
         self.after = out_channels - in_channels - self.before
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x[:, :, :: self.stride, :: self.stride]
-        return F.pad(x, (0, 0, 0, 0, self.before, self.after))
+        return F.pad(subsample(x, self.stride), (0, 0, 0, 0, self.before, self.after))
 
 
 def make_shortcut(kind: Shortcut, in_channels: int, out_channels: int, stride: int) -> nn.Module:

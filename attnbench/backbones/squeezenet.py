@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
 from attnbench.backbones.layers import Stage, Stem, StemOption, choose_stem
+from attnbench.backbones.pooling import global_average
 from attnbench.errors import require
 
 STAGES = ((1, 1), (2, 2), (3, 3, 4, 4))
@@ -112,7 +113,7 @@ class SqueezeNet(Backbone):
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, L), the global average of the classifier's maps (B, L, h, w)."""
         maps: Tensor = self.classifier(features.final)
-        return maps.mean((2, 3))
+        return global_average(maps)
 
     def make_block(self, stage: str) -> nn.Module:
         channels, stride = self.points[f"{stage}.out"]

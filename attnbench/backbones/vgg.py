@@ -16,10 +16,12 @@ Parameters are initialised as in torchvision: convolutions after He et al., line
 BAM stands where pooling and a further stage follow: at the end of all stages but the last.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum, get_model_weights
 
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
 from attnbench.backbones.layers import IMAGENET_STEM_FROM, Stage, initialise
@@ -56,9 +58,11 @@ class ConvBlock(nn.Module):
         return result
 
 
-def pool(x: Tensor) -> Tensor:
-    """Pool (B, C, H, W) by maxima of 2x2; a side of one pixel stays."""
-    return F.max_pool2d(x, (min(2, x.shape[2]), min(2, x.shape[3])))
+class Pooling(nn.MaxPool2d):
+    """2x2 max pooling; a side of one pixel stays."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, (min(2, x.shape[2]), min(2, x.shape[3])), ceil_mode=self.ceil_mode)
 
 
 def original_head(channels: int, hidden: int, dropout: float, num_classes: int) -> nn.Sequential:
@@ -105,6 +109,8 @@ class VGG(Backbone):
         if head == "auto":
             head = "original" if image_size >= IMAGENET_STEM_FROM else "linear"
         self.num_classes, self.image_size, self.batch_norm, self.head = num_classes, image_size, batch_norm, head
+        self.depth: Depth = depth
+        self.pooling = Pooling(2)
         channels = in_channels
         for index, (count, factor) in enumerate(zip(LAYERS[depth], FACTORS, strict=True)):
             inputs = [channels, *[width * factor] * count]
@@ -127,8 +133,8 @@ class VGG(Backbone):
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
         running = self.running_stages
         for stage in running:
-            x = getattr(self, stage)(x if stage == self.stages[0] else pool(x), taps)
-        return pool(x) if running == self.stages else x
+            x = getattr(self, stage)(x if stage == self.stages[0] else self.pooling(x), taps)
+        return self.pooling(x) if running == self.stages else x
 
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, L) of the final map (B, C, h, w), averaged to 7x7 or, for the linear head, to 1x1."""
@@ -141,3 +147,32 @@ class VGG(Backbone):
         block = ConvBlock(channels, channels, self.batch_norm, stride)
         initialise(block)
         return block
+
+    # weights: torchvision's, which numbers convolutions, normalisations, ReLUs and poolings on end
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        paths, number = {}, 0
+        for stage, count in zip(self.stages, LAYERS[self.depth], strict=True):
+            for block in range(count):
+                for layer in ("conv", "bn")[: 1 + self.batch_norm]:
+                    paths[f"features.{number}"] = f"{stage}.block{block}.{layer}"
+                    number += 1
+                number += 1  # ReLU
+            number += 1  # pooling
+        split = {name: name.rpartition(".") for name in state}
+        return {
+            f"{paths.get(path, path)}.{leaf}" if path else leaf: state[name] for name, (path, _, leaf) in split.items()
+        }
+
+    def check_weights_source(self, source: str | None) -> None:
+        del source  # a file, or torchvision's
+
+    def default_weights(self) -> str:
+        return str(self._torchvision_weights())
+
+    def fetch_default_weights(self) -> Mapping[str, Tensor]:
+        return self._torchvision_weights().get_state_dict(progress=False, check_hash=True)
+
+    def _torchvision_weights(self) -> WeightsEnum:
+        weights: WeightsEnum = get_model_weights(f"vgg{self.depth}{'_bn' * self.batch_norm}").DEFAULT
+        return weights

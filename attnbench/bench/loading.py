@@ -1,16 +1,20 @@
-"""Loaders of images that take turns: attnbench's and torchvision's.
+"""Loaders of images that take turns: attnbench's, torchvision's and webdataset's.
 
 Every contestant makes normalised training batches of the same images: random resized crops of 224 pixels with flips.
 attnbench makes them in the precision and layout in which it trains on the device, torchvision in single precision.
 
 - cold: attnbench decodes every file; ram, disk: it finds the decoded images in a warm cache;
 - torchvision: `ImageFolder` and a `DataLoader` with as many workers; each file is decoded, resized to 256 pixels and
-  cropped. `torchvision, from the file` crops before resizing, as torchvision's recipes do.
+  cropped. `torchvision, from the file` crops before resizing, as torchvision's recipes do;
+- webdataset, where it is installed: the same steps as torchvision, on the files in tar shards.
 """
 
 import os
+import tarfile
 import time
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
@@ -54,6 +58,19 @@ def usual(folder: Path, workers: int, batch_size: int, device: torch.device, res
     Args:
         resized: resize images to 256 pixels before they are cropped.
     """
+    loader = DataLoader(
+        ImageFolder(str(folder), crops(resized)),
+        batch_size,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    return lambda: rate(((images, labels) for images, labels in loader), device)
+
+
+def crops(resized: bool) -> transforms.Compose:
+    """Return torchvision's steps from an image to a normalised crop; `resized`: of the image at 256 pixels."""
     first = [transforms.Resize(256)] if resized else []
     steps = [
         *first,
@@ -62,15 +79,39 @@ def usual(folder: Path, workers: int, batch_size: int, device: torch.device, res
         transforms.ToTensor(),
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     ]
-    loader = DataLoader(
-        ImageFolder(str(folder), transforms.Compose(steps)),
-        batch_size,
-        shuffle=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-    )
-    return lambda: rate(((images, labels) for images, labels in loader), device)
+    return transforms.Compose(steps)
+
+
+def sharded(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> Turn:
+    """Return a turn of webdataset's loader on as many tar files as workers, which it writes to a folder."""
+    import webdataset
+
+    urls = write_shards(ImageFolder(str(root)), max(1, workers), folder)
+    options = {"shardshuffle": len(urls), "nodesplitter": webdataset.split_by_node, "empty_check": False}
+    shuffled = webdataset.WebDataset(urls, **options).shuffle(1000).decode("pil").to_tuple("jpg", "cls")
+    batches = shuffled.map_tuple(crops(resized=True), int).batched(batch_size)
+    loader = webdataset.WebLoader(batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
+    return lambda: rate(loader, device)
+
+
+def write_shards(images: ImageFolder, count: int, folder: Path) -> list[str]:
+    """Write the files of images and their labels in turns to `count` tar files, and return their paths."""
+    paths = [folder / f"{number}.tar" for number in range(count)]
+    folder.mkdir()
+    for number, path in enumerate(paths):
+        with tarfile.open(path, "w") as shard:
+            for index in range(number, len(images.samples), count):
+                file, label = images.samples[index]
+                add(shard, f"{index}.jpg", Path(file).read_bytes())
+                add(shard, f"{index}.cls", str(label).encode())
+    return list(map(str, paths))
+
+
+def add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Add a file to a tar file."""
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    shard.addfile(entry, BytesIO(content))
 
 
 def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:
@@ -92,4 +133,6 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
     common = (root, workers, batch_size, device)
     turns["torchvision"] = usual(*common, resized=True)
     turns["torchvision, from the file"] = usual(*common, resized=False)
+    if find_spec("webdataset"):
+        turns["webdataset"] = sharded(*common, folder / "shards")
     return turns

@@ -50,17 +50,18 @@ def modules(turns: int, folder: Path) -> Found:
 
 
 def loading(turns: int, folder: Path) -> Found:
-    """Compare the loader with torchvision's, on images that are made for it."""
+    """Compare the loader with torchvision's and webdataset's, on images that are made for it."""
     make_images(folder / "images")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     turn_of = contestants(folder / "images", WORKERS, LOADING_BATCH, device, folder)
     rates = alternate(list(turn_of.values()), turns)  # the first turn starts workers and fills caches
     seconds = {name: [FILES / rate for rate in found] for name, found in zip(turn_of, rates, strict=True)}
-    reference = seconds["torchvision"]
+    own = [name for name in seconds if name.startswith("attnbench")]
     return {
-        f"loading/{name.removeprefix('attnbench, ')}": Comparison("torchvision", values, reference)
-        for name, values in seconds.items()
-        if name.startswith("attnbench")
+        f"loading/{name.removeprefix('attnbench, ')}/{reference}": Comparison(reference, seconds[name], theirs)
+        for reference, theirs in seconds.items()
+        if reference in ("torchvision", "webdataset")
+        for name in own
     }
 
 

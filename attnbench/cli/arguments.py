@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from attnbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from attnbench.runs.evaluations import Evaluation
     from attnbench.runs.folder import RunFolder
     from attnbench.runs.sweeps import SweepFolder
     from attnbench.training.trained_run import TrainedRun
@@ -104,10 +105,17 @@ def split_location(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def loaded(arguments: argparse.Namespace, location: Sequence[str]) -> "TrainedRun":
-    """Load the run that the arguments of a `run_parser` name. Raises `UserError`."""
-    from attnbench.training.trained_run import load_run
+    """Load the classifier that the arguments of a `run_parser` name. Raises `UserError`."""
+    from attnbench.training.trained_run import TrainedRun
 
-    return load_run(
+    return TrainedRun(settled(arguments, location))
+
+
+def settled(arguments: argparse.Namespace, location: Sequence[str]) -> "Evaluation":
+    """Find the run that the arguments of a `run_parser` name, and what it is loaded from. Raises `UserError`."""
+    from attnbench.training.trained_run import settle_one
+
+    return settle_one(
         arguments.run, arguments.checkpoint, arguments.output, arguments.config_dir, arguments.trust, location
     )
 

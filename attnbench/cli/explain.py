@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import run_parser, runs_alone, split_engine, wants_help
+from attnbench.cli.detections import DETECTION
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -20,8 +21,8 @@ from attnbench.runs.lookup import find
 from attnbench.runs.predictions import PICKS
 
 if TYPE_CHECKING:
-    from attnbench.explain.session import Session
-    from attnbench.training.trained_run import TrainedRun
+    from attnbench.explain.session import ExplainSession
+    from attnbench.training.trained_run import LoadedRun
 
 
 def main(words: Sequence[str]) -> int:
@@ -35,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     folders, mistakes = find(named.names, named.output)
     composer = Composer(arguments.config_dir, trusted=named.trusted)
     elsewhere = composer.compose(where) if where else None
-    runs: list[TrainedRun] = []
+    runs: list[LoadedRun] = []
     if not mistakes:
         runs, mistakes = load_all(folders, arguments.checkpoint, composer, location)
     if mistakes:
@@ -75,8 +76,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 def load_all(
     folders: Sequence[RunFolder], checkpoint: str, composer: Composer, overrides: Sequence[str]
-) -> tuple[list["TrainedRun"], list[str]]:
-    """Load runs. Return them, and a message for each that cannot be loaded."""
+) -> tuple[list["LoadedRun"], list[str]]:
+    """Load runs, of detectors or of classifiers. Return them, and a message for each that cannot be loaded."""
     evaluations, mistakes = [], []
     for folder in folders:
         try:
@@ -85,18 +86,22 @@ def load_all(
             mistakes.append(f"{shown(folder.path)}: {error}")
     if mistakes:
         return [], mistakes
-    from attnbench.training.trained_run import TrainedRun
+    from attnbench.detection.trained_run import DetectorRun
+    from attnbench.training.trained_run import TrainedRun, task_of
 
-    runs = []
+    detectors = all(task_of(evaluation) == DETECTION for evaluation in evaluations)
+    kind, runs = DetectorRun if detectors else TrainedRun, []
     for evaluation in evaluations:
         try:
-            runs.append(TrainedRun(evaluation))
+            runs.append(kind(evaluation))
         except UserError as error:
             mistakes.append(f"{shown(evaluation.run.path)}: {error}")
     return runs, mistakes
 
 
-def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output: Path) -> "Session":
+def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output: Path) -> "ExplainSession":
+    from attnbench.classifier import Classifier
+    from attnbench.detection.explain import DetectorSession
     from attnbench.explain.session import Session
 
     given: dict[str, Any] = {
@@ -111,7 +116,8 @@ def _session(runs: Sequence["TrainedRun"], arguments: argparse.Namespace, output
         "checkpoint": arguments.checkpoint,
     }
     place = Path(arguments.to).expanduser() if arguments.to else output / "explanations"
-    return Session(runs, Request(**given), place)
+    session = Session if isinstance(runs[0].model, Classifier) else DetectorSession
+    return session(runs, Request(**given), place)
 
 
 def _listed(text: str) -> tuple[str, ...]:

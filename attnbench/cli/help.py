@@ -72,7 +72,7 @@ attnbench bench [PART ...]   measure how fast attnbench is on this machine, agai
 Each part is measured in turns with its references, and what counts is how many times as fast as them it is:
   loop      training ResNet-20, against a plain loop over the same batches and the usual loop
   modules   attention modules that timm has too, against timm's, in CPU time; needs the package timm
-  loading   reading images, against torchvision's loader
+  loading   reading images, against the loaders of torchvision and, where it is installed, webdataset
 Without a name, all parts are measured, in some minutes. Measure while nothing else runs.
 
 Flags:
@@ -231,13 +231,14 @@ Examples:
 """
 
 PREDICT = """\
-attnbench predict RUN FILE [FILE ...]   name the most probable classes of image files
+attnbench predict RUN FILE [FILE ...]   name the most probable classes of image files, or the objects in them
 
 RUN is one run, as for attnbench evaluate. Files are read as the run's test images: decoded, resized, cropped and
-normalised. A file that cannot be read is one line, and does not stop the others.
+normalised. A file that cannot be read is one line, and does not stop the others. A run with task=detection gives the
+classes, scores and boxes of objects, in pixels of the file.
 
 Flags:
-  --top K                      classes to name (default: 5)
+  --top K                      classes, or objects in a file, to name (default: 5)
   --maps DIR                   write each image's attention maps: DIR/FILE.npz (float32) and DIR/FILE.png
   --force                      replace maps that exist
   --format terminal|json|csv   format of the result
@@ -289,7 +290,8 @@ For each run a sheet shows the images, class activation maps (Grad-CAM), and the
 are also drawn side by side on the same images. A page (.html) shows the same to look through, offline: arrow keys step
 through the images, lists filter them, a slider blends images and maps. Where objects have boxes, the maps are scored
 beside a uniform map and a Gaussian at the centre: pointing game, energy in the box, box accuracy. RUN is as for
-attnbench evaluate. Class activation maps need pip install 'attnbench[explain]'.
+attnbench evaluate. Class activation maps need pip install 'attnbench[explain]'. For runs with task=detection, objects
+and detections are drawn over the maps, and nothing is scored.
 
 Flags:
   --images N         test images (default: 8); all are scored, the first 12 are drawn

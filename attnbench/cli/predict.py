@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import loaded, run_parser, split_location, wants_help
+from attnbench.cli.arguments import run_parser, settled, split_location, wants_help
+from attnbench.cli.detections import DETECTION, show_detections
 from attnbench.cli.help import PREDICT
 from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
@@ -18,11 +19,12 @@ from attnbench.runs.files import shown
 
 if TYPE_CHECKING:
     from attnbench.export.predict import ImagePrediction
+    from attnbench.runs.evaluations import Evaluation
     from attnbench.training.trained_run import TrainedRun
 
 FORMATS = ("terminal", "json", "csv")
 MOST = 5
-"""Classes that are named by default."""
+"""Classes, or detections, that are named by default."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -34,12 +36,24 @@ def main(words: Sequence[str]) -> int:
     arguments = _parse(others)
     if arguments.top < 1:
         raise UserError(f"--top {arguments.top}: must be at least 1")
-    run = loaded(arguments, location)
+    evaluation = settled(arguments, location)
+
+    from attnbench.training.trained_run import task_of
+
+    show_all = show_detections if task_of(evaluation) == DETECTION else show_predictions
+    return WRONG_INPUT if show_all(evaluation, arguments) else DONE
+
+
+def show_predictions(evaluation: "Evaluation", arguments: argparse.Namespace) -> bool:
+    """Print what a classifier says of files; return whether one of them cannot be read."""
+    from attnbench.training.trained_run import TrainedRun
+
+    run = TrainedRun(evaluation)
     predictions, mistakes = predict(run, arguments.files, arguments.top, arguments.maps, arguments.force)
     for mistake in mistakes:
         print_message(str(mistake))
     show(predictions, run, arguments.format)
-    return WRONG_INPUT if mistakes else DONE
+    return bool(mistakes)
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -1,169 +1,28 @@
 """Detectors: one of torchvision's on a backbone of ours, into which an attention has inserted its modules.
 
-The backbone's maps are read where its stages end, after what an attention inserted there, and go through torchvision's
-feature pyramid. Transform, anchors, heads, losses and the selection of boxes are torchvision's own classes.
+The backbone's maps are read where its stages end, after what an attention inserted there. Transform, anchors, heads,
+losses and the selection of boxes are torchvision's own classes.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Self
 
-import torch
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN, RetinaNet
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.retinanet import RetinaNetHead
-from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.feature_pyramid_network import (
-    ExtraFPNBlock,
-    FeaturePyramidNetwork,
-    LastLevelMaxPool,
-    LastLevelP6P7,
-)
 
-from attnbench.attention.base import Attention, Output, Tap
+from attnbench.attention.base import Attention, Output
 from attnbench.backbones.base import Backbone
 from attnbench.classifier import Network
+from attnbench.detection.pyramid import faster_rcnn, retinanet, run_faster_rcnn
+from attnbench.detection.single_shot import ssd, ssdlite
+from attnbench.detection.stage_maps import DetectorOptions
 
 Detections = list[dict[str, Tensor]]
 """Of each image: `boxes` (M, 4), `labels` (M,) from 1, `scores` (M,), as torchvision returns them."""
-TAP = "detection"
-"""The name under which a stage's end is read."""
-RATIOS = (0.5, 1.0, 2.0)
-"""Heights of anchors over their widths."""
-OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
-"""Sizes of RetinaNet's anchors at one level, as multiples (Lin et al., ICCV 2017, section 4)."""
-DIVISOR = 32
-"""Sides of batches are multiples of it."""
 
 
-@dataclass(frozen=True)
-class DetectorOptions:
-    """Size of a detector.
-
-    Attributes:
-        classes: number of classes, without the background.
-        mean: of each channel of images, for values in [0, 1].
-        std: likewise.
-        min_size: length in pixels to which the shorter side of images is resized.
-        max_size: the longest side.
-        channels: of the feature pyramid and the heads; torchvision has 256.
-        anchor_scale: side of the anchors at a level, in steps of its map.
-        head_norm: whether feature pyramid and heads have group normalisation, which training from scratch needs (He et
-            al., "Rethinking ImageNet Pre-training", ICCV 2019).
-        freeze_norms: whether batch normalisation of the backbone's own layers keeps weights and statistics.
-    """
-
-    classes: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    min_size: int
-    max_size: int
-    channels: int
-    anchor_scale: float
-    head_norm: bool
-    freeze_norms: bool
-
-    @property
-    def norm_layer(self) -> Callable[[int], nn.Module] | None:
-        """What builds the normalisation of so many channels, in groups of eight as torchvision has them; or None."""
-        return partial(nn.GroupNorm, max(1, self.channels // 8)) if self.head_norm else None
-
-    @property
-    def transform(self) -> dict[str, Any]:
-        """What torchvision's transform of images is told."""
-        return {
-            "min_size": self.min_size,
-            "max_size": self.max_size,
-            "image_mean": list(self.mean),
-            "image_std": list(self.std),
-        }
-
-
-class Pyramid(nn.Module):
-    """A backbone and its feature pyramid: images (B, C, H, W) to maps by the level's name.
-
-    Args:
-        body: the backbone.
-        stages: whose ends are the pyramid's lateral inputs, fine to coarse.
-        options: of the detector.
-        extra: makes further, coarser levels.
-
-    Attributes:
-        out_channels: of all levels, as torchvision asks for.
-        bf16: whether the backbone and the pyramid compute in bfloat16. Heads never do: boxes need more digits.
-    """
-
-    def __init__(self, body: Backbone, stages: Sequence[str], options: DetectorOptions, extra: ExtraFPNBlock) -> None:
-        super().__init__()
-        self.body, self.points = body, [f"{stage}.out" for stage in stages]
-        self.out_channels, self.bf16 = options.channels, False
-        for point in self.points:
-            body.insert(point, Tap(), TAP)
-        widths = [body.points[point].channels for point in self.points]
-        self.fpn = FeaturePyramidNetwork(widths, options.channels, extra, options.norm_layer)
-
-    @property
-    def strides(self) -> list[int]:
-        """Image pixels per pixel of the maps that come from the backbone."""
-        return [self.body.points[point].stride for point in self.points]
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext():
-            taps = self.body.features(x).taps
-            maps = OrderedDict((str(place), taps[f"{point}/{TAP}/map"]) for place, point in enumerate(self.points))
-            levels = self.fpn(maps)
-        return OrderedDict((name, level.float()) for name, level in levels.items())
-
-
-def anchors(pyramid: Pyramid, options: DetectorOptions, further: int, octaves: Sequence[float]) -> AnchorGenerator:
-    """Build the anchors of a pyramid with a number of further levels, each of twice the stride of the one before."""
-    strides = pyramid.strides
-    strides += [strides[-1] * 2**step for step in range(1, further + 1)]
-    sizes = tuple(tuple(int(options.anchor_scale * stride * octave) for octave in octaves) for stride in strides)
-    return AnchorGenerator(sizes, (RATIOS,) * len(sizes))
-
-
-def faster_rcnn(body: Backbone, options: DetectorOptions) -> FasterRCNN:
-    """Build Faster R-CNN with a feature pyramid (Lin et al., CVPR 2017) as torchvision does, on all of four stages."""
-    pyramid = Pyramid(body, body.stages[-4:], options, LastLevelMaxPool())
-    names = [str(place) for place in range(len(pyramid.points))]
-    pool = MultiScaleRoIAlign(featmap_names=names, output_size=7, sampling_ratio=2)
-    hidden = 4 * options.channels
-    return FasterRCNN(
-        pyramid,
-        rpn_anchor_generator=anchors(pyramid, options, further=1, octaves=(1.0,)),
-        box_roi_pool=pool,
-        box_head=TwoMLPHead(options.channels * 7**2, hidden),
-        box_predictor=FastRCNNPredictor(hidden, options.classes + 1),
-        **options.transform,
-    )
-
-
-def run_faster_rcnn(model: FasterRCNN, maps: dict[str, Tensor]) -> None:
-    """Run the heads, the second stage on as many regions as an image may have."""
-    model.rpn.head(list(maps.values()))
-    regions = model.rpn._post_nms_top_n["testing"]
-    pooled = maps["0"].new_empty(regions, model.backbone.out_channels, 7, 7)
-    model.roi_heads.box_predictor(model.roi_heads.box_head(pooled))
-
-
-def retinanet(body: Backbone, options: DetectorOptions) -> RetinaNet:
-    """Build RetinaNet (Lin et al., ICCV 2017) as torchvision does, on the last three stages."""
-    extra = LastLevelP6P7(options.channels, options.channels)
-    pyramid = Pyramid(body, body.stages[-3:], options, extra)
-    generator = anchors(pyramid, options, further=2, octaves=OCTAVES)
-    kinds = generator.num_anchors_per_location()[0]
-    head = RetinaNetHead(options.channels, kinds, options.classes + 1, options.norm_layer)
-    return RetinaNet(pyramid, options.classes + 1, anchor_generator=generator, head=head, **options.transform)
-
-
-def run_retinanet(model: RetinaNet, maps: dict[str, Tensor]) -> None:
-    """Run the heads."""
+def run_head(model: Any, maps: dict[str, Tensor]) -> None:
+    """Run the head of a detector of one stage."""
     model.head(list(maps.values()))
 
 
@@ -172,23 +31,27 @@ class Family:
     """One of torchvision's detectors.
 
     Attributes:
-        build: builds it on a backbone.
-        run_heads: runs its heads on the maps of a pyramid.
+        build: builds it on a backbone. Raises `UserError` for one that it cannot read.
         heads: paths of the modules that compute predictions from the backbone's maps.
         anchor_scale: torchvision's.
+        run_heads: runs its heads on the levels that are made of the backbone's maps.
+        divisor: sides of batches are multiples of it.
     """
 
     build: Callable[[Backbone, DetectorOptions], nn.Module]
-    run_heads: Callable[[Any, dict[str, Tensor]], None]
     heads: tuple[str, ...]
     anchor_scale: float
+    run_heads: Callable[[Any, dict[str, Tensor]], None] = run_head
+    divisor: int = 32
 
 
+TWO_STAGES = ("backbone.fpn", "rpn.head", "roi_heads.box_head", "roi_heads.box_predictor")
+SINGLE_SHOT = ("backbone.first", "backbone.extra", "head")
 FAMILIES = {
-    "faster_rcnn": Family(
-        faster_rcnn, run_faster_rcnn, ("rpn.head", "roi_heads.box_head", "roi_heads.box_predictor"), anchor_scale=8.0
-    ),
-    "retinanet": Family(retinanet, run_retinanet, ("head",), anchor_scale=4.0),
+    "faster_rcnn": Family(faster_rcnn, TWO_STAGES, anchor_scale=8.0, run_heads=run_faster_rcnn),
+    "retinanet": Family(retinanet, ("backbone.fpn", "head"), anchor_scale=4.0),
+    "ssd": Family(ssd, SINGLE_SHOT, anchor_scale=2.625, divisor=1),  # 0.07 of 300 pixels, in steps of 8
+    "ssdlite": Family(ssdlite, SINGLE_SHOT, anchor_scale=4.0, divisor=1),  # 0.2 of 320 pixels, in steps of 16
 }
 
 
@@ -205,6 +68,7 @@ class Detector(Network):
         OptionError: an option of the attention does not fit the backbone.
         NotImplementedError: the backbone lacks the points or blocks that the attention needs, or the attention needs
             the classifier.
+        UserError: the detector cannot read the backbone.
     """
 
     backbone_path: ClassVar[str] = "model.backbone.body"
@@ -230,7 +94,7 @@ class Detector(Network):
 
     @property
     def head_paths(self) -> list[str]:
-        return ["model.backbone.fpn", *(f"model.{path}" for path in self.family.heads)]
+        return [f"model.{path}" for path in self.family.heads]
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -239,7 +103,7 @@ class Detector(Network):
         return self
 
     def compute_in(self, bf16: bool) -> None:
-        """Choose whether backbone and pyramid compute in bfloat16."""
+        """Choose whether the backbone and the levels made of its maps compute in bfloat16."""
         self.model.backbone.bf16 = bf16
 
     def forward(self, images: Any, targets: Any = None) -> Any:
@@ -254,7 +118,7 @@ class Detector(Network):
             values to choose boxes by, images are one tensor (B, C, H, W), the layers alone run, and None is returned.
         """
         if isinstance(images, Tensor):
-            self.family.run_heads(self.model, self.model.backbone(padded(images)))
+            self.family.run_heads(self.model, self.model.backbone(padded(images, self.family.divisor)))
             return None
         return self.model(images, targets)
 
@@ -264,10 +128,10 @@ class Detector(Network):
         return Output(features.final.new_empty(len(x), 0), features, {})
 
 
-def padded(images: Tensor) -> Tensor:
-    """Pad images (B, C, H, W) to sides that `DIVISOR` divides, as torchvision's transform does."""
+def padded(images: Tensor, divisor: int) -> Tensor:
+    """Pad images (B, C, H, W) to sides that a number divides, as torchvision's transform does."""
     height, width = images.shape[-2:]
-    return nn.functional.pad(images, (0, -width % DIVISOR, 0, -height % DIVISOR))
+    return nn.functional.pad(images, (0, -width % divisor, 0, -height % divisor))
 
 
 def norms_of(net: Network) -> list[nn.Module]:
@@ -285,6 +149,6 @@ def require_stages(backbone: Backbone, attention: Attention) -> None:
         )
     if backbone.preactivated:
         raise NotImplementedError(
-            "the stages of this backbone end in sums that are neither normalised nor activated, which a feature "
-            "pyramid cannot read; take one without pre-activation, such as resnet50"
+            "the stages of this backbone end in sums that are neither normalised nor activated, which a "
+            "detector cannot read; take one without pre-activation, such as resnet50"
         )

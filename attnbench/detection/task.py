@@ -1,5 +1,6 @@
 """The task `detection`: find objects in images by their boxes and classes."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from attnbench.data.loaders.base import Placement
-    from attnbench.detection.detector import Detector, DetectorOptions
+    from attnbench.detection.detector import Detector
     from attnbench.detection.loaders import DetectionLoaders
     from attnbench.detection.module import DetectionModule
+    from attnbench.detection.stage_maps import DetectorOptions
+    from attnbench.training.experiment import Experiment
     from attnbench.training.recipe import Recipe
 
-DETECTORS = ("faster_rcnn", "retinanet")
+DETECTORS = ("faster_rcnn", "retinanet", "ssd", "ssdlite")
+WITH_PYRAMID = DETECTORS[:2]
 LARGE_FROM = 128
 """Image side in pixels from which `auto` means torchvision's own sizes."""
 SMALL_CHANNELS, CHANNELS = 64, 256
@@ -54,6 +58,9 @@ class Detection(Task):
         require(channels == "auto" or int(channels) >= 1, "channels", channels, "must be at least 1, or auto")
         positive = anchor_scale == "auto" or float(anchor_scale) > 0
         require(positive, "anchor_scale", anchor_scale, "must be positive, or auto")
+        for key, value in (("channels", channels), ("head_norm", head_norm)):
+            fits = value == "auto" or detector in WITH_PYRAMID
+            require(fits, key, value, f"must be auto with detector={detector}, which has no feature pyramid")
         self.detector, self.channels, self.anchor_scale = detector, channels, anchor_scale
         self.head_norm, self.freeze_norms = head_norm, freeze_norms
 
@@ -77,7 +84,8 @@ class Detection(Task):
 
     def options(self, data: DetectionSet, image_size: int) -> "DetectorOptions":
         """Return the size of a detector for a data set, with every `auto` resolved by the images' size."""
-        from attnbench.detection.detector import FAMILIES, DetectorOptions
+        from attnbench.detection.detector import FAMILIES
+        from attnbench.detection.stage_maps import DetectorOptions
 
         large = image_size >= LARGE_FROM
         scale = FAMILIES[self.detector].anchor_scale / (1 if large else 2)
@@ -107,6 +115,11 @@ class Detection(Task):
     def probe_forward(self, net: Any, images: "Tensor") -> None:
         with _as_trained(net, images):
             net(list(images))
+
+    def overfit(self, experiment: "Experiment", module: Any, say: Callable[[str], None]) -> bool:
+        from attnbench.detection.overfit import overfit
+
+        return overfit(module, say)
 
     def make_loaders(self, data: DataSet, placement: "Placement") -> "DetectionLoaders":
         from attnbench.detection.loaders import DetectionLoaders

@@ -59,16 +59,24 @@ def cam(net: Classifier, images: Tensor, targets: Sequence[int], layer: str, met
         NotInstalledError: grad-cam is not installed.
     """
     check_method(method)
-    wanted = [_library().utils.model_targets.ClassifierOutputTarget(target) for target in targets]
     with undisturbed(net), probed(net, layer) as (network, probe):
-        computation = _unscaled(method)(model=network, target_layers=[probe], reshape_transform=torch.clone)
-        if computation.uses_gradients:
-            network.register_forward_hook(_require_gradient)
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # Score-CAM's progress bars
-                raw: NDArray[np.float32] = computation(images, wanted)
-        finally:
-            computation.activations_and_grads.release()
+        return cam_at(network, probe, images, targets, method)
+
+
+def cam_at(network: nn.Module, probe: nn.Module, images: Tensor, targets: Sequence[int], method: str) -> Tensor:
+    """Return class activation maps (B, h, w) of any network that returns scores (B, L), at a probe in it.
+
+    The network must be in evaluation mode; other arguments, result and errors as of `cam`.
+    """
+    wanted = [_library().utils.model_targets.ClassifierOutputTarget(target) for target in targets]
+    computation = _unscaled(method)(model=network, target_layers=[probe], reshape_transform=torch.clone)
+    if computation.uses_gradients:
+        network.register_forward_hook(_require_gradient)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # Score-CAM's progress bars
+            raw: NDArray[np.float32] = computation(images, wanted)
+    finally:
+        computation.activations_and_grads.release()
     return torch.from_numpy(np.ascontiguousarray(raw, np.float32))
 
 

@@ -1,11 +1,12 @@
 """The cells of a picture: one image, one map or one set of bars, drawn into matplotlib's axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnbench.explain.panels import Floats, Panel, Unit
+from attnbench.explain.panels import Floats, Mark, Panel, Unit
 from attnbench.overlay import COLOURS as ATTENTION
 from attnbench.overlay import overlaid
 
@@ -20,7 +21,7 @@ MEANING: dict[Unit, str] = {
     "gate": "gate (from closed to open)",
     "value": "value",
 }
-BAR, PALE_BAR, LINE, BOX = "#4c72b0", "#a8bfe0", "#dd8452", "#00d0d0"
+BAR, PALE_BAR, LINE = "#4c72b0", "#a8bfe0", "#dd8452"
 SMALL, TINY = 6.5, 5.0
 """Font sizes in points."""
 
@@ -48,31 +49,35 @@ def common_scales(panels: list[Panel], rows: int) -> dict[Unit, Scale]:
     return scales
 
 
-def draw_picture(axes: "Axes", picture: Floats, box: Floats | None) -> None:
-    """Draw an image (C, H, W) with values in [0, 1], and its box."""
+def draw_picture(axes: "Axes", picture: Floats, marks: Sequence[Mark] = ()) -> None:
+    """Draw an image (C, H, W) with values in [0, 1], and what is marked in it, with words."""
     if len(picture) == 1:
         axes.imshow(picture[0], cmap="gray", vmin=0, vmax=1)
     else:
         axes.imshow(picture.transpose(1, 2, 0))
-    _finish(axes, picture, box)
+    _finish(axes, picture, marks)
+    for mark in marks:
+        if mark.words:
+            left, top, _, _ = mark.box.tolist()
+            axes.text(left, top - 1, mark.words, color=mark.colour, fontsize=TINY, va="bottom", clip_on=True)
 
 
-def draw_map(axes: "Axes", values: Floats, unit: Unit, scale: Scale, picture: Floats, box: Floats | None) -> None:
-    """Draw a map (h, w) over its image in grey."""
+def draw_map(axes: "Axes", values: Floats, unit: Unit, scale: Scale, picture: Floats, marks: Sequence[Mark]) -> None:
+    """Draw a map (h, w) over its image in grey, and boxes over both."""
     height, width = picture.shape[1:]
     both = overlaid(picture, values, scale.low, scale.high, COLOURS[unit])
     axes.imshow(both.transpose(1, 2, 0), extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-    _finish(axes, picture, box)
+    _finish(axes, picture, marks)
 
 
-def _finish(axes: "Axes", picture: Floats, box: Floats | None) -> None:
+def _finish(axes: "Axes", picture: Floats, marks: Sequence[Mark]) -> None:
     from matplotlib.patches import Rectangle
 
     height, width = picture.shape[1:]
-    if box is not None and not np.isnan(box).any():
-        left, top, right, bottom = (box - 0.5).tolist()  # a pixel's centre is drawn at a whole number
+    for mark in marks:
+        left, top, right, bottom = (mark.box - 0.5).tolist()  # a pixel's centre is drawn at a whole number
         place = ((left, top), right - left, bottom - top)
-        axes.add_patch(Rectangle(*place, fill=False, edgecolor=BOX, linewidth=1, clip_on=False))
+        axes.add_patch(Rectangle(*place, fill=False, edgecolor=mark.colour, linewidth=1, clip_on=False))
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set_visible(False)

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from attnbench.explain.cells import (
     COLOURS,
     MEANING,
@@ -95,7 +93,7 @@ def draw_sheet(found: Explanation, scales: dict[Unit, Scale], rows: int = ROWS) 
     grid.title(0, "image")
     grid.heading(heading(found, shown, len(panels)))
     for index in range(shown):
-        draw_picture(grid.axes(index, 0), found.pictures[index], box_of(found, index))
+        draw_picture(grid.axes(index, 0), found.pictures[index], found.marks(index))
         grid.caption(index, 0, prediction(found, index))
         for column, panel in enumerate(panels, 1):
             grid.panel(index, column, panel, highest_bar([panel], shown) if not panel.is_map else 0.0)
@@ -125,11 +123,11 @@ def draw_comparison(several: Sequence[Explanation], rows: int = ROWS) -> "Figure
     named = next((panel.title.partition("\n")[0] for panel in compared), "predictions")
     grid.heading(f"{named} · {shown} images")
     for index in range(shown):
-        draw_picture(grid.axes(index, 0), first.pictures[index], box_of(first, index))
+        draw_picture(grid.axes(index, 0), first.pictures[index], first.marks(index))
         grid.caption(index, 0, truth(first, index))
         for column, (found, panel) in enumerate(zip(several, columns, strict=True), 1):
             if panel is None:
-                draw_picture(grid.axes(index, column), found.pictures[index], None)
+                draw_picture(grid.axes(index, column), found.pictures[index])
             else:
                 grid.panel(index, column, panel, 0.0, captions=False)
             note = panel.captions[index] if panel is not None and panel.captions else ""
@@ -138,11 +136,6 @@ def draw_comparison(several: Sequence[Explanation], rows: int = ROWS) -> "Figure
         place = "" if panel is None else f"\nat {panel.title.partition(chr(10))[2]}"
         grid.title(column, f"{shortened(found.name, CHARACTERS)}{place}")
     return grid.figure
-
-
-def box_of(found: Explanation, index: int) -> "np.ndarray | None":
-    """Return an image's box; None if there is none."""
-    return None if found.boxes is None else found.boxes[index]
 
 
 def prediction(found: Explanation, index: int, with_truth: bool = True, most: int = NAME) -> str:
@@ -223,7 +216,7 @@ class Grid:
         """Draw a panel of one image."""
         if panel.is_map:
             picture, scale = self.found.pictures[row], self.scales[panel.unit]
-            draw_map(self.axes(row, column), panel.shown[row], panel.unit, scale, picture, box_of(self.found, row))
+            draw_map(self.axes(row, column), panel.shown[row], panel.unit, scale, picture, self.found.marks(row))
         else:
             draw_bars(self.axes(row, column, 0 if panel.labels else 0.16), panel, row, highest)
         if captions and panel.captions:

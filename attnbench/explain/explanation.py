@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.data.loaders.chosen import denormalised
 from attnbench.errors import UserError, nearest
 from attnbench.explain.cams import METHODS, cam, check_method
-from attnbench.explain.panels import Floats, Panel, array, joined
+from attnbench.explain.panels import Floats, Mark, Panel, array, joined
 from attnbench.explain.probes import resolve_layers
 from attnbench.explain.views import panels_of
 from attnbench.runs.explanations import PREDICTED, TRUE
@@ -42,6 +42,7 @@ class Explanation:
         classes: names of the classes.
         panels: maps and bars: class activation maps first, then the attention's, shallow to deep.
         raw: whole attention maps (n, K, h, w) by name, of the first n images.
+        detected: what else is marked in each image, besides its box: objects, and what a detector found.
     """
 
     name: str
@@ -56,6 +57,13 @@ class Explanation:
     classes: tuple[str, ...]
     panels: tuple[Panel, ...]
     raw: dict[str, Floats]
+    detected: tuple[tuple[Mark, ...], ...] = ()
+
+    def marks(self, index: int) -> tuple[Mark, ...]:
+        """Return what is marked in an image: its box, if there is one, and what is detected."""
+        box = None if self.boxes is None else self.boxes[index]
+        own = () if box is None or np.isnan(box).any() else (Mark(box),)
+        return (*own, *(self.detected[index] if self.detected else ()))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -170,7 +178,7 @@ def cam_panel(net: Classifier, images: Tensor, targets: NDArray[np.int64], layer
 
 
 def attention_panels(
-    net: Classifier, images: Tensor, targets: NDArray[np.int64], classes: Sequence[str]
+    net: Network, images: Tensor, targets: NDArray[np.int64], classes: Sequence[str]
 ) -> tuple[list[Panel], dict[str, Floats]]:
     """Return the attention's panels for a batch, and its whole maps (B, K, h, w) by name."""
     with undisturbed(net):

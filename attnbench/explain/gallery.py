@@ -14,7 +14,7 @@ import numpy as np
 
 from attnbench.explain.cams import METHODS
 from attnbench.explain.cells import COLOURS, MEANING, Scale, highest_bar
-from attnbench.explain.draw import box_of, prediction, truth
+from attnbench.explain.draw import prediction, truth
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.panels import Floats, Panel, Unit
 from attnbench.plain_text import plain
@@ -84,12 +84,12 @@ def content_of(several: Sequence[Explanation], scales: Mapping[Unit, Scale]) -> 
 
 
 def _image(found: Explanation, index: int) -> dict[str, Any]:
-    """Return an image; its box is in fractions of the sides: left, top, right, bottom."""
+    """Return an image; edges of its boxes are in fractions of the sides: left, top, right, bottom."""
     from PIL import Image
 
     pixels = np.round(255 * found.pictures[index].transpose(1, 2, 0)).astype(np.uint8)
     picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    box, sides = box_of(found, index), np.array(2 * [picture.width, picture.height], np.float32)
+    sides = np.array(2 * [picture.width, picture.height], np.float32)
     label = int(found.labels[index])
     return {
         "name": found.names[index],
@@ -97,7 +97,7 @@ def _image(found: Explanation, index: int) -> dict[str, Any]:
         "class": found.classes[label] if label >= 0 else "",
         "caption": truth(found, index, LONGEST),
         "source": image_address(picture, "JPEG" if max(picture.size) > LARGE else "PNG"),
-        "box": None if box is None or np.isnan(box).any() else (box / sides).tolist(),
+        "boxes": [{"edges": (mark.box / sides).tolist(), "colour": mark.colour} for mark in found.marks(index)],
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,24 @@ Unit = Literal["evidence", "share", "gate", "value"]
 """Of values: `evidence` of a class activation map and `share` of an attention that is divided among positions, both
 drawn as multiples of the map's mean; `gate`, mostly in (0, 1); `value`, any."""
 Floats = NDArray[np.float32]
+
+
+BOX = "#00d0d0"
+"""Colour of the box of an object."""
+
+
+class Mark(NamedTuple):
+    """A rectangle that is drawn over an image and its maps.
+
+    Attributes:
+        box: (4,), left, top, right and bottom edge in pixels.
+        colour: of its edges, as HTML has it.
+        words: above it in the image alone.
+    """
+
+    box: NDArray[np.float32]
+    colour: str = BOX
+    words: str = ""
 
 
 @dataclass(frozen=True, eq=False)

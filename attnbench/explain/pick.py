@@ -11,13 +11,13 @@ from attnbench.errors import UserError
 from attnbench.runs.explanations import Request
 from attnbench.runs.files import shown
 from attnbench.runs.predictions import Pick
-from attnbench.training.trained_run import TrainedRun
+from attnbench.training.trained_run import LoadedRun, TrainedRun
 
 SHOWN_DIFFERENCES = 2
 """Of runs whose attention and seed are the same."""
 
 
-def require_same_images(runs: Sequence[TrainedRun]) -> None:
+def require_same_images(runs: Sequence[LoadedRun]) -> None:
     """Raise `UserError` unless all runs were tested on the same images of the same classes."""
     first = runs[0]
     for other in runs[1:]:
@@ -71,7 +71,7 @@ def _qualified(runs: Sequence[TrainedRun], pick: str) -> NDArray[np.int64]:
     return shared[chosen].astype(np.int64)
 
 
-def names_of(runs: Sequence[TrainedRun]) -> list[str]:
+def names_of(runs: Sequence[LoadedRun]) -> list[str]:
     """Return a short name for each run: its attention and seed, and what tells it from others of the same name."""
     names = [f"{run.config.choices['attention']} seed{run.config['seed']}" for run in runs]
     for name in {name for name in names if names.count(name) > 1}:

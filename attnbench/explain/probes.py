@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attnbench.attention.base import Tap
 from attnbench.attention.ggam import GGAM
 from attnbench.backbones.base import Features, Slot
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.errors import UserError, nearest
 from attnbench.training.attention_maps import undisturbed
 
@@ -75,7 +75,7 @@ def probed(net: Classifier, layer: str) -> Iterator[tuple[ProbedClassifier, Prob
         finally:
             attention.attended = kept
         return
-    slot = _slot_at(net, attention_point(net) or layer if layer == ATTENTION else layer)
+    slot = slot_at(net, attention_point(net) or layer if layer == ATTENTION else layer)
     probe = Probe()
     slot.add_module(NAME, probe)
     try:
@@ -84,11 +84,12 @@ def probed(net: Classifier, layer: str) -> Iterator[tuple[ProbedClassifier, Prob
         del slot[NAME]
 
 
-def _slot_at(net: Classifier, point: str) -> Slot:
+def slot_at(net: Network, point: str) -> Slot:
+    """Return the slot of a point."""
     return next(slot for slot in net.backbone.modules() if isinstance(slot, Slot) and slot.point == point)
 
 
-def attention_point(net: Classifier) -> str | None:
+def attention_point(net: Network) -> str | None:
     """Return the last point at which the attention changes features; None if it changes none."""
     changed = {
         slot.point
@@ -99,7 +100,7 @@ def attention_point(net: Classifier) -> str | None:
     return found[-1] if found else None
 
 
-def has_attention_output(net: Classifier) -> bool:
+def has_attention_output(net: Network) -> bool:
     """Return whether the attention puts out features: GGAM, or modules that are inserted into the backbone."""
     return isinstance(net.attention, GGAM) or attention_point(net) is not None
 
@@ -121,6 +122,11 @@ def resolve_layers(net: Classifier, layers: Sequence[str], images: Tensor) -> li
         if isinstance(net.attention, GGAM):
             return [ATTENTION, FINAL]
         return [FINAL, ATTENTION] if _attention_differs(net, images) else [FINAL]
+    return named_layers(net, layers)
+
+
+def named_layers(net: Network, layers: Sequence[str]) -> list[str]:
+    """Return the layers that names stand for, each once. Raises `UserError` if one stands for none."""
     found: list[str] = []
     for name in layers:
         if name == ATTENTION and not has_attention_output(net):

@@ -17,7 +17,7 @@ from attnbench.runs.explanation_entry import ExplanationEntry
 from attnbench.runs.explanations import Request, keep_explanation
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.record_writer import now
-from attnbench.training.trained_run import TrainedRun
+from attnbench.training.trained_run import LoadedRun, TrainedRun
 from attnbench.version import __version__
 
 MOST = 500
@@ -65,7 +65,7 @@ def cuts_for(run: TrainedRun, request: Request) -> dict[str, Cuts]:
     return {} if chosen.boxes is None else cuts_of(explain_run(run, request, chosen, "validation"))
 
 
-def keep_scores(run: TrainedRun, request: Request, found: Explanation, measured: Scores) -> None:
+def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: Scores) -> None:
     """Keep the means of scores beside the run's record. Raises `UserError` if that cannot be done."""
     entry = ExplanationEntry(
         checkpoint=request.checkpoint,

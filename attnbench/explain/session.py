@@ -1,5 +1,6 @@
 """What `attnbench explain` does: choose images, explain them by each run, score, keep the scores, and draw."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from attnbench.explain.scored_run import Found, describe, energy_of, explain_run
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
-from attnbench.training.trained_run import TrainedRun
+from attnbench.training.trained_run import LoadedRun, TrainedRun
 
 
-class Session:
-    """Explains images by several runs.
+class ExplainSession(ABC):
+    """Explains images by several runs, and writes pictures, maps and scores.
 
     Args:
         runs: of the same data.
@@ -29,33 +30,26 @@ class Session:
         UserError: the request does not fit the runs, or no image qualifies.
     """
 
-    def __init__(self, runs: Sequence[TrainedRun], request: Request, place: Path) -> None:
+    def __init__(self, runs: Sequence[LoadedRun], request: Request, place: Path) -> None:
         for method in request.methods:
             check_method(method)
         require_same_images(runs)
         self.runs, self.request, self.place = runs, request, place
         self.names = names_of(runs)
-        self.chosen = self._choose()
 
-    def _choose(self) -> ChosenImages:
-        files = self.request.files
-        return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
-
+    @abstractmethod
     def explanations(self) -> list[Explanation]:
         """Explain the images by each run."""
-        pairs = zip(self.runs, self.names, strict=True)
-        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
 
     def find(self) -> list[Found]:
-        """Explain the images by each run, score the maps, and keep the scores."""
-        found = zip(self.runs, self.explanations(), strict=True)
-        return [score_and_keep(run, self.request, explanation) for run, explanation in found]
+        """Explain the images by each run, and score the maps if they can be scored; here they cannot."""
+        return [Found(explanation, {}) for explanation in self.explanations()]
 
     def lines(self, found: Sequence[Found]) -> Iterator[str]:
         """Write all files, and yield the lines that say what was found and where the files are.
 
         Args:
-            found: explanations of some of the runs, at least one, each under the run's name.
+            found: explanations by some of the runs, at least one, each under the run's name.
         """
         explanations = [explanation for explanation, _ in found]
         scales = scales_of(explanations, MOST_IMAGES)
@@ -81,3 +75,26 @@ class Session:
         """Return the path of a run's files, without an ending."""
         run = self.runs[self.names.index(explanation.name)]
         return self.place / f"{run.folder.parent.name}-{run.folder.name}"
+
+
+class Session(ExplainSession):
+    """Explains images by several classifiers; arguments and errors as of `ExplainSession`."""
+
+    runs: Sequence[TrainedRun]
+
+    def __init__(self, runs: Sequence[TrainedRun], request: Request, place: Path) -> None:
+        super().__init__(runs, request, place)
+        self.chosen = self._choose()
+
+    def _choose(self) -> ChosenImages:
+        files = self.request.files
+        return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
+
+    def explanations(self) -> list[Explanation]:
+        pairs = zip(self.runs, self.names, strict=True)
+        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+
+    def find(self) -> list[Found]:
+        """Explain the images by each run, score the maps, and keep the scores."""
+        found = zip(self.runs, self.explanations(), strict=True)
+        return [score_and_keep(run, self.request, explanation) for run, explanation in found]

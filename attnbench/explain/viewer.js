@@ -34,10 +34,11 @@
     const made = make("div", { className: "stack" }, make("img", { src: image.source, alt: `image ${image.name}` }), ...layers);
     made.style.aspectRatio = `${data.width} / ${data.height}`;
     made.classList.toggle("coarse", Math.max(data.width, data.height) <= 64);
-    if (image.box) {
-      const [left, top, right, bottom] = image.box.map((share) => `${100 * share}%`);
+    for (const { edges, colour } of image.boxes) {
+      const [left, top, right, bottom] = edges.map((share) => `${100 * share}%`);
+      const [width, height] = [`calc(${right} - ${left})`, `calc(${bottom} - ${top})`];
       const box = make("span", { className: "box" });
-      Object.assign(box.style, { left, top, width: `calc(${right} - ${left})`, height: `calc(${bottom} - ${top})` });
+      Object.assign(box.style, { left, top, width, height, borderColor: colour });
       made.append(box);
     }
     return made;

@@ -1,5 +1,6 @@
 """The task `classification`: one label for each image."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attnbench.config.validate import RunConfig
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from attnbench.data.loaders.base import Placement
     from attnbench.data.loaders.make import LoaderFactory
     from attnbench.training.classification_module import ClassificationModule
+    from attnbench.training.experiment import Experiment
 
 
 class Classification(Task):
@@ -37,6 +39,11 @@ class Classification(Task):
 
     def probe_forward(self, net: Any, images: "Tensor") -> None:
         net(images)
+
+    def overfit(self, experiment: "Experiment", module: Any, say: Callable[[str], None]) -> bool:
+        from attnbench.training.debug import overfit
+
+        return overfit(experiment, module.net, module, say)
 
     def make_loaders(self, data: DataSet, placement: "Placement") -> "LoaderFactory":
         from attnbench.data.loaders.make import LoaderFactory

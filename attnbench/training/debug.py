@@ -1,7 +1,7 @@
 """Try a configuration out before it is trained. Nothing is recorded, so none of this counts as a result.
 
-- `overfit`: train on a few images, without augmentation, until the loss is near 0: a network that cannot learn them by
-  heart has a fault, or a rate that does not suit it.
+- `overfit`: train on a few images, without augmentation, until the loss is near 0, or until a detector finds their
+  objects: a network that cannot learn them by heart has a fault, or a rate that does not suit it.
 - `one_batch`: one optimiser step, and one batch of each other split.
 - `profile`: where the time of a few steps goes, as a table and a trace that chrome://tracing and Perfetto show.
 """
@@ -42,10 +42,9 @@ def debug(experiment: Experiment, say: Callable[[str], None]) -> bool:
         say: called with each line of the result.
     """
     kind = experiment.config["debug"]
-    build = experiment.build_classifier if kind == "overfit" else experiment.build_network
-    with tried_out(experiment, build, experiment.recipe) as module:
-        if isinstance(module.net, Classifier) and kind == "overfit":
-            return _overfit(experiment, module.net, module, say)
+    with tried_out(experiment, experiment.build_network, experiment.recipe) as module:
+        if kind == "overfit":
+            return experiment.task.overfit(experiment, module, say)
         lines = _one_batch(module) if kind == "one_batch" else _profile(module, _trace_file(experiment))
         for line in lines:
             say(line)
@@ -72,8 +71,8 @@ def tried_out(experiment: Experiment, build: Callable[[], Network], recipe: Reci
         yield module
 
 
-def _overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say: Callable[[str], None]) -> bool:
-    """Train on a few images under the recipe's schedule, shortened; return whether their loss came near 0."""
+def overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say: Callable[[str], None]) -> bool:
+    """Train a classifier on a few images under the recipe's schedule, shortened; return whether they are learnt."""
     chosen = spread_images(experiment.data, "train", OVERFIT_IMAGES)
     images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
     optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)

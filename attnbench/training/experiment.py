@@ -141,12 +141,9 @@ class Experiment:
 
     def build_classifier(self) -> "Classifier":
         """Build the network as `build_network` does. Raises `UserError` if it is no classifier."""
-        return self.require_classifier(self.build_network())
-
-    def require_classifier(self, net: "Network") -> "Classifier":
-        """Return the experiment's network, built or as a blueprint. Raises `UserError` if it is no classifier."""
         from attnbench.classifier import Classifier
 
+        net = self.build_network()
         if not isinstance(net, Classifier):
             raise UserError(f"this takes networks that classify images, and the task is {self.task.name}")
         return net

@@ -205,10 +205,10 @@ class TrainingModule(pl.LightningModule, ABC):
                 self.diagnostics = self.diagnostics_of(done)  # while there is a graph
         self._backward(loss, done.images, sum(map(epoch.size, joined)))
         if number == joined[-1]:
-            self._optimize(optimizer)
+            self.optimize(optimizer)
         return done.output, self.step_of(done)
 
-    def _optimize(self, optimizer: torch.optim.Optimizer) -> None:
+    def optimize(self, optimizer: torch.optim.Optimizer) -> None:
         """Take an optimiser step with the gradients that are there."""
         if self.recipe.clip_norm > 0:
             trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -5,7 +5,7 @@ and tables are the same for all tasks. Nothing here imports torch: finished runs
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attnbench.config.validate import RunConfig
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attnbench.classifier import Network
     from attnbench.data.loaders.base import Loader, Placement
     from attnbench.data.loaders.make import LoaderFactory
+    from attnbench.training.experiment import Experiment
     from attnbench.training.hardware import Hardware
     from attnbench.training.lightning_module import TrainingModule
     from attnbench.training.recipe import Recipe
@@ -55,6 +56,16 @@ class Task(ABC):
     @abstractmethod
     def probe_forward(self, net: Any, images: "Tensor") -> None:
         """Run an evaluation's forward pass on images (B, C, H, W), to measure its speed."""
+
+    @abstractmethod
+    def overfit(self, experiment: "Experiment", module: Any, say: Callable[[str], None]) -> bool:
+        """Train on a few images until they are learnt by heart, and return whether they are: `debug=overfit`.
+
+        Args:
+            experiment: the run that is tried out.
+            module: trains its network, at the start of the first epoch.
+            say: called with each line of the result.
+        """
 
     @abstractmethod
     def make_loaders(self, data: DataSet, placement: "Placement") -> "LoaderFactory":

@@ -1,17 +1,18 @@
 """A trained run in Python: its network with weights, its configuration, and the test set it was measured on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from attnbench.classifier import Classifier
+from attnbench.classifier import Classifier, Network
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
 from attnbench.data.bases.dataset import DataSet
+from attnbench.data.loaders.base import Loader
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.folder import RunFolder, shown
@@ -19,37 +20,36 @@ from attnbench.runs.lookup import find_one
 from attnbench.runs.predictions import Predictions, read_predictions
 from attnbench.training.attention_maps import attention_maps
 from attnbench.training.evaluate import check, weights_of
+from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
 
 
-class TrainedRun:
-    """A finished run.
+class LoadedRun:
+    """A finished run of any task.
 
     Args:
         evaluation: the run and the checkpoint to use.
 
     Attributes:
         record: what the run recorded: metrics, cost, environment.
+        model: the network with the checkpoint's weights, on the CPU, in single precision and evaluation mode.
     """
+
+    model: Network
 
     def __init__(self, evaluation: Evaluation) -> None:
         self._evaluation = evaluation
         self._experiment = check(evaluation)
-        self._experiment.require_classifier(self._experiment.blueprint)
         self.record = evaluation.record
+        self.model = self._build()
+        self.model.load_state_dict(weights_of(evaluation))
+        self.model.eval()
+
+    def _build(self) -> Network:
+        return self._experiment.build_network()
 
     def __repr__(self) -> str:
-        return f"TrainedRun({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
-
-    @cached_property
-    def model(self) -> Classifier:
-        """The classifier with the checkpoint's weights, on the CPU, in single precision and evaluation mode.
-
-        Move it with `run.model.to("cuda")`; `predict` and `maps` follow it.
-        """
-        model = self._experiment.build_classifier()
-        model.load_state_dict(weights_of(self._evaluation))
-        return model.eval()
+        return f"{type(self).__name__}({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
 
     @property
     def folder(self) -> Path:
@@ -81,6 +81,25 @@ class TrainedRun:
         """Names of the classes, in the order of the labels."""
         return tuple(self._experiment.data.classes)
 
+    @contextmanager
+    def _test_loader(self) -> Iterator[Loader]:
+        hardware = resolve(self._experiment.options, self._experiment.blueprint)
+        with closing(self._experiment.open_data(hardware, ("test",))) as data:
+            yield data.loaders["test"]
+
+
+class TrainedRun(LoadedRun):
+    """A finished run of a classifier; arguments as of `LoadedRun`.
+
+    Attributes:
+        model: the classifier. Move it with `run.model.to("cuda")`; `predict` and `maps` follow it.
+    """
+
+    model: Classifier
+
+    def _build(self) -> Classifier:
+        return self._experiment.build_classifier()
+
     @cached_property
     def test_predictions(self) -> Predictions:
         """The predictions that the run's own test made for each image. Raises `UserError` if they are not at hand."""
@@ -96,9 +115,8 @@ class TrainedRun:
         Yields:
             Normalised images (B, C, H, W) and labels (B,).
         """
-        hardware = resolve(self._experiment.options, self._experiment.blueprint)
-        with closing(self._experiment.open_data(hardware, ("test",))) as data:
-            yield from data.loaders["test"].epoch()
+        with self._test_loader() as loader:
+            yield from loader.epoch()
 
     @cached_property
     def test_images(self) -> Tensor:
@@ -132,6 +150,11 @@ class TrainedRun:
         return next(self.model.parameters()).device
 
 
+def task_of(evaluation: Evaluation) -> str:
+    """Return the name of the task that a run was trained for."""
+    return Experiment(evaluation.config).task.name
+
+
 def load_run(
     name: str | Path,
     checkpoint: str = "last",
@@ -140,7 +163,19 @@ def load_run(
     trust: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> TrainedRun:
-    """Load a finished run.
+    """Load a finished run of a classifier; arguments as of `settle_one`. Raises `UserError` if it cannot be loaded."""
+    return TrainedRun(settle_one(name, checkpoint, output, config_dir, trust, overrides))
+
+
+def settle_one(
+    name: str | Path,
+    checkpoint: str = "last",
+    output: str | Path = "outputs",
+    config_dir: str | None = None,
+    trust: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> Evaluation:
+    """Find the one run that is meant, and what it is loaded from.
 
     Args:
         name: its folder (`outputs/runs/NAME/seed0`), its record's path, or the start of its hash (`a37d17`, or
@@ -152,7 +187,7 @@ def load_run(
         overrides: settings to load it under, as for `attnbench evaluate`: `["data.root=DIR"]` where its data is today.
 
     Raises:
-        UserError: no run, or several, are meant, or the run cannot be loaded.
+        UserError: no run, or several, are meant, or the run is not finished.
     """
     path = Path(name)
     runs = find_one(str(path.parent if path.name == "record.json" else name), Path(output))
@@ -160,4 +195,4 @@ def load_run(
         seeds = ", ".join(shown(run.path) for run in runs)
         raise UserError(f"{name}: {len(runs)} runs are meant: {seeds}; name one of them")
     run: RunFolder = runs[0]
-    return TrainedRun(settle(run, checkpoint, Composer(config_dir, trusted=trust), [*PLAIN_SETTINGS, *overrides]))
+    return settle(run, checkpoint, Composer(config_dir, trusted=trust), [*PLAIN_SETTINGS, *overrides])

@@ -82,3 +82,14 @@ def test_bam_stands_where_another_stage_follows() -> None:
     net = build_model_on_meta(compose(["backbone=vgg16", "attention=bam", "data=cifar100"])).backbone
     inserted = [path for path in net.slot_paths if hasattr(net.get_submodule(path), "bam")]
     assert sorted(inserted) == [f"stage{index}.out" for index in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_names_of_torchvisions_weights_are_translated(batch_norm: bool) -> None:
+    with torch.device("meta"):
+        ours = VGG(11, 7, batch_norm=batch_norm)
+        theirs = getattr(torchvisions, "vgg11" + "_bn" * batch_norm)(num_classes=7).state_dict()
+    own = ours.own_names(theirs)
+    assert {name: value.shape for name, value in own.items()} == {n: v.shape for n, v in ours.state_dict().items()}
+    assert list(ours.own_names(own)) == list(own)
+    assert ours.default_weights() == f"VGG11{'_BN' * batch_norm}_Weights.IMAGENET1K_V1"

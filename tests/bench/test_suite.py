@@ -63,7 +63,7 @@ def test_wrong_input_is_one_line(words: tuple[str, ...], message: str, capsys: C
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("part", "case"), [("modules", "modules/se"), ("loop", "loop/usual loop"),
-                                            ("loading", "loading/ram")])  # fmt: skip
+                                            ("loading", "loading/ram/torchvision")])  # fmt: skip
 def test_each_part_is_measured_and_compared(
     part: str, case: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from attnbench.attention.base import Attention
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
 from attnbench.backbones.resnet import ResNet
-from attnbench.detection.detector import FAMILIES, Detector, DetectorOptions
+from attnbench.detection.detector import FAMILIES, Detector
+from attnbench.detection.stage_maps import DetectorOptions
 
 CLASSES, MIN_SIZE, MAX_SIZE = 3, 64, 96
 SIZES = {"min_size": MIN_SIZE, "max_size": MAX_SIZE}
@@ -57,7 +58,11 @@ def test_losses_and_detections_are_torchvisions(family: str, build: Callable[[],
     ours.load_state_dict(under_our_names(theirs.state_dict()))
     if family == "retinanet":
         theirs.score_thresh = ours.model.score_thresh = 0.0  # fresh weights score 0.01
-    images = [torch.rand(3, 50, 60), torch.rand(3, 64, 48)]
+    assert_same(theirs, ours, [torch.rand(3, 50, 60), torch.rand(3, 64, 48)])
+
+
+def assert_same(theirs: Any, ours: Detector, images: list[Tensor]) -> None:
+    """Compare losses and detections of two detectors with the same weights on two images."""
     boxes = [torch.tensor([[4.0, 5.0, 30.0, 40.0], [20.0, 8.0, 50.0, 28.0]]), torch.tensor([[2.0, 2.0, 40.0, 50.0]])]
     targets = [{"boxes": own, "labels": torch.arange(1, len(own) + 1)} for own in boxes]
     found = []

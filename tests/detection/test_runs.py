@@ -10,6 +10,7 @@ import torch
 
 from attnbench.cli.main import main
 from attnbench.config.compose import Composer, compose
+from attnbench.detection import overfit
 from attnbench.detection.images import drawing
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import settle
@@ -152,6 +153,25 @@ def test_lists_and_tables_show_map50(
     assert f"{record['test/map50']:.2%}" in capsys.readouterr().out
     assert main(["table", str(finished.folder), "--metric", "map75"]) == 0
     assert f"{100 * record['test/map75']:.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_objects_of_a_batch_are_learnt_by_heart_or_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*SMALL, "task.channels=32", "backbone.width=16", "recipe.lr=3e-3", "debug=overfit"]
+    assert main(["train", *words]) == 0
+    assert "so they are learnt" in capsys.readouterr().out
+    monkeypatch.setattr(overfit, "OVERFIT_STEPS", 2)
+    assert main(["train", *words]) == 1
+    assert "is still 0.0% after 2 steps; try another recipe.lr" in capsys.readouterr().out
+
+
+def test_a_batch_of_each_split_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *SMALL, "debug=one_batch"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[-3:]] == ["train", "validation", "test"]
+    assert all("mAP50" in line for line in lines[-2:])
 
 
 @pytest.mark.slow

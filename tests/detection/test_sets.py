@@ -15,8 +15,15 @@ from attnbench.construct import build_data
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.base import Placement
 from attnbench.detection.data.base import DetectionSet
+from attnbench.detection.explain import DetectorSession
 from attnbench.detection.loaders import DetectionLoaders
+from attnbench.detection.trained_run import DetectorRun
 from attnbench.errors import UserError
+from attnbench.runs.explanations import Request
+from attnbench.training.plan import plan
+from attnbench.training.train import train
+from attnbench.training.trained_run import settle_one
+from tests.training.test_train import record_of
 
 SMALL = ("data.image_size=32", "data.max_size=64", "data.batch_size=2", "data.workers=0")
 OBJECT = (
@@ -215,3 +222,33 @@ def test_the_fingerprint_is_of_the_boxes_too(own_folder: Path) -> None:
     before = coco().fingerprint()
     write_coco(own_folder, bbox=[2, 3, 21, 10])
     assert coco().fingerprint() != before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("write", "data"), [(write_voc, ("data=voc", "data.train=[2007/trainval]")), (write_coco, ("data=coco",))]
+)
+@pytest.mark.parametrize(
+    "detector",
+    [
+        ("task.detector=ssd", "backbone=vgg16_bn", "backbone.depth=11", "backbone.width=8"),
+        ("task.detector=ssdlite", "backbone=mobilenet_v1", "backbone.alpha=0.25"),
+    ],
+    ids=["ssd", "ssdlite"],
+)
+def test_single_shot_detectors_are_trained_and_explained_on_the_authors_layouts(
+    own_folder: Path, write: Callable[..., None], data: tuple[str, ...], detector: tuple[str, ...]
+) -> None:
+    write(own_folder)
+    words = ("task=detection", *data, "data.root=.", *detector, "attention=bam", "attention.reduction=4", *SMALL)
+    job = plan(compose([*words, "data.image_size=64", "recipe.epochs=1", "logger=none", "trainer.precision=fp32"]))
+    train(job)
+    run = DetectorRun(settle_one(job.folder))
+    assert 0 <= record_of(job)["test/voc07_map50"] <= 1
+    (image,) = run.test_images([0])
+    assert min(image.pixels.shape[1:]) == 64 or max(image.pixels.shape[1:]) == 64
+    found = run.detect(image)
+    width, height = (side * scale for side, scale in zip(image.pixels.shape[:0:-1], image.scale, strict=True))
+    assert (found.boxes <= np.array([width, height] * 2) + 0.1).all()
+    (explanation,) = DetectorSession([run], Request(images=1), own_folder / "pictures").explanations()
+    assert len(explanation.cams) == 2

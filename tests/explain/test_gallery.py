@@ -68,7 +68,8 @@ def test_all_runs_have_one_scale_and_boxes_are_fractions() -> None:
     assert {unit: (scale["low"], scale["high"]) for unit, scale in shown["scales"].items()} == {
         unit: (scale.low, scale.high) for unit, scale in scales.items()
     }
-    assert [image["box"] for image in shown["images"]] == [[0.25, 0.125, 0.5, 1.0], None, [0, 0, 1, 1]]
+    edges = [[box["edges"] for box in image["boxes"]] for image in shown["images"]]
+    assert edges == [[[0.25, 0.125, 0.5, 1.0]], [], [[0, 0, 1, 1]]]
     assert len(base64.b64decode(shown["scales"]["evidence"]["colours"])) == 3 * 256
 
 

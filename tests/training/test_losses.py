@@ -13,7 +13,6 @@ from attnbench.errors import UserError
 from attnbench.training.losses import binary_cross_entropy, training_losses
 from attnbench.training.plan import plan
 from attnbench.training.recipe import Recipe, probabilities
-from attnbench.training.train import train
 
 Tiny = Callable[..., RunConfig]
 
@@ -46,19 +45,3 @@ def test_it_is_refused_where_there_are_no_scores_of_classes(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"recipe\.loss=bce: needs scores of classes"):
         plan(tiny("attention=gated", "recipe.loss=bce"))
     assert plan(tiny("attention=gated", "attention.combine=logits", "recipe.loss=bce"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["timm_a3", "deit_small_style", "airbench_style"])
-def test_named_recipes_train(recipe: str, tiny: Tiny) -> None:
-    """A short run of each, from the command line's configuration to the record, on images that are always there."""
-    images = ("data=cluttered_digits", "data.train_images=256", "data.validation=64", "data.test_images=64")
-    epochs = ("recipe.epochs=4", *(() if recipe == "airbench_style" else ("recipe.warmup_epochs=1",)))
-    job = plan(tiny(*images, "data.batch_size=64", f"recipe={recipe}", *epochs))
-    record = train(job)
-    assert record is not None
-    rows = record.to_json()
-    assert rows["status"] == "finished"
-    assert 0 < rows["train/loss"] < 10
-    assert rows["epochs"] == 4
-    assert ("test/ema/top1_accuracy" in rows) == (recipe == "deit_small_style")

@@ -10,7 +10,7 @@ from attnbench.data.bases.dataset import DataSet
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.folders import read_regular
 from attnbench.data.transforms.crop_params import center_crops
-from attnbench.data.transforms.decode import DecodeError, StoredFormat, decode
+from attnbench.data.transforms.decode import DecodeError, Stored, StoredFormat, decode
 from attnbench.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -37,14 +37,26 @@ def read_pixels(path: Path, data: DataSet) -> Pixels:
 
 def decode_pixels(content: bytes, path: Path, data: DataSet) -> Pixels:
     """Decode an image file's content as `read_pixels` does. Raises `UserError`, which names the file."""
+    whole = decode_whole(content, path, data).pixels
+    ((left, top, width, height),) = center_crops(np.array([whole.shape[:2]], np.int64), data.image_size).windows
+    return whole[top : top + height, left : left + width]
+
+
+def read_whole(path: Path, data: DataSet) -> Stored:
+    """Read an image file as `read_pixels` does, but uncropped: pixels are (H, W, C). Raises `UserError`."""
+    return decode_whole(_read(path), path, data)
+
+
+def decode_whole(content: bytes, path: Path, data: DataSet) -> Stored:
+    """Decode an image file's content as `read_whole` does. Raises `UserError`, which names the file."""
     form = data.form if isinstance(data, FileDataSet) else StoredFormat(data.image_size)
     try:
         stored = decode(content, form)
     except DecodeError as error:
         raise UserError(f"{path}: cannot be decoded: {error}") from error
-    ((left, top, width, height),) = center_crops(np.array([stored.shape[:2]], np.int64), data.image_size).windows
-    pixels = stored.pixels[top : top + height, left : left + width]
-    return pixels if data.channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
+    if data.channels == 3:
+        return stored
+    return stored._replace(pixels=np.asarray(Image.fromarray(stored.pixels).convert("L"))[:, :, None])
 
 
 def first_test_pixels(data: DataSet, count: int) -> Pixels:

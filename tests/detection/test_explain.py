@@ -1,0 +1,157 @@
+"""A trained detector is explained, and detects objects in image files."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from attnbench.cli.main import main
+from attnbench.config.compose import compose
+from attnbench.detection.explain import FOUND, ClassScores, DetectorSession, _alike, _stacked, marks, probed
+from attnbench.detection.trained_run import DetectorRun, FoundObjects, ReadImage
+from attnbench.errors import UserError
+from attnbench.explain.panels import Mark, Panel
+from attnbench.runs.explanations import Request
+from attnbench.training.plan import plan
+from attnbench.training.train import train
+from attnbench.training.trained_run import settle_one
+
+WORDS = (
+    "task=detection", "task.detector=ssdlite", "backbone=mobilenet_v1", "backbone.alpha=0.25", "attention=bam",
+    "attention.reduction=4", "data.train_images=24", "data.validation=8", "data.test_images=8", "data.batch_size=8",
+    "recipe.epochs=1", "trainer.threads=1", "trainer.precision=fp32", "logger=none",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetectorRun]:
+    job = plan(compose([*WORDS, f"output={tmp_path_factory.mktemp('outputs')}"]))
+    train(job)
+    yield DetectorRun(settle_one(job.folder))
+
+
+def test_the_test_images_are_read_with_their_objects(run: DetectorRun) -> None:
+    first, last = run.test_images([7, 2])
+    assert (first.name, last.name) == ("2", "7")
+    assert first.pixels.shape == (1, 64, 64)
+    assert first.objects is not None and 1 <= len(first.objects.boxes) <= 4
+
+
+def test_the_score_of_a_class_is_that_of_its_most_certain_detection(run: DetectorRun) -> None:
+    (image,) = run.test_images([0])
+    found = run.detect(image)
+    with torch.no_grad():
+        (scores,) = ClassScores(run.model)(image.pixels[None]).numpy()
+    for label in range(10):
+        assert scores[label] == pytest.approx(found.scores[found.labels == label].max(initial=0))
+    assert (np.diff(found.scores) <= 0).all()
+
+
+def test_a_probe_is_read_by_the_detector(run: DetectorRun) -> None:
+    (image,) = run.test_images([0])
+    names = list(run.model.backbone.get_submodule("stage3.out"))
+    with probed(run.model, "stage3.out") as (network, probe):
+        kept: list[torch.Tensor] = []
+        handle = probe.register_forward_hook(lambda module, inputs, output: kept.append(output))
+        network(image.pixels[None]).max().backward()
+        handle.remove()
+        assert kept[0].grad_fn is not None
+        assert list(run.model.backbone.get_submodule("stage3.out")) == ["bam", "explained", "detection"]
+    assert list(run.model.backbone.get_submodule("stage3.out")) == names == ["bam", "detection"]
+    run.model.zero_grad(set_to_none=True)
+
+
+def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_path: Path) -> None:
+    session = DetectorSession([run], Request(images=3, faithfulness=True), tmp_path)
+    explained = session.find()
+    ((found, scores),) = explained
+    assert scores == {}
+    assert [panel.name for panel in found.cams] == ["cam/gradcam/stage3.out", "cam/gradcam/stage4.out"]
+    assert {"stage1.out/M", "stage3.out/M"} <= {panel.name for panel in found.panels}
+    assert found.cams[0].values.shape == (3, 8, 8)
+    objects = [mark for mark in found.marks(0) if mark.colour != FOUND]
+    (image, *_) = session.chosen
+    assert image.objects is not None
+    assert np.array([mark.box for mark in objects]).tolist() == image.objects.boxes.tolist()
+    lines = list(session.lines(explained))
+    assert lines[0].startswith("--faithfulness: left out")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".npz", ".html"}
+    with np.load(next(tmp_path.glob("*.npz"))) as kept:
+        assert kept["panel/cam/gradcam/stage3.out"].shape == (3, 8, 8)
+
+
+def test_detectors_are_explained_without_an_engine(run: DetectorRun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(run.folder), "launch=dry"]) == 2
+    assert "launch: takes networks that classify images" in capsys.readouterr().err
+
+
+def test_images_of_several_sizes_share_a_canvas() -> None:
+    panels = [[Panel("a", "a", np.ones((1, *shape), np.float32))] for shape in ((2, 3), (4, 2))]
+    alike = _alike(panels, [(32, 48), (64, 32)])
+    assert [panel.values.shape for (panel,) in alike] == [(1, 8, 6), (1, 8, 6)]
+    assert alike[0][0].values[0, :4].min() == 1
+    assert alike[0][0].values[0, 4:].max() == 0  # below the image
+    assert _stacked([np.ones((1, 32, 48), np.float32), np.ones((1, 64, 32), np.float32)]).shape == (2, 1, 64, 48)
+
+
+def test_detections_in_files_are_in_pixels_of_the_file(
+    run: DetectorRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (image,) = run.test_images([0])
+    pixels = (image.pixels[0] * 255).round().to(torch.uint8).numpy()
+    Image.fromarray(pixels).save(tmp_path / "same.png")
+    Image.fromarray(pixels.repeat(2, 0).repeat(2, 1)).save(tmp_path / "double.png")
+    files = [str(tmp_path / name) for name in ("same.png", "double.png")]
+    assert main(["predict", str(run.folder), *files, "--format", "json", "--top", "2"]) == 0
+    same, double = json.loads(capsys.readouterr().out)["predictions"]
+    expected = run.detect(image)
+    assert len(same["detections"]) == 2
+    assert same["detections"][0]["box"] == pytest.approx(expected.boxes[0].tolist(), abs=0.01)
+    assert same["detections"][0]["class"] == run.classes[expected.labels[0]]
+    assert double["detections"][0]["box"] == pytest.approx((2 * expected.boxes[0]).tolist(), abs=1)
+    missing = str(tmp_path / "missing.png")
+    assert main(["predict", str(run.folder), files[0], missing, "--format", "csv", "--top", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["rank"] for row in csv.DictReader(io.StringIO(out))] == ["1"]
+    assert "missing.png" in err
+    assert main(["predict", str(run.folder), files[0]]) == 0
+    assert "same.png" in capsys.readouterr().out
+
+
+MISTAKES = {
+    "pick": ({"pick": "wrong"}, "--pick wrong: is for networks that classify images"),
+    "true class": ({"target": "true"}, "--class true: an image has several objects"),
+    "unknown class": ({"target": "eleven"}, "class eleven: no such class"),
+    "unknown layer": ({"layers": ("stage9.out",)}, "layer stage9.out: no such place"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_requests_that_make_no_sense_are_rejected(run: DetectorRun, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DetectorSession([run], Request(**{"images": 1, **changes}), Path("unused")).explanations()  # type: ignore[arg-type]
+
+
+def test_maps_of_files_and_exports_are_of_classifiers(run: DetectorRun, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["predict", str(run.folder), "x.png", "--maps", "maps"],
+        ["export", str(run.folder), "--format", "safetensors"],
+    ):
+        assert main(words) == 2
+        assert "networks that classify images" in capsys.readouterr().err
+
+
+def test_marks_name_certain_detections() -> None:
+    image = ReadImage("a", torch.zeros(1, 10, 10), (2.0, 2.0))
+    found = FoundObjects(
+        np.array([[2, 2, 8, 8], [0, 0, 4, 4]], np.float32), np.array([1, 0]), np.array([0.9, 0.4], np.float32)
+    )
+    (mark,) = marks(image, found, ("a", "b"))
+    assert isinstance(mark, Mark)
+    assert (mark.box.tolist(), mark.words) == ([1, 1, 4, 4], "b 0.90")
