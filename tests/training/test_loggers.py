@@ -156,7 +156,7 @@ def test_aim_keeps_a_repository_in_the_output_folder() -> None:
         found = logged[f"{run.path.parent.name}/{run.path.name}"]
         assert found.experiment == "attnbench" and not found.active
         assert found["hparams"]["recipe.lr"] == 0.4
-        series = {metric.name: metric for metric in found.metrics()}
-        steps, values = series["train/loss"].values.sparse_numpy()
+        series = {(metric.context.to_dict().get("subset"), metric.name): metric for metric in found.metrics()}
+        steps, values = series["train", "loss"].values.sparse_numpy()
         assert steps.tolist() == [row.images for row in run.rows()]
         assert values.tolist() == pytest.approx([row.metrics["train/loss"] for row in run.rows()])
