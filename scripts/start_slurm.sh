@@ -58,6 +58,7 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/$accounts
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((port + 3))
+AccountingStoragePass=$dir/munge/socket
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
