@@ -87,10 +87,11 @@ def load_all(
     if mistakes:
         return [], mistakes
     from attnbench.detection.trained_run import DetectorRun
-    from attnbench.training.trained_run import TrainedRun, task_of
+    from attnbench.training.trained_run import LoadedRun, TrainedRun, task_of
 
     detectors = all(task_of(evaluation) == DETECTION for evaluation in evaluations)
-    kind, runs = DetectorRun if detectors else TrainedRun, []
+    kind: type[LoadedRun] = DetectorRun if detectors else TrainedRun
+    runs: list[LoadedRun] = []
     for evaluation in evaluations:
         try:
             runs.append(kind(evaluation))
@@ -100,9 +101,10 @@ def load_all(
 
 
 def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output: Path) -> "ExplainSession":
-    from attnbench.classifier import Classifier
     from attnbench.detection.explain import DetectorSession
+    from attnbench.detection.trained_run import DetectorRun
     from attnbench.explain.session import Session
+    from attnbench.training.trained_run import TrainedRun
 
     given: dict[str, Any] = {
         "images": arguments.images,
@@ -116,8 +118,10 @@ def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output:
         "checkpoint": arguments.checkpoint,
     }
     place = Path(arguments.to).expanduser() if arguments.to else output / "explanations"
-    session = Session if isinstance(runs[0].model, Classifier) else DetectorSession
-    return session(runs, Request(**given), place)
+    request, detectors = Request(**given), [run for run in runs if isinstance(run, DetectorRun)]
+    if detectors:
+        return DetectorSession(detectors, request, place)
+    return Session([run for run in runs if isinstance(run, TrainedRun)], request, place)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention.base import Tap
+from attnbench.data.loaders.chosen import split_size
 from attnbench.detection.detector import Detector
 from attnbench.detection.images import SHOWN_FROM
 from attnbench.detection.trained_run import DetectorRun, FoundObjects, ReadImage
@@ -23,7 +24,7 @@ from attnbench.errors import UserError
 from attnbench.explain.cams import METHODS, cam_at
 from attnbench.explain.explanation import NOTHING, Explanation, attention_panels, choose_targets
 from attnbench.explain.panels import Floats, Mark, Panel, array, joined
-from attnbench.explain.pick import pick_images
+from attnbench.explain.pick import draw_numbers
 from attnbench.explain.probes import ATTENTION, FINAL, NAME, Probe, attention_point, named_layers, slot_at
 from attnbench.explain.scored_run import Found
 from attnbench.explain.scores import resize_maps
@@ -56,7 +57,8 @@ class DetectorSession(ExplainSession):
         run, request = self.runs[0], self.request
         if request.files:
             return [run.read(path) for path in request.files]
-        return run.test_images(pick_images(self.runs, request.images, request.pick, request.seed).tolist())
+        everything = np.arange(split_size(run.data, "test"))
+        return run.test_images(draw_numbers(everything, request.images, request.seed).tolist())
 
     def explanations(self) -> list[Explanation]:
         pairs = zip(self.runs, self.names, strict=True)

@@ -1,6 +1,7 @@
 """Whether a detector learns the objects of a few images by heart: `debug=overfit`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -20,7 +21,8 @@ EVERY = 25
 
 def overfit(module: DetectionModule, say: Callable[[str], None]) -> bool:
     """Train on the first batch under the recipe's schedule, shortened; return whether its objects are found then."""
-    images, targets = batch = module.loaders["train"].epoch().batch(0)
+    batch: Any = module.loaders["train"].epoch().batch(0)  # a detection set's: lists of images and targets
+    images, targets = batch
     optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)
     about = f"mAP50 on the {len(images)} images of a batch"
     found = 0.0

@@ -179,10 +179,10 @@ def converted_head(inputs: int, channels: int, side: int) -> nn.Sequential:
 
 def ssd_block(inputs: int, channels: int, side: int) -> nn.Sequential:
     """Build the layers from a level of a side in pixels to the next."""
-    shape = {"stride": 1, "padding": 0} if side in UNPADDED else {"stride": 2, "padding": 1}
+    stride, padding = (1, 0) if side in UNPADDED else (2, 1)
     return nn.Sequential(
         nn.Conv2d(inputs, channels // 2, 1),
         nn.ReLU(inplace=True),
-        nn.Conv2d(channels // 2, channels, 3, **shape),
+        nn.Conv2d(channels // 2, channels, 3, stride, padding),
         nn.ReLU(inplace=True),
     )

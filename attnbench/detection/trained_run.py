@@ -76,7 +76,7 @@ class DetectorRun(LoadedRun):
         """Read an image file as test images are read. Raises `UserError`, which names the file."""
         stored = read_whole(path, self.data)
         height, width = stored.pixels.shape[:2]
-        pixels = torch.from_numpy(np.ascontiguousarray(stored.pixels)).permute(2, 0, 1).float() / 255
+        pixels = torch.tensor(stored.pixels).permute(2, 0, 1).float() / 255
         return ReadImage(path.name, pixels.contiguous(), (stored.width / width, stored.height / height))
 
     @torch.no_grad()

@@ -45,8 +45,12 @@ def pick_images(runs: Sequence[TrainedRun], count: int, pick: Pick = "random", s
     candidates = np.arange(split_size(runs[0].data, "test")) if everything else _qualified(runs, pick)
     if not len(candidates):
         raise UserError(f"--pick {pick}: there is no such image in the test set")
-    drawn = np.random.default_rng(seed).permutation(candidates)[:count]
-    return np.sort(drawn).astype(np.int64)
+    return draw_numbers(candidates, count, seed)
+
+
+def draw_numbers(candidates: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Return so many of the candidates, or all of them, in ascending order."""
+    return np.sort(np.random.default_rng(seed).permutation(candidates)[:count]).astype(np.int64)
 
 
 def read_test_images(runs: Sequence[TrainedRun], request: Request) -> ChosenImages:

@@ -21,6 +21,7 @@ from attnbench.detection.detector import FAMILIES, Detector
 from attnbench.detection.single_shot import SSDLITE_SELECTION, ssdlite_norm
 from attnbench.detection.stage_maps import DetectorOptions
 from attnbench.errors import UserError
+from attnbench.explain.probes import slot_at
 from attnbench.training.experiment import Experiment
 from attnbench.training.plan import plan
 from tests.detection.test_parity import assert_same
@@ -50,7 +51,7 @@ def torchvisions_ssdlite(net: MobileNet) -> SSD:
     stages = [[*net.get_submodule(stage).children()][:-1] for stage in net.stages]  # without the slot at the end
     stages[-1][0] = Strided(stages[-1][0])
     chain = nn.Sequential(net.stem, net.stem_block, *(block for stage in stages for block in stage))
-    chain[-1].out_channels = 1024
+    chain[-1].out_channels = 1024  # type: ignore[assignment]
     boxes = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.2, max_ratio=0.95)
     widths = [512, 1024, 512, 256, 256, 128]
     return SSD(
@@ -142,7 +143,7 @@ def test_a_batch_of_one_image_without_objects_is_trained_on(family: str) -> None
 def test_bam_refines_what_ssd_reads() -> None:
     words = ["task=detection", "task.detector=ssd", "backbone=vgg16_bn", "backbone.width=8", "backbone.depth=11"]
     net = Experiment(compose([*words, "attention=bam", "attention.reduction=4"])).blueprint
-    assert list(net.backbone.get_submodule("stage4.out")) == ["bam", "detection"]
+    assert list(slot_at(net, "stage4.out")) == ["bam", "detection"]
 
 
 MISTAKES = {
@@ -151,12 +152,12 @@ MISTAKES = {
         ("ssdlite", "task.channels=64"),
         "task.channels=64: must be auto with detector=ssdlite, which has no feature pyramid",
     ),
-    "normalisation": (("ssdlite", "task.head_norm=true"), "task.head_norm=true: must be auto with detector=ssdlite"),
+    "normalisation": (("ssdlite", "task.head_norm=true"), "task.head_norm=True: must be auto with detector=ssdlite"),
     "large boxes": (
         ("ssdlite", "task.anchor_scale=9"),
         "task.anchor_scale=9: the smallest boxes would be larger than half the image; up to 4 fits steps of 8 pixels",
     ),
-    "a misspelt detector": (("sdd",), "task.detector=sdd: must be one of faster_rcnn, retinanet, ssd, ssdlite"),
+    "a misspelt detector": (("sdd",), "task.detector=sdd: must be faster_rcnn, retinanet, ssd or ssdlite"),
 }
 
 
