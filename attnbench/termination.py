@@ -76,6 +76,18 @@ class Requests:
 
 
 @contextmanager
+def requests_ignored() -> Iterator[None]:
+    """Ignore SIGTERM and SIGHUP within the context, where the process is stopping already; Ctrl-C still interrupts."""
+    if not in_main_thread():
+        yield
+        return
+    with _handlers_restored():
+        for number in REQUESTS:
+            signal.signal(number, signal.SIG_IGN)
+        yield
+
+
+@contextmanager
 def requests_counted() -> Iterator[Requests]:
     """Count Ctrl-C, SIGTERM and SIGHUP within the context instead of raising at once."""
     requests = Requests()

@@ -3,16 +3,19 @@
     python scripts/benchmark_scheduler.py                # processes on this machine
     python scripts/benchmark_scheduler.py local ray      # and a Ray runtime on this machine
     python scripts/benchmark_scheduler.py slurm          # the cluster of SLURM_CONF
+    python scripts/benchmark_scheduler.py --runs 2 --sleep 1   # a short trial
 
 Eight runs on two slots each train a tiny network for an epoch and then sleep, so the ideal makespan is known. What a
 run costs beyond its sleep is its overhead: importing, building, data, the epoch itself, recording, and its share of the
-engine's processes. It is given in CPU time, which a machine that others use does not change much; the makespan it does.
+engine's processes. It is given in CPU time, which a machine that others use does not change much, and in time on the
+run's slot, which follows from the makespan.
 The scheduler's own work for a run is measured with an engine whose jobs end at once. 1,000 runs on 64 devices are
 simulated with both.
 """
 
 import argparse
 import heapq
+import math
 import os
 import random
 import subprocess
@@ -28,7 +31,7 @@ from attnbench.config.validate import RunConfig
 from attnbench.launch.scheduler import Scheduler
 from attnbench.runs.job import Job
 
-RUNS, SLOTS, SLEEP = 8, 2, 20.0
+SLOTS = 2
 MANY, DEVICES = 1000, 64
 MINUTES = (5.0, 30.0)
 """Shortest and longest of the simulated runs."""
@@ -54,7 +57,7 @@ WORDS = ("data=digits", "backbone.width=2", "recipe.epochs=1", "trainer.threads=
 class Ended:
     """A process that has ended well."""
 
-    reason = ""
+    reason = waits_for = ""
 
     def poll(self) -> int:
         return 0
@@ -84,29 +87,38 @@ def main() -> None:
     """Measure the engines and print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("engines", nargs="*", choices=[*ENGINES, []], default=["local"])
-    engines = parser.parse_args().engines
-    own = scheduler_seconds()
+    parser.add_argument("--runs", type=int, default=8)
+    parser.add_argument("--sleep", type=float, default=20.0, help="seconds that each run sleeps")
+    arguments = parser.parse_args()
+    runs, own = arguments.runs, scheduler_seconds()
     print(f"the scheduler's own work: {1000 * own:.1f} ms of CPU time a run")
-    ideal = RUNS / SLOTS * SLEEP
-    for engine in engines:
-        makespan, cpu = measure(engine)
-        print(f"{engine}: {RUNS} runs on {SLOTS} slots in {makespan:.0f} s, ideally {ideal:.0f} s")
-        print(f"  {cpu / RUNS:.1f} s of CPU time a run")
-        whole, least = simulate(cpu / RUNS, own), simulate(0.0, 0.0)
+    ideal = math.ceil(runs / SLOTS) * arguments.sleep
+    for engine in arguments.engines:
+        makespan, cpu = measure(engine, runs, arguments.sleep)
+        print(f"{engine}: {runs} runs on {SLOTS} slots in {makespan:.0f} s, ideally {ideal:.0f} s")
+        on_slot = (makespan - ideal) / math.ceil(runs / SLOTS)
+        print(f"  overhead of a run: {cpu / runs:.1f} s of CPU time, {on_slot:.1f} s on its slot")
+        whole, least = simulate(cpu / runs, own), simulate(0.0, 0.0)
         share = f"{whole / least - 1:.1%} more than without overhead"
         print(f"  simulated: {MANY} runs on {DEVICES} devices in {whole / 60:.0f} min, {share}")
 
 
-def measure(engine: str) -> tuple[float, float]:
-    """Return the makespan of the runs on an engine, and the CPU time of all processes that take part."""
+def measure(engine: str, runs: int, sleep: float) -> tuple[float, float]:
+    """Return the makespan of runs on an engine, and the CPU time of all processes that take part.
+
+    Args:
+        engine: one of `ENGINES`.
+        runs: how many.
+        sleep: seconds that each one sleeps.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "own" / "callbacks").mkdir(parents=True)
-        config = f"sleep: {{_target_: sleeping.Sleep, seconds: {SLEEP}}}\n"
+        config = f"sleep: {{_target_: sleeping.Sleep, seconds: {sleep}}}\n"
         (folder / "own" / "callbacks" / "sleep.yaml").write_text(config)
         (folder / "sleeping.py").write_text(CALLBACK)
         command = [sys.executable, "-m", "attnbench", "train", "-m", "--config-dir", "own", *WORDS]
-        command += [f"seed=range({RUNS})", f"sweep.jobs={SLOTS}", f"launch={engine}"]
+        command += [f"seed=range({runs})", f"sweep.jobs={SLOTS}", f"launch={engine}"]
         spent: dict[str, float] = {}
         began = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, env={**os.environ, MARK: name})

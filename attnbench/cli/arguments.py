@@ -144,17 +144,34 @@ def named_runs(verb: str, arguments: argparse.Namespace) -> NamedRuns:
     return NamedRuns(names, others, output, [*arguments.trust, *packages])
 
 
-def runs_alone(verb: str, arguments: argparse.Namespace) -> NamedRuns:
+ENGINE_KEYS = ("launch", "sweep.jobs")
+"""Keys that say where runs are done, and how many at a time; `launch` has options."""
+
+
+def split_engine(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split words that say where runs are done from the others, and return them last."""
+    chosen = [word for word in words if word.partition("=")[0] in ENGINE_KEYS or word.startswith("launch.")]
+    return [word for word in words if word not in chosen], chosen
+
+
+def runs_alone(verb: str, arguments: argparse.Namespace, engines: bool = False) -> NamedRuns:
     """Read the words of a verb that takes runs as they are, wherever their data is today.
 
+    Args:
+        verb: of attnbench.
+        arguments: of its command line.
+        engines: whether `launch`, its options and `sweep.jobs` may be among the overrides.
+
     Raises:
-        UserError: there are overrides other than `data.root` and `output`.
+        UserError: there are other overrides than these, `data.root` and `output`.
     """
     named = named_runs(verb, arguments)
-    others, _ = split_location(named.overrides)
+    others, _ = split_location(split_engine(named.overrides)[0] if engines else named.overrides)
     if others:
-        hint = nearest(others[0].partition("=")[0], ["output", "trust", "data.root"])
-        raise UserError(f"{others[0]}: attnbench {verb} takes no overrides but data.root=DIR and output=DIR{hint}")
+        taken = ["data.root", "output", *(ENGINE_KEYS if engines else ())]
+        hint = nearest(others[0].partition("=")[0], [*taken, "trust"])
+        listed = f"{', '.join(taken[:-1])} and {taken[-1]}"
+        raise UserError(f"{others[0]}: attnbench {verb} takes no overrides but {listed}{hint}")
     return named
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import run_parser, runs_alone, wants_help
+from attnbench.cli.arguments import run_parser, runs_alone, split_engine, wants_help
 from attnbench.cli.detections import DETECTION
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
@@ -31,19 +31,28 @@ def main(words: Sequence[str]) -> int:
         print_help(EXPLAIN)
         return DONE
     arguments = _parse(words)
-    named = runs_alone("explain", arguments)
+    named = runs_alone("explain", arguments, engines=True)
+    location, where = split_engine(named.overrides)
     folders, mistakes = find(named.names, named.output)
     composer = Composer(arguments.config_dir, trusted=named.trusted)
+    elsewhere = composer.compose(where) if where else None
     runs: list[LoadedRun] = []
     if not mistakes:
-        runs, mistakes = load_all(folders, arguments.checkpoint, composer, named.overrides)
+        runs, mistakes = load_all(folders, arguments.checkpoint, composer, location)
     if mistakes:
         for mistake in mistakes:
             print_message(mistake)
         return WRONG_INPUT
-    for line in _session(runs, arguments, named.output).lines():
+    session = _session(runs, arguments, named.output)
+    if elsewhere is None:
+        found, status = session.find(), DONE
+    else:
+        from attnbench.cli.explain_jobs import find_elsewhere
+
+        found, status = find_elsewhere(session, elsewhere, named.output)
+    for line in session.lines(found) if found else ():
         print(plain(line, keep=""), flush=True)
-    return DONE
+    return status
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:

@@ -312,6 +312,8 @@ Flags:
   --config-dir DIR   as for attnbench train
   --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
   data.root=DIR      where the run's data is today, if it was moved
+  launch=local|slurm|ray|dry   each run is explained by a job of its own there, with the options that launch has for
+                     attnbench train, sweep.jobs=N at a time; the pictures are drawn when all jobs are done
 
 The scores' means are kept in explanations.json beside the run's record.
 
@@ -320,6 +322,7 @@ Examples:
   attnbench explain a37d17 --images 2000 --method gradcam,layercam
   attnbench explain a37d17/seed0 b81c02/seed0 --pick changed
   attnbench explain a37d17 --image cat.jpg --image dog.jpg --to pictures
+  attnbench explain 'outputs/runs/*' --images 2000 launch=slurm launch.partition=cpu
 """
 
 REPORT = """\
@@ -355,6 +358,7 @@ KIND is one or several of these, by default all:
   logs          log.txt of finished runs
   checkpoints   weights of finished runs; without them the runs cannot be evaluated, explained or exported any more
   archived      runs that run.again=true set aside, with their records
+  explanations  maps that jobs of attnbench explain found and that were drawn from
 
 Records, metrics and predictions of finished runs stay, and so do tables made of them. Runs that are being trained, or
 that can be resumed, are left alone.
@@ -389,9 +393,9 @@ Examples:
 STOP = """\
 attnbench stop [SWEEP|RUN ...]   stop a sweep or runs so that the same command resumes them
 
-Without a name, the sweep that is under way is stopped. On this machine processes are asked to stop, as by Ctrl-C, and
-waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for attnbench status. The other runs of a sweep go on
-if single runs are stopped.
+Without a name, the sweep that is under way is stopped. Processes on this machine, or on another one that sees the
+output folder, are asked to stop, as by Ctrl-C, and waited for; a cluster's jobs are cancelled. SWEEP and RUN are as for
+attnbench status. The other runs of a sweep go on if single runs are stopped.
 
 Flags:
   --output DIR       the folder that holds runs/ and sweeps/ (default: outputs); output=DIR says the same

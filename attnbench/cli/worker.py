@@ -19,6 +19,7 @@ from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.lifeline import watch_lifeline
 from attnbench.launch.ranks import run_ranks
+from attnbench.plain_text import plain
 from attnbench.runs.files import RunFileError
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import RunLockedError
@@ -74,6 +75,28 @@ def run_job(
     return DONE
 
 
+def explain_run(job: Job) -> int:
+    """Do a job of `attnbench explain`, print how it ended, and return the exit status."""
+    from attnbench.explain.jobs import explain_job
+    from attnbench.training.failures import explain
+
+    try:
+        print(plain(explain_job(job), keep=""), flush=True)
+    except UserError as error:
+        return _end(str(error), WRONG_INPUT)
+    except RunLockedError as error:
+        return _end(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _end("interrupted; the same command explains the run", INTERRUPTED)
+    except Exception as error:
+        reason = explain(error, job)
+        if reason is None:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}"
+        return _end(reason, FAILED)
+    return DONE
+
+
 def _end(message: str, status: int, world: World | None = None) -> int:
     """Print a message, unless the first process of the run prints the same one, and return the status."""
     if world is None or world.rank == 0:
@@ -95,6 +118,8 @@ def work(job_file: Path, world: World | None = None) -> int:
     forget_launchers()
     try:
         job = Job.load(job_file)
+        if job.explains is not None:
+            return explain_run(job)
         devices = int(job.config["trainer"]["devices"])
         if world is None and devices > 1 and job.config["trainer"].get("nodes", 1) == 1:
             return run_ranks(job_file, devices)

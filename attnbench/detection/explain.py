@@ -26,6 +26,7 @@ from attnbench.explain.explanation import NOTHING, Explanation, attention_panels
 from attnbench.explain.panels import Floats, Mark, Panel, array, joined
 from attnbench.explain.pick import draw_numbers
 from attnbench.explain.probes import ATTENTION, FINAL, NAME, Probe, attention_point, named_layers, slot_at
+from attnbench.explain.scored_run import Found
 from attnbench.explain.scores import resize_maps
 from attnbench.explain.session import ExplainSession
 from attnbench.runs.explanations import PREDICTED, TRUE, Request
@@ -63,10 +64,10 @@ class DetectorSession(ExplainSession):
         pairs = zip(self.runs, self.names, strict=True)
         return [explain_detections(run, self.request, self.chosen, name) for run, name in pairs]
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, found: Sequence[Found]) -> Iterator[str]:
         if self.request.faithfulness:
             yield "--faithfulness: left out, as it is measured by the class of a whole image"
-        yield from super().lines()
+        yield from super().lines(found)
 
 
 class ExplainedImage(NamedTuple):

@@ -42,18 +42,23 @@ Scores = Mapping[str, Mapping[str, Floats]]
 
 
 def write_maps(path: Path, found: Explanation) -> None:
-    """Write the maps of an explanation: `numpy.load` reads them without this package.
+    """Write the maps of an explanation (see `arrays_of`): `numpy.load` reads them without this package."""
+    write_all({path: packed(arrays_of(found))})
 
-    Arrays, all float32 where they are numbers: `panel/NAME` (N, h, w) or (N, K), as drawn but not scaled;
-    `compared/NAME`, a second series; `map/NAME` (n, K, h, w), the attention's whole maps of the first n images; and
-    `image`, `label`, `predicted`, `probability`, `target`, `classes`, `boxes`.
+
+def arrays_of(found: Explanation) -> dict[str, Any]:
+    """Return the maps of an explanation as arrays, all float32 where they are numbers.
+
+    They are `panel/NAME` (N, h, w) or (N, K), as drawn but not scaled; `compared/NAME`, a second series; `map/NAME`
+    (n, K, h, w), the attention's whole maps of the first n images; and `image`, `label`, `predicted`, `probability`,
+    `target`, `classes`, `boxes`.
     """
     arrays: dict[str, Any] = {f"panel/{panel.name}": panel.values for panel in found.panels}
     arrays |= {f"compared/{panel.name}": panel.compared for panel in found.panels if panel.compared is not None}
     arrays |= {f"map/{name}": values for name, values in found.raw.items()}
     if found.boxes is not None:
         arrays["boxes"] = found.boxes.astype(np.float32)
-    arrays |= {
+    return arrays | {
         "image": np.array(found.names),
         "label": found.labels,
         "predicted": found.predicted,
@@ -61,7 +66,6 @@ def write_maps(path: Path, found: Explanation) -> None:
         "target": found.targets,
         "classes": np.array(found.classes),
     }
-    write_all({path: packed(arrays)})
 
 
 def write_scores(path: Path, found: Explanation, scores: Scores) -> None:

@@ -1,6 +1,7 @@
 """One run on chosen images: its explanation, the scores of its maps, and their means beside the record."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,13 @@ from attnbench.version import __version__
 MOST = 500
 """Validation images on which thresholds are chosen, at most; otherwise as many as images are scored."""
 ENERGY = "energy_in_box"
+
+
+class Found(NamedTuple):
+    """An explanation and the scores of its maps, which are empty where nothing was measured."""
+
+    explanation: Explanation
+    scores: Scores
 
 
 def explain_run(run: TrainedRun, request: Request, chosen: ChosenImages, name: str) -> Explanation:
@@ -73,6 +81,14 @@ def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: 
         written=now(),
     )
     keep_explanation(RunFolder(run.folder), request.key, entry)
+
+
+def score_and_keep(run: TrainedRun, request: Request, explanation: Explanation) -> Found:
+    """Score the maps of an explanation, and keep the means of test images. Raises `UserError` as `keep_scores` does."""
+    scores = score_maps_of(run, request, explanation)
+    if scores and not request.files:
+        keep_scores(run, request, explanation, scores)
+    return Found(explanation, scores)
 
 
 def score_run(run: TrainedRun, request: Request, name: str) -> str:

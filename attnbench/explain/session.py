@@ -1,17 +1,17 @@
-"""What `attnbench explain` does: choose images, explain them by each run, draw, score, and keep the results."""
+"""What `attnbench explain` does: choose images, explain them by each run, score, keep the scores, and draw."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attnbench.data.loaders.chosen import ChosenImages, read_image_files
-from attnbench.explain.archive import Scores, write_maps, write_scores
+from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.pick import names_of, read_test_images, require_same_images
-from attnbench.explain.scored_run import describe, energy_of, explain_run, keep_scores, score_maps_of
+from attnbench.explain.scored_run import Found, describe, energy_of, explain_run, score_and_keep
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
@@ -41,37 +41,39 @@ class ExplainSession(ABC):
     def explanations(self) -> list[Explanation]:
         """Explain the images by each run."""
 
-    def scores(self, found: Sequence[Explanation]) -> list[Scores]:
-        """Return the scores of each run's maps; here none."""
-        return [{} for _ in found]
+    def find(self) -> list[Found]:
+        """Explain the images by each run, and score the maps if they can be scored; here they cannot."""
+        return [Found(explanation, {}) for explanation in self.explanations()]
 
-    def lines(self) -> Iterator[str]:
-        """Explain, write all files, and yield the lines that say what was found and where the files are."""
-        found = self.explanations()
-        scores = self.scores(found)
-        scales = scales_of(found, MOST_IMAGES)
-        energies = {one.name: energy_of(one, measured) for one, measured in zip(found, scores, strict=True)}
-        for run, explanation, measured in zip(self.runs, found, scores, strict=True):
-            stem = self._stem(run)
+    def lines(self, found: Sequence[Found]) -> Iterator[str]:
+        """Write all files, and yield the lines that say what was found and where the files are.
+
+        Args:
+            found: explanations by some of the runs, at least one, each under the run's name.
+        """
+        explanations = [explanation for explanation, _ in found]
+        scales = scales_of(explanations, MOST_IMAGES)
+        energies = {explanation.name: energy_of(explanation, scores) for explanation, scores in found}
+        for explanation, scores in found:
+            stem = self._stem(explanation)
             write_figure(draw_sheet(explanation, scales), stem.with_name(f"{stem.name}.png"), DPI)
             write_maps(stem.with_name(f"{stem.name}.npz"), explanation)
-            if measured:
-                write_scores(stem.with_name(f"{stem.name}.csv"), explanation, measured)
-            if measured and not self.request.files:
-                keep_scores(run, self.request, explanation, measured)
+            if scores:
+                write_scores(stem.with_name(f"{stem.name}.csv"), explanation, scores)
             others = {name: value for name, value in energies.items() if value is not None and name != explanation.name}
-            yield describe(explanation, measured, others)
-            yield f"  {shown(stem)}{{.png,.npz{',.csv' if measured else ''}}}"
+            yield describe(explanation, scores, others)
+            yield f"  {shown(stem)}{{.png,.npz{',.csv' if scores else ''}}}"
         if len(found) > 1:
             path = self.place / "comparison.png"
-            write_figure(draw_comparison(found), path, DPI)
+            write_figure(draw_comparison(explanations), path, DPI)
             yield f"comparison: {shown(path)}"
-        page = (self.place / "comparison" if len(found) > 1 else self._stem(self.runs[0])).with_suffix(".html")
-        write_gallery(page, found, scales)
+        page = (self.place / "comparison" if len(found) > 1 else self._stem(explanations[0])).with_suffix(".html")
+        write_gallery(page, explanations, scales)
         yield f"gallery: {shown(page)}"
 
-    def _stem(self, run: LoadedRun) -> Path:
+    def _stem(self, explanation: Explanation) -> Path:
         """Return the path of a run's files, without an ending."""
+        run = self.runs[self.names.index(explanation.name)]
         return self.place / f"{run.folder.parent.name}-{run.folder.name}"
 
 
@@ -92,5 +94,7 @@ class Session(ExplainSession):
         pairs = zip(self.runs, self.names, strict=True)
         return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
 
-    def scores(self, found: Sequence[Explanation]) -> list[Scores]:
-        return [score_maps_of(run, self.request, one) for run, one in zip(self.runs, found, strict=True)]
+    def find(self) -> list[Found]:
+        """Explain the images by each run, score the maps, and keep the scores."""
+        found = zip(self.runs, self.explanations(), strict=True)
+        return [score_and_keep(run, self.request, explanation) for run, explanation in found]

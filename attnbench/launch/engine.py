@@ -8,8 +8,8 @@ The scheduler and its jobs share files, not memory. A job is a file that `Job.sa
 - pass on a request to stop, and end what does not stop.
 
 An engine need not report failures in any other way: the scheduler reads the reason from the run's record or the log.
-A job that waits in a queue counts as running. The run folder's lock keeps two processes from training the same run,
-whoever started them.
+A job that waits in a queue has been started too, and says what it waits for. The run folder's lock keeps two processes
+from training the same run, whoever started them.
 """
 
 import time
@@ -28,9 +28,13 @@ class Process(Protocol):
 
     Attributes:
         reason: why it ended, where the engine knows more than the status says; else empty.
+        waits_for: what it waits for in a cluster's queue, in a word; empty once it runs.
     """
 
     reason: str
+
+    @property
+    def waits_for(self) -> str: ...
 
     def poll(self) -> int | None:
         """Return its exit status, negative for the signal that ended it; None until it has ended. Does not wait."""

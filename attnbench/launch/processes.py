@@ -71,7 +71,7 @@ class LocalProcess:
         pid: of the process; None until it is known.
     """
 
-    reason = ""
+    reason = waits_for = ""
 
     def __init__(self, poll: Callable[[], int | None], pid: int | None = None) -> None:
         self.poll, self.pid = poll, pid

@@ -16,6 +16,9 @@ class Queue(Protocol):
             UserError: the queue cannot be asked.
         """
 
+    def endings(self, tasks: Iterable[str]) -> Mapping[str, str]:
+        """Return in a word how jobs ended, of those of which the cluster knows it."""
+
     def cancel(self, tasks: Iterable[str]) -> None:
         """End jobs so that their runs can be resumed, and those that wait before they start. Raises `UserError`."""
 

@@ -14,12 +14,15 @@ from attnbench.launch.launcher import Launcher
 from attnbench.launch.ray_actor import RunActor
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.runs.owner import owner_of
 from attnbench.runs.sweeps import SweepFolder
 
 NAME = "ray"
 NAMESPACE = "attnbench"
 THREADS = 16
 """Calls that an actor answers at once: most are of those who wait for its end."""
+WAITS_FOR = "resources"
+"""What an actor waits for that does not own its run yet."""
 ANSWER_SECONDS = 3.0
 """Time in which an actor answers that has what it needs."""
 
@@ -125,6 +128,11 @@ class RayProcess:
             self.reason = f"Ray: {next(iter(str(error).splitlines()), type(error).__name__)}"
             return FAILED
 
+    @property
+    def waits_for(self) -> str:
+        """What the run waits for: resources, until its process owns its folder."""
+        return "" if owner_of(self.folder) is not None else WAITS_FOR
+
     def interrupt(self) -> None:
         """Ask the run to stop so that it can be resumed."""
         self.actor.stop.remote()
@@ -189,7 +197,11 @@ class RayQueue:
         connect(self.address)
         from ray.util import list_named_actors
 
-        return dict.fromkeys(list_named_actors(), "resources")
+        return dict.fromkeys(list_named_actors(), WAITS_FOR)
+
+    def endings(self, tasks: Iterable[str]) -> Mapping[str, str]:
+        """Return nothing: an actor that has ended is forgotten."""
+        return {}
 
     def cancel(self, tasks: Iterable[str]) -> None:
         """Stop runs so that they can be resumed, and wait until they have. Raises `UserError`."""

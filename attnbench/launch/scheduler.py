@@ -16,10 +16,10 @@ from attnbench.exit_codes import INTERRUPTED
 from attnbench.launch.engine import Engine, Process, stop
 from attnbench.runs.files import check_file, make_folder, readable
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.runs.lock import release_dead
+from attnbench.runs.lock import release_dead, tidy_finished
 from attnbench.runs.owner import LOCK_FILE, Owner, OwnerWatch, owner_of
 from attnbench.runs.record import FinishedRecord
-from attnbench.termination import requests_counted
+from attnbench.termination import requests_counted, requests_ignored
 
 State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed", "diverged", "interrupted", "detached"]
 """`elsewhere`: another process trains the run; `found`: it was finished before; `detached`: a cluster continues it."""
@@ -31,13 +31,16 @@ POLL_SECONDS = 0.5
 class Task:
     """A job and its state.
 
-    reason: why it failed or diverged, in one line. found: the record of a run that was finished before. seen: whether
-    the run's folder was looked at; one that waits is looked at again when a slot is free.
+    reason: why it failed or diverged, in one line. waits_for: what a job that was started waits for in a cluster's
+    queue; empty once it runs. started: when it was started, or began to run in the queue. found: the record of a run
+    that was finished before. seen: whether the run's folder was looked at; one that waits is looked at again when a
+    slot is free.
     """
 
     job: Job
     state: State = "waiting"
     reason: str = ""
+    waits_for: str = ""
     process: Process | None = None
     started: float = 0.0
     ended: float = 0.0
@@ -53,6 +56,11 @@ class Task:
     def done(self) -> bool:
         """Whether its state is final."""
         return self.state in FINAL
+
+    @property
+    def shown(self) -> State:
+        """The state as users see it: a job that waits in a cluster's queue does not run yet."""
+        return "waiting" if self.state == "running" and self.waits_for else self.state
 
 
 class Scheduler:
@@ -89,7 +97,8 @@ class Scheduler:
                     if not all(task.done for task in self.tasks):
                         requests.sleep(POLL_SECONDS)
         except BaseException:  # whatever ends the scheduler, no run goes on unseen
-            self.leave()
+            with requests_ignored():
+                self.leave()
             raise
         return self.tasks
 
@@ -112,7 +121,7 @@ class Scheduler:
                 self._fail(task, str(error))
                 return
             if isinstance(record, FinishedRecord):
-                task.state, task.found = "found", record
+                self._find(task, record)
             elif owned:
                 task.state = "elsewhere"
             else:
@@ -140,7 +149,11 @@ class Scheduler:
             self.free = sorted(self.free + task.slots)
             self._fail(task, f"cannot be started: {error}")
         else:
-            task.state, task.started = "running", time.monotonic()
+            task.state, task.started, task.waits_for = "running", time.monotonic(), task.process.waits_for
+
+    def _find(self, task: Task, record: FinishedRecord) -> None:
+        task.state, task.reason, task.found = "found", "", record
+        tidy_finished(task.job.folder)
 
     def _fail(self, task: Task, reason: str) -> None:
         task.state, task.reason = "failed", reason
@@ -149,6 +162,8 @@ class Scheduler:
         assert task.process is not None
         status = task.process.poll()
         if status is None:
+            task.waits_for = task.process.waits_for
+            task.started = time.monotonic() if task.waits_for else task.started
             return
         task.ended = time.monotonic()
         self.free = sorted(self.free + task.slots)
@@ -160,7 +175,7 @@ class Scheduler:
             self._fail(task, failure_reason(task.job, status, task.process.reason))
             record = readable(RunFolder(task.job.folder).record, None)
             if isinstance(record, FinishedRecord) and not task.job.again:  # another one took it first, and was quick
-                task.state, task.reason, task.found = "found", "", record
+                self._find(task, record)
             elif record is not None and record.status == "diverged":
                 task.state = "diverged"
             elif status == INTERRUPTED:  # somebody stopped this run alone

@@ -13,7 +13,7 @@ from typing import Any
 from attnbench.errors import NotInstalledError, UserError, require
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED
 from attnbench.launch.launcher import Launcher
-from attnbench.launch.slurm_queue import SlurmJob, SlurmQueue, ask, last_error, recorded_state
+from attnbench.launch.slurm_queue import ITS_TURN, SlurmJob, SlurmQueue, ask, last_error
 from attnbench.launch.slurm_task import SlurmTask
 from attnbench.runs.files import make_folder, readable
 from attnbench.runs.folder import RunFolder
@@ -120,11 +120,14 @@ class SlurmProcess:
         folder: of the run.
         devices: of the run.
         task: the job that does it, `<job>_<number>`; empty until it is submitted.
+        waits_for: what the job waits for, as the queue says.
         again: whether the record of a finished run is one of an earlier training, until it changes.
     """
 
-    def __init__(self, engine: "SlurmEngine", folder: Path, devices: int, task: str, again: bool) -> None:
-        self.engine, self.folder, self.devices, self.task = engine, folder, devices, task
+    def __init__(
+        self, engine: "SlurmEngine", folder: Path, devices: int, task: str, waits_for: str, again: bool
+    ) -> None:
+        self.engine, self.folder, self.devices, self.task, self.waits_for = engine, folder, devices, task, waits_for
         self.earlier = self._stamp() if again else None
         self.status: int | None = None
         self.reason = ""
@@ -139,7 +142,8 @@ class SlurmProcess:
         """Find out from the queue whether the run goes on."""
         job = jobs.get(self.task)
         goes_on = job is not None and job.open
-        if goes_on and job is not None and job.waits_for:
+        self.waits_for = job.waits_for if job is not None else ""
+        if self.waits_for:
             return
         if self._finished():
             self.status = DONE
@@ -148,7 +152,7 @@ class SlurmProcess:
         elif self.gone_since is None:
             self.gone_since = time.monotonic()
         elif time.monotonic() - self.gone_since >= SETTLE_SECONDS:
-            ending = job.state if job is not None else recorded_state(self.task)
+            ending = job.state if job is not None else self.engine.queue.endings([self.task]).get(self.task, "")
             self.reason = f"Slurm's job {self.task}: {ending.lower() or 'left the queue'}"
             self.status = INTERRUPTED if ending == "CANCELLED" else FAILED
 
@@ -195,9 +199,8 @@ class SlurmEngine:
         """Gather a job, unless the queue has it from before."""
         folder = job_file.parent
         job = self.jobs.get(task := self.tasks.get(folder, ""))
-        process = SlurmProcess(
-            self, folder, len(slots), task if job is not None and job.open else "", Job.load(job_file).again
-        )
+        known = (task, job.waits_for) if job is not None and job.open else ("", ITS_TURN)
+        process = SlurmProcess(self, folder, len(slots), *known, Job.load(job_file).again)
         (self.processes if process.task else self.gathered).append(process)
         return process
 

@@ -2,7 +2,7 @@
 
 import getpass
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attnbench.errors import UserError
@@ -16,6 +16,8 @@ ENDED = (
 """States of jobs that have ended; those that Slurm queues again have another state by then."""
 AT_ONCE = 500
 """Jobs that one command line names."""
+ITS_TURN = "its turn"
+"""The reason for which a job waits where the queue gives none."""
 
 
 class SlurmJob(NamedTuple):
@@ -32,7 +34,7 @@ class SlurmJob(NamedTuple):
     @property
     def waits_for(self) -> str:
         """The reason for which it waits; empty for one that runs."""
-        return (self.where.strip("()") or "its turn") if self.state in ("PENDING", "CONFIGURING") else ""
+        return (self.where.strip("()") or ITS_TURN) if self.state in ("PENDING", "CONFIGURING") else ""
 
 
 class SlurmQueue:
@@ -53,20 +55,27 @@ class SlurmQueue:
         """Return what each job that has not ended waits for; empty for those that run. Raises `UserError`."""
         return {task: job.waits_for for task, job in self.jobs().items() if job.open}
 
+    def endings(self, tasks: Iterable[str]) -> dict[str, str]:
+        """Return the states in which jobs ended by Slurm's accounts; none where the cluster keeps no accounts."""
+        command = ("sacct", "--noheader", "--parsable2", "--allocations", "--format=JobID,State")
+        try:
+            answers = [ask((*command, f"--jobs={','.join(names)}")) for names in _portions(tasks)]
+        except UserError:  # as sacct says where there are none
+            return {}
+        states = (line.split("|") for answer in answers for line in answer.splitlines())
+        words = {task: state.partition(" ")[0] for task, state in states}  # of "CANCELLED by 1000" the first one
+        return {task: word for task, word in words.items() if word in ENDED}
+
     def cancel(self, tasks: Iterable[str]) -> None:
         """Cancel jobs: those that run are asked to stop first. Raises `UserError`."""
-        names = list(tasks)
-        for start in range(0, len(names), AT_ONCE):
-            ask(("scancel", *names[start : start + AT_ONCE]))
+        for names in _portions(tasks):
+            ask(("scancel", *names))
 
 
-def recorded_state(task: str) -> str:
-    """Return how a job ended by Slurm's accounts; empty where the cluster keeps none, or they do not have it."""
-    try:
-        answer = ask(("sacct", "-n", "-X", "-P", "-j", task, "-o", "State"))
-    except UserError:
-        return ""
-    return next((line.partition(" ")[0] for line in answer.splitlines()), "")  # of "CANCELLED by 1000" the first word
+def _portions(tasks: Iterable[str]) -> Iterator[list[str]]:
+    names = list(tasks)
+    for start in range(0, len(names), AT_ONCE):
+        yield names[start : start + AT_ONCE]
 
 
 def ask(command: Sequence[str]) -> str:

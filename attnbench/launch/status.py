@@ -5,7 +5,7 @@ Ten thousand runs are looked at in a second, so records are read without the che
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,6 +34,8 @@ queue will come to it."""
 OPEN = ("running", "waiting")
 RESUMABLE = ("new", "interrupted", "failed")
 """States of a run's folder that a queued job will change."""
+AS_ASKED = ("COMPLETED", "CANCELLED")
+"""Endings of a cluster's job that are no failure of it."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ def status_of_sweep(sweep: SweepFolder) -> SweepStatus:
     since = record.started if alive else ""
     runs = [look(sweep.run_folder(run), run.name, run.epochs, since) for run in record.runs]
     names = [run.task for run in record.runs]
-    unclear = any(task and run.state in RESUMABLE for run, task in zip(runs, names, strict=True))
-    tasks, unknown = _open_tasks(record) if unclear else ({}, "")
-    runs = [_queued(run, task, alive, tasks, unknown) for run, task in zip(runs, names, strict=True)]
+    unclear = [task for run, task in zip(runs, names, strict=True) if task and run.state in RESUMABLE]
+    queued = _ask_queue(record, unclear, alive) if unclear else _Queued()
+    runs = [_in_queue(run, task, alive, queued) for run, task in zip(runs, names, strict=True)]
     return SweepStatus(sweep, record, alive, runs)
 
 
@@ -138,32 +140,47 @@ def status_of_output(output: Path) -> list[SweepStatus]:
     return found
 
 
-def _open_tasks(record: SweepRecord) -> tuple[Mapping[str, str], str]:
-    """Return what the open jobs of a sweep's queue wait for, or why that is not known."""
+@dataclass(frozen=True)
+class _Queued:
+    """What a queue says. waits: what open jobs wait for. ended: how others did. unknown: why it cannot be asked."""
+
+    waits: Mapping[str, str] = field(default_factory=dict)
+    ended: Mapping[str, str] = field(default_factory=dict)
+    unknown: str = ""
+
+
+def _ask_queue(record: SweepRecord, tasks: Sequence[str], alive: bool) -> _Queued:
+    """Ask a sweep's queue about jobs; how they ended only if no scheduler will come to them."""
     queue = queue_of(record)
+    if queue is None:
+        return _Queued()
     try:
-        return (queue.open_tasks() if queue is not None else {}), ""
+        waits = queue.open_tasks()
+        left = [] if alive else [task for task in dict.fromkeys(tasks) if task not in waits]
+        return _Queued(waits, queue.endings(left) if left else {})
     except UserError as error:
-        return {}, str(error)
+        return _Queued(unknown=str(error))
 
 
-def _queued(run: RunStatus, task: str, alive: bool, tasks: Mapping[str, str], unknown: str) -> RunStatus:
+def _in_queue(run: RunStatus, task: str, alive: bool, queued: _Queued) -> RunStatus:
     """Return a run of a sweep as its queue and its scheduler see it.
 
     Args:
         run: as its folder shows it.
         task: by which the queue knows it; empty without one.
         alive: whether a scheduler will come to it.
-        tasks: what the queue's open jobs wait for.
-        unknown: why the queue cannot be asked.
+        queued: what the queue says.
     """
     if run.state not in RESUMABLE:
         return run
-    if task in tasks:
-        return replace(run, state="waiting" if tasks[task] else "running", reason=tasks[task])
+    if task in queued.waits:
+        return replace(run, state="waiting" if queued.waits[task] else "running", reason=queued.waits[task])
     if alive and run.state != "failed":
         return replace(run, state="waiting")
-    return replace(run, reason=run.reason or (unknown if task else ""))
+    ending = queued.ended.get(task, "")
+    if ending and ending not in AS_ASKED:
+        return replace(run, state="failed", reason=run.reason or f"the cluster's job {task}: {ending.lower()}")
+    return replace(run, reason=run.reason or (queued.unknown if task else ""))
 
 
 def look(folder: Path, name: str = "", planned: int | None = None, since: str = "") -> RunStatus:

@@ -1,4 +1,7 @@
-"""Stopping sweeps and runs from outside, so that the same command resumes them."""
+"""Stopping sweeps and runs from outside, so that the same command resumes them.
+
+A process on this machine gets a signal. One on another machine that sees the folder finds a request there.
+"""
 
 import os
 import signal
@@ -11,13 +14,16 @@ from pathlib import Path
 from attnbench.errors import UserError
 from attnbench.launch.engine import GRACE_SECONDS
 from attnbench.launch.queues import queue_of
+from attnbench.runs.disk import WriteError
 from attnbench.runs.files import readable, shown
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.owner import Owner, owner_of
+from attnbench.runs.owner import HEARTBEAT_SECONDS, Owner, owner_of
+from attnbench.runs.stop_request import request_stop
 from attnbench.runs.sweeps import SweepFolder, SweepRecord, find_sweeps
 
-PATIENCE_SECONDS = GRACE_SECONDS + 15
-"""Time in which a process that was asked to stop has ended: a scheduler gives its jobs their time first."""
+PATIENCE_SECONDS = GRACE_SECONDS + 15 + HEARTBEAT_SECONDS
+"""Time in which a process that was asked to stop has ended: it sees a request at its next heartbeat, and a scheduler
+gives its jobs their time first."""
 LOOK_SECONDS = 0.1
 
 
@@ -30,7 +36,7 @@ class Stopped:
 
 
 def stop_sweep(sweep: SweepFolder) -> Stopped:
-    """Cancel a sweep's jobs in a cluster's queue, and stop its scheduler and whoever else does its runs here.
+    """Cancel a sweep's jobs in a cluster's queue, and stop its schedulers and whoever else does its runs.
 
     Raises:
         UserError: the sweep's record is damaged, or its queue cannot be asked.
@@ -39,6 +45,9 @@ def stop_sweep(sweep: SweepFolder) -> Stopped:
     if record is None:
         raise UserError(f"{shown(sweep.path)}: there is no sweep")
     _cancel(record, [run.task for run in record.runs if run.task], result)
+    owner = owner_of(sweep.path)
+    if owner is not None and owner.near:
+        _request(sweep.path, result)  # schedulers on other machines may watch over it too
     _stop_owners([sweep.path], f"the scheduler of {sweep.id}", result)
     _stop_owners([sweep.run_folder(run) for run in record.runs], "a run", result)
     if not result.done and not result.failed:
@@ -85,11 +94,7 @@ def _stop_owners(folders: Sequence[Path], what: str, result: Stopped) -> None:
     asked = []
     for folder in folders:
         owner = owner_of(folder)
-        if owner is not None and not owner.near:
-            result.failed.append(f"{shown(folder)}: {what} is {owner.name}; use attnbench stop there")
-        elif owner is not None:
-            with suppress(ProcessLookupError):
-                os.kill(owner.pid, signal.SIGTERM)
+        if owner is not None and (_signal(owner) if owner.near else _request(folder, result)):
             asked.append((folder, owner))
     deadline = time.monotonic() + PATIENCE_SECONDS
     for folder, owner in asked:
@@ -97,6 +102,23 @@ def _stop_owners(folders: Sequence[Path], what: str, result: Stopped) -> None:
             time.sleep(LOOK_SECONDS)
         ending = f"has not stopped after {PATIENCE_SECONDS:.0f} s" if there else "stopped"
         (result.failed if there else result.done).append(f"{shown(folder)}: {what}, {owner.name}: {ending}")
+
+
+def _signal(owner: Owner) -> bool:
+    """Ask a process on this machine to stop; return True."""
+    with suppress(ProcessLookupError):
+        os.kill(owner.pid, signal.SIGTERM)
+    return True
+
+
+def _request(folder: Path, result: Stopped) -> bool:
+    """Request a stop of what is done in a folder on other machines; return whether that was possible."""
+    try:
+        request_stop(folder)
+    except (WriteError, UserError) as error:
+        result.failed.append(str(error))
+        return False
+    return True
 
 
 def _same(owner: Owner, now: Owner | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.runs.explanations import JOBS
 from attnbench.runs.files import readable
 from attnbench.runs.folder import ARCHIVE, RunFolder, find_runs
 from attnbench.runs.lock import Lock
@@ -15,6 +16,7 @@ KINDS = {
     "logs": "what the processes of finished runs printed",
     "checkpoints": "weights of finished runs, which evaluate, explain, predict and export need",
     "archived": "runs that were trained again, with their records",
+    "explanations": "maps that jobs of attnbench explain found, which it can find again",
 }
 """What can be removed, and what it is."""
 
@@ -26,7 +28,7 @@ class Removable:
     Attributes:
         kind: one of `KINDS`.
         path: of the file or folder.
-        owner: the run whose lock is held while it is removed; None for an archived run, which nobody trains.
+        owner: the run whose lock is held while it is removed; None where nobody trains.
         size: in bytes.
         modified: when it last changed, in seconds since 1970.
     """
@@ -58,6 +60,9 @@ def _all(output: Path) -> Iterator[Removable]:
             yield from _item("checkpoints", run.last_checkpoint.parent, run)
     for folder in sorted(output.glob(f"runs/*/{ARCHIVE}/seed*")):
         yield from _item("archived", folder, None)
+    for folder in sorted(output.glob(f"{JOBS}/*")):
+        if owner_of(folder) is None and readable(RunFolder(folder).finished, False):
+            yield from _item("explanations", folder, None)
 
 
 def _item(kind: str, path: Path, run: RunFolder | None) -> Iterator[Removable]:

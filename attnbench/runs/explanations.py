@@ -11,6 +11,8 @@ from attnbench.runs.lock import Lock
 from attnbench.runs.predictions import Pick
 
 PREDICTED, TRUE = "predicted", "true"
+JOBS = "explanations/jobs"
+"""The folder of an output folder where jobs of `attnbench explain` keep what they found."""
 
 
 @dataclass(frozen=True)

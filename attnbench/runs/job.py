@@ -1,4 +1,4 @@
-"""A run to be done, as plain data that can be sent to another process as a file."""
+"""A run to be trained, or to be explained, as plain data that can be sent to another process as a file."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,20 @@ JOB_FILE = "job.json"
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be done. identity: the hash that names it. folder: the run's, absolute."""
+    """One run to be done.
+
+    Attributes:
+        config: of the run.
+        identity: the hash that names the job.
+        folder: of the job, absolute: the run's, or that of an explanation.
+        explains: the trained run that is to be explained, and how (see `attnbench.explain.jobs`); None where the run
+            is to be trained.
+    """
 
     config: RunConfig
     identity: str
     folder: Path
+    explains: dict[str, Any] | None = None
 
     @property
     def seed(self) -> int:
@@ -51,7 +60,7 @@ class Job:
     def save(self, path: Path) -> None:
         """Write the job to a file that `load` reads."""
         config = JobConfig(self.config.values, self.config.choices, self.config.identity)
-        write_json(path, write_object(JobFile(config, self.identity, str(self.folder))))
+        write_json(path, write_object(JobFile(config, self.identity, str(self.folder), self.explains)))
 
     @classmethod
     def load(cls, path: Path) -> "Job":
@@ -63,7 +72,7 @@ class Job:
         if type(job.config.values.get("seed")) is not int:
             raise damaged(shown(path), "config.values.seed must be a whole number")
         config = RunConfig(job.config.values, job.config.choices, job.config.identity)
-        return cls(config, job.identity, Path(job.folder))
+        return cls(config, job.identity, Path(job.folder), job.explains)
 
 
 @dataclass(frozen=True)
@@ -82,3 +91,4 @@ class JobFile:
     config: JobConfig
     identity: str
     folder: str
+    explains: dict[str, Any] | None = None

@@ -19,10 +19,12 @@ from attnbench.runs.files import make_folder, shown, write_json
 from attnbench.runs.link_guard import GUARD_FILE, LinkGuard
 from attnbench.runs.litter import clear_litter
 from attnbench.runs.owner import HEARTBEAT_SECONDS, LOCK_FILE, Owner, OwnerWatch, owner_of, process_started, read_owner
+from attnbench.runs.stop_request import STOP_FILE, StopRequests
 
 __all__ = ["LOCK_FILES", "Lock", "Owner", "RunLockedError", "check_lock", "owner_of", "process_started", "read_owner"]
-LOCK_FILES = (LOCK_FILE, ".lock", GUARD_FILE)
-"""The owner, the guard that lets one process at a time change it, and its replacement where there are no file locks."""
+LOCK_FILES = (LOCK_FILE, ".lock", GUARD_FILE, STOP_FILE)
+"""The owner, the guard that lets one process at a time change it, its replacement where there are no file locks, and
+requests to the owner."""
 WITHOUT_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK)
 logger = logging.getLogger(__name__)
 
@@ -51,11 +53,27 @@ def release_dead(folder: Path, watch: OwnerWatch) -> None:
             (folder / LOCK_FILE).unlink(missing_ok=True)
 
 
+def tidy_finished(folder: Path) -> None:
+    """Remove the lock that a process left in a finished run's folder when it was killed at the very end.
+
+    It does no harm, and stays where the folder cannot be written, or where only watching would tell that its owner, on
+    another host, is dead.
+    """
+    watch = OwnerWatch(folder)
+    if not (folder / LOCK_FILE).is_file() or watch.owner() is not None:
+        return
+    try:
+        release_dead(folder, watch)
+    except (OSError, UserError) as error:
+        logger.debug("%s: a dead process's lock stays: %s", shown(folder), error)
+
+
 class Lock:
     """Own a run folder while in a `with` block.
 
-    `progress` is written along with each heartbeat, for those who watch the run. `lost` says that another host took
-    this process for dead and owns the run now.
+    `progress` is written along with each heartbeat, for those who watch the run. At each heartbeat the process also
+    heeds requests to stop (see `request_stop`). `lost` says that another host took this process for dead and owns the
+    run now.
 
     If a process on another host owns the folder, entering takes until its heartbeat shows that it lives, or the lack
     of one that it does not.
@@ -92,6 +110,7 @@ class Lock:
         watch = OwnerWatch(self.folder, self._interval)
         while not self._take(watch):
             time.sleep(self._interval / 10)
+        self._requests = StopRequests(self.folder)
         self._thread.start()
         return self
 
@@ -142,6 +161,7 @@ class Lock:
                     self.lost = self._rival() is not None  # another host took this process for dead
                     if not self.lost:
                         self._write()
+                self._requests.heed()
                 self._complained = False
             except (OSError, UserError) as error:  # the disk may have room again at the next beat
                 if not self._complained:

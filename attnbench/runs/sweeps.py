@@ -18,6 +18,7 @@ from attnbench.runs.json_objects import JsonObject, between, read_object
 from attnbench.runs.lock import Lock, RunLockedError
 from attnbench.runs.owner import owner_of
 from attnbench.runs.record_writer import now
+from attnbench.runs.stop_request import stoppable
 
 FOLDER = "sweeps"
 ID_START = "s"
@@ -101,13 +102,14 @@ class SweepFolder:
     def owned(self) -> Iterator[None]:
         """Own the sweep while in the context, as far as possible: the runs do not depend on it.
 
-        If another process owns it, both watch over the runs.
+        If another process owns it, both watch over the runs, and both heed requests to stop.
         """
         lock = Lock(self.path)
         try:
             lock.__enter__()
         except RunLockedError:
-            yield
+            with stoppable(self.path):
+                yield
             return
         except (OSError, UserError) as error:
             logger.warning("attnbench status will not know that this sweep is under way: %s", error)

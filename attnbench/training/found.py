@@ -4,7 +4,7 @@ from attnbench.config.validate import OWN_PACKAGE
 from attnbench.errors import UserError
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.identity import identity
-from attnbench.runs.owner import LOCK_FILE
+from attnbench.runs.lock import tidy_finished
 from attnbench.runs.record import GROUPS, FinishedRecord
 from attnbench.training.experiment import Experiment
 from attnbench.version import __version__
@@ -27,8 +27,7 @@ def find_finished(experiment: Experiment) -> tuple[Job, FinishedRecord] | None:
         record = run.record() if run and run.state() == "finished" else None
         if job is None or not isinstance(record, FinishedRecord) or not _was_checked(experiment, record):
             return None
-        if (job.folder / LOCK_FILE).is_file():  # a kill at the very end left it; `train` takes it away
-            return None
+        tidy_finished(job.folder)
         experiment.data.check_available()
     except (UserError, OSError):
         return None

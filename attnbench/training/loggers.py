@@ -126,16 +126,21 @@ def aim(save_dir: Path, run_name: str, experiment: str) -> Logger:
         run_name: of the run.
         experiment: in which the run is.
     """
+    from aim import Repo
     from aim.pytorch_lightning import AimLogger
 
-    prefixes = {f"{split}_metric_prefix": f"{split}/" for split in ("train", "val", "test")}
+    output = _output(save_dir)
+    with FileLock(output / "aim.lock"):  # runs of a sweep begin together
+        if not Repo.exists(str(output)):
+            Repo.from_path(str(output), init=True)
     logger: Logger = AimLogger(
-        repo=str(_output(save_dir)),
+        repo=str(output),
         experiment=experiment,
         run_name=run_name,
         system_tracking_interval=None,
+        log_system_params=False,  # they hold environment variables
         capture_terminal_logs=False,
-        **prefixes,
+        context_prefixes={"subset": {split: f"{split}/" for split in ("train", "val", "test")}},
     )
     return logger
 

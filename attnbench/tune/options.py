@@ -8,12 +8,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from attnbench.config import schema
-from attnbench.config.compose import apply
+from attnbench.config.compose import apply, compose
 from attnbench.config.overrides import parse_one
 from attnbench.config.search_path import search_path, shipped
 from attnbench.config.validate import check
 from attnbench.construct import guarded
-from attnbench.errors import UserError, require, require_choice
+from attnbench.errors import UserError, nearest, require, require_choice
 from attnbench.tune.space import Dimension, load_space
 
 FILE = "tune.yaml"
@@ -21,6 +21,8 @@ SEARCH = "lr_wd"
 """The search space unless another one is chosen."""
 CHOSEN_HERE = ("seed", "test", "run.again", "debug")
 """Keys of a run that tuning sets itself."""
+ADDED = ("search", "tune")
+"""Keys that tuning has beside those of a run."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,20 @@ def read_request(words: Sequence[str], config_dir: str | None) -> Request:
     for key in keys:
         if key in CHOSEN_HERE:
             raise UserError(f"{key}: attnbench tune chooses it; tune.seeds and tune.final_seeds say how many seeds")
+        _check_spelling(key, config_dir)
     named = [word for word, key in zip(words, keys, strict=True) if key == "search"]
     search = str(parse_one(named[-1]).value()) if named else SEARCH
     own = [word for word, key in zip(words, keys, strict=True) if key.partition(".")[0] == "tune"]
     overrides = [word for word in words if word not in (*named, *own)]
     return Request(overrides, search, load_space(search, folders), _options(own, folders))
+
+
+def _check_spelling(key: str, config_dir: str | None) -> None:
+    """Raise `UserError` for a key that no run has and that is like one of those that tuning adds."""
+    top = key.partition(".")[0]
+    hint = "" if top in ADDED else nearest(top, ADDED)
+    if hint and not {top} & {*(run := compose(config_dir=config_dir)).values, *run.choices}:
+        raise UserError(f"{key}: no such key{hint}")
 
 
 def _options(words: Sequence[str], folders: Sequence[Path]) -> TuneOptions:

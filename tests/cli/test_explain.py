@@ -1,6 +1,7 @@
 """attnbench explain from the outside: pictures, maps, scores, and mistakes in one line."""
 
 import csv
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from PIL import Image
 
 import attnbench
 from attnbench.cli.main import main
+from attnbench.cli.worker import work
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
 from attnbench.explain.pick import names_of, pick_images
@@ -154,7 +156,10 @@ def test_image_files_are_explained_without_scores(say: Say) -> None:
         (["--layers", "stage9.out"], "layer stage9.out: no such place"),
         (["--images", "0"], "--images 0: must be at least 1"),
         (["--image", "nothing.png"], "nothing.png: cannot be read"),
-        (["data.canvas=32"], "attnbench explain takes no overrides but data.root=DIR and output=DIR"),
+        (["data.canvas=32"], "attnbench explain takes no overrides but data.root, output, launch and sweep.jobs"),
+        (["launch=slrm"], "did you mean slurm?"),
+        (["launch=dry", "launch.formt=kubernetes"], "launch.formt: launch=dry has no such key; did you mean format?"),
+        (["sweep.jobs=0"], "sweep.jobs=0: must be at least 1, or auto"),
         (["nowhere"], "nowhere: no such run"),
     ],
 )
@@ -163,6 +168,84 @@ def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def commanded(out: str) -> list[Path]:
+    """Return the job files of the commands that `launch=dry` printed."""
+    commands = [shlex.split(line) for line in out.splitlines() if line.startswith("python")]
+    assert all(words[:3] == ["python", "-m", "attnbench.cli.worker"] for words in commands)
+    return [Path(words[3]) for words in commands]
+
+
+def pictures() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path("outputs/explanations").iterdir() if path.is_file()}
+
+
+def kept_means(attention: str) -> list[object]:
+    entries = read_json(Path(folder(attention)) / "explanations.json") or {}
+    return [(key, entry["maps"]) for key, entry in entries.items()]
+
+
+def test_a_job_finds_the_same_and_the_same_command_draws_it(say: Say, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (folder("bam"), "--images", "1")
+    _, expected, _ = say(*words)
+    files, means = pictures(), kept_means("bam")
+    for path in ("outputs/explanations", f"{folder('bam')}/explanations.json"):
+        shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+    status, out, err = say(*words, "launch=dry")
+    assert (status, err, pictures()) == (0, "", {})
+    (file,) = commanded(out)
+    assert [work(file), work(file)] == [0, 0]
+    assert f"{file.parent.name}: was explained before" in capsys.readouterr().out
+    assert say(*words, "launch=dry")[1].endswith(expected)
+    assert (pictures(), kept_means("bam")) == (files, means)
+    assert len(commanded(say(*words, "--seed", "1", "launch=dry")[1])) == 1  # another image is another job
+
+
+def test_a_job_that_fails_leaves_the_others_and_is_done_again(say: Say) -> None:
+    words = ("outputs/runs/*", "--images", "2", "launch=dry")
+    bam, none = commanded(say(*words)[1])
+    (bam.parent / "maps.npz").mkdir()
+    assert [work(file) for file in (bam, none)] == [2, 0]
+    record = read_json(bam.parent / "record.json") or {}
+    assert record["status"] == "failed" and "maps.npz: damaged: it is a folder" in record["error"]
+    status, out, err = say(*words)
+    assert (status, commanded(out)) == (0, [bam])
+    assert "1 of 2 runs are finished and left out" in err
+    (bam.parent / "maps.npz").rmdir()
+    assert work(bam) == 0
+    assert (read_json(bam.parent / "record.json") or {})["status"] == "finished"
+
+
+def test_a_run_that_was_trained_again_is_not_explained_by_an_earlier_job(
+    say: Say, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job,) = commanded(say(folder("none"), "--images", "1", "launch=dry")[1])
+    record = read_json(Path(folder("none")) / "record.json") or {}
+    write_json(Path(folder("none")) / "record.json", {**record, "written": "2099-01-01T00:00:00+00:00"})
+    assert work(job) == 2
+    assert "the run was trained again meanwhile" in capsys.readouterr().err
+    assert commanded(say(folder("none"), "--images", "1", "launch=dry")[1]) != [job]
+
+
+@pytest.mark.slow
+def test_an_engine_explains_what_can_be_explained(say: Say) -> None:
+    words = ("outputs/runs/*", "--images", "2")
+    _, expected, _ = say(*words)
+    files = pictures()
+    bam, none = commanded(say(*words, "launch=dry")[1])
+    (bam.parent / "maps.npz").mkdir()
+    status, out, err = say(*words, "launch=local", "sweep.jobs=2")
+    assert status == 1
+    assert "failed: outputs/explanations/jobs/" in err and "maps.npz: damaged" in err
+    assert f"gallery: {folder('none').replace('runs', 'explanations').replace('/seed0', '-seed0')}.html" in out
+    (bam.parent / "maps.npz").rmdir()
+    status, out, err = say(*words, "launch=local")
+    assert (status, err) == (0, "")
+    assert "seed=0: found" in out and out.endswith(expected)
+    assert {name: content for name, content in pictures().items() if name in files} == files
+    assert main(["clean", "explanations", "--yes"]) == 0
+    assert not bam.parent.exists() and not none.parent.exists()
 
 
 def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(say: Say) -> None:

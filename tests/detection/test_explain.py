@@ -72,7 +72,9 @@ def test_a_probe_is_read_by_the_detector(run: DetectorRun) -> None:
 @pytest.mark.slow
 def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_path: Path) -> None:
     session = DetectorSession([run], Request(images=3, faithfulness=True), tmp_path)
-    (found,) = session.explanations()
+    explained = session.find()
+    ((found, scores),) = explained
+    assert scores == {}
     assert [panel.name for panel in found.cams] == ["cam/gradcam/stage3.out", "cam/gradcam/stage4.out"]
     assert {"stage1.out/M", "stage3.out/M"} <= {panel.name for panel in found.panels}
     assert found.cams[0].values.shape == (3, 8, 8)
@@ -80,11 +82,16 @@ def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_p
     (image, *_) = session.chosen
     assert image.objects is not None
     assert np.array([mark.box for mark in objects]).tolist() == image.objects.boxes.tolist()
-    lines = list(session.lines())
+    lines = list(session.lines(explained))
     assert lines[0].startswith("--faithfulness: left out")
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".npz", ".html"}
     with np.load(next(tmp_path.glob("*.npz"))) as kept:
         assert kept["panel/cam/gradcam/stage3.out"].shape == (3, 8, 8)
+
+
+def test_detectors_are_explained_without_an_engine(run: DetectorRun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(run.folder), "launch=dry"]) == 2
+    assert "launch: takes networks that classify images" in capsys.readouterr().err
 
 
 def test_images_of_several_sizes_share_a_canvas() -> None:

@@ -84,3 +84,16 @@ def test_a_machine_that_is_lost_is_replaced(variables: dict[str, str]) -> None:
     assert time.monotonic() - began > 5  # it made sure
     assert trained(second.output()) == 4
     assert [found.state() for found in find_runs(Path("outputs"))] == ["finished"] * 4
+
+
+def test_a_sweep_is_stopped_from_another_machine(variables: dict[str, str]) -> None:
+    first = machine("first", variables, "recipe.epochs=500")
+    run = Path("outputs/runs")
+    wait_until(lambda: any(path.stat().st_size for path in run.glob("*/seed0/metrics.jsonl")), 300, first.describe)
+    stopped = subprocess.run([sys.executable, "-m", "attnbench", "stop"], check=False, capture_output=True, text=True)
+    assert stopped.returncode == 0, stopped.stderr
+    assert re.search(r"the scheduler of s\w+, process \d+ on first: stopped", stopped.stdout)
+    assert first.end(60) == 130, first.output()
+    (interrupted,) = find_runs(Path("outputs"))
+    assert interrupted.state() == "interrupted" and interrupted.rows()
+    assert not list(Path("outputs").glob("**/lock.json"))

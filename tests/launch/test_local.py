@@ -16,13 +16,14 @@ from attnbench.launch.launcher import LOCAL, launcher_of
 from attnbench.launch.local import LocalLauncher
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.identity import identity
+from attnbench.runs.sweeps import SweepFolder
 from tests.runs.samples import RESOLVED, make_record
 
 GIB = 1024**3
 
 
-def jobs(count: int, wanted: str | int = "auto") -> list[Job]:
-    values = {"sweep": {"jobs": wanted}}
+def jobs(count: int, wanted: str | int = "auto", accelerator: str = "auto") -> list[Job]:
+    values = {"sweep": {"jobs": wanted}, "trainer": {"accelerator": accelerator}}
     return [Job(RunConfig(values, {}, {}), "x", Path(f"runs/kind{number}/seed0")) for number in range(count)]
 
 
@@ -79,6 +80,15 @@ def test_a_gpu_has_as_many_jobs_as_the_largest_leaves_room_for() -> None:
 def test_memory_that_was_measured_on_a_cpu_says_nothing() -> None:
     measured((job := jobs(1)[0]), 0.5, "cpu")
     assert LocalLauncher().automatic_slots([job] * 9) == 2
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_jobs_that_compute_on_the_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_jobs_in_memory", lambda: 12)
+    on_cpu = jobs(20, accelerator="cpu")
+    assert LocalLauncher().slots(on_cpu) == 12
+    assert LocalLauncher().slots([*on_cpu, *jobs(1)]) == 2
+    assert LocalLauncher().engine(on_cpu, 12, SweepFolder(Path("outputs/sweeps/s0"))).gpus == 0
 
 
 @pytest.mark.parametrize("words", ["launch=slurm", "launch=ray", "launch=dry", "launch.jobs_per_device=3"])

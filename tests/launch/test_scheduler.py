@@ -35,6 +35,8 @@ try:
         if seed == 7: time.sleep(60)
         if seed == 8: print("about to fail"); sys.exit("seed 8 fails")
         if seed == 6: run.write_record(RunRecord.from_json(finished, "finished")); sys.exit("another one trains it")
+        if seed == 5:
+            import os; run.write_record(RunRecord.from_json(finished, "finished")); os.kill(os.getpid(), 9)
         if seed == 9: import os; os.kill(os.getpid(), 9)
         time.sleep(0.4)
         run.write_record(RunRecord.from_json(finished, "finished"))
@@ -119,6 +121,18 @@ def test_a_run_that_another_process_has_just_finished_is_found(jobs: Callable[..
     (task,) = Scheduler(jobs(6), LightEngine(1)).run()
     assert (task.state, task.reason) == ("found", "")
     assert task.found is not None
+
+
+def test_what_a_kill_at_the_very_end_left_is_removed_where_that_is_possible(jobs: Callable[..., list[Job]]) -> None:
+    killed, left, stuck = jobs(5, 0, 1)
+    dead = {"host": socket.gethostname(), "pid": os.getpid(), "started": "long ago", "heartbeat": time.time()}
+    for job in (left, stuck):
+        job.folder.mkdir(parents=True)
+        RunFolder(job.folder).write_record(make_record())
+        write_json(job.folder / "lock.json", dead)
+    (stuck.folder / ".lock").mkdir()
+    assert states(Scheduler([killed, left, stuck], LightEngine(1)).run()) == ["found"] * 3
+    assert [(job.folder / "lock.json").exists() for job in (killed, left, stuck)] == [False, False, True]
 
 
 def test_a_damaged_record_fails_its_run_alone(jobs: Callable[..., list[Job]]) -> None:
@@ -214,6 +228,36 @@ class DetachingEngine(LightEngine):
 
     def submit(self) -> None:
         self.submitted.append(len(self.started))
+
+
+class QueueingProcess(LocalProcess):
+    """A process that waits in a queue when it is looked at first."""
+
+    looks = 0
+
+    @property
+    def waits_for(self) -> str:  # type: ignore[override]
+        self.looks += 1
+        return "Resources" if self.looks < 3 else ""
+
+
+class QueueingEngine(LightEngine):
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
+        process = super().start(job_file, log_file, slots)
+        return QueueingProcess(process.poll, process.pid)
+
+
+def test_what_a_queue_holds_back_waits_and_its_time_begins_when_it_runs(jobs: Callable[..., list[Job]]) -> None:
+    seen: list[tuple[str, str, float]] = []
+
+    def watch(tasks: Sequence[Task]) -> None:
+        seen.append((tasks[0].shown, tasks[0].waits_for, tasks[0].started))
+
+    (task,) = Scheduler(jobs(0), QueueingEngine(1), watch).run()
+    shown = list(dict.fromkeys((state, reason) for state, reason, _ in seen))
+    assert shown == [("waiting", "Resources"), ("running", ""), ("finished", "")]
+    begun = [started for state, _, started in seen if state == "waiting"]
+    assert begun == sorted(set(begun)) and begun[-1] == task.started < task.ended
 
 
 def test_jobs_of_an_engine_that_detaches_go_on_after_an_interrupt(jobs: Callable[..., list[Job]]) -> None:

@@ -76,6 +76,28 @@ def test_jobs_that_ended_are_not_open_and_waiting_ones_say_for_what(monkeypatch:
     assert SlurmQueue().open_tasks() == {"7_0": "", "7_1": "Resources", "8": "n3"}
 
 
+ACCOUNTS = "7_0|COMPLETED\n7_1|CANCELLED by 1000\n7_2|OUT_OF_MEMORY\n7_3|RUNNING\n9|NODE_FAIL\n"
+"""What sacct prints with --parsable2 --noheader --allocations --format=JobID,State."""
+
+
+def test_accounts_say_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(slurm_queue, "AT_ONCE", 3)
+    monkeypatch.setattr(slurm_queue, "ask", lambda command: asked.append(command) or ACCOUNTS)
+    tasks = ["7_0", "7_1", "7_2", "7_3", "9"]
+    ended = {"7_0": "COMPLETED", "7_1": "CANCELLED", "7_2": "OUT_OF_MEMORY", "9": "NODE_FAIL"}
+    assert SlurmQueue().endings(tasks) == ended
+    assert [command[-1] for command in asked] == ["--jobs=7_0,7_1,7_2", "--jobs=7_3,9"]
+
+
+def test_without_accounts_nothing_is_known_of_endings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(command: tuple[str, ...]) -> str:
+        raise UserError("sacct: Slurm accounting storage is disabled")
+
+    monkeypatch.setattr(slurm_queue, "ask", refuse)
+    assert SlurmQueue().endings(["7_0"]) == {}
+
+
 def test_the_error_of_a_command_is_its_last_line() -> None:
     text = "sbatch: warning: x\nsbatch: error: invalid partition specified: nosuch\n\n"
     assert last_error(text) == "invalid partition specified: nosuch"
@@ -230,6 +252,37 @@ def test_stop_cancels_and_the_same_command_resumes(attnbench: Attnbench) -> None
     assert [row.epoch for row in run.rows()] == list(range(1, len(run.rows()) + 1))
     attnbench.run("stop")
     process.communicate(timeout=60)
+
+
+@installed
+@pytest.mark.skipif(
+    any(shutil.which(program, path=PATHS) is None for program in ("slurmdbd", "mariadbd")), reason="needs slurmdbd"
+)
+@pytest.mark.slow
+def test_accounts_say_how_a_killed_job_ended(attnbench: Attnbench) -> None:
+    process = attnbench.begin("seed=0", "recipe.epochs=300")
+    (run,) = find_runs(Path("outputs"))
+    wait_for(run.rows)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    (task,) = attnbench.tasks()
+    attnbench.slurm("scancel", "--signal=KILL", "--full", task)
+    wait_for(lambda: attnbench.states() == ["failed"], 100)
+    (sweep,) = json.loads(attnbench.run("status", "--json").stdout)
+    assert sweep["runs"][0]["reason"] == f"the cluster's job {task}: failed"
+
+
+@installed
+@pytest.mark.slow
+def test_runs_are_explained_on_the_cluster(attnbench: Attnbench) -> None:
+    pytest.importorskip("pytorch_grad_cam")
+    assert attnbench.run("train", *TINY, "recipe.epochs=1").returncode == 0
+    words = ("outputs/runs/*", "--images", "2", "launch=slurm")
+    explained = attnbench.run("explain", *words)
+    assert explained.returncode == 0, explained.stderr
+    assert "seed=0: running" in explained.stdout and "gallery: outputs/explanations/" in explained.stdout
+    assert ": found" in attnbench.run("explain", *words).stdout
+    assert attnbench.states() == ["finished", "finished"]
 
 
 @installed

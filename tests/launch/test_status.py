@@ -111,22 +111,27 @@ def test_the_time_left_counts_runs_that_wait() -> None:
 class KnownQueue:
     """A queue with known jobs."""
 
-    def __init__(self, tasks: Mapping[str, str] | None) -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: Mapping[str, str] | None, ended: Mapping[str, str]) -> None:
+        self.tasks, self.ended = tasks, ended
 
     def open_tasks(self) -> Mapping[str, str]:
         if self.tasks is None:
             raise UserError("squeue: is not on this machine")
         return self.tasks
 
+    def endings(self, tasks: Iterable[str]) -> Mapping[str, str]:
+        return {task: self.ended[task] for task in tasks if task in self.ended}
+
     def cancel(self, tasks: Iterable[str]) -> None:
         raise AssertionError
 
 
-def queued(monkeypatch: pytest.MonkeyPatch, tasks: Mapping[str, str] | None, *jobs: Job) -> SweepFolder:
+def queued(
+    monkeypatch: pytest.MonkeyPatch, tasks: Mapping[str, str] | None, *jobs: Job, ended: Mapping[str, str] | None = None
+) -> SweepFolder:
     sweep = begun(*jobs, engine="slurm")
     sweep.note_tasks({job.folder: f"7_{job.seed}" for job in jobs})
-    monkeypatch.setattr(module, "queue_of", lambda record: KnownQueue(tasks))
+    monkeypatch.setattr(module, "queue_of", lambda record: KnownQueue(tasks, ended or {}))
     return sweep
 
 
@@ -135,6 +140,35 @@ def test_a_queue_says_what_waits_and_for_what(monkeypatch: pytest.MonkeyPatch) -
     sweep = queued(monkeypatch, {"7_0": "", "7_1": "Resources"}, *jobs)
     found = [(run.state, run.reason) for run in status_of_sweep(sweep).runs]
     assert found == [("running", ""), ("waiting", "Resources"), ("interrupted", ""), ("finished", "")]
+
+
+def test_the_accounts_of_a_cluster_say_how_a_job_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [run_of(0), run_of(1, "running", rows=1), run_of(2, "interrupted", rows=1), run_of(3, "failed", error="no")]
+    ended = {"7_0": "NODE_FAIL", "7_1": "OUT_OF_MEMORY", "7_2": "CANCELLED", "7_3": "FAILED"}
+    sweep = queued(monkeypatch, {}, *jobs, ended=ended)
+    assert [(run.state, run.reason) for run in status_of_sweep(sweep).runs] == [
+        ("failed", "the cluster's job 7_0: node_fail"),
+        ("failed", "the cluster's job 7_1: out_of_memory"),
+        ("interrupted", ""),
+        ("failed", "no"),
+    ]
+    with Lock(sweep.path):  # a scheduler will come to them
+        assert [run.state for run in status_of_sweep(sweep).runs] == ["waiting"] * 4
+
+
+def test_a_list_of_runs_says_the_same(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    queued(
+        monkeypatch, {"7_0": "", "7_1": "Resources", "7_2": "Priority"}, run_of(0), run_of(1), run_of(2, "interrupted")
+    )
+    run_of(3)
+    assert main(["list", "runs"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "/seed" in line]
+    assert [next(word for word in row if word in module.WORDS) for row in rows] == [
+        "running",
+        "waiting",
+        "waiting",
+        "new",
+    ]
 
 
 def test_where_the_queue_cannot_be_asked_the_runs_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Stopping sweeps and runs from outside."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -15,25 +16,41 @@ from attnbench.launch.stop import stop_runs, stop_sweep
 from attnbench.runs.files import write_json
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.owner import owner_of
+from attnbench.runs.stop_request import request_stop
 from attnbench.runs.sweeps import SweepFolder, sweep_of
 
 Capture = pytest.CaptureFixture[str]
 OWNER = """
-import sys, time
+import socket, sys, time
 from pathlib import Path
 from attnbench.runs.lock import Lock
 from attnbench.termination import heed_requests
+host, folder, beat = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+socket.gethostname = lambda: host
 heed_requests()
 try:
-    with Lock(Path(sys.argv[1])): time.sleep(60)
+    with Lock(folder, beat): time.sleep(60)
+except KeyboardInterrupt: sys.exit(130)
+"""
+WATCHER = """
+import sys, time
+from pathlib import Path
+from attnbench.runs.sweeps import SweepFolder
+from attnbench.termination import heed_requests
+heed_requests()
+try:
+    with SweepFolder(Path(sys.argv[1])).owned():
+        print("watches", flush=True)
+        time.sleep(60)
 except KeyboardInterrupt: sys.exit(130)
 """
 ELSEWHERE = {"host": "another", "pid": 1, "started": "1", "heartbeat": 0.0}
 
 
-def owner(folder: Path) -> "subprocess.Popen[bytes]":
-    """Start a process that owns a folder."""
-    process = subprocess.Popen([sys.executable, "-c", OWNER, str(folder)])
+def owner(folder: Path, host: str | None = None, beat: float = 0.1) -> "subprocess.Popen[bytes]":
+    """Start a process that owns a folder, on a machine of another name if one is given."""
+    words = [host or socket.gethostname(), str(folder), str(beat)]
+    process = subprocess.Popen([sys.executable, "-c", OWNER, *words])
     deadline = time.monotonic() + 30
     while owner_of(folder) is None:
         assert time.monotonic() < deadline
@@ -80,11 +97,52 @@ def test_a_single_run_is_stopped_alone(capsys: Capture) -> None:
     assert scheduler.wait(5) == 130
 
 
-def test_processes_of_other_hosts_are_named_and_left_alone(capsys: Capture) -> None:
+def test_a_scheduler_and_a_run_on_other_machines_find_the_request(capsys: Capture) -> None:
+    sweep = begun(made := jobs(0, 1))
+    processes = [owner(sweep.path, "first"), owner(made[1].folder, "second")]
+    assert main(["stop"]) == 0
+    assert [process.wait(5) for process in processes] == [130, 130]
+    out = capsys.readouterr().out
+    assert f"the scheduler of {sweep.id}, process {processes[0].pid} on first: stopped" in out
+    assert f"seed1: a run, process {processes[1].pid} on second: stopped" in out
+
+
+def test_a_request_is_not_for_those_who_begin_later() -> None:
+    sweep = begun(jobs(0))
+    request_stop(sweep.path)
+    process = owner(sweep.path, beat=0.02)
+    time.sleep(0.2)
+    assert process.poll() is None
+    assert main(["stop", sweep.id]) == 0
+    assert process.wait(5) == 130
+
+
+def test_every_scheduler_of_a_sweep_is_stopped() -> None:
+    sweep = begun(jobs(0))
+    first = owner(sweep.path)
+    second = subprocess.Popen([sys.executable, "-c", WATCHER, str(sweep.path)], stdout=subprocess.PIPE)
+    assert second.stdout is not None and second.stdout.readline() == b"watches\n"
+    assert main(["stop", sweep.id]) == 0
+    assert [first.wait(5), second.wait(5)] == [130, 130]
+    second.stdout.close()
+
+
+def test_a_machine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
     sweep = begun(jobs(0))
     write_json(sweep.path / "lock.json", ELSEWHERE)
     assert main(["stop"]) == 1
-    assert "is process 1 on another; use attnbench stop there" in capsys.readouterr().err
+    assert "process 1 on another: has not stopped after 0 s" in capsys.readouterr().err
+
+
+def test_what_cannot_be_asked_is_one_line(capsys: Capture) -> None:
+    sweep = begun(made := jobs(0))
+    write_json(sweep.path / "lock.json", ELSEWHERE)
+    (sweep.path / "stop.json").mkdir()
+    process = owner(made[0].folder)
+    assert main(["stop"]) == 1
+    assert process.wait(5) == 130
+    assert "stop.json: damaged: it is a folder, not a file" in capsys.readouterr().err
 
 
 class KnownQueue:
@@ -96,6 +154,9 @@ class KnownQueue:
 
     def open_tasks(self) -> Mapping[str, str]:
         return self.tasks
+
+    def endings(self, tasks: Iterable[str]) -> Mapping[str, str]:
+        return {}
 
     def cancel(self, tasks: Iterable[str]) -> None:
         self.cancelled += tasks

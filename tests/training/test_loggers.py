@@ -143,3 +143,20 @@ def check_mlflow(tiny: Tiny, address: str, *words: str) -> None:
         assert logged.data.params["recipe.lr"] == "0.4"
         history = client.get_metric_history(logged.info.run_id, "train/loss")
         assert [point.step for point in history] == [row.images for row in run.rows()]
+
+
+@pytest.mark.slow
+def test_aim_keeps_a_repository_in_the_output_folder() -> None:
+    aim = pytest.importorskip("aim")
+    assert main(["train", "-m", *TINY, "logger=[csv,aim]", "seed=0,1"]) == 0
+    logged = {run.name: run for run in aim.Repo("outputs").iter_runs()}
+    runs = find_runs(Path("outputs"))
+    assert set(logged) == {f"{run.path.parent.name}/{run.path.name}" for run in runs}
+    for run in runs:
+        found = logged[f"{run.path.parent.name}/{run.path.name}"]
+        assert found.experiment == "attnbench" and not found.active
+        assert found["hparams"]["recipe.lr"] == 0.4
+        series = {(metric.context.to_dict().get("subset"), metric.name): metric for metric in found.metrics()}
+        steps, values = series["train", "loss"].values.sparse_numpy()
+        assert steps.tolist() == [row.images for row in run.rows()]
+        assert values.tolist() == pytest.approx([row.metrics["train/loss"] for row in run.rows()])

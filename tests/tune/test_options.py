@@ -23,6 +23,8 @@ def test_words_are_sorted_into_methods_space_and_options() -> None:
         ("tune.grace=1", "tune.grace=1.0: must be in [0, 1)"),
         ("tune.parallel=0", "tune.parallel=0: must be at least 1, or auto"),
         ("search=lrwd", "did you mean lr_wd?"),
+        ("serch=lr", "serch: no such key; did you mean search?"),
+        ("tunes.trials=3", "tunes.trials: no such key; did you mean tune?"),
         ("seed=3", "attnbench tune chooses it"),
         ("test=false", "attnbench tune chooses it"),
         ("run.again=true", "attnbench tune chooses it"),

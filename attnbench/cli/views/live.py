@@ -60,10 +60,10 @@ class LiveView:
 
     def show(self, tasks: Sequence[Task]) -> None:
         """Bring the view up to date."""
-        changed = [number for number, task in enumerate(tasks) if self.known_states.get(number) != task.state]
-        self.known_states.update((number, tasks[number].state) for number in changed)
+        changed = [number for number, task in enumerate(tasks) if self.known_states.get(number) != task.shown]
+        self.known_states.update((number, tasks[number].shown) for number in changed)
         if self.live is None:
-            self._print_events([tasks[number] for number in changed if tasks[number].state != "waiting"], tasks)
+            self._print_events([tasks[number] for number in changed if tasks[number].shown != "waiting"], tasks)
         if self.live is not None and time.monotonic() - self.shown_at >= REFRESH_SECONDS:
             self.shown_at = time.monotonic()
             self.live.update(self.table(tasks), refresh=True)
@@ -89,9 +89,10 @@ class LiveView:
         table = make_table(title=f"{done} of {len(tasks)} runs done")
         for column in ("run", "state", "epoch", "val top-1", "img/s", "time"):
             table.add_column(column, justify="left" if column in ("run", "state") else "right")
-        order = sorted(tasks, key=lambda task: (task.done, task.state == "waiting"))
+        order = sorted(tasks, key=lambda task: (task.done, task.shown == "waiting"))
         for task in order[:SHOWN_AT_MOST]:
-            table.add_row(self.name(task), task.state, *_columns(task, self._progress(task)))
+            state = f"waiting: {task.waits_for}" if task.shown != task.state else task.state
+            table.add_row(self.name(task), state, *_columns(task, self._progress(task)))
         if len(order) > SHOWN_AT_MOST:
             table.add_row(f"… and {len(order) - SHOWN_AT_MOST} more", "", "", "", "", "")
         return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from attnbench.config.compose import Composer
 from attnbench.console import make_table
 from attnbench.errors import UserError
+from attnbench.launch.status import status_of_output
 from attnbench.runs.files import readable, shown
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.metric_names import TEST
@@ -42,8 +43,9 @@ def show_runs(console: Console, output: Path, composer: Composer) -> None:
         raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
     records = [readable(run.record, None) for run in runs]
     names = names_by_difference((record for record in records if record is not None), composer)
+    states = {run.folder: run.state for sweep in status_of_output(output) for run in sweep.runs}
     rows = [
-        Row(_name(run, record, names), dict(zip(COLUMNS, _cells(run, record), strict=True)))
+        Row(_name(run, record, names), dict(zip(COLUMNS, _cells(run, record, states), strict=True)))
         for run, record in zip(runs, records, strict=True)
     ]
     columns = _fitting_columns(console, rows)
@@ -52,8 +54,8 @@ def show_runs(console: Console, output: Path, composer: Composer) -> None:
         console.print(f"not shown in {console.width} columns: {', '.join(hidden)}")
 
 
-def _cells(run: RunFolder, record: RunRecord | None) -> Sequence[str]:
-    return (_hash(run), *_progress(run, record), *_accuracies(record))
+def _cells(run: RunFolder, record: RunRecord | None, states: Mapping[Path, str]) -> Sequence[str]:
+    return (_hash(run), *_progress(run, record, states), *_accuracies(record))
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
@@ -88,11 +90,11 @@ def _hash(run: RunFolder) -> str:
     return f"{run.path.parent.name.rpartition('-')[2]}/{run.path.name}"
 
 
-def _progress(run: RunFolder, record: RunRecord | None) -> tuple[str, str]:
-    """Return the run's state and epochs. A finished run's record says both; others are looked at once more."""
+def _progress(run: RunFolder, record: RunRecord | None, states: Mapping[Path, str]) -> tuple[str, str]:
+    """Return the run's state, as `attnbench status` has it, and its epochs. A finished run's record says both."""
     if isinstance(record, FinishedRecord):
         return "finished", f"{record.epochs}/{record.planned_epochs}"
-    return run.state(), run.epochs()
+    return states.get(run.path) or run.state(), run.epochs()
 
 
 def _accuracies(record: RunRecord | None) -> Iterable[str]:

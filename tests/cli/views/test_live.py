@@ -40,6 +40,22 @@ def test_finished_runs_show_their_accuracy_and_speed(own_folder: Path) -> None:
     assert rows(view, tasks) == shown
 
 
+def test_what_a_cluster_has_queued_waits_and_says_for_what(own_folder: Path) -> None:
+    running, queued = tasks_of(own_folder, "running", "running")
+    queued.waits_for = "Resources"
+    tasks = [queued, running]
+    view = LiveView(Console(width=120), [task.job for task in tasks])
+    shown = rows(view, tasks)
+    assert shown.index(["seed=0", "running"]) < shown.index(["seed=1", "waiting:", "Resources"])
+    with view.console.capture() as capture:
+        view.show(tasks)
+    assert capture.get() == "[0/2] seed=0: running\n"
+    queued.waits_for = ""
+    with view.console.capture() as capture:
+        view.show(tasks)
+    assert capture.get() == "[0/2] seed=1: running\n"
+
+
 def test_runs_have_the_names_that_they_are_given(own_folder: Path) -> None:
     tasks = tasks_of(own_folder, "running", "waiting")
     view = LiveView(Console(width=120), [task.job for task in tasks], {tasks[0].job.identity: "ResNet50 + BAM"})
