@@ -83,7 +83,12 @@ ACCOUNTS = "7_0|COMPLETED\n7_1|CANCELLED by 1000\n7_2|OUT_OF_MEMORY\n7_3|RUNNING
 def test_accounts_say_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(slurm_queue, "AT_ONCE", 3)
-    monkeypatch.setattr(slurm_queue, "ask", lambda command: asked.append(command) or ACCOUNTS)
+
+    def answer(command: tuple[str, ...]) -> str:
+        asked.append(command)
+        return ACCOUNTS
+
+    monkeypatch.setattr(slurm_queue, "ask", answer)
     tasks = ["7_0", "7_1", "7_2", "7_3", "9"]
     ended = {"7_0": "COMPLETED", "7_1": "CANCELLED", "7_2": "OUT_OF_MEMORY", "9": "NODE_FAIL"}
     assert SlurmQueue().endings(tasks) == ended
