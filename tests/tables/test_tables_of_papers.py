@@ -32,6 +32,8 @@ OTHER_COSTS = {
     "bam/2 wrn28_8_bam_c": ["parameters"],
     "bam/3b mobilenet_192": ["multiply_adds"],
     "bam/3b mobilenet_192_bam": ["multiply_adds"],
+    "bam/4 vgg16_ssd": ["parameters"],
+    "bam/4 mobilenet_ssd": ["parameters"],
     "bam/3b squeezenet": ["multiply_adds"],
     "bam/3b squeezenet_bam": ["multiply_adds"],
     "bam/5 resnext29_16x64d_se": ["parameters"],
