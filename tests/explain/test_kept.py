@@ -57,7 +57,7 @@ def test_maps_bars_texts_and_scores_come_back(overrides: tuple[str, ...], own_fo
     assert list(written.scores) == list(read.scores)
 
 
-def _rows(*several: Found) -> list[list[dict[str, np.ndarray]]]:  # type: ignore[type-arg]
+def _rows(*several: Found) -> list[list[dict[str, np.ndarray]]]:
     return [[dict(row) for row in found.scores.values()] for found in several]
 
 

@@ -127,7 +127,7 @@ def test_without_a_result_there_is_no_winner(start: Start) -> None:
 class Stoppable:
     """A process that a test ends."""
 
-    interrupts, reason = 0, ""
+    interrupts, reason, waits_for = 0, "", ""
 
     def poll(self) -> int | None:
         return 130 if self.interrupts else None
