@@ -10,7 +10,7 @@ from rich.table import Table
 from attnbench.config.compose import Composer
 from attnbench.console import make_table
 from attnbench.errors import UserError
-from attnbench.launch.status import status_of_output
+from attnbench.launch.status import OPEN, status_of_output
 from attnbench.runs.files import readable, shown
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.metric_names import TEST
@@ -43,7 +43,7 @@ def show_runs(console: Console, output: Path, composer: Composer) -> None:
         raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
     records = [readable(run.record, None) for run in runs]
     names = names_by_difference((record for record in records if record is not None), composer)
-    states = {run.folder: run.state for sweep in status_of_output(output) for run in sweep.runs}
+    states = {run.folder: run.state for sweep in status_of_output(output) for run in sweep.runs if run.state in OPEN}
     rows = [
         Row(_name(run, record, names), dict(zip(COLUMNS, _cells(run, record, states), strict=True)))
         for run, record in zip(runs, records, strict=True)
@@ -91,7 +91,7 @@ def _hash(run: RunFolder) -> str:
 
 
 def _progress(run: RunFolder, record: RunRecord | None, states: Mapping[Path, str]) -> tuple[str, str]:
-    """Return the run's state, as `attnbench status` has it, and its epochs. A finished run's record says both."""
+    """Return the run's state and epochs; a finished run's record says both. `states`: of runs that run or wait."""
     if isinstance(record, FinishedRecord):
         return "finished", f"{record.epochs}/{record.planned_epochs}"
     return states.get(run.path) or run.state(), run.epochs()
