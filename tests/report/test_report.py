@@ -152,7 +152,7 @@ def test_runs_without_a_baseline_are_in_the_order_of_their_means(capsys: pytest.
         (["outputs/runs/*", "--tu", "site"], "--tu: no such flag; did you mean --to?"),
         (
             ["outputs/runs/*", "recipe.lr=1"],
-            "recipe.lr=1: attnbench report takes no overrides but data.root=DIR and",
+            "recipe.lr=1: attnbench report takes no overrides but data.root and output",
         ),
         (["outputs/runs/*", "--to", "outputs"], "--to outputs: the folder holds something else than a report"),
         (["nowhere"], "nowhere: no such run"),
