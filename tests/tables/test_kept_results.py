@@ -34,7 +34,9 @@ def test_every_network_has_learned(path: Path) -> None:
         assert isinstance(record, FinishedRecord)
         accuracy = record.metrics[TEST_TOP1]
         assert accuracy is not None
-        assert accuracy >= least_accuracy(record.data.classes, TIMES_CHANCE), (record.identity, record.seed)
+        right = 1 - record.config["data"].get("label_noise", 0)  # wrong labels teach nothing of these classes
+        times = 1 + (TIMES_CHANCE - 1) * right
+        assert accuracy >= least_accuracy(record.data.classes, times), (record.identity, record.seed)
 
 
 def kept_texts() -> Iterator[tuple[str, str]]:
