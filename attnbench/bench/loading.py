@@ -10,11 +10,9 @@ attnbench makes them in the precision and layout in which it trains on the devic
 """
 
 import os
-import tarfile
 import time
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from io import BytesIO
 from itertools import count
 from pathlib import Path
 
@@ -96,22 +94,16 @@ def sharded(root: Path, workers: int, batch_size: int, device: torch.device, fol
 
 def write_shards(images: ImageFolder, count: int, folder: Path) -> list[str]:
     """Write the files of images and their labels in turns to `count` tar files, and return their paths."""
-    paths = [folder / f"{number}.tar" for number in range(count)]
+    import webdataset
+
+    paths = [str(folder / f"{number}.tar") for number in range(count)]
     folder.mkdir()
     for number, path in enumerate(paths):
-        with tarfile.open(path, "w") as shard:
+        with webdataset.TarWriter(path) as shard:
             for index in range(number, len(images.samples), count):
                 file, label = images.samples[index]
-                add(shard, f"{index}.jpg", Path(file).read_bytes())
-                add(shard, f"{index}.cls", str(label).encode())
-    return list(map(str, paths))
-
-
-def add(shard: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file to a tar file."""
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    shard.addfile(entry, BytesIO(content))
+                shard.write({"__key__": str(index), "jpg": Path(file).read_bytes(), "cls": label})
+    return paths
 
 
 def contestants(root: Path, workers: int, batch_size: int, device: torch.device, folder: Path) -> dict[str, Turn]:

@@ -49,7 +49,6 @@ def run_job(
         experiment: what is made from the job's configuration, if the caller has it already.
         world: this process's place among those of a run on several devices.
     """
-    from attnbench.training.failures import explain
     from attnbench.training.metrics import ImageCountError
     from attnbench.training.train import train
 
@@ -65,11 +64,8 @@ def run_job(
             f"interrupted after {epochs} of {total} epochs; the same command resumes the run", INTERRUPTED, world
         )
     except Exception as error:
-        reason = explain(error, job)
-        if reason is None:
-            traceback.print_exc()
-            reason = f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})"
-        return _end(reason, FAILED, world)
+        unknown = f"the run failed: {type(error).__name__}: {error} ({shown(job.folder)})"
+        return _end(_reason(error, job, unknown), FAILED, world)
     if report is not None and record is not None:
         report(record)
     return DONE
@@ -78,7 +74,6 @@ def run_job(
 def explain_run(job: Job) -> int:
     """Do a job of `attnbench explain`, print how it ended, and return the exit status."""
     from attnbench.explain.jobs import explain_job
-    from attnbench.training.failures import explain
 
     try:
         print(plain(explain_job(job), keep=""), flush=True)
@@ -89,12 +84,18 @@ def explain_run(job: Job) -> int:
     except KeyboardInterrupt:
         return _end("interrupted; the same command explains the run", INTERRUPTED)
     except Exception as error:
-        reason = explain(error, job)
-        if reason is None:
-            traceback.print_exc()
-            reason = f"{type(error).__name__}: {error}"
-        return _end(reason, FAILED)
+        return _end(_reason(error, job, f"{type(error).__name__}: {error}"), FAILED)
     return DONE
+
+
+def _reason(error: Exception, job: Job, unknown: str) -> str:
+    """Return why a job failed; for an error that nothing explains, print its traceback and return `unknown`."""
+    from attnbench.training.failures import explain
+
+    reason = explain(error, job)
+    if reason is None:
+        traceback.print_exc()
+    return unknown if reason is None else reason
 
 
 def _end(message: str, status: int, world: World | None = None) -> int:

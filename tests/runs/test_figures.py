@@ -13,7 +13,6 @@ from tests.faults.test_no_room import largest_file
 
 WRITING = re.compile(r"\b(?:write_text|write_bytes|savefig|savez|savez_compressed)\(|\bopen\(.*\"[wax]b?\"")
 WRITERS = {
-    "bench/loading.py",  # to a temporary folder
     "data/loaders/bad_images.py",  # caches: written beside their place, in parts where they are large, then renamed
     "data/loaders/decoded_cache.py",
     "data/sources/cache_dir.py",

@@ -43,7 +43,9 @@ def show_runs(console: Console, output: Path, composer: Composer) -> None:
         raise UserError(f"no runs under {shown(output / 'runs')}; attnbench train makes one")
     records = [readable(run.record, None) for run in runs]
     names = names_by_difference((record for record in records if record is not None), composer)
-    states = {run.folder: run.state for sweep in status_of_output(output) for run in sweep.runs if run.state in OPEN}
+    finished = all(isinstance(record, FinishedRecord) for record in records)
+    sweeps = [] if finished else status_of_output(output)  # which looks at all folders once more
+    states = {run.folder: run.state for sweep in sweeps for run in sweep.runs if run.state in OPEN}
     rows = [
         Row(_name(run, record, names), dict(zip(COLUMNS, _cells(run, record, states), strict=True)))
         for run, record in zip(runs, records, strict=True)
