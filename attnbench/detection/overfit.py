@@ -9,9 +9,8 @@ from attnbench.detection.loaders import Batch, Target
 from attnbench.detection.metrics import coco_metrics
 from attnbench.detection.module import DetectionModule
 from attnbench.runs.metric_names import MAP50
-from attnbench.training.debug import OVERFIT_STEPS
+from attnbench.training.debug import OVERFIT_STEPS, overfit_steps
 from attnbench.training.metrics import total
-from attnbench.training.optimizers import set_rates
 
 LEARNT = 0.95
 """Mean average precision at 0.5 on the images themselves at which their objects count as learnt by heart."""
@@ -23,11 +22,10 @@ def overfit(module: DetectionModule, say: Callable[[str], None]) -> bool:
     """Train on the first batch under the recipe's schedule, shortened; return whether its objects are found then."""
     batch: Any = module.loaders["train"].epoch().batch(0)  # a detection set's: lists of images and targets
     images, targets = batch
-    optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)
+    optimizer = module.configure_optimizers()
     about = f"mAP50 on the {len(images)} images of a batch"
     found = 0.0
-    for number in range(OVERFIT_STEPS):
-        set_rates(optimizer, module.recipe.rate(number, steps_per_epoch))
+    for number in overfit_steps(module.recipe, optimizer):
         total(module.net(images, targets)).backward()
         module.optimize(optimizer)
         if (number + 1) % EVERY == 0 and (found := precision_on(module, batch)) >= LEARNT:

@@ -75,10 +75,8 @@ def overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say
     """Train a classifier on a few images under the recipe's schedule, shortened; return whether they are learnt."""
     chosen = spread_images(experiment.data, "train", OVERFIT_IMAGES)
     images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
-    optimizer, steps_per_epoch = module.configure_optimizers(), -(-OVERFIT_STEPS // module.recipe.epochs)
-    loss = float("nan")
-    for number in range(OVERFIT_STEPS):
-        set_rates(optimizer, module.recipe.rate(number, steps_per_epoch))
+    optimizer, loss = module.configure_optimizers(), float("nan")
+    for number in overfit_steps(module.recipe, optimizer):
         with module.autocast():
             output = net.output(images)
             losses = net.losses(output, labels)
@@ -92,6 +90,14 @@ def overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say
     hint = "try another recipe.lr, or look for a fault in network or labels"
     say(f"overfit: the loss of {len(labels)} images is still {loss:.3f} after {OVERFIT_STEPS} steps; {hint}")
     return False
+
+
+def overfit_steps(recipe: Recipe, optimizer: torch.optim.Optimizer) -> Iterator[int]:
+    """Yield the number of each step, with the learning rates set as the recipe has them if it is that short."""
+    steps_per_epoch = -(-OVERFIT_STEPS // recipe.epochs)
+    for number in range(OVERFIT_STEPS):
+        set_rates(optimizer, recipe.rate(number, steps_per_epoch))
+        yield number
 
 
 def _one_batch(module: TrainingModule) -> Iterator[str]:
