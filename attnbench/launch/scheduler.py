@@ -165,7 +165,7 @@ class Scheduler:
             task.waits_for = task.process.waits_for
             task.started = time.monotonic() if task.waits_for else task.started
             return
-        task.ended = time.monotonic()
+        task.ended, task.waits_for = time.monotonic(), ""
         self.free = sorted(self.free + task.slots)
         if status == 0:
             task.state = "finished"
