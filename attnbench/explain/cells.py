@@ -56,10 +56,23 @@ def draw_picture(axes: "Axes", picture: Floats, marks: Sequence[Mark] = ()) -> N
     else:
         axes.imshow(picture.transpose(1, 2, 0))
     _finish(axes, picture, marks)
-    for mark in marks:
+    for mark in reversed(marks):  # the first are the most certain, and stay legible where words overlap
         if mark.words:
-            left, top, _, _ = mark.box.tolist()
-            axes.text(left, top - 1, mark.words, color=mark.colour, fontsize=TINY, va="bottom", clip_on=True)
+            _write(axes, mark, *picture.shape[1:])
+
+
+def _write(axes: "Axes", mark: Mark, height: int, width: int) -> None:
+    """Write a mark's words above its box, or in it at the upper edge; to the left at the right edge."""
+    left, top, right, _ = mark.box.tolist()
+    axes.text(
+        *(right if left > 0.7 * width else left, max(top, 0)),
+        mark.words,
+        fontsize=TINY,
+        ha="right" if left > 0.7 * width else "left",
+        va="top" if top < 0.08 * height else "bottom",
+        bbox={"facecolor": mark.colour, "linewidth": 0, "pad": 0.6},
+        clip_on=True,
+    )
 
 
 def draw_map(axes: "Axes", values: Floats, unit: Unit, scale: Scale, picture: Floats, marks: Sequence[Mark]) -> None:
