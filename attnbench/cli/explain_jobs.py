@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from attnbench.config.validate import RunConfig
-from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, INTERRUPTED
 from attnbench.explain.jobs import found_by, jobs_of
 from attnbench.explain.scored_run import Found
-from attnbench.explain.session import ExplainSession, Session
+from attnbench.explain.session import ExplainSession
 from attnbench.launch.dry import DryLauncher
 from attnbench.launch.launcher import launcher_of
 from attnbench.runs.files import readable
@@ -26,13 +25,11 @@ def find_elsewhere(session: ExplainSession, config: RunConfig, output: Path) -> 
         What was found, without runs that failed and empty if anything is still to be done; and the exit status.
 
     Raises:
-        UserError: the runs are detectors, the engine cannot be used, or what was found is damaged.
+        UserError: the engine cannot be used, or what was found is damaged.
     """
     from attnbench.cli.sweep import print_commands, run_jobs
     from attnbench.console import make_console
 
-    if not isinstance(session, Session):
-        raise UserError("launch: takes networks that classify images; without it, detectors are explained here")
     launcher = launcher_of([config])
     launcher.prepare()
     jobs, status = jobs_of(session, config, output), DONE

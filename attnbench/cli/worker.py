@@ -73,10 +73,15 @@ def run_job(
 
 def explain_run(job: Job) -> int:
     """Do a job of `attnbench explain`, print how it ended, and return the exit status."""
+    from attnbench.cli.detections import DETECTION
+    from attnbench.detection.explain import explain_one as explain_detector
     from attnbench.explain.jobs import explain_job
+    from attnbench.explain.session import explain_one as explain_classifier
+    from attnbench.training.experiment import Experiment
 
     try:
-        print(plain(explain_job(job), keep=""), flush=True)
+        explain = explain_detector if Experiment(job.config).task.name == DETECTION else explain_classifier
+        print(plain(explain_job(job, explain), keep=""), flush=True)
     except UserError as error:
         return _end(str(error), WRONG_INPUT)
     except RunLockedError as error:

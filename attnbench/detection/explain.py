@@ -23,12 +23,14 @@ from attnbench.detection.trained_run import DetectorRun, FoundObjects, ReadImage
 from attnbench.errors import UserError
 from attnbench.explain.cams import METHODS, cam_at
 from attnbench.explain.explanation import NOTHING, Explanation, attention_panels, choose_targets
+from attnbench.explain.kept import Images
 from attnbench.explain.panels import Floats, Mark, Panel, array, joined
 from attnbench.explain.pick import draw_numbers
 from attnbench.explain.probes import ATTENTION, FINAL, NAME, Probe, attention_point, named_layers, slot_at
 from attnbench.explain.scored_run import Found
 from attnbench.explain.scores import resize_maps
 from attnbench.explain.session import ExplainSession
+from attnbench.runs.evaluations import Evaluation
 from attnbench.runs.explanations import PREDICTED, TRUE, Request
 from attnbench.training.attention_maps import undisturbed
 
@@ -55,10 +57,12 @@ class DetectorSession(ExplainSession):
 
     def _choose(self) -> list[ReadImage]:
         run, request = self.runs[0], self.request
-        if request.files:
-            return [run.read(path) for path in request.files]
         everything = np.arange(split_size(run.data, "test"))
-        return run.test_images(draw_numbers(everything, request.images, request.seed).tolist())
+        return read_images(run, request, draw_numbers(everything, request.images, request.seed).tolist())
+
+    @property
+    def images(self) -> Images:
+        return images_of(self.chosen)
 
     def explanations(self) -> list[Explanation]:
         pairs = zip(self.runs, self.names, strict=True)
@@ -68,6 +72,24 @@ class DetectorSession(ExplainSession):
         if self.request.faithfulness:
             yield "--faithfulness: left out, as it is measured by the class of a whole image"
         yield from super().lines(found)
+
+
+def explain_one(evaluation: Evaluation, request: Request, numbers: Sequence[int]) -> Found:
+    """Explain images by one detector; as `attnbench.explain.session.explain_one`, but that nothing is scored."""
+    run = DetectorRun(evaluation)
+    return Found(explain_detections(run, request, read_images(run, request, numbers), run.folder.parent.name), {})
+
+
+def read_images(run: DetectorRun, request: Request, numbers: Sequence[int]) -> list[ReadImage]:
+    """Read the image files of a request, or without one test images by their numbers."""
+    return [run.read(path) for path in request.files] if request.files else run.test_images(numbers)
+
+
+def images_of(images: Sequence[ReadImage]) -> Images:
+    """Return images of any sizes as those of an explanation, with black below and to the right of smaller ones."""
+    pictures = _stacked([array(image.pixels) for image in images])
+    names = tuple(image.name for image in images)
+    return Images(torch.from_numpy(pictures), pictures, names, np.full(len(images), -1, np.int64), None)
 
 
 class ExplainedImage(NamedTuple):
@@ -99,16 +121,11 @@ def explain_detections(run: DetectorRun, request: Request, images: Sequence[Read
     classes = (*run.classes, NO_DETECTION)
     explained = [explain_image(run, request, image) for image in images]
     sizes = [tuple(image.pixels.shape[1:]) for image in images]
-    pictures = _stacked([array(image.pixels) for image in images])
     targets = np.array([each.target for each in explained], np.int64)
     best = [each.found.labels[:1].tolist() or [len(run.classes)] for each in explained]
     return Explanation(
         name=name,
-        images=torch.from_numpy(pictures),
-        pictures=pictures,
-        names=tuple(image.name for image in images),
-        labels=np.full(len(images), -1, np.int64),
-        boxes=None,
+        **images_of(images)._asdict(),
         predicted=np.array(best, np.int64)[:, 0],
         probability=np.array([each.found.scores[:1].sum() for each in explained], np.float32),
         targets=targets,

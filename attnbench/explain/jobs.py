@@ -8,33 +8,32 @@ job is as they do for a run that is trained.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from attnbench.config.validate import RunConfig
-from attnbench.data.loaders.chosen import ChosenImages, choose_images, read_image_files
 from attnbench.errors import RunError, UserError
 from attnbench.explain.kept import read_found, write_found
-from attnbench.explain.scored_run import Found, describe, explain_run, score_and_keep
-from attnbench.explain.session import Session
+from attnbench.explain.scored_run import Found, describe
+from attnbench.explain.session import ExplainSession
 from attnbench.runs.evaluations import Evaluation, finished_record
 from attnbench.runs.explanations import JOBS, Request
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.lock import Lock
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_writer import now
-from attnbench.training.trained_run import TrainedRun
+from attnbench.training.trained_run import LoadedRun
 from attnbench.version import __version__
 
 MAPS = "maps.npz"
+Explainer = Callable[[Evaluation, Request, Sequence[int]], Found]
+"""Explains images by one run: those of the request, or test images by their numbers."""
 
 
-def jobs_of(session: Session, config: RunConfig, output: Path) -> list[Job]:
+def jobs_of(session: ExplainSession, config: RunConfig, output: Path) -> list[Job]:
     """Return a job for each run of a session.
 
     Args:
@@ -46,7 +45,7 @@ def jobs_of(session: Session, config: RunConfig, output: Path) -> list[Job]:
     return [_job(run, session, groups, output.absolute() / JOBS) for run in session.runs]
 
 
-def _job(run: TrainedRun, session: Session, groups: dict[str, Any], place: Path) -> Job:
+def _job(run: LoadedRun, session: ExplainSession, groups: dict[str, Any], place: Path) -> Job:
     explains = {"run": os.fspath(run.folder.absolute()), "written": run.record.written, **_asked(session)}
     content = json.dumps([explains, str(run.data.fingerprint()), __version__], sort_keys=True)
     identity = hashlib.sha256(content.encode()).hexdigest()[:10]
@@ -54,17 +53,21 @@ def _job(run: TrainedRun, session: Session, groups: dict[str, Any], place: Path)
     return Job(replace(run.config, values={**run.config.values, **groups}), identity, folder, explains)
 
 
-def _asked(session: Session) -> dict[str, Any]:
+def _asked(session: ExplainSession) -> dict[str, Any]:
     """Return the request and the chosen images as plain data; files also by their content, which may change."""
     files = [path.absolute() for path in session.request.files]
-    numbers = [] if files else [int(name) for name in session.chosen.names]
+    numbers = [] if files else [int(name) for name in session.images.names]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     request = {**asdict(session.request), "files": [os.fspath(path) for path in files]}
     return {"request": request, "numbers": numbers, "digests": digests}
 
 
-def explain_job(job: Job) -> str:
+def explain_job(job: Job, explain: Explainer) -> str:
     """Do a job, and return the line that says what was found.
+
+    Args:
+        job: to be done.
+        explain: as runs of the job's task are explained.
 
     Raises:
         RunLockedError: another process does it.
@@ -75,10 +78,9 @@ def explain_job(job: Job) -> str:
     with Lock(folder.path):
         if folder.finished():
             return f"{shown(folder.path)}: was explained before"
-        run = _load(job, request)
-        with _recorded(folder, run.record):
-            chosen = _images(run, request, job.explains["numbers"])
-            found = score_and_keep(run, request, explain_run(run, request, chosen, run.folder.parent.name))
+        evaluation = _evaluation(job, request)
+        with _recorded(folder, evaluation.record):
+            found = explain(evaluation, request, job.explains["numbers"])
             write_found(job.folder / MAPS, found)
     return describe(*found, others={})
 
@@ -101,25 +103,19 @@ def _recorded(folder: RunFolder, record: FinishedRecord) -> Iterator[None]:
     folder.write_record(record)
 
 
-def found_by(job: Job, session: Session, name: str) -> Found:
+def found_by(job: Job, session: ExplainSession, name: str) -> Found:
     """Return what a finished job of a session found, under the run's name. Raises `UserError` if it is damaged."""
-    return read_found(job.folder / MAPS, session.chosen, session.runs[0].data, name)
+    return read_found(job.folder / MAPS, session.images, name)
 
 
-def _load(job: Job, request: Request) -> TrainedRun:
-    """Load the run that a job explains, under the job's configuration. Raises `UserError`."""
+def _evaluation(job: Job, request: Request) -> Evaluation:
+    """Return the run that a job explains, under the job's configuration. Raises `RunError` if it is another now."""
     assert job.explains is not None
     folder = RunFolder(Path(job.explains["run"]))
     record = finished_record(folder, request.checkpoint)
     if record.written != job.explains["written"]:
         raise RunError("the run was trained again meanwhile")
-    return TrainedRun(Evaluation(folder, record, request.checkpoint, job.config, settings={}))
-
-
-def _images(run: TrainedRun, request: Request, numbers: Sequence[int]) -> ChosenImages:
-    if request.files:
-        return read_image_files(run.data, request.files)
-    return choose_images(run.data, "test", np.array(numbers, np.int64))
+    return Evaluation(folder, record, request.checkpoint, job.config, settings={})
 
 
 def _request(content: dict[str, Any]) -> Request:

@@ -4,14 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attnbench.data.loaders.chosen import ChosenImages, read_image_files
+import numpy as np
+
+from attnbench.data.loaders.chosen import ChosenImages, choose_images, denormalised, read_image_files
 from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
 from attnbench.explain.explanation import Explanation
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
+from attnbench.explain.kept import Images
+from attnbench.explain.panels import array
 from attnbench.explain.pick import names_of, read_test_images, require_same_images
 from attnbench.explain.scored_run import Found, describe, energy_of, explain_run, score_and_keep
+from attnbench.runs.evaluations import Evaluation
 from attnbench.runs.explanations import Request
 from attnbench.runs.figures import write_figure
 from attnbench.runs.files import shown
@@ -36,6 +41,11 @@ class ExplainSession(ABC):
         require_same_images(runs)
         self.runs, self.request, self.place = runs, request, place
         self.names = names_of(runs)
+
+    @property
+    @abstractmethod
+    def images(self) -> Images:
+        """The images that are explained."""
 
     @abstractmethod
     def explanations(self) -> list[Explanation]:
@@ -90,6 +100,11 @@ class Session(ExplainSession):
         files = self.request.files
         return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
 
+    @property
+    def images(self) -> Images:
+        chosen, pictures = self.chosen, denormalised(self.chosen.images, self.runs[0].data)
+        return Images(chosen.images, array(pictures), chosen.names, chosen.labels, chosen.boxes)
+
     def explanations(self) -> list[Explanation]:
         pairs = zip(self.runs, self.names, strict=True)
         return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
@@ -98,3 +113,21 @@ class Session(ExplainSession):
         """Explain the images by each run, score the maps, and keep the scores."""
         found = zip(self.runs, self.explanations(), strict=True)
         return [score_and_keep(run, self.request, explanation) for run, explanation in found]
+
+
+def explain_one(evaluation: Evaluation, request: Request, numbers: Sequence[int]) -> Found:
+    """Explain images by one classifier, score the maps, and keep the scores.
+
+    Args:
+        evaluation: of the run that is to be explained.
+        request: what is to be explained, and the image files, if it names any.
+        numbers: of the test images, if not.
+
+    Raises:
+        UserError: the run or the images cannot be loaded, or the request does not fit them.
+    """
+    run, files = TrainedRun(evaluation), request.files
+    chosen = (
+        read_image_files(run.data, files) if files else choose_images(run.data, "test", np.array(numbers, np.int64))
+    )
+    return score_and_keep(run, request, explain_run(run, request, chosen, run.folder.parent.name))

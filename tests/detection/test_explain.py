@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from attnbench.cli.main import main
+from attnbench.cli.worker import work
 from attnbench.config.compose import compose
 from attnbench.detection.explain import FOUND, ClassScores, DetectorSession, _alike, _stacked, marks, probed
 from attnbench.detection.trained_run import DetectorRun, FoundObjects, ReadImage
 from attnbench.errors import UserError
+from attnbench.explain.jobs import found_by, jobs_of
 from attnbench.explain.panels import Mark, Panel
 from attnbench.explain.probes import slot_at
 from attnbench.runs.explanations import Request
@@ -89,9 +91,23 @@ def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_p
         assert kept["panel/cam/gradcam/stage3.out"].shape == (3, 8, 8)
 
 
-def test_detectors_are_explained_without_an_engine(run: DetectorRun, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", str(run.folder), "launch=dry"]) == 2
-    assert "launch: takes networks that classify images" in capsys.readouterr().err
+def test_a_job_finds_the_same_as_the_command_itself(run: DetectorRun, tmp_path: Path) -> None:
+    session = DetectorSession([run], Request(images=2), tmp_path)
+    (job,) = jobs_of(session, compose(["launch=dry"]), tmp_path)
+    job.folder.mkdir(parents=True)
+    job.save(job.folder / "job.json")
+    assert work(job.folder / "job.json") == 0
+    ((expected, _),) = session.find()
+    found, scores = found_by(job, session, expected.name)
+    assert scores == {} and found.names == expected.names
+    for name in ("predicted", "probability", "targets", "pictures"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for panel, other in zip(found.panels, expected.panels, strict=True):
+        np.testing.assert_array_equal(panel.values, other.values)
+    for index in range(2):
+        for mark, other_mark in zip(found.marks(index), expected.marks(index), strict=True):
+            assert (mark.colour, mark.words) == (other_mark.colour, other_mark.words)
+            np.testing.assert_array_equal(mark.box, other_mark.box)
 
 
 def test_images_of_several_sizes_share_a_canvas() -> None:

@@ -8,20 +8,21 @@ import pytest
 import torch
 
 from attnbench.config.compose import compose
-from attnbench.data.loaders.chosen import ChosenImages
+from attnbench.data.loaders.chosen import denormalised
 from attnbench.errors import UserError
 from attnbench.explain import explain
 from attnbench.explain.explanation import Explanation
-from attnbench.explain.kept import read_found, write_found
+from attnbench.explain.kept import Images, read_found, write_found
 from attnbench.explain.measure import faithfulness
+from attnbench.explain.panels import array
 from attnbench.explain.scored_run import Found
 from attnbench.training.experiment import Experiment
 from tests.explain.networks import images, network
 
 LABELS = np.array([0, 1, 2])
 BOXES = np.array([[6, 3, 12, 24], [np.nan] * 4, [0, 0, 24, 24]], np.float32)
-CHOSEN = ChosenImages(images(), LABELS, BOXES, ("7", "8", "11"))
 DATA = Experiment(compose(["data=cluttered_digits"])).data
+CHOSEN = Images(images(), array(denormalised(images(), DATA)), ("7", "8", "11"), LABELS, BOXES)
 
 
 def found(*overrides: str) -> Found:
@@ -42,7 +43,7 @@ def require_equal(first: object, second: object) -> None:
 def test_maps_bars_texts_and_scores_come_back(overrides: tuple[str, ...], own_folder: Path) -> None:
     written = found(*overrides)
     write_found(own_folder / "maps.npz", written)
-    read = read_found(own_folder / "maps.npz", CHOSEN, DATA, "net")
+    read = read_found(own_folder / "maps.npz", CHOSEN, "net")
     for part in fields(Explanation):
         if part.name not in ("panels", "pictures", "raw"):  # pictures are made of the images by the data set
             require_equal(getattr(written.explanation, part.name), getattr(read.explanation, part.name))
@@ -68,4 +69,4 @@ def test_a_damaged_file_is_one_line(content: bytes | None, own_folder: Path) -> 
         file.parent.mkdir()
         file.write_bytes(content)
     with pytest.raises(UserError, match="job: damaged: it holds no explanation"):
-        read_found(file, CHOSEN, DATA, "net")
+        read_found(file, CHOSEN, "net")

@@ -149,8 +149,10 @@ def check_mlflow(tiny: Tiny, address: str, *words: str) -> None:
 def test_aim_keeps_a_repository_in_the_output_folder() -> None:
     aim = pytest.importorskip("aim")
     assert main(["train", "-m", *TINY, "logger=[csv,aim]", "seed=0,1"]) == 0
-    repository = aim.Repo("outputs")  # its list of runs asks no index, which `aim up` writes later
-    logged = {run.name: run for run in map(repository.get_run, repository.list_all_runs())}
+    index = pytest.importorskip("aim.sdk.index_manager").RepoIndexManager.get_index_manager(aim.Repo("outputs"))
+    for each in aim.Repo("outputs").list_all_runs():
+        index.index(each)  # as `aim up` does, before it shows a run
+    logged = {run.name: run for run in aim.Repo("outputs").iter_runs()}
     runs = find_runs(Path("outputs"))
     assert set(logged) == {f"{run.path.parent.name}/{run.path.name}" for run in runs}
     for run in runs:
@@ -158,6 +160,6 @@ def test_aim_keeps_a_repository_in_the_output_folder() -> None:
         assert found.experiment == "attnbench" and not found.active
         assert found["hparams"]["recipe.lr"] == 0.4
         series = {(metric.context.to_dict().get("subset"), metric.name): metric for metric in found.metrics()}
-        steps, values = series["train", "loss"].values.sparse_numpy()
-        assert steps.tolist() == [row.images for row in run.rows()]
-        assert values.tolist() == pytest.approx([row.metrics["train/loss"] for row in run.rows()])
+        steps, (values,) = series["train", "loss"].data.view("val").items_list()
+        kept = dict(zip(steps, values, strict=True))
+        assert kept == pytest.approx({row.images: row.metrics["train/loss"] for row in run.rows()})
