@@ -157,8 +157,9 @@ Flags:
                      measured, or speed, step, memory, time, energy (of training)
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
-  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; or a score of maps, such as
-                     energy_in_box, of runs explained with --images 500
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; of detectors map50 (default), map,
+                     map75, voc07_map50, voc12_map50; or a score of maps, such as energy_in_box, of runs explained with
+                     --images 500
   --pooled           differences to attention=none in blocks of otherwise equal runs, and their random-effects mean
   --bootstrap        intervals of means by the bootstrap instead of Student's t
   --format terminal|markdown|latex|csv|claims-csv|html   claims-csv: a line for each part of a claim; html: a page
@@ -335,7 +336,7 @@ and with --explain what a run of it sees in test images. RUN is as for attnbench
 Flags:
   --to DIR           folder of the report: index.html, and the table as CSV, Markdown and LaTeX; an earlier report there
                      is replaced (default: OUTPUT/report)
-  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error
+  --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; of detectors map50 (default), map
   --rows KEYS        keys by which rows differ (default: all in which the runs differ)
   --explain          also explain test images, as attnbench explain does; needs the data and the checkpoints
   --images N         test images of --explain (default: 8)

@@ -13,7 +13,6 @@ from attnbench.exit_codes import DONE, WRONG_INPUT
 from attnbench.plain_text import plain
 from attnbench.runs.files import shown
 from attnbench.runs.lookup import find
-from attnbench.runs.metric_names import TOP1
 
 IMAGES = 8
 """Test images that `--explain` shows."""
@@ -51,7 +50,7 @@ def main(words: Sequence[str]) -> int:
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = run_parser("report", several=True)
     parser.add_argument("--to")
-    parser.add_argument("--metric", default=TOP1)
+    parser.add_argument("--metric")
     parser.add_argument("--rows")
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--images", type=int)

@@ -97,7 +97,6 @@ def _report_of_paper(arguments: argparse.Namespace, names: Sequence[str], overri
 
 def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrides: Sequence[str]) -> Report:
     from attnbench.runs.lookup import find
-    from attnbench.runs.metric_names import TOP1
     from attnbench.tables.columns import NAMES, choose_columns, split_names
     from attnbench.tables.compare_runs import compare_runs
     from attnbench.tables.spec.load import hint, table_files
@@ -110,10 +109,10 @@ def _report_of_runs(arguments: argparse.Namespace, names: Sequence[str], overrid
     runs, mistakes = find(names, output)
     if mistakes:
         raise UserError(f"{mistakes[0]}{hint(names[0], list(table_files(arguments.config_dir)))}")
-    metric = arguments.metric or TOP1
     columns = split_names(arguments.columns)
     shown, keys = ([name for name in columns if (name in NAMES) == is_shown] for is_shown in (True, False))
-    report = compare_runs(runs, arguments.rows, ",".join(keys), metric, _method(arguments), arguments.config_dir)
+    method, folder = _method(arguments), arguments.config_dir
+    report = compare_runs(runs, arguments.rows, ",".join(keys), arguments.metric, method, folder)
     return choose_columns(report, shown)
 
 

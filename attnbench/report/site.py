@@ -14,7 +14,6 @@ from attnbench.report.graphics import learning_curve_svg, span_of
 from attnbench.report.rows import ReportRow, rows_of, sorted_report
 from attnbench.runs.explanations import Request
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.metric_names import TOP1
 from attnbench.runs.record_writer import now
 from attnbench.tables.build_report import build_report
 from attnbench.tables.compare_runs import inputs_of_runs
@@ -39,7 +38,7 @@ class Options:
     """How a report is made.
 
     Attributes:
-        metric: of the table.
+        metric: of the table; None for that by which the runs' best epochs were chosen.
         rows: keys by which rows differ, separated by commas; None for all in which the runs differ.
         images: test images to explain by a run of each row; none if 0.
         checkpoint: whose weights explain them: `last` or `best`.
@@ -48,7 +47,7 @@ class Options:
         location: `data.root=DIR`, where the runs' data is today; empty where it was not moved.
     """
 
-    metric: str = TOP1
+    metric: str | None = None
     rows: str | None = None
     images: int = 0
     checkpoint: str = "last"

@@ -10,6 +10,7 @@ from attnbench.config.search_path import natural_order
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.metric_names import main_metric
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord
 from attnbench.tables.build_report import build_report
@@ -62,7 +63,7 @@ def compare_runs(
     runs: Sequence[RunFolder],
     rows: str | None,
     columns: str | None,
-    metric: str,
+    metric: str | None,
     method: str,
     config_dir: str | None = None,
 ) -> Report:
@@ -74,7 +75,7 @@ def inputs_of_runs(
     runs: Sequence[RunFolder],
     rows: str | None,
     columns: str | None,
-    metric: str,
+    metric: str | None = None,
     method: str = "t",
     config_dir: str | None = None,
 ) -> ReportInputs:
@@ -84,14 +85,15 @@ def inputs_of_runs(
         runs: unfinished ones are left out.
         rows: keys and groups by which the rows differ, separated by commas; None for all in which the runs differ.
         columns: the same for the columns; None for a single column.
-        metric: one of `OF_RUNS`.
+        metric: one of `OF_RUNS`; None for that by which the runs' best epochs were chosen.
         method: of the intervals, `t` or `bootstrap`.
         config_dir: the folder of the user's choices.
 
     Raises:
         UserError: a flag is wrong, no run is finished, or runs of one cell differ in more than their seeds.
     """
-    check_metric(metric)
+    if metric is not None:
+        check_metric(metric)
     records = list(ended(runs))
     if not records:
         raise UserError(
@@ -107,7 +109,8 @@ def inputs_of_runs(
     for key, several in cells.items():
         check_same_run(key, several)
     row_label = ", ".join(key for key in row_keys if key in NAMED_BY_VALUE) or "settings"
-    return make_inputs(cells, metric, method, len(runs) - len(records), row_label)
+    measured = (name for record in records if isinstance(record, FinishedRecord) for name in record.metrics)
+    return make_inputs(cells, metric or main_metric(measured), method, len(runs) - len(records), row_label)
 
 
 def read_run(record: RunRecord, composer: Composer) -> Run:

@@ -151,8 +151,10 @@ def test_lists_and_tables_show_map50(
     record = record_of(finished)
     assert main(["list", "runs", "--output", str(output)]) == 0
     assert f"{record['test/map50']:.2%}" in capsys.readouterr().out
-    assert main(["table", str(finished.folder), "--metric", "map75"]) == 0
-    assert f"{100 * record['test/map75']:.2f}" in capsys.readouterr().out
+    for words, metric in ((["--metric", "map75"], "map75"), ([], "map50")):
+        assert main(["table", str(finished.folder), *words]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"1 run, {metric}") and f"{100 * record[f'test/{metric}']:.2f}" in out
 
 
 @pytest.mark.slow
