@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from attnbench.bench.loops import EVERY_OPTION, OWN, measure
+from attnbench.bench.loops import EVERY_OPTION, OWN, RANDOM, measure
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
 
@@ -48,14 +48,14 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [f"backbone={arguments.backbone}", f"data.train_images={arguments.images}"]
+        words = [*RANDOM, f"backbone={arguments.backbone}", f"data.train_images={arguments.images}"]
         seconds, chosen = measure(words, arguments.turns, folder)
         layout = "channels_last" if chosen["channels_last"] else "channels first"
         where = f"{chosen['device_name']}, {chosen['threads']} threads, torch {torch.__version__}"
         title = f"{arguments.backbone}, batches of 128 of 32x32, {chosen['precision']}, {layout}; {where}"
         show_speed(seconds, arguments.images, title)
         steps = 500
-        words = ["backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
+        words = [*RANDOM, "backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
         for recipe, options in (("plain recipe", []), ("every option of a recipe", EVERY_OPTION)):
             seconds, _ = measure([*words, "callbacks.rivals.usual=false", *options], 3 * arguments.turns, folder)
             show_overhead(seconds, steps, recipe)

@@ -44,6 +44,8 @@ EVERY_OPTION = [
     *("recipe.policy=trivialaugment", "recipe.ema=0.99", "recipe.clip_norm=1.0"),
 ]
 """Of these, the plain loop does the same."""
+RANDOM = ["data=random_images", "callbacks=rivals"]
+"""Random images, and the plain and the usual loop beside them."""
 CONFIGS = {
     "data/random_images.yaml": """\
 defaults: [family/resident@_here_]
@@ -56,6 +58,14 @@ mean: [0.5, 0.5, 0.5]
 std: [0.25, 0.25, 0.25]
 """,
     "backbone/nothing.yaml": "_target_: attnbench.bench.loops.Nothing\n",
+    "callbacks/timm.yaml": """\
+rivals:
+  _target_: attnbench.bench.timm_loop.TimmRivals
+  folder: ???
+  model: resnet18
+  workers: 2
+  file: seconds.json
+""",
     "callbacks/rivals.yaml": "rivals: {_target_: attnbench.bench.loops.Rivals, usual: true, file: seconds.json}\n",
 }
 
@@ -187,12 +197,14 @@ class Rivals(Callback):
         self.seconds: dict[str, list[float]] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        module = cast(TrainingModule, pl_module)
-        self.loops = {"plain loop": plain_loop(module)}
-        if self.usual:
-            self.loops["usual loop"] = usual_loop(module)
+        self.loops = self.loops_of(cast(TrainingModule, pl_module))
         for loop in self.loops.values():
             loop(0)  # warms up, as attnbench's first epoch does
+
+    def loops_of(self, module: TrainingModule) -> dict[str, Loop]:
+        """Return the other loops by name."""
+        loops = {"plain loop": plain_loop(module)}
+        return loops | {"usual loop": usual_loop(module)} if self.usual else loops
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch > 0:
@@ -206,10 +218,10 @@ class Rivals(Callback):
 
 
 def measure(words: Sequence[str], turns: int, folder: Path) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Train on random images with the other loops as a callback.
+    """Train with other loops as a callback.
 
     Args:
-        words: overrides of the run.
+        words: overrides of the run, `RANDOM` among them or other data and rivals.
         turns: measured epochs, after one that warms up.
         folder: for configs, the run and the result.
 
@@ -218,7 +230,7 @@ def measure(words: Sequence[str], turns: int, folder: Path) -> tuple[dict[str, l
     """
     write_all({folder / path: text for path, text in CONFIGS.items()})
     result = folder / "seconds.json"
-    common = [f"recipe.epochs={turns + 1}", "data=random_images", "callbacks=rivals", f"callbacks.rivals.file={result}"]
-    record = train(plan(compose([*common, f"output={folder}", *words], str(folder))))
+    common = [f"recipe.epochs={turns + 1}", f"callbacks.rivals.file={result}", f"output={folder}"]
+    record = train(plan(compose([*common, *words], str(folder))))
     assert record is not None  # it is the only process
     return json.loads(result.read_text()), record.resolved.to_json()

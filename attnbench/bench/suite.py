@@ -12,7 +12,7 @@ from PIL import Image
 
 from attnbench.bench.comparison import Comparison
 from attnbench.bench.loading import contestants
-from attnbench.bench.loops import OWN, measure
+from attnbench.bench.loops import OWN, RANDOM, measure
 from attnbench.bench.modules import compare, timm_pairs
 from attnbench.errors import UserError
 from attnbench.formatting import middle_half
@@ -27,15 +27,29 @@ LOOP_IMAGES = 1280
 MODULE_BATCH, MODULE_STEPS = 16, 3
 FILES, SIDES = 96, (300, 400)
 """Number of image files that are made, and their height and width in pixels."""
+SIDE = 128
+"""Pixels of the images of `folder`."""
 WORKERS, LOADING_BATCH = 2, 32
 Found = dict[str, Comparison]
 
 
 def loop(turns: int, folder: Path) -> Found:
     """Compare training with loops that are written by hand, on ResNet-20."""
-    words = ["backbone=resnet20", f"data.train_images={LOOP_IMAGES}", "trainer.progress=false"]
+    words = [*RANDOM, "backbone=resnet20", f"data.train_images={LOOP_IMAGES}", "trainer.progress=false"]
     seconds, _ = measure(words, turns, folder)
     return {f"loop/{name}": Comparison(name, seconds[OWN], theirs) for name, theirs in seconds.items() if name != OWN}
+
+
+def from_folder(turns: int, folder: Path) -> Found:
+    """Compare training from a folder of JPEG files with timm's loop, on ResNet-18."""
+    train = folder / "set" / "train"
+    make_images(train)
+    words = [f"data.root={train.parent}", "data=image_folder", f"data.workers={WORKERS}", "data.cache=none"]
+    sizes = [f"data.batch_size={LOADING_BATCH}", f"data.image_size={SIDE}", f"data.resize={SIDE}"]
+    network = ["backbone=timm/resnet18", "trainer.progress=false", "callbacks=timm"]
+    rivals = [f"callbacks.rivals.folder={train}", f"callbacks.rivals.workers={WORKERS}"]
+    seconds, _ = measure([*words, *sizes, *network, *rivals], turns, folder)
+    return {f"folder/{name}": Comparison(name, seconds[OWN], theirs) for name, theirs in seconds.items() if name != OWN}
 
 
 def modules(turns: int, folder: Path) -> Found:
@@ -75,7 +89,12 @@ def make_images(folder: Path) -> None:
         small.resize(SIDES[::-1], Image.Resampling.BICUBIC).save(path)
 
 
-PARTS: dict[str, Callable[[int, Path], Found]] = {"loop": loop, "modules": modules, "loading": loading}
+PARTS: dict[str, Callable[[int, Path], Found]] = {
+    "loop": loop,
+    "folder": from_folder,
+    "modules": modules,
+    "loading": loading,
+}
 """The parts of the suite, which take the number of turns and an empty folder."""
 
 

@@ -17,7 +17,7 @@ from attnbench.exit_codes import DONE, FAILED
 if TYPE_CHECKING:
     from attnbench.bench.comparison import Comparison
 
-PARTS = ("loop", "modules", "loading")
+PARTS = ("loop", "folder", "modules", "loading")
 TURNS = 7
 FEWEST_TURNS = 3
 

@@ -51,7 +51,7 @@ def test_a_file_that_is_no_result_is_rejected(text: str, capsys: Capture) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("module",), "module: no such part; did you mean modules? (parts: loop, modules, loading)"),
+        (("module",), "module: no such part; did you mean modules? (parts: loop, folder, modules, loading)"),
         (("--turns", "2"), "--turns 2: a spread needs at least 3"),
         (("--against", "none.json"), "--against none.json: there is no such file"),
     ],
@@ -62,8 +62,15 @@ def test_wrong_input_is_one_line(words: tuple[str, ...], message: str, capsys: C
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("part", "case"), [("modules", "modules/se"), ("loop", "loop/usual loop"),
-                                            ("loading", "loading/ram/torchvision")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("part", "case"),
+    [
+        ("modules", "modules/se"),
+        ("loop", "loop/usual loop"),
+        ("folder", "folder/timm"),
+        ("loading", "loading/ram/torchvision"),
+    ],
+)
 def test_each_part_is_measured_and_compared(
     part: str, case: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
