@@ -9,7 +9,7 @@ from attnbench.detection.loaders import Batch, Target
 from attnbench.detection.metrics import coco_metrics
 from attnbench.detection.module import DetectionModule
 from attnbench.runs.metric_names import MAP50
-from attnbench.training.debug import OVERFIT_STEPS, overfit_steps
+from attnbench.training.debug import overfit_steps
 from attnbench.training.metrics import total
 
 LEARNT = 0.95
@@ -32,7 +32,7 @@ def overfit(module: DetectionModule, say: Callable[[str], None]) -> bool:
             say(f"overfit: {about} is {found:.1%} after {number + 1} steps, so they are learnt")
             return True
     say(
-        f"overfit: {about} is still {found:.1%} after {OVERFIT_STEPS} steps; "
+        f"overfit: {about} is still {found:.1%} after {number + 1} steps; "
         "try another recipe.lr, or look for a fault in network or boxes"
     )
     return False

@@ -10,11 +10,11 @@ import torch
 
 from attnbench.cli.main import main
 from attnbench.config.compose import Composer, compose
-from attnbench.detection import overfit
 from attnbench.detection.images import drawing
 from attnbench.errors import UserError
 from attnbench.runs.evaluations import settle
 from attnbench.runs.folder import Job, RunFolder
+from attnbench.training import debug
 from attnbench.training.evaluate import evaluate
 from attnbench.training.experiment import Experiment
 from attnbench.training.lightning_module import TrainingModule
@@ -164,7 +164,7 @@ def test_the_objects_of_a_batch_are_learnt_by_heart_or_not(
     words = [*SMALL, "task.channels=32", "backbone.width=16", "recipe.lr=3e-3", "debug=overfit"]
     assert main(["train", *words]) == 0
     assert "so they are learnt" in capsys.readouterr().out
-    monkeypatch.setattr(overfit, "OVERFIT_STEPS", 2)
+    monkeypatch.setattr(debug, "OVERFIT_STEPS", 2)
     assert main(["train", *words]) == 1
     assert "is still 0.0% after 2 steps; try another recipe.lr" in capsys.readouterr().out
 
