@@ -182,7 +182,9 @@ DESCRIPTIONS = {
 
 def _listed(accepts: tuple[str, ...]) -> str:
     words = [DESCRIPTIONS.get(word, word) for word in accepts]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])}{',' if ' or ' in words[-1] else ' or'} {words[-1]}"
 
 
 def _show(value: Any) -> str:

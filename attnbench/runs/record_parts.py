@@ -52,6 +52,7 @@ class HardwareRecord(JsonObject):
     threads: int
     block_length: int | None = None
     nodes: int = 1
+    compile: bool | str = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ def tried_out(experiment: Experiment, build: Callable[[], Network], recipe: Reci
     """
     hardware = resolve(experiment.options, experiment.blueprint)
     set_up(hardware)
-    net = on_device_layout(build(), hardware, experiment.options.compile)
+    net = on_device_layout(build(), hardware)
     weights.load(experiment.config, net.backbone)
     with closing(experiment.open_data(hardware, policy=recipe)) as data:
         module = experiment.task.make_module(net, recipe, hardware, data.loaders, experiment.seed)

@@ -82,7 +82,7 @@ def evaluate(evaluation: Evaluation) -> EvaluationResult:
 
 def network_of(evaluation: Evaluation, experiment: Experiment, hardware: Hardware) -> Network:
     """Return the network with the weights of the evaluation's checkpoint, or with those that its run started with."""
-    net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+    net = on_device_layout(experiment.build_network(), hardware)
     if evaluation.checkpoint == INITIAL:
         load(evaluation.config, net.backbone)
         use_batch_moments(net)

@@ -17,6 +17,8 @@ from attnbench.training.malloc import keep_freed_memory
 
 N = TypeVar("N", bound=Network)
 SMALLEST_BLOCK = 16
+GRAPHS = "graphs"
+"""Value of `compile` for CUDA graphs."""
 BLOCK_LENGTH = 64
 """Lightning's loop costs about 0.8 ms a block on a slow core; metrics wait on the device until a block ends."""
 
@@ -34,7 +36,7 @@ class TrainerOptions:
     sync_batchnorm: bool
     precision: str
     channels_last: bool | str
-    compile: bool
+    compile: bool | str
     block_length: int | str
     threads: int | str
     performance: str
@@ -44,6 +46,8 @@ class TrainerOptions:
         require_choice("accelerator", self.accelerator, ("auto", "cpu", "gpu", "mps"))
         require_choice("precision", self.precision, ("auto", "bf16", "fp32"))
         require_choice("performance", self.performance, ("fixed", "auto"))
+        on_gpu = self.compile != GRAPHS or choose_accelerator(self.accelerator) == "gpu"
+        require(on_gpu, "compile", GRAPHS, "needs a GPU, whose graphs they are; true compiles on any device")
         for key in ("devices", "nodes"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "must be at least 1")
         for key in ("block_length", "threads"):
@@ -75,6 +79,7 @@ class Hardware:
         threads: CPU threads.
         block_length: optimiser steps per call of Lightning's loop.
         nodes: number of machines.
+        compile: whether the features are compiled; `graphs`: with CUDA graphs.
     """
 
     accelerator: str
@@ -85,6 +90,7 @@ class Hardware:
     threads: int
     block_length: int
     nodes: int = 1
+    compile: bool | str = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the choices as plain data for the record."""
@@ -103,12 +109,17 @@ def set_up(hardware: Hardware) -> None:
         keep_freed_memory()
 
 
-def on_device_layout(net: N, hardware: Hardware, compiled: bool) -> N:
-    """Bring a network into the memory layout of its device, and compile its backbone if asked to."""
+def on_device_layout(net: N, hardware: Hardware) -> N:
+    """Bring a network into the memory layout of its device, and compile its backbone if it is to be.
+
+    CUDA graphs launch all kernels of a step at once, which pays for small networks, whose kernels are over before the
+    next one is launched. torch.compile makes them in the mode that it calls `reduce-overhead`.
+    """
     if hardware.channels_last:
         net = net.to(memory_format=torch.channels_last)
-    if compiled:
-        net.backbone.compile()  # in place, so that names in checkpoints stay
+    if hardware.compile:
+        mode = "reduce-overhead" if hardware.compile == GRAPHS else "default"
+        net.backbone.compile(mode=mode)  # in place, so that names in checkpoints stay
     return net
 
 
@@ -183,6 +194,7 @@ def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | 
         "channels_last": _channels_last(accelerator, net) if options.channels_last == "auto" else options.channels_last,
         "threads": recorded.get("threads") or _threads(options, accelerator),
         "block_length": BLOCK_LENGTH if length == "auto" else int(length),
+        "compile": recorded.get("compile", False) if options.compile == "auto" else options.compile,
     }
     choices |= {key: recorded[key] for key in ("precision", "channels_last") if key in recorded}
     return Hardware(**choices)

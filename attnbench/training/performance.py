@@ -1,8 +1,9 @@
-"""Memory layout and CPU threads by measurement, for `trainer.performance=auto`.
+"""Memory layout, CPU threads and compiling by measurement, for `trainer.performance=auto`.
 
 Candidates take training steps in turns, and the fastest is remembered in the cache folder, for network, batch, device
 and torch. They compute the same but for the order of sums. Precision is no candidate: bf16 changes more than that, and
-networks that are compared should have the same. Neither is compiling, which takes minutes.
+networks that are compared should have the same. Compiling takes minutes, so it is tried with `trainer.compile=auto`
+alone, and on GPUs: on CPUs that were tried it did not pay.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from attnbench.data.sources.cache_dir import cache_folder
 from attnbench.errors import UserError
 from attnbench.runs.files import make_folder, read_json, write_json
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, resolve
+from attnbench.training.hardware import GRAPHS, Hardware, resolve
 from attnbench.training.speed_probe import Probe, alternate, probe_batch, seconds_of
 
 TURNS = 3
@@ -52,8 +53,10 @@ def candidates(experiment: Experiment) -> list[Choices]:
     usual = resolve(options, experiment.blueprint)
     free_layout = options.channels_last == "auto" and usual.channels_last  # otherwise it breaks or brings nothing
     free_threads = options.threads == "auto" and usual.accelerator == "cpu" and usual.threads > 1
+    free_compiling = options.compile == "auto" and usual.accelerator == "gpu"
     return [
-        {"channels_last": channels_last, "threads": threads}
+        {"channels_last": channels_last, "threads": threads, "compile": compiled}
+        for compiled in ([False, True, GRAPHS] if free_compiling else [usual.compile])
         for channels_last in ([True, False] if free_layout else [usual.channels_last])
         for threads in ([usual.threads, 1] if free_threads else [usual.threads])
     ]
@@ -61,9 +64,12 @@ def candidates(experiment: Experiment) -> list[Choices]:
 
 def measure(experiment: Experiment, options: list[Choices]) -> list[float]:
     """Return the median seconds of a training step for each of the candidates, measured in turns."""
-    probe = Probe(experiment, probe_batch(experiment.data.batch_size))
+    batch = probe_batch(experiment.data.batch_size)
+    ways = list(dict.fromkeys(each["compile"] for each in options))
+    probes = {compiled: Probe(experiment, batch, compiled) for compiled in ways}
 
     def step_with(hardware: Hardware) -> float:
+        probe = probes[hardware.compile]
         probe.use(hardware)
         probe.step()
         return seconds_of(probe.step, 1)

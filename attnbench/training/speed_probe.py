@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import Hardware, resolve, set_up
+from attnbench.training.hardware import Hardware, on_device_layout, resolve, set_up
 from attnbench.training.metrics import total
 from attnbench.training.optimizers import make_optimizer
 
@@ -22,23 +23,24 @@ class Probe:
     Args:
         experiment: the run to be measured.
         batch: images a step.
+        compiled: whether and how the features are compiled, see `Hardware`.
 
     Attributes:
         hardware: the choices that it computes with.
     """
 
-    def __init__(self, experiment: Experiment, batch: int) -> None:
-        hardware = resolve(experiment.options, experiment.blueprint)
+    def __init__(self, experiment: Experiment, batch: int, compiled: bool | str = False) -> None:
+        hardware = replace(resolve(experiment.options, experiment.blueprint), compile=compiled)
         device = torch.device(hardware.device_type)
         self.task, self.recipe = experiment.task, experiment.recipe
-        self.net = experiment.build_network().to(device)
+        self.net = on_device_layout(experiment.build_network().to(device), hardware)
         size = experiment.image_size
         self.images = torch.randn(batch, experiment.data.channels, size, size, device=device)
         self.classes = experiment.data.num_classes
         self.use(hardware)
 
     def use(self, hardware: Hardware) -> None:
-        """Compute with other choices from now on, on the same device."""
+        """Compute with other choices from now on, on the same device, compiled as before or not."""
         self.hardware = hardware
         set_up(hardware)
         layout = torch.channels_last if hardware.channels_last else torch.contiguous_format

@@ -98,7 +98,7 @@ def _train(
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))
     with memory_for(experiment.blueprint):
-        net = on_device_layout(experiment.build_network(), hardware, experiment.options.compile)
+        net = on_device_layout(experiment.build_network(), hardware)
         if experiment.options.sync_batchnorm and world.size > 1:
             synchronise_batch_norms(net, hardware.device_type)
     recipe = experiment.recipe

@@ -10,13 +10,15 @@ import torch
 from attnbench.config.validate import RunConfig
 from attnbench.training import performance
 from attnbench.training.experiment import Experiment
+from attnbench.training.hardware import resolve
 from attnbench.training.plan import plan
+from attnbench.training.speed_probe import Probe
 from attnbench.training.train import train
 from tests.training.test_train import weights
 
 Tiny = Callable[..., RunConfig]
 AUTO = ("trainer.performance=auto", "trainer.accelerator=cpu")
-FIRST_LAYOUT = {"channels_last": False, "threads": 1}
+FIRST_LAYOUT = {"channels_last": False, "threads": 1, "compile": False}
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +43,56 @@ def test_only_what_is_left_open_is_tried(tiny: Tiny, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("attnbench.training.hardware.free_threads", lambda: 4)
 
     def tried(*words: str) -> list[tuple[bool, int]]:
-        return [tuple(one.values()) for one in performance.candidates(Experiment(tiny(*AUTO, *words)))]
+        found = performance.candidates(Experiment(tiny(*AUTO, "trainer.compile=auto", *words)))
+        assert not any(one["compile"] for one in found)  # not on a CPU
+        return [(one["channels_last"], one["threads"]) for one in found]
 
     wide = "backbone.width=16"
     assert tried(wide, "trainer.threads=auto") == [(True, 4), (True, 1), (False, 4), (False, 1)]
     assert tried(wide, "trainer.threads=3") == [(True, 3), (False, 3)]
     assert tried(wide, "trainer.channels_last=false", "trainer.threads=auto") == [(False, 4), (False, 1)]
     assert tried("backbone.shortcut=projection", "trainer.threads=1") == [(False, 1)]  # channels_last would break
+
+
+def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("attnbench.training.hardware.choose_accelerator", lambda wanted: "gpu")
+    monkeypatch.setattr("attnbench.training.hardware.device_name", lambda accelerator: "a GPU")
+    monkeypatch.setattr("attnbench.training.hardware.gains_from_bf16", lambda accelerator: True)
+    words = ("trainer.performance=auto", "trainer.channels_last=true", "trainer.threads=1")
+
+    def tried(*more: str) -> list[bool | str]:
+        experiment = Experiment(tiny(*words, "trainer.accelerator=auto", *more))
+        return [one["compile"] for one in performance.candidates(experiment)]
+
+    assert tried("trainer.compile=auto") == [False, True, "graphs"]
+    assert [tried(f"trainer.compile={word}") for word in ("false", "true", "graphs")] == [[False], [True], ["graphs"]]
+
+
+def test_without_measuring_auto_compiles_nothing_and_a_recorded_choice_is_kept(tiny: Tiny) -> None:
+    experiment = Experiment(tiny("trainer.compile=auto"))
+    assert resolve(experiment.options, experiment.blueprint).compile is False
+    recorded = {"compile": True}
+    assert resolve(experiment.options, experiment.blueprint, recorded).compile is True
+    asked = Experiment(tiny("trainer.compile=false"))
+    assert resolve(asked.options, asked.blueprint, recorded).compile is False
+
+
+@pytest.mark.slow
+def test_a_compiled_probe_takes_the_same_step(tiny: Tiny) -> None:
+    experiment = Experiment(tiny("trainer.precision=fp32", "recipe.lr=0.01"))
+    stepped = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        probe = Probe(experiment, 8, compiled)
+        assert probe.hardware.compile is compiled
+        probe.step()
+        stepped.append(probe.net.state_dict())
+    eager, found = stepped
+    for name, value in eager.items():
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-4), name
 
 
 def test_a_choice_is_remembered_for_its_network_and_batch(tiny: Tiny, fast_layout: list[int]) -> None:
