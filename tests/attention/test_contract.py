@@ -242,11 +242,7 @@ def test_features_compile_in_place_as_one_graph(attention: str) -> None:
 
 @pytest.mark.parametrize(
     "attention",
-    [
-        pytest.param(name, marks=[] if name in ("gated", "residual") else pytest.mark.slow)
-        for name in SHIPPED
-        if name != "ggam"
-    ],
+    [pytest.param(name, marks=[] if name == "gated" else pytest.mark.slow) for name in SHIPPED if name != "ggam"],
 )
 def test_the_whole_network_compiles_where_no_inner_gradient_is_needed(attention: str) -> None:
     net = build(attention, "wrn", *FEW_LAYERS.get(attention, ())).train()

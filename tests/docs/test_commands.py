@@ -24,6 +24,10 @@ from tests.docs.pages import ROOT, Command, commands, pages
 
 ALL = [command for page, text in pages().items() for command in commands(page, text)]
 PLACEHOLDER = re.compile(r"\bNAME\b")
+RUN_BY_DEFAULT = ("README.md", "CONTRIBUTING.md")
+"""Pages all of whose commands the usual tests run."""
+LONG = ("explain", "evaluate", "predict")
+"""Verbs that compute for seconds."""
 FAILS_AS_SHOWN = "attention.reducton=8"
 
 
@@ -140,6 +144,15 @@ CHECKS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 
 
+def cases() -> list[object]:
+    """List the commands as tests; what computes for seconds is slow, but for the first pages that one reads."""
+    found: list[object] = []
+    for command in ALL:
+        long = set(command.words[1:2]) & set(LONG) and command.page not in RUN_BY_DEFAULT
+        found.append(pytest.param(command, id=str(command), marks=pytest.mark.slow if long else ()))
+    return found
+
+
 def test_pages_have_commands() -> None:
     assert len(ALL) > 100
     assert {command.page for command in ALL} >= {
@@ -151,7 +164,7 @@ def test_pages_have_commands() -> None:
 
 
 @pytest.mark.usefixtures("there")
-@pytest.mark.parametrize("command", ALL, ids=str)
+@pytest.mark.parametrize("command", cases())
 def test_command_works(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     program, *words = command.words
     if FAILS_AS_SHOWN in words:
@@ -165,12 +178,12 @@ def test_command_works(command: Command, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     "words",
     [
-        "cost --config-dir mine attention=stage_gates",
-        "cost --config-dir mine attention=declared_gates",
+        pytest.param("cost --config-dir mine attention=stage_gates", marks=pytest.mark.slow),
+        pytest.param("cost --config-dir mine attention=declared_gates", marks=pytest.mark.slow),
         "cost -m --config-dir mine backbone=plain attention=none,bam,gated",
         "train --config-dir mine data=stripes recipe.epochs=2",
-        "train --config-dir mine experiment=idea recipe.epochs=1",
-        "table lab/gates --config-dir mine",
+        pytest.param("train --config-dir mine experiment=idea recipe.epochs=1", marks=pytest.mark.slow),
+        pytest.param("table lab/gates --config-dir mine", marks=pytest.mark.slow),
     ],
 )
 def test_examples_of_extending_run(words: str) -> None:

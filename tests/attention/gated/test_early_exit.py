@@ -21,6 +21,8 @@ from tests.attention.gated.networks import (
 )
 from tests.attention.gated.reference import ByHand, gates_by_hand
 
+SLOW = pytest.mark.slow
+
 
 def dropped(net: Classifier, stages: int) -> Classifier:
     """The network with NaN in everything behind its first stages, the classifier included."""
@@ -32,10 +34,14 @@ def dropped(net: Classifier, stages: int) -> Classifier:
     return net
 
 
-@pytest.mark.parametrize("kind", ["wrn", "preact", "20", "18", "resnext"])
+@pytest.mark.parametrize(
+    "kind", ["wrn", "preact", "20", pytest.param("18", marks=SLOW), pytest.param("resnext", marks=SLOW)]
+)
 @pytest.mark.parametrize("tap", ["shared", "own"])
 @pytest.mark.parametrize("modules", [1, 2])
-@pytest.mark.parametrize("options", [{}, {"net_output": "half"}, {"head_gates": False, "width": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"net_output": "half"}, marks=SLOW), {"head_gates": False, "width": 2}], ids=str
+)
 @torch.no_grad()
 def test_an_early_exit_is_the_mean_of_the_modules_it_reaches(
     kind: str, tap: str, modules: int, options: dict[str, Any]

@@ -107,7 +107,7 @@ def test_masks_and_gates_stay_precise_under_autocast(case: str) -> None:
         {},
         pytest.param({"predict": "modules"}, marks=pytest.mark.slow),
         pytest.param({"predict": "modules", "exit_modules": 1}, marks=pytest.mark.slow),
-        {"gate_input": "masked", "head_combine": "probabilities"},
+        pytest.param({"gate_input": "masked", "head_combine": "probabilities"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -49,7 +49,10 @@ def lowest_entropy(seed: int, **options: Any) -> float:
     return lowest
 
 
-@pytest.mark.parametrize("options", ROWS.values(), ids=ROWS.keys())
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(options, marks=pytest.mark.slow if "CAM" in row else (), id=row) for row, options in ROWS.items()],
+)
 def test_the_importance_keeps_its_entropy(options: dict[str, Any]) -> None:
     assert lowest_entropy(0, **options) > 0.9
 

@@ -34,7 +34,9 @@ def test_letters_are_no_wider_than_estimated() -> None:
         assert letter(sign) <= text_width(sign) <= letter(sign) + 0.15
 
 
-@pytest.mark.parametrize(("profile", "has_runs"), [("paper", True), ("quick", True)])
+@pytest.mark.parametrize(
+    ("profile", "has_runs"), [("paper", True), pytest.param("quick", True, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", table_files())
 def test_papers_tables_fit_a_line(name: str, profile: str, has_runs: bool) -> None:
     report = build_report(inputs_of(name, profile, has_runs))
