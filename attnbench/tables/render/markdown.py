@@ -35,7 +35,7 @@ def _claims(report: Report) -> Iterator[list[str]]:
     places = known_facts(report)[1:]
     for result in report.claims:
         reason = f" ({escape(text)})" if (text := "; ".join(reasons(report, result))) else ""
-        yield [f"**{result.outcome}**", f"**{escape(result.claim)}**{reason}", *[""] * len(places)]
+        yield [_bold(result.outcome), f"{_bold(escape(result.claim))}{reason}", *[""] * len(places)]
         for part in result.parts if places else ():
             remark = f" ({escape(text)})" if (text := remark_text(result, part)) else ""
             yield ["", escape(part.label) + remark, *(escape(facts(part)[place]) for place in places)]
@@ -80,7 +80,7 @@ def _rows(report: Report) -> Iterator[list[str]]:
     """Yield the rows, with each section's name in a separate row before them."""
     for section, lines in sections(report.lines):
         if section:
-            yield [f"**{escape(section)}**", *[""] * (len(report.headings) - 1)]
+            yield [_bold(escape(section)), *[""] * (len(report.headings) - 1)]
         yield from map(_row, lines)
 
 
@@ -91,6 +91,10 @@ def _row(line: Line) -> list[str]:
 
 def _cell(cell: Cell) -> str:
     """Return a cell's text, bold if it is the best one, with the numbers of its notes."""
-    text = escape(cell.text)
-    text = f"**{text}**" if cell.best and text else text
+    text = _bold(escape(cell.text)) if cell.best else escape(cell.text)
     return text + (f"<sup>{marks(cell)}</sup>" if cell.marks else "")
+
+
+def _bold(text: str) -> str:
+    """Return text in bold; Markdown would show the signs of bold around nothing."""
+    return f"**{text}**" if text else ""

@@ -80,6 +80,7 @@ PRINTED = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"
 @example("<script>alert(1)</script> &lt; &#60; https://a.b <https://a.b> ![a](b) **b** __c__ ~~d~~ `e` \\* # 1.")
 @example("===")
 @example("---")
+@example(" ")
 def test_markdown_shows_any_text_as_it_is(text: str) -> None:
     shown = one_line(text).strip()
     report = replace(report_of(text, text), notes=(text,), remarks=(text,), source=text)
