@@ -20,7 +20,7 @@ from attnbench.explain.cells import (
     highest_bar,
 )
 from attnbench.explain.explanation import Explanation
-from attnbench.explain.panels import Panel, Unit
+from attnbench.explain.panels import Mark, Panel, Unit
 from attnbench.overlay import OPACITY
 from attnbench.runs.figures import write_figure
 
@@ -123,13 +123,13 @@ def draw_comparison(several: Sequence[Explanation], rows: int = ROWS) -> "Figure
     named = next((panel.title.partition("\n")[0] for panel in compared), "predictions")
     grid.heading(f"{named} · {shown} images")
     for index in range(shown):
-        draw_picture(grid.axes(index, 0), first.pictures[index], first.marks(index))
+        draw_picture(grid.axes(index, 0), first.pictures[index], first.objects(index))
         grid.caption(index, 0, truth(first, index))
         for column, (found, panel) in enumerate(zip(several, columns, strict=True), 1):
             if panel is None:
                 draw_picture(grid.axes(index, column), found.pictures[index])
             else:
-                grid.panel(index, column, panel, 0.0, captions=False)
+                grid.map(index, column, panel, found.marks(index))
             note = panel.captions[index] if panel is not None and panel.captions else ""
             grid.caption(index, column, f"{prediction(found, index, with_truth=False)}\n{note}".strip())
     for column, (found, panel) in enumerate(zip(several, columns, strict=True), 1):
@@ -212,14 +212,18 @@ class Grid:
         place = ((left + inset) / self.width, bottom / self.height, (width - inset) / self.width, height / self.height)
         return self.figure.add_axes(place)
 
-    def panel(self, row: int, column: int, panel: Panel, highest: float, captions: bool = True) -> None:
+    def map(self, row: int, column: int, panel: Panel, marks: Sequence[Mark]) -> None:
+        """Draw a map of one image, with what its network marks."""
+        picture, scale = self.found.pictures[row], self.scales[panel.unit]
+        draw_map(self.axes(row, column), panel.shown[row], panel.unit, scale, picture, marks)
+
+    def panel(self, row: int, column: int, panel: Panel, highest: float) -> None:
         """Draw a panel of one image."""
         if panel.is_map:
-            picture, scale = self.found.pictures[row], self.scales[panel.unit]
-            draw_map(self.axes(row, column), panel.shown[row], panel.unit, scale, picture, self.found.marks(row))
+            self.map(row, column, panel, self.found.marks(row))
         else:
             draw_bars(self.axes(row, column, 0 if panel.labels else 0.16), panel, row, highest)
-        if captions and panel.captions:
+        if panel.captions:
             self.caption(row, column, "\n".join(textwrap.wrap(panel.captions[row], CHARACTERS)[:2]))
 
     def title(self, column: int, text: str) -> None:

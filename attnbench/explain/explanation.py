@@ -65,6 +65,14 @@ class Explanation:
         own = () if box is None or np.isnan(box).any() else (Mark(box),)
         return (*own, *(self.detected[index] if self.detected else ()))
 
+    def objects(self, index: int) -> tuple[Mark, ...]:
+        """Return what is marked in an image and the same for every network: marks without words."""
+        return tuple(mark for mark in self.marks(index) if not mark.words)
+
+    def findings(self, index: int) -> tuple[Mark, ...]:
+        """Return what this network detects in an image."""
+        return tuple(mark for mark in self.marks(index) if mark.words)
+
     def __len__(self) -> int:
         return len(self.targets)
 

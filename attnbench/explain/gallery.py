@@ -16,7 +16,7 @@ from attnbench.explain.cams import METHODS
 from attnbench.explain.cells import COLOURS, MEANING, Scale, highest_bar
 from attnbench.explain.draw import prediction, truth
 from attnbench.explain.explanation import Explanation
-from attnbench.explain.panels import Floats, Panel, Unit
+from attnbench.explain.panels import Floats, Mark, Panel, Unit
 from attnbench.plain_text import plain
 from attnbench.runs.files import to_text, write_all
 from attnbench.tables.render.page import image_address, make_page
@@ -84,12 +84,11 @@ def content_of(several: Sequence[Explanation], scales: Mapping[Unit, Scale]) -> 
 
 
 def _image(found: Explanation, index: int) -> dict[str, Any]:
-    """Return an image; edges of its boxes are in fractions of the sides: left, top, right, bottom."""
+    """Return an image, with the boxes that all networks share."""
     from PIL import Image
 
     pixels = np.round(255 * found.pictures[index].transpose(1, 2, 0)).astype(np.uint8)
     picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    sides = np.array(2 * [picture.width, picture.height], np.float32)
     label = int(found.labels[index])
     return {
         "name": found.names[index],
@@ -97,8 +96,15 @@ def _image(found: Explanation, index: int) -> dict[str, Any]:
         "class": found.classes[label] if label >= 0 else "",
         "caption": truth(found, index, LONGEST),
         "source": image_address(picture, "JPEG" if max(picture.size) > LARGE else "PNG"),
-        "boxes": [{"edges": (mark.box / sides).tolist(), "colour": mark.colour} for mark in found.marks(index)],
+        "boxes": _boxes(found, found.objects(index)),
     }
+
+
+def _boxes(found: Explanation, marks: Sequence[Mark]) -> list[dict[str, Any]]:
+    """Return boxes with their edges in fractions of the sides: left, top, right, bottom."""
+    height, width = found.pictures.shape[2:]
+    sides = np.array(2 * [width, height], np.float32)
+    return [{"edges": (mark.box / sides).tolist(), "colour": mark.colour} for mark in marks]
 
 
 def _run(found: Explanation) -> dict[str, Any]:
@@ -107,6 +113,7 @@ def _run(found: Explanation) -> dict[str, Any]:
         "name": found.name,
         "predicted": found.predicted[: len(shown)].tolist(),
         "captions": [prediction(found, index, with_truth=False, most=LONGEST) for index in shown],
+        "boxes": [_boxes(found, found.findings(index)) for index in shown],
         "panels": [_panel(panel, len(shown)) for panel in found.panels],
     }
 

@@ -29,12 +29,12 @@
 
   const isMap = (panel) => panel.shape.length === 2;
 
-  const stack = (data, index, ...layers) => {
+  const stack = (data, index, found, ...layers) => {
     const image = data.images[index];
     const made = make("div", { className: "stack" }, make("img", { src: image.source, alt: `image ${image.name}` }), ...layers);
     made.style.aspectRatio = `${data.width} / ${data.height}`;
     made.classList.toggle("coarse", Math.max(data.width, data.height) <= 64);
-    for (const { edges, colour } of image.boxes) {
+    for (const { edges, colour } of [...image.boxes, ...found]) {
       const [left, top, right, bottom] = edges.map((share) => `${100 * share}%`);
       const [width, height] = [`calc(${right} - ${left})`, `calc(${bottom} - ${top})`];
       const box = make("span", { className: "box" });
@@ -44,7 +44,7 @@
     return made;
   };
 
-  const mapOf = (data, panel, index) => {
+  const mapOf = (data, run, panel, index) => {
     const scale = data.scales[panel.unit];
     const values = valuesOf(panel, panel.values, index);
     const [height, width] = panel.shape;
@@ -56,7 +56,7 @@
       canvas.title = text(values[row * width + column]);
     });
     paint(canvas, values, panel.shape, scale);
-    return stack(data, index, canvas);
+    return stack(data, index, run.boxes[index], canvas);
   };
 
   const namedBars = (panel, values) => make("ul", { className: "named" }, ...values.map((value, n) => {
@@ -173,7 +173,7 @@
 
     const runOf = (run) => {
       const figures = run.panels.filter(wanted).map((panel) => figure(
-        isMap(panel) ? mapOf(data, panel, shown) : barsOf(panel, shown), panel.title, panel.captions[shown] ?? ""));
+        isMap(panel) ? mapOf(data, run, panel, shown) : barsOf(panel, shown), panel.title, panel.captions[shown] ?? ""));
       const nothing = make("p", { textContent: run.panels.length ? "This run has no such map." : "This run has no maps." });
       return make("section", {}, make("h3", {}, run.name, make("span", { textContent: run.captions[shown] })),
         make("div", { className: "panels" }, ...(figures.length ? figures : [nothing])));
@@ -198,7 +198,8 @@
       const { offsetLeft, offsetWidth } = thumbs[shown];
       strip.scrollLeft = offsetLeft - strip.offsetLeft - (strip.clientWidth - offsetWidth) / 2;
       const image = data.images[shown];
-      input.replaceChildren(figure(stack(data, shown), `image ${image.name}`, image.caption));
+      const found = data.runs.length === 1 ? data.runs[0].boxes[shown] : []; // those of several runs are over their maps
+      input.replaceChildren(figure(stack(data, shown, found), `image ${image.name}`, image.caption));
       runs.replaceChildren(...data.runs.map(runOf));
       const units = data.runs.flatMap((run) => run.panels.filter(wanted)).filter(isMap).map((panel) => panel.unit);
       for (const [unit, line] of legends) line.hidden = !units.includes(unit);

@@ -1,5 +1,6 @@
 """Pictures: aligned panels of one size, text inside the picture, one scale for all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from PIL import Image
 
 from attnbench.explain import Explanation, cells, draw, explain
 from attnbench.explain.cells import Scale, common_scales
-from attnbench.explain.draw import MOST, drawn_panels
-from attnbench.explain.panels import Floats, Panel
+from attnbench.explain.draw import MOST, draw_comparison, drawn_panels
+from attnbench.explain.panels import Floats, Mark, Panel
 from attnbench.overlay import overlaid
 from tests.explain.networks import images, network
 
@@ -94,3 +95,13 @@ def test_of_many_panels_those_of_each_stages_last_block_are_drawn() -> None:
     assert {name.split("/")[0] for name in names if name[:3] != "cam"} == {
         f"stage{stage}.block2.out" for stage in (1, 2, 3)
     }
+
+
+def test_a_comparison_draws_each_networks_own_detections() -> None:
+    """In the first row: the object in all columns, and the first network's detection over its own map alone."""
+    found = explained("none")
+    detection = Mark(np.array([4, 4, 9, 9], np.float32), words="a 0.90")
+    figure = draw_comparison([replace(found, detected=((detection,), (), ())), found], rows=1)
+    image, first, second = figure.axes[-3:]
+    assert [len(axes.patches) for axes in (image, first, second)] == [1, 2, 1]
+    assert not image.texts or all("a 0.90" not in text.get_text() for text in image.texts)

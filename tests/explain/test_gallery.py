@@ -13,6 +13,7 @@ import pytest
 from attnbench.explain import Explanation, explain, gallery
 from attnbench.explain.draw import scales_of
 from attnbench.explain.gallery import viewer, write_gallery
+from attnbench.explain.panels import Mark
 from attnbench.plain_text import plain
 from tests.explain.networks import images, network
 
@@ -71,6 +72,15 @@ def test_all_runs_have_one_scale_and_boxes_are_fractions() -> None:
     edges = [[box["edges"] for box in image["boxes"]] for image in shown["images"]]
     assert edges == [[[0.25, 0.125, 0.5, 1.0]], [], [[0, 0, 1, 1]]]
     assert len(base64.b64decode(shown["scales"]["evidence"]["colours"])) == 3 * 256
+
+
+def test_what_a_network_detects_is_over_its_own_maps() -> None:
+    found = explained("attention=none")
+    marks = [(Mark(np.array([0, 0, 12, 24], np.float32), words=word),) for word in "abc"]
+    shown = content(replace(found, detected=tuple(marks)), found)
+    assert [image["boxes"] for image in shown["images"]] == [image["boxes"] for image in content(found)["images"]]
+    assert [[len(boxes) for boxes in run["boxes"]] for run in shown["runs"]] == [[1, 1, 1], [0, 0, 0]]
+    assert shown["runs"][0]["boxes"][2][0]["edges"] == [0, 0, 0.5, 1]
 
 
 def test_names_of_strangers_are_harmless() -> None:
