@@ -36,8 +36,7 @@ Found = dict[str, Comparison]
 def loop(turns: int, folder: Path) -> Found:
     """Compare training with loops that are written by hand, on ResNet-20."""
     words = [*RANDOM, "backbone=resnet20", f"data.train_images={LOOP_IMAGES}", "trainer.progress=false"]
-    seconds, _ = measure(words, turns, folder)
-    return {f"loop/{name}": Comparison(name, seconds[OWN], theirs) for name, theirs in seconds.items() if name != OWN}
+    return rivals("loop", words, turns, folder)
 
 
 def from_folder(turns: int, folder: Path) -> Found:
@@ -47,9 +46,14 @@ def from_folder(turns: int, folder: Path) -> Found:
     words = [f"data.root={train.parent}", "data=image_folder", f"data.workers={WORKERS}", "data.cache=none"]
     sizes = [f"data.batch_size={LOADING_BATCH}", f"data.image_size={SIDE}", f"data.resize={SIDE}"]
     network = ["backbone=timm/resnet18", "trainer.progress=false", "callbacks=timm"]
-    rivals = [f"callbacks.rivals.folder={train}", f"callbacks.rivals.workers={WORKERS}"]
-    seconds, _ = measure([*words, *sizes, *network, *rivals], turns, folder)
-    return {f"folder/{name}": Comparison(name, seconds[OWN], theirs) for name, theirs in seconds.items() if name != OWN}
+    theirs = [f"callbacks.rivals.folder={train}", f"callbacks.rivals.workers={WORKERS}"]
+    return rivals("folder", [*words, *sizes, *network, *theirs], turns, folder)
+
+
+def rivals(part: str, words: Sequence[str], turns: int, folder: Path) -> Found:
+    """Train with these overrides in turns with other loops, and compare with each of them."""
+    seconds, _ = measure(words, turns, folder)
+    return {f"{part}/{name}": Comparison(name, seconds[OWN], theirs) for name, theirs in seconds.items() if name != OWN}
 
 
 def modules(turns: int, folder: Path) -> Found:

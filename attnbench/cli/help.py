@@ -71,8 +71,8 @@ attnbench bench [PART ...]   measure how fast attnbench is on this machine, agai
 
 Each part is measured in turns with its references, and what counts is how many times as fast as them it is:
   loop      training ResNet-20, against a plain loop over the same batches and the usual loop
+  folder    training ResNet-18 from JPEG files, against the loop of timm's training script; needs the package timm
   modules   attention modules that timm has too, against timm's, in CPU time; needs the package timm
-  folder    training ResNet-18 from JPEG files, against the loop of timm's training script
   loading   reading images, against the loaders of torchvision and, where it is installed, webdataset
 Without a name, all parts are measured, in some minutes. Measure while nothing else runs.
 

@@ -8,6 +8,7 @@ nor their faithfulness is measured.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,11 +57,13 @@ class DetectorSession(ExplainSession):
         self.chosen = self._choose()
 
     def _choose(self) -> list[ReadImage]:
-        run, request = self.runs[0], self.request
-        everything = np.arange(split_size(run.data, "test"))
-        return read_images(run, request, draw_numbers(everything, request.images, request.seed).tolist())
+        run, request, numbers = self.runs[0], self.request, []
+        if not request.files:  # which need no test set
+            everything = np.arange(split_size(run.data, "test"))
+            numbers = draw_numbers(everything, request.images, request.seed).tolist()
+        return read_images(run, request, numbers)
 
-    @property
+    @cached_property
     def images(self) -> Images:
         return images_of(self.chosen)
 

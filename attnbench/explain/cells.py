@@ -64,11 +64,13 @@ def draw_picture(axes: "Axes", picture: Floats, marks: Sequence[Mark] = ()) -> N
 def _write(axes: "Axes", mark: Mark, height: int, width: int) -> None:
     """Write a mark's words above its box, or in it at the upper edge; to the left at the right edge."""
     left, top, right, _ = mark.box.tolist()
+    x, side = (right, "right") if left > 0.7 * width else (left, "left")
     axes.text(
-        *(right if left > 0.7 * width else left, max(top, 0)),
+        x,
+        max(top, 0),
         mark.words,
         fontsize=TINY,
-        ha="right" if left > 0.7 * width else "left",
+        ha=side,
         va="top" if top < 0.08 * height else "bottom",
         bbox={"facecolor": mark.colour, "linewidth": 0, "pad": 0.6},
         clip_on=True,

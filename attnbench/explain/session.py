@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ class Session(ExplainSession):
         files = self.request.files
         return read_image_files(self.runs[0].data, files) if files else read_test_images(self.runs, self.request)
 
-    @property
+    @cached_property
     def images(self) -> Images:
         chosen, pictures = self.chosen, denormalised(self.chosen.images, self.runs[0].data)
         return Images(chosen.images, array(pictures), chosen.names, chosen.labels, chosen.boxes)

@@ -65,8 +65,7 @@ def candidates(experiment: Experiment) -> list[Choices]:
 def measure(experiment: Experiment, options: list[Choices]) -> list[float]:
     """Return the median seconds of a training step for each of the candidates, measured in turns."""
     batch = probe_batch(experiment.data.batch_size)
-    ways = list(dict.fromkeys(each["compile"] for each in options))
-    probes = {compiled: Probe(experiment, batch, compiled) for compiled in ways}
+    probes = {way: Probe(experiment, batch, way) for way in dict.fromkeys(each["compile"] for each in options)}
 
     def step_with(hardware: Hardware) -> float:
         probe = probes[hardware.compile]

@@ -91,6 +91,21 @@ def test_a_sheet_shows_maps_under_objects_and_detections(run: DetectorRun, tmp_p
         assert kept["panel/cam/gradcam/stage3.out"].shape == (3, 8, 8)
 
 
+def test_image_files_are_explained_without_the_test_set(
+    run: DetectorRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (48, 32)).save(tmp_path / "black.png")
+
+    def fail(*_: object) -> int:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("attnbench.detection.explain.split_size", fail)
+    session = DetectorSession([run], Request(images=2, files=(tmp_path / "black.png",)), tmp_path)
+    assert session.images.names == ("black.png",)
+    with pytest.raises(FileNotFoundError):
+        DetectorSession([run], Request(images=2), tmp_path)
+
+
 def test_a_job_finds_the_same_as_the_command_itself(run: DetectorRun, tmp_path: Path) -> None:
     session = DetectorSession([run], Request(images=2), tmp_path)
     (job,) = jobs_of(session, compose(["launch=dry"]), tmp_path)
