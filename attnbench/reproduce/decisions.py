@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from attnbench.reproduce.budget import Costs, PlannedRun
-from attnbench.reproduce.prospects import Prospect, Question, QuestionPart, Seeds
+from attnbench.reproduce.prospects import Prospect, QuestionPart, Seeds
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def plan_open(
     ordered = sorted(prospects, key=lambda each: _rank(each, counts, most, costs))
     bundles: list[tuple[PlannedRun, ...]] = []
     while True:
-        added = [next_runs(each.question, counts, most, blocked) for each in ordered]
+        added = [next_runs(each, counts, most, blocked) for each in ordered]
         runs = {run for bundle in added for run in bundle}
         bundles += [bundle for bundle in added if bundle]
         for run in runs:
@@ -91,9 +91,9 @@ def plan_open(
             return _fit(bundles, costs, left)
 
 
-def next_runs(question: Question, done: Seeds, most: int, blocked: Collection[str] = ()) -> tuple[PlannedRun, ...]:
-    """Return the next seed of the rows that a claim's open parts need most."""
-    kinds = sorted({kind for part in question.open_parts for kind in _neediest(part, done, most, blocked)})
+def next_runs(each: Prospect, done: Seeds, most: int, blocked: Collection[str] = ()) -> tuple[PlannedRun, ...]:
+    """Return the next seed of the rows that the parts of a claim that are served need most."""
+    kinds = sorted({kind for part in each.served for kind in _neediest(part, done, most, blocked)})
     return tuple(PlannedRun(kind, next_seed(done[kind])) for kind in kinds)
 
 
@@ -113,7 +113,7 @@ def _neediest(part: QuestionPart, done: Seeds, most: int, blocked: Collection[st
 
 def _rank(each: Prospect, done: Seeds, most: int, costs: Costs) -> tuple[float, float, str]:
     """Return what claims are sorted by: falling chance of a verdict (first where it is unknown), time, wording."""
-    seconds = sum(map(costs.of, next_runs(each.question, done, most)))
+    seconds = sum(map(costs.of, next_runs(each, done, most)))
     return (-1.0 if each.chance is None else -each.chance, seconds, each.question.claim)
 
 

@@ -81,12 +81,28 @@ class Question:
 
 @dataclass(frozen=True)
 class Prospect:
-    """Whether a claim is decided, open or hopeless, and why; `chance` of a verdict, None where nothing is known yet."""
+    """Whether a claim is decided, open or hopeless, and why.
+
+    Attributes:
+        chance: of a verdict; None where nothing is known yet.
+        narrowed: the only parts of an open claim that further runs serve; empty if they serve all open parts.
+    """
 
     question: Question
     state: State
     reason: str = ""
     chance: float | None = None
+    narrowed: tuple[QuestionPart, ...] = ()
+
+    @property
+    def served(self) -> tuple[QuestionPart, ...]:
+        """The parts that further runs serve."""
+        return self.narrowed or self.question.open_parts
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of runs that may get further seeds."""
+        return frozenset(kind for part in self.served for kind in part.weights)
 
 
 def prospect(question: Question, done: Seeds, most: int, blocked: Collection[str] = ()) -> Prospect:
@@ -105,13 +121,30 @@ def prospect(question: Question, done: Seeds, most: int, blocked: Collection[str
     able = [part for part in question.open_parts if not part.weights.keys() & set(blocked)]
     if not able:
         return Prospect(question, "hopeless", "a run that it needs failed")
-    if all(len(done[kind]) >= most for part in able for kind in part.weights):
+    growing = [part for part in able if any(len(done[kind]) < most for kind in part.weights)]
+    if not growing:
         return Prospect(question, "hopeless", f"its rows have {most} seeds, the most that are allowed")
-    chance = chance_decided(question, done, at_least(done, question.kinds, most))
+    then = at_least(done, question.kinds, most)
+    chance = chance_decided(question, done, then)
     if chance is not None and chance < WORTH:
         words = f"{most} seeds would decide it with a chance of {percent(chance)}"
         return Prospect(question, "hopeless", words, chance)
-    return Prospect(question, "open", "", chance)
+    return Prospect(question, "open", "", chance, _narrowed(question, done, then, growing))
+
+
+def _narrowed(
+    question: Question, done: Seeds, then: Mapping[str, int], growing: Collection[QuestionPart]
+) -> tuple[QuestionPart, ...]:
+    """Return the growing part that is likeliest to be contradicted, if the claim is not to be supported any more.
+
+    To support a claim takes all its parts, to contradict it takes one: seeds for the others would be wasted. Empty if
+    the claim may still be supported, or nothing is known yet.
+    """
+    chances = _all_chances(question, done, then)
+    if chances is None or min(favourable for favourable, _ in chances) >= WORTH:
+        return ()
+    against = [(part, chance) for part, (_, chance) in zip(question.parts, chances, strict=True) if part in growing]
+    return (max(against, key=lambda each: each[1])[0],)
 
 
 def at_least(done: Seeds, kinds: Collection[str], most: int) -> dict[str, int]:
@@ -130,11 +163,17 @@ def chance_decided(question: Question, done: Seeds, then: Mapping[str, int]) -> 
     Of a claim with several parts it is an upper bound: that the least likely part is supported, or the likeliest is
     contradicted. None if the spread of a part is not known yet.
     """
-    parts = [_chances(part, done, then) for part in question.parts]
-    if any(part is None for part in parts):
+    chances = _all_chances(question, done, then)
+    if chances is None:
         return None
+    return min(1.0, min(favourable for favourable, _ in chances) + max(against for _, against in chances))
+
+
+def _all_chances(question: Question, done: Seeds, then: Mapping[str, int]) -> list[tuple[float, float]] | None:
+    """Return the chances of every part; None if those of one are unknown."""
+    parts = [_chances(part, done, then) for part in question.parts]
     known = [part for part in parts if part is not None]
-    return min(1.0, min(favourable for favourable, _ in known) + max(against for _, against in known))
+    return known if len(known) == len(parts) else None
 
 
 def _chances(asked: QuestionPart, done: Seeds, then: Mapping[str, int]) -> tuple[float, float] | None:

@@ -56,6 +56,24 @@ def test_only_open_parts_get_seeds() -> None:
     assert runs(plan_open([is_open(asked)], seeds(a=3, b=3, c=3, d=3), 20, SECOND, math.inf)) == {("c", 3), ("d", 3)}
 
 
+def test_of_a_claim_that_cannot_be_supported_only_the_part_likeliest_to_be_contradicted_gets_seeds() -> None:
+    parts = {
+        value: part({first: 1.0, second: -1.0}, estimate(value, n=5))
+        for (first, second), value in zip(("ab", "cd", "ef"), (3.0, 0.5, -1.2), strict=True)
+    }
+    done = seeds(a=5, b=5, c=5, d=5, e=5, f=5)
+    doomed = prospect(question("all", "inconclusive", *parts.values()), done, 20)
+    assert doomed.narrowed == (parts[-1.2],)
+    assert runs(plan_open([doomed], done, 20, SECOND, math.inf)) == {("e", 5), ("f", 5)}
+    hoped = prospect(question("all", "inconclusive", parts[3.0], parts[0.5]), done, 20)
+    assert hoped.narrowed == ()
+    assert {kind for kind, _ in runs(plan_open([hoped], done, 20, SECOND, math.inf))} == {"a", "b", "c", "d"}
+    undecided = part({"a": 1.0, "f": -1.0}, None, "not run")
+    assert prospect(question("all", "inconclusive", *parts.values(), undecided), done, 20).narrowed == ()
+    fails = prospect(question("all", "inconclusive", *parts.values()), done, 20, blocked={"f"})
+    assert fails.narrowed == (parts[0.5],)
+
+
 def test_idle_slots_get_further_seeds() -> None:
     four = Costs(SECOND.seconds, slots=4)
     asked = [is_open(pair("open", "a", "b"))]
@@ -90,7 +108,7 @@ def test_long_runs_start_first_and_runs_that_have_begun_cost_what_is_left() -> N
 
 
 def test_kinds_of_runs_that_fail_get_no_further_seeds() -> None:
-    asked = pair("open", "a", "b")
+    asked = is_open(pair("open", "a", "b"))
     assert next_runs(asked, seeds(a=3, b=2), 20, blocked={"b"}) == ()
     assert runs(plan_start(seeds(a=0, b=0), 1, SECOND, math.inf, blocked={"b"})) == {("a", 0)}
 
@@ -128,7 +146,7 @@ def test_decided_and_hopeless_claims_never_get_a_seed_in_whatever_order(
 ) -> None:
     prospects, done, costs = table
     planned = plan(prospects, done, Limits(0, 6), costs, math.inf)
-    wanted = {kind for each in prospects if each.state == "open" for kind in each.question.kinds}
+    wanted = {kind for each in prospects if each.state == "open" for kind in each.kinds}
     assert {run.kind for run in planned.runs} <= wanted
     assert all(run.seed not in done[run.kind] for run in planned.runs)
     mixed = random.Random(shuffle).sample(prospects, len(prospects))
@@ -158,7 +176,7 @@ def test_rounds_end_when_every_row_of_an_open_claim_has_the_most_seeds(
     bought = forecast(prospects, done, Limits(0, 6), costs)
     for each in prospects:
         if each.state == "open":
-            assert all(bought.counts[kind] >= 6 for kind in each.question.kinds)
+            assert all(bought.counts[kind] >= 6 for kind in each.kinds)
 
 
 def test_made_claims_have_all_states() -> None:

@@ -11,7 +11,6 @@ from attnbench.reproduce.budget import PlannedRun
 from attnbench.reproduce.decisions import Purchase, Round, forecast
 from attnbench.reproduce.prospects import (
     Prospect,
-    Question,
     QuestionPart,
     Seeds,
     chance_decided,
@@ -37,7 +36,7 @@ def print_plan(number: int, rounds: Rounds, look: Look, planned: Round, console:
         table.add_column(heading, justify="right" if heading in ("n", "about") else "left")
     for each in look.prospects:
         if each.state == "open":
-            runs = [run for run in planned.runs if run.kind in each.question.kinds]
+            runs = [run for run in planned.runs if run.kind in each.kinds]
             seconds = duration(sum(map(costs.of, runs))) if runs else "–"
             table.add_row(each.question.claim, so_far(each), str(each.question.n), seeds_for(rounds, runs), seconds)
     console.print(table)
@@ -97,18 +96,18 @@ def forecast_cells(rounds: Rounds, each: Prospect, look: Look, bought: Purchase)
         return "", "", each.reason
     chance = chance_decided(each.question, look.done, bought.counts)
     verdict = "not known yet" if chance is None else percent(chance)
-    return str(seeds_then(each.question, bought)), smallest(rounds, each.question, look.done, bought), verdict
+    return str(seeds_then(each, bought)), smallest(rounds, each, look.done, bought), verdict
 
 
-def seeds_then(question: Question, bought: Purchase) -> int:
-    """Return the seeds of the row with the fewest, once the budget is spent."""
-    return min((bought.counts[kind] for kind in question.kinds), default=question.n)
+def seeds_then(each: Prospect, bought: Purchase) -> int:
+    """Return the seeds of the row with the fewest, of those that get any, once the budget is spent."""
+    return min((bought.counts[kind] for kind in each.kinds), default=each.question.n)
 
 
-def smallest(rounds: Rounds, question: Question, done: Seeds, bought: Purchase) -> str:
-    """Return the smallest difference that a claim's open parts could show, in words."""
-    column = rounds.reproduction.table.columns[question.column]
-    estimates = [(part, grown(part, done, bought.counts)) for part in question.open_parts]
+def smallest(rounds: Rounds, each: Prospect, done: Seeds, bought: Purchase) -> str:
+    """Return the smallest difference that the parts of a claim that get seeds could show, in words."""
+    column = rounds.reproduction.table.columns[each.question.column]
+    estimates = [(part, grown(part, done, bought.counts)) for part in each.served]
     widths = [estimate.half_width(part.level) for part, estimate in estimates if estimate]
     if len(widths) == len(estimates):
         return amount(column, max(widths)) if math.isfinite(max(widths)) else "none"
