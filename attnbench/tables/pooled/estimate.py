@@ -1,7 +1,8 @@
 """Differences to a baseline within blocks, and their pooling over blocks by a random-effects model, on plain numbers.
 
 Within a block all arms are assumed to have one variance over seeds, which then has more degrees of freedom than any
-two arms alone; where Bartlett's test contradicts that, each difference has Welch's standard error. Over blocks,
+two arms alone; where Bartlett's test contradicts that, each difference has Welch's standard error. A difference's
+interval is that of the claims' verdicts, valid at any number of looks (see `verdicts.anytime`). Over blocks,
 true differences are assumed to be normal around a common mean with standard deviation tau (Paule and Mandel, 1982). The
 interval of that mean is Hartung and Knapp's (2001), with Röver, Knapp and Friede's correction (2015) for few blocks: it
 is never narrower than the t interval of the plain random-effects standard error. Zeros of spread carry no information:
@@ -16,6 +17,7 @@ from statistics import mean, variance
 import numpy as np
 from scipy import stats
 
+from attnbench.tables.verdicts.anytime import Estimate
 from attnbench.tables.verdicts.estimates import estimate
 
 LEVEL = 0.95
@@ -32,18 +34,21 @@ class Effect:
     Attributes:
         se: standard error; None, as is `df`, where there is no spread to judge by.
         df: degrees of freedom of the standard error.
+        size: effective number of seeds, 1 / (1 / n + 1 / m) of arms with n and m; 1.5 for three each.
     """
 
     mean: float
     se: float | None = None
     df: float | None = None
+    size: float = 1.0
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the difference (Student's t); None without a standard error."""
+        """The 95 % interval of the difference, at any number of looks; None without a spread, or where unbounded."""
         if self.se is None or self.df is None:
             return None
-        return _around(self.mean, self.se, self.df)
+        spread = self.se * math.sqrt(self.size)
+        return Estimate(self.mean, spread, self.size, self.df, round(self.size)).interval(1 - LEVEL)
 
 
 @dataclass(frozen=True)
@@ -88,14 +93,14 @@ def _common_variance(arms: Sequence[Sequence[float]]) -> tuple[float, float] | N
 
 
 def _effect(arm: Sequence[float], other: Sequence[float], common: tuple[float, float] | None) -> Effect:
-    difference = mean(arm) - mean(other)
+    difference, size = mean(arm) - mean(other), 1 / (1 / len(arm) + 1 / len(other))
     if common is not None:
-        error, df = math.sqrt(common[0] * (1 / len(arm) + 1 / len(other))), common[1]
+        error, df = math.sqrt(common[0] / size), common[1]
     else:
         sides = {sign: (sign, dict(enumerate(values))) for sign, values in ((1.0, arm), (-1.0, other))}
         welch = estimate(sides, pool=None)
         error, df = (welch.error, welch.freedom) if welch else (0.0, 0.0)
-    return Effect(difference, error, df) if error > 0 else Effect(difference)
+    return Effect(difference, error, df, size) if error > 0 else Effect(difference)
 
 
 def pool(effects: Sequence[Effect]) -> PooledEffect | None:

@@ -21,15 +21,15 @@ from attnbench.tables.spec.table import METRICS
 
 COSTS = {"parameters": "parameters", "multiply_adds": "multiply-adds"}
 MODEL = (
-    "Pooled over blocks by a random-effects model (Paule and Mandel's τ, Hartung and Knapp's 95 % interval, never "
-    "narrower than without their factor); costs are medians over its blocks."
+    "Pooled over blocks by a random-effects model (Paule and Mandel's τ, Hartung and Knapp's 95 % interval, for one "
+    "look, never narrower than without their factor); costs are medians over its blocks."
 )
 BLOCKS = (
     "Each line is an attention's mean over seeds minus that of attention=none, among runs that are otherwise equal (a "
-    "block), with its 95 % interval from the spread over seeds that all settings of the block have in common. Bold is "
-    "what is better than none by the whole interval."
+    "block), with its 95 % interval from the spread over seeds that all settings of the block have in common: valid at "
+    "any number of looks, not adjusted for the number of lines. Bold is what is better than none by the whole interval."
 )
-UNEQUAL = "the spread over seeds differs between this block's settings (Bartlett's test): Welch's interval"
+UNEQUAL = "the spread over seeds differs between this block's settings (Bartlett's test): interval from two of them"
 NO_SPREAD = "no spread over seeds to judge by: no interval, and not pooled"
 
 
