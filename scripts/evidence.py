@@ -4,33 +4,47 @@ python scripts/evidence.py          # reads outputs/reproduced; nothing is train
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from marked_text import replace_between
 
 from attnbench.reproduce.campaign import TableReproduction
+from attnbench.reproduce.prospects import DECIDED
+from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.tables.render.claims import difference_text, p_text
 from attnbench.tables.report import ClaimResult, Outcome, PartResult
+from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.records import RECORDS_FILE
+from attnbench.tables.results.values import Key, Result
 from attnbench.tables.spec.load import table_files
+from attnbench.tables.verdicts.claim_results import judged_parts
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "evidence.md"
 PROFILE = "small"
+TEST_TOP1 = metric_name(TEST, TOP1)
 START, END = "<!-- claims: scripts/evidence.py -->", "<!-- /claims -->"
 COLUMNS = ("claim", "outcome", "difference with its interval", "p", "seeds")
+Compared = frozenset[tuple[Hashable, ...]]
 ORDER: tuple[Outcome, ...] = ("supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run")
 
 
 @dataclass(frozen=True)
 class JudgedTable:
-    """A kept table: its name, title, link and the results of its claims."""
+    """A kept table: its name, title, link, networks in a sentence, and the results of its claims.
+
+    Attributes:
+        decided: the comparisons that verdicts rest on, by the networks, metric and test that they compare.
+    """
 
     name: str
     title: str
     link: str
+    networks: str
     claims: Sequence[ClaimResult]
+    decided: frozenset[Compared]
 
 
 def judged_tables() -> Iterator[JudgedTable]:
@@ -38,20 +52,56 @@ def judged_tables() -> Iterator[JudgedTable]:
     for name in sorted(table_files()):
         reproduction = TableReproduction.open(name, PROFILE)
         if (reproduction.folder / RECORDS_FILE).is_file() and reproduction.table.claims:
-            claims = reproduction.report(reproduction.results()).claims
-            yield JudgedTable(name, reproduction.table.title, f"../{reproduction.folder.as_posix()}/table.md", claims)
+            results = reproduction.results()
+            claims = reproduction.report(results).claims
+            decided = frozenset(decided_comparisons(reproduction, results, claims))
+            link = f"../{reproduction.folder.as_posix()}/table.md"
+            yield JudgedTable(name, reproduction.table.title, link, networks(results), claims, decided)
+
+
+def networks(results: Mapping[Key, Result]) -> str:
+    """Say how large a table's networks are and how accurate they became: in which range their means are."""
+    records = [list(result.records.values()) for result in results.values() if result.records]
+    sizes = [record.costs.parameters for group in records for record in group]
+    accuracies = [100 * fmean(record.metrics[TEST_TOP1] or 0.0 for record in group) for group in records]
+    return (
+        f"Networks of {min(sizes):,} to {max(sizes):,} parameters; "
+        f"mean test accuracy {min(accuracies):.1f} to {max(accuracies):.1f} %."
+    )
+
+
+def decided_comparisons(
+    reproduction: TableReproduction, results: Mapping[Key, Result], claims: Sequence[ClaimResult]
+) -> Iterator[Compared]:
+    """Yield the comparisons that the claims' verdicts rest on, the same for the same networks in several tables."""
+    inputs = ReportInputs(reproduction.table, reproduction.profile, results, costs={})
+    for result, claim in zip(claims, reproduction.table.claims, strict=True):
+        for found, part in zip(result.parts, judged_parts(inputs, claim), strict=True):
+            if found.outcome == result.outcome in DECIDED:
+                yield frozenset((*sample(results[term.row, term.column]), term.weight) for term in part.terms)
+
+
+def sample(result: Result) -> tuple[Hashable, ...]:
+    """Return what tells the values of a cell apart: its networks, metric, split and test."""
+    column = result.cell.column
+    identity = next(iter(result.records.values())).identity
+    return identity, column.metric, column.split, column.stage, result.cell.evaluate
 
 
 def summary(tables: Sequence[JudgedTable]) -> str:
     """Return how many claims have each outcome, in a sentence."""
     outcomes = Counter(result.outcome for table in tables for result in table.claims)
     counts = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in ORDER if outcomes[outcome])
-    return f"{sum(outcomes.values())} claims of {len(tables)} tables: {counts}.\n"
+    decided = len(frozenset().union(*(table.decided for table in tables)))
+    return (
+        f"{sum(outcomes.values())} claims of {len(tables)} tables: {counts}.\n\n"
+        f"As tables share networks, these verdicts rest on {decided} different comparisons of networks.\n"
+    )
 
 
 def table_lines(table: JudgedTable) -> Iterator[str]:
     """Yield a table's heading, and a line for each claim and for each part of one that has several."""
-    yield f"\n### [{table.name}]({table.link})\n\n{table.title}\n\n"
+    yield f"\n### [{table.name}]({table.link})\n\n{table.title}. {table.networks}\n\n"
     yield f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
     for result in table.claims:
         alone = result.parts[0] if len(result.parts) == 1 else None
