@@ -109,7 +109,7 @@ def kept_tables() -> Iterator[KeptTable]:
 
 
 def first_looks(table: KeptTable) -> list[Look]:
-    """Return, for every row and for rounds, the first look with the most verdicts that both reach; empty without any."""
+    """Return, for every row and for rounds, the first look with the most verdicts that both reach, if any."""
     looks = [list(table.every_row()), list(table.rounds())]
     verdicts = min(max(look.verdicts for look in of) for of in looks)
     return [next(look for look in of if look.verdicts >= verdicts) for of in looks] if verdicts else []

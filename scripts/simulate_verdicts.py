@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from attnbench.tables.verdicts.anytime import LEVEL, PRIOR_VARIANCE, critical_t
+from attnbench.tables.verdicts.power import chance_beyond
 from attnbench.tables.verdicts.variances import alike, borrow
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
@@ -179,6 +180,7 @@ def wrong_verdicts(generator: np.random.Generator, rules: dict[str, Decide]) -> 
     """Yield the share of wrong verdicts of each procedure, for tables of 2, 5 and 10 rows."""
     yield ["wrong verdicts at looks after 2 to 50 seeds", "2 rows", "5 rows", "10 rows"]
     null = [moments(draw(generator, NULL_TABLES, [1.0] * rows, 0, heavy=False)) for rows in (2, 5, 10)]
+    yield ["one t test, after 10 seeds", *(share(fixed(m)[:, LOOKS == 10]) for m in null)]
     for name, rule in rules.items():
         yield [name, *(share(rule(m)) for m in null)]
 
@@ -187,8 +189,19 @@ def seeds_to_verdicts(generator: np.random.Generator, rules: dict[str, Decide], 
     """Yield the median number of seeds of each procedure for several differences."""
     yield [f"median seeds to a verdict, {rows} rows", *(f"{effect:g} SD" for effect in EFFECTS)]
     tables = [moments(draw(generator, TABLES, [1.0] * rows, effect, heavy=False)) for effect in EFFECTS]
+    yield ["one t test, seeds for a power of 80 %", *(str(planned_seeds(effect, rows)) for effect in EFFECTS)]
     for name, rule in rules.items():
         yield [name, *(median_seeds(rule(m)) for m in tables)]
+
+
+def planned_seeds(effect: float, rows: int) -> int:
+    """Return the fewest seeds in each row with which one t test with pooled spread has a power of 80 %."""
+
+    def power(n: int) -> float:
+        freedom = float(rows * (n - 1))
+        return chance_beyond(float(stats.t.isf(LEVEL / 2, freedom)), freedom, effect * math.sqrt(n / 2))
+
+    return next(n for n in range(2, 1000) if power(n) >= 0.8)
 
 
 def robustness(generator: np.random.Generator, rows: int = 9) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from statsmodels.stats.power import TTestIndPower
 
 from attnbench.tables.verdicts.anytime import LEVEL, log_bayes_factor
 from attnbench.tables.verdicts.estimates import estimate, pool_rows
@@ -36,3 +37,10 @@ def test_the_bayes_factor_of_arrays_is_that_of_numbers() -> None:
     expected = [log_bayes_factor(*three) for three in zip(t.tolist(), freedom.tolist(), size.tolist(), strict=True)]
     assert simulate_verdicts.log_bayes_factor(t, freedom, size) == pytest.approx(expected)
     assert math.isfinite(sum(expected))
+
+
+@pytest.mark.parametrize("effect", [0.5, 1.0, 2.0, 3.0])
+def test_a_planned_test_has_the_seeds_of_statsmodels(effect: float) -> None:
+    exact = TTestIndPower().solve_power(effect, power=0.8, alpha=LEVEL)  # two rows
+    assert simulate_verdicts.planned_seeds(effect, rows=2) == math.ceil(exact)
+    assert simulate_verdicts.planned_seeds(effect, rows=6) <= math.ceil(exact)
