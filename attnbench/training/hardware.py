@@ -176,6 +176,16 @@ def check_memory_layout(options: TrainerOptions, net: nn.Module) -> None:
         require(not breaks_in_channels_last(net), "channels_last", options.channels_last, f"{reason}; leave it at auto")
 
 
+def check_compiling(options: TrainerOptions, accumulate: int) -> None:
+    """Raise `OptionError` if gradients would outlive the graph that they lie in.
+
+    torch's CUDA graphs overwrite what an earlier replay gave out, so a gradient that waits for the next batch's raises
+    an error there (pytorch issue 169545).
+    """
+    reason = f"cannot be used with recipe.accumulate={accumulate}: each batch would overwrite the gradients before it"
+    require(options.compile != GRAPHS or accumulate == 1, "compile", GRAPHS, f"{reason}; true compiles without graphs")
+
+
 def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | None = None) -> Hardware:
     """Resolve every choice of `auto`, or take over those that an earlier part of the run made.
 

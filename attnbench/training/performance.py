@@ -54,9 +54,10 @@ def candidates(experiment: Experiment) -> list[Choices]:
     free_layout = options.channels_last == "auto" and usual.channels_last  # otherwise it breaks or brings nothing
     free_threads = options.threads == "auto" and usual.accelerator == "cpu" and usual.threads > 1
     free_compiling = options.compile == "auto" and usual.accelerator == "gpu"
+    compiling = [False, True] if experiment.recipe.accumulate > 1 else [False, True, GRAPHS]  # see check_compiling
     return [
         {"channels_last": channels_last, "threads": threads, "compile": compiled}
-        for compiled in ([False, True, GRAPHS] if free_compiling else [usual.compile])
+        for compiled in (compiling if free_compiling else [usual.compile])
         for channels_last in ([True, False] if free_layout else [usual.channels_last])
         for threads in ([usual.threads, 1] if free_threads else [usual.threads])
     ]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
 from attnbench.training import performance
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
@@ -54,13 +55,16 @@ def test_only_what_is_left_open_is_tried(tiny: Tiny, monkeypatch: pytest.MonkeyP
     assert tried("backbone.shortcut=projection", "trainer.threads=1") == [(False, 1)]  # channels_last would break
 
 
-def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("attnbench.training.hardware.choose_accelerator", lambda wanted: "gpu")
     monkeypatch.setattr("attnbench.training.hardware.device_name", lambda accelerator: "a GPU")
     monkeypatch.setattr("attnbench.training.hardware.gains_from_bf16", lambda accelerator: True)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(tiny: Tiny) -> None:
     words = ("trainer.performance=auto", "trainer.channels_last=true", "trainer.threads=1")
 
     def tried(*more: str) -> list[bool | str]:
@@ -68,7 +72,17 @@ def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(
         return [one["compile"] for one in performance.candidates(experiment)]
 
     assert tried("trainer.compile=auto") == [False, True, "graphs"]
+    assert tried("trainer.compile=auto", "recipe.accumulate=2") == [False, True]
     assert [tried(f"trainer.compile={word}") for word in ("false", "true", "graphs")] == [[False], [True], ["graphs"]]
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_graphs_are_refused_where_gradients_wait_for_the_next_batch(tiny: Tiny) -> None:
+    words = ("trainer.accelerator=auto", "recipe.accumulate=2")
+    with pytest.raises(UserError, match=r"^trainer\.compile=graphs: cannot be used with recipe\.accumulate=2: .*$"):
+        plan(tiny(*words, "trainer.compile=graphs"))
+    assert plan(tiny(*words, "trainer.compile=true"))
+    assert plan(tiny("trainer.accelerator=auto", "trainer.compile=graphs"))
 
 
 def test_without_measuring_auto_compiles_nothing_and_a_recorded_choice_is_kept(tiny: Tiny) -> None:
