@@ -68,7 +68,7 @@ def tried_out(experiment: Experiment, build: Callable[[], Network], recipe: Reci
     with closing(experiment.open_data(hardware, policy=recipe)) as data:
         module = experiment.task.make_module(net, recipe, hardware, data.loaders, experiment.seed)
         module.to(data.placement.device).train()
-        module.on_train_epoch_start()
+        module.begin_epoch(0)
         yield module
 
 
