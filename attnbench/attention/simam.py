@@ -16,8 +16,8 @@ The released networks for CIFAR have lambda = 1e-4, those for ImageNet 0.1, by t
 Deviations: on maps of one pixel the released code divides 0 by 0; there our gate is sigmoid(1/2), as of any map without
 variance. The released ResNets (networks/imagenet/resnet.py, networks/cifar/block.py) have the module directly after the
 3x3 convolution of a bottleneck, or the second one of a basic block, before its batch normalisation. Ours stands where
-the other baselines do: at the end of every residual branch, before the sum, and after every block elsewhere. Both are the
-same in pre-activation blocks of two convolutions.
+the other baselines do: at the end of every residual branch, before the sum, and after every block elsewhere. In
+pre-activation blocks of two convolutions both are the same.
 """
 
 from torch import Tensor, nn
