@@ -2,11 +2,14 @@
 
 import os
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 WAIT_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """A user who sets one of them has decided how OpenMP's threads wait."""
+
+SHARE_VARIABLE = "ATTNBENCH_THREADS"
+"""A job's share of the cores, beside OMP_NUM_THREADS of the same number, which a user has not set then."""
 
 
 def idle_seconds(stat: Path = Path("/proc/stat")) -> float | None:
@@ -24,6 +27,17 @@ def idle_cores(seconds: float) -> float | None:
     time.sleep(seconds)
     after, elapsed = idle_seconds(), time.perf_counter() - started
     return None if before is None or after is None else (after - before) / elapsed
+
+
+def shared_threads(variables: Mapping[str, str], number: int) -> dict[str, str]:
+    """Return the variables that give a job its share of the cores; none where the user has set OMP_NUM_THREADS."""
+    given = "OMP_NUM_THREADS" in variables
+    return {} if given else {name: str(number) for name in ("OMP_NUM_THREADS", SHARE_VARIABLE)}
+
+
+def threads_are_set(variables: Mapping[str, str]) -> bool:
+    """Return whether it was the user who set OMP_NUM_THREADS, and not this package for one of its jobs."""
+    return "OMP_NUM_THREADS" in variables and variables["OMP_NUM_THREADS"] != variables.get(SHARE_VARIABLE)
 
 
 def choose_wait_policy(variables: MutableMapping[str, str] = os.environ) -> None:

@@ -8,8 +8,10 @@ arXiv 2103.02907.
     y_c(i, j) = x_c(i, j) g^h_c(i) g^w_c(j)        eq. 9
 
 Defaults: m = max(8, C/r) with r = 32, delta = h-swish as in the released code, one module in every residual block,
-before the sum; in networks without residual blocks, after every block. The paper's networks, MobileNetV2 and
-MobileNeXt, have it after the depthwise convolution of each block.
+before the sum; in networks without residual blocks, after every block.
+
+Deviation: the released MobileNetV2 (mbv2_ca.py) has it after the depthwise convolution of each block that expands, with
+its BN and ReLU6, on the hidden channels.
 
 Ours has the parameter names, initial values (PyTorch's defaults) and outputs of timm's `CoordAttn` with biases and m
 hidden channels, which are those of the released module. timm's own default differs: no biases, and C/24 channels.

@@ -11,10 +11,10 @@ Paper vs official (z-x-yang/GCT): the released normalisation adds eps to the mea
 ours. The authors advise against weight decay of beta; ours decays as other parameters of one dimension do
 (`recipe.decay_norm_and_bias`).
 
-Placement: the paper has a GCT before every convolution, and names one in each residual block, before its last 1x1
-convolution, as 0.1 to 0.2 points worse. Backbones have no points inside of a branch, so ours stands at its end, before
-the sum, where the other baselines do; in networks without residual blocks, after every block, which is before the next
-one's convolution.
+Deviation: the paper and the released networks have a GCT before every convolution; the paper names one in each residual
+block, before its last 1x1 convolution, as 0.1 to 0.2 points worse. Ours stands at the end of every branch, before the
+sum, by choice: one module a block, where the other baselines stand. In networks without residual blocks it stands after
+every block, which is before the next one's convolution.
 """
 
 import torch

@@ -10,8 +10,14 @@ channel. There are no parameters. Default: lambda = 1e-4 (`e_lambda`).
 
 Paper vs official: the paper's s^2 divides by M = H W, the released code by M - 1, and so does ours.
 
-Deviation: on maps of one pixel the released code divides 0 by 0; there our gate is sigmoid(1/2), as of any map without
-variance. One module in every residual block, before the sum, and after every block elsewhere.
+The released networks for CIFAR have lambda = 1e-4, those for ImageNet 0.1, by the names of their folders
+(`imagenet-resnet50-simam-param0.1`) and the commands of the README.
+
+Deviations: on maps of one pixel the released code divides 0 by 0; there our gate is sigmoid(1/2), as of any map without
+variance. The released ResNets (networks/imagenet/resnet.py, networks/cifar/block.py) have the module directly after the
+3x3 convolution of a bottleneck, or the second one of a basic block, before its batch normalisation. Ours stands where
+the other baselines do: at the end of every residual branch, before the sum, and after every block elsewhere. In
+pre-activation blocks of two convolutions both are the same.
 """
 
 from torch import Tensor, nn

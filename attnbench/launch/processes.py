@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from attnbench.cores import shared_threads
 from attnbench.launch.engine import WORKER_MODULE
 from attnbench.launch.fork_server import COMMAND, Lines, Request
 from attnbench.runs.owner import process_started
@@ -43,8 +44,7 @@ class LocalEngine:
             chosen = dict.fromkeys(visible[slot % self.gpus] for slot in slots)
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
         threads = max(1, (os.cpu_count() or 1) * len(slots) // self.slots)
-        environment.setdefault("OMP_NUM_THREADS", str(threads))
-        return environment
+        return environment | shared_threads(environment, threads)
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> "LocalProcess":
         """Start a job in a separate session, so that Ctrl-C reaches only the scheduler.

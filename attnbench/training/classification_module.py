@@ -31,10 +31,9 @@ class ClassificationModule(TrainingModule):
     def make_meter(self) -> Meter:
         return Meter(self.device, self.batches, self.classes)
 
-    def on_train_epoch_start(self) -> None:
-        super().on_train_epoch_start()
-        loader = self.loaders["train"]
-        self.changes = BatchChanges(self.recipe, loader, self.classes, self.run_seed, self.current_epoch)
+    def begin_epoch(self, number: int) -> None:
+        super().begin_epoch(number)
+        self.changes = BatchChanges(self.recipe, self.loaders["train"], self.classes, self.run_seed, number)
 
     def forward_pass(self, epoch: Epoch, number: int) -> ForwardPass:
         batch = self.changes(*epoch.batch(number), epoch.share(number))

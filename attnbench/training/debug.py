@@ -22,6 +22,7 @@ from attnbench.training.datamodule import Block
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import on_device_layout, resolve, set_up
 from attnbench.training.lightning_module import TrainingModule
+from attnbench.training.losses import training_losses
 from attnbench.training.metrics import total
 from attnbench.training.optimizers import set_rates
 from attnbench.training.recipe import Recipe
@@ -67,26 +68,29 @@ def tried_out(experiment: Experiment, build: Callable[[], Network], recipe: Reci
     with closing(experiment.open_data(hardware, policy=recipe)) as data:
         module = experiment.task.make_module(net, recipe, hardware, data.loaders, experiment.seed)
         module.to(data.placement.device).train()
-        module.on_train_epoch_start()
+        module.begin_epoch(0)
         yield module
 
 
 def overfit(experiment: Experiment, net: Classifier, module: TrainingModule, say: Callable[[str], None]) -> bool:
-    """Train a classifier on a few images under the recipe's schedule, shortened; return whether they are learnt."""
+    """Train a classifier on a few images, by the recipe's loss, clipping and shortened schedule.
+
+    Returns:
+        Whether they are learnt.
+    """
     chosen = spread_images(experiment.data, "train", OVERFIT_IMAGES)
     images, labels = chosen.images.to(module.device), torch.from_numpy(chosen.labels).to(module.device)
     optimizer, loss = module.configure_optimizers(), float("nan")
     for number in overfit_steps(module.recipe, optimizer):
         with module.autocast():
             output = net.output(images)
-            losses = net.losses(output, labels)
+            losses = training_losses(net, output, labels, module.recipe)
             loss = net.attention.evaluation_loss(output, labels).item()
         if loss < NEAR_ZERO:
             say(f"overfit: the loss of {len(labels)} images is {loss:.3f} after {number} steps, so they are learnt")
             return True
         total(losses).backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        module.optimize(optimizer)
     hint = "try another recipe.lr, or look for a fault in network or labels"
     say(f"overfit: the loss of {len(labels)} images is still {loss:.3f} after {OVERFIT_STEPS} steps; {hint}")
     return False

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from attnbench.classifier import Network
-from attnbench.cores import idle_cores
+from attnbench.cores import SHARE_VARIABLE, idle_cores, threads_are_set
 from attnbench.errors import OptionError, require, require_choice
 from attnbench.training.malloc import keep_freed_memory
 
@@ -176,6 +176,16 @@ def check_memory_layout(options: TrainerOptions, net: nn.Module) -> None:
         require(not breaks_in_channels_last(net), "channels_last", options.channels_last, f"{reason}; leave it at auto")
 
 
+def check_compiling(options: TrainerOptions, accumulate: int) -> None:
+    """Raise `OptionError` if gradients would outlive the graph that they lie in.
+
+    torch's CUDA graphs overwrite what an earlier replay gave out, so a gradient that waits for the next batch's raises
+    an error there (pytorch issue 169545).
+    """
+    reason = f"cannot be used with recipe.accumulate={accumulate}: each batch would overwrite the gradients before it"
+    require(options.compile != GRAPHS or accumulate == 1, "compile", GRAPHS, f"{reason}; true compiles without graphs")
+
+
 def resolve(options: TrainerOptions, net: nn.Module, recorded: dict[str, Any] | None = None) -> Hardware:
     """Resolve every choice of `auto`, or take over those that an earlier part of the run made.
 
@@ -217,13 +227,16 @@ def free_threads() -> int:
 
     oneDNN's kernels spin until all of their threads have come, whatever OpenMP's wait policy. On 2 cores at load 18,
     two threads trained 34 to 44 images in a second of CPU time, and one trained 1,500 to 2,000. OMP_NUM_THREADS counts
-    as it is given.
+    as the user sets it; a job's share of the cores, which is torch's number there, is an upper bound. It rounds idle
+    cores to the nearest number, as jobs beside it leave it slightly less than its share.
     """
     threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    if threads == 1 or "OMP_NUM_THREADS" in os.environ:
+    if threads == 1 or threads_are_set(os.environ):
         return threads
     idle = idle_at_start()
-    return threads if idle is None or idle > cores / 2 else max(1, min(threads, int(idle)))
+    if idle is None or idle > cores / 2:
+        return threads
+    return max(1, min(threads, round(idle) if SHARE_VARIABLE in os.environ else int(idle)))
 
 
 def _channels_last(accelerator: str, net: nn.Module) -> bool:

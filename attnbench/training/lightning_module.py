@@ -164,14 +164,17 @@ class TrainingModule(pl.LightningModule, ABC):
         return make_optimizer(self.net, self.recipe)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(derive_seed(self.run_seed, "forward", self.current_epoch, self.global_rank))
-        self.steps_before = self.current_epoch * self.steps
-        self.epochs_begun = self.current_epoch + 1
+        self.begin_epoch(self.current_epoch)
+
+    def begin_epoch(self, number: int) -> None:
+        """Draw and count anew for an epoch, counted from 0."""
+        torch.manual_seed(derive_seed(self.run_seed, "forward", number, self.global_rank))
+        self.steps_before = number * self.steps
+        self.epochs_begun = number + 1
         self.meter = self.make_meter()
-        loader = self.loaders["train"]
         if self.average is not None:
-            self.average.follow(self.net, begin=self.current_epoch == 0)
-        self.seen.images = self.current_epoch * loader.images
+            self.average.follow(self.net, begin=number == 0)
+        self.seen.images = number * self.loaders["train"].images
         self.epoch_started = time.perf_counter()
 
     def training_step(self, block: Block, index: int) -> None:

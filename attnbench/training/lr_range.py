@@ -114,7 +114,8 @@ def _losses(module: TrainingModule) -> Iterator[float]:
     """Train without end, and yield the mean loss of the batches of each optimiser step."""
     optimizer = module.configure_optimizers()
     for number in count():
-        epoch, module.steps_before = module.loaders["train"].epoch(number), number * module.steps
+        module.begin_epoch(number)
+        epoch = module.loaders["train"].epoch(number)
         waiting: list[float] = []
         for batch in range(module.batches):
             _, step = module.step(optimizer, epoch, batch)

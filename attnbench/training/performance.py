@@ -1,9 +1,9 @@
-"""Memory layout, CPU threads and compiling by measurement, for `trainer.performance=auto`.
+"""Memory layout and CPU threads by measurement, for `trainer.performance=auto`; compiling, for `trainer.compile=auto`.
 
 Candidates take training steps in turns, and the fastest is remembered in the cache folder, for network, batch, device
 and torch. They compute the same but for the order of sums. Precision is no candidate: bf16 changes more than that, and
-networks that are compared should have the same. Compiling takes minutes, so it is tried with `trainer.compile=auto`
-alone, and on GPUs: on CPUs that were tried it did not pay.
+networks that are compared should have the same. Compiling takes minutes, and on CPUs that were tried it did not pay, so
+it is tried on GPUs alone. Nothing is measured for a run on several devices.
 """
 
 import hashlib
@@ -21,8 +21,9 @@ import torch
 from attnbench.data.sources.cache_dir import cache_folder
 from attnbench.errors import UserError
 from attnbench.runs.files import make_folder, read_json, write_json
+from attnbench.training.distributed import World
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import GRAPHS, Hardware, resolve
+from attnbench.training.hardware import GRAPHS, Hardware, choose_accelerator, resolve
 from attnbench.training.speed_probe import Probe, alternate, probe_batch, seconds_of
 
 TURNS = 3
@@ -32,8 +33,25 @@ Choices = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
+def choices_of(experiment: Experiment, world: World) -> Choices | None:
+    """Return the choices that the options leave to measurement, None if there are none; say which `auto` does nothing.
+
+    Args:
+        experiment: the run that begins.
+        world: this process's place among those of the run.
+    """
+    asked = [f"trainer.{key}=auto" for key in ("performance", "compile") if getattr(experiment.options, key) == "auto"]
+    if asked and world.size == 1:
+        return measured_choices(experiment)
+    if asked and world.rank == 0:
+        logger.warning("%s: without effect on several devices: they measure nothing", " ".join(asked))
+    return None
+
+
 def measured_choices(experiment: Experiment) -> Choices:
     """Return the fastest choices, as `resolve` takes over recorded ones; options that are set are left as they are."""
+    if experiment.options.compile == "auto" and choose_accelerator(experiment.options.accelerator) != "gpu":
+        logger.warning("trainer.compile=auto: compiles nothing without a GPU; trainer.compile=true does")
     options = candidates(experiment)
     if len(options) == 1:
         return options[0]
@@ -42,7 +60,7 @@ def measured_choices(experiment: Experiment) -> Choices:
         return remembered
     seconds = measure(experiment, options)
     chosen = options[seconds.index(min(seconds))]
-    logger.info("trainer.performance=auto: %s", ", ".join(f"{key}={value}" for key, value in chosen.items()))
+    logger.info("measured as fastest: %s", ", ".join(f"{key}={value}" for key, value in chosen.items()))
     _remember(path, chosen)
     return chosen
 
@@ -51,12 +69,14 @@ def candidates(experiment: Experiment) -> list[Choices]:
     """Return what may be chosen, that which is chosen without measuring first."""
     options = experiment.options
     usual = resolve(options, experiment.blueprint)
-    free_layout = options.channels_last == "auto" and usual.channels_last  # otherwise it breaks or brings nothing
-    free_threads = options.threads == "auto" and usual.accelerator == "cpu" and usual.threads > 1
+    free = options.performance == "auto"
+    free_layout = free and options.channels_last == "auto" and usual.channels_last  # else it breaks or brings nothing
+    free_threads = free and options.threads == "auto" and usual.accelerator == "cpu" and usual.threads > 1
     free_compiling = options.compile == "auto" and usual.accelerator == "gpu"
+    compiling = [False, True] if experiment.recipe.accumulate > 1 else [False, True, GRAPHS]  # see check_compiling
     return [
         {"channels_last": channels_last, "threads": threads, "compile": compiled}
-        for compiled in ([False, True, GRAPHS] if free_compiling else [usual.compile])
+        for compiled in (compiling if free_compiling else [usual.compile])
         for channels_last in ([True, False] if free_layout else [usual.channels_last])
         for threads in ([usual.threads, 1] if free_threads else [usual.threads])
     ]
@@ -105,4 +125,4 @@ def _remember(path: Path, chosen: Mapping[str, Any]) -> None:
         make_folder(path.parent)
         write_json(path, chosen)
     except (OSError, UserError) as error:
-        logger.warning("the choice of trainer.performance=auto cannot be kept: %s", error)
+        logger.warning("what was measured as fastest cannot be kept: %s", error)

@@ -18,7 +18,7 @@ from attnbench.plain_text import plain
 from attnbench.runs.folder import Job
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
-from attnbench.training.hardware import check_memory_layout
+from attnbench.training.hardware import check_compiling, check_memory_layout
 from attnbench.training.losses import check_loss
 from attnbench.training.optimizers import FROM_TIMM, timm_optim
 
@@ -50,6 +50,7 @@ def check(experiment: Experiment) -> Experiment:
     check_seed(experiment.seed)
     recipe, options, network = experiment.recipe, experiment.options, experiment.blueprint
     guarded("trainer", lambda: check_memory_layout(options, network))
+    guarded("trainer", lambda: check_compiling(options, recipe.accumulate))
     guarded("recipe", lambda: freeze(network, recipe.freeze))
     guarded("recipe", lambda: experiment.task.check(recipe))
     guarded("recipe", lambda: check_loss(network, recipe))

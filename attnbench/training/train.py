@@ -34,7 +34,7 @@ from attnbench.training.lightning_compat import event_errors_raised_once
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.loggers import log_result
 from attnbench.training.malloc import peak_memory_bytes
-from attnbench.training.performance import measured_choices
+from attnbench.training.performance import choices_of
 from attnbench.training.resume import Resumable
 from attnbench.training.sync_batchnorm import synchronise_batch_norms
 from attnbench.training.trainer import hyperparameters, make_callbacks, make_loggers, make_trainer
@@ -91,9 +91,7 @@ def _train(
     run = RunFolder(job.folder)
     backend = "nccl" if choose_accelerator(experiment.options.accelerator) == "gpu" else "gloo"
     world.meet(f"{job.identity} seed {job.seed}", backend)
-    choices = _recorded_choices(run, recorder)
-    if choices is None and experiment.options.performance == "auto" and world.size == 1:
-        choices = measured_choices(experiment)
+    choices = _recorded_choices(run, recorder) or choices_of(experiment, world)
     hardware = resolve(experiment.options, experiment.blueprint, choices)
     set_up(hardware)
     meter = EnergyMeter(counters_of(hardware.device_type))

@@ -34,6 +34,19 @@ def test_a_few_images_are_learnt_by_heart_or_not(capsys: Capture, monkeypatch: p
     assert "after 3 steps; try another recipe.lr" in lines[-1]
 
 
+def test_images_are_learnt_by_the_loss_and_the_steps_of_the_run(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debug, "OVERFIT_STEPS", 3)
+    usual, bce, clipped = (
+        re.findall(r"is still (\S+) after 3 steps", tried(capsys, "debug=overfit", *words)[1][-1])
+        for words in ((), ("recipe.loss=bce",), ("recipe.clip_norm=0.01",))
+    )
+    assert len(usual) == len(bce) == len(clipped) == 1
+    assert usual != bce
+    assert usual != clipped
+
+
 def test_a_batch_of_each_split_is_tried(capsys: Capture) -> None:
     status, lines = tried(capsys, "debug=one_batch", "data.batch_size=50")
     assert status == 0

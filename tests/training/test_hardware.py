@@ -11,6 +11,7 @@ from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.config.compose import compose
 from attnbench.errors import OptionError, UserError
+from attnbench.launch.processes import LocalEngine
 from attnbench.training import hardware
 from attnbench.training.hardware import TrainerOptions, breaks_in_channels_last, resolve
 from attnbench.training.plan import plan
@@ -73,6 +74,32 @@ def test_threads_are_the_cores_that_are_idle_on_a_busy_machine(
     assert resolve(options(), NET).threads == threads
     assert resolve(options(), NET, {"threads": 6}).threads == 6
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert resolve(options(), NET).threads == 8
+
+
+@pytest.mark.parametrize(
+    ("idle", "slots", "threads"),
+    [(0.2, 1, 1), (3.9, 1, 4), (6.0, 1, 8), (None, 1, 8), (3.8, 2, 4), (2.4, 2, 2), (0.2, 4, 1), (0.2, 8, 1)],
+)
+def test_a_job_computes_on_its_share_of_the_cores_or_those_that_are_idle(
+    idle: float | None, slots: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(hardware, "idle_at_start", lambda: idle)
+    environment = LocalEngine(slots).environment([0])
+    monkeypatch.setattr(os, "environ", environment)  # as the server of jobs does
+    monkeypatch.setattr(torch, "get_num_threads", lambda: int(environment["OMP_NUM_THREADS"]))
+    assert resolve(options(), NET).threads == threads
+
+
+def test_a_job_keeps_the_threads_that_the_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(hardware, "idle_at_start", lambda: 0.2)
+    monkeypatch.setattr(os, "environ", LocalEngine(1).environment([0]))
+    assert os.environ["OMP_NUM_THREADS"] == "8"
     assert resolve(options(), NET).threads == 8
 
 

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from attnbench.cli.main import main
 from attnbench.config.validate import RunConfig
+from attnbench.data.transforms.mixing import Mixing
 from attnbench.errors import UserError
+from attnbench.seeding import derive_seed
 from attnbench.training import lr_range
+from attnbench.training.classification_module import ClassificationModule
 from attnbench.training.experiment import Experiment
 from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.lr_range import RangeTest, RisingRate, range_test
@@ -74,6 +78,27 @@ def test_each_step_is_one_of_the_run_with_its_own_rate(tiny: Tiny, monkeypatch: 
     assert [max(groups) for groups in rates] == pytest.approx(scale * found.rates)
     assert [min(groups) for groups in rates] == pytest.approx(scale * found.rates / 10)
     assert np.isfinite(found.losses).all()
+
+
+def test_each_epoch_draws_its_own_changes_to_images(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[list[float]] = []
+
+    def noted(module: TrainingModule) -> Iterator[float]:
+        assert isinstance(module, ClassificationModule)
+        for loss in losses(module):
+            assert module.changes.mixing is not None
+            shares.append(module.changes.mixing.share.tolist())
+            yield loss
+
+    losses = lr_range._losses
+    monkeypatch.setattr(lr_range, "_losses", noted)
+    experiment = Experiment(tiny("data.batch_size=1024", "recipe.mixup=0.8"))
+    range_test(experiment, 1e-4, 1e-3, 10)
+    count, size = len(shares[0]), experiment.image_size
+    for number in range(5):  # of two steps each
+        seed = derive_seed(experiment.seed, "mixing", number)
+        drawn = Mixing(experiment.recipe, count, size, size, seed, torch.device("cpu")).share.tolist()
+        assert shares[2 * number] == shares[2 * number + 1] == drawn
 
 
 def test_the_command_prints_a_rate_and_writes_its_curve_and_no_run(capsys: Capture) -> None:

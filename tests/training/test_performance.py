@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from attnbench.config.validate import RunConfig
+from attnbench.errors import UserError
 from attnbench.training import performance
+from attnbench.training.distributed import World
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import resolve
 from attnbench.training.plan import plan
@@ -54,13 +56,16 @@ def test_only_what_is_left_open_is_tried(tiny: Tiny, monkeypatch: pytest.MonkeyP
     assert tried("backbone.shortcut=projection", "trainer.threads=1") == [(False, 1)]  # channels_last would break
 
 
-def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("attnbench.training.hardware.choose_accelerator", lambda wanted: "gpu")
     monkeypatch.setattr("attnbench.training.hardware.device_name", lambda accelerator: "a GPU")
     monkeypatch.setattr("attnbench.training.hardware.gains_from_bf16", lambda accelerator: True)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(tiny: Tiny) -> None:
     words = ("trainer.performance=auto", "trainer.channels_last=true", "trainer.threads=1")
 
     def tried(*more: str) -> list[bool | str]:
@@ -68,7 +73,51 @@ def test_on_a_gpu_compiled_networks_are_tried_where_that_is_left_open(
         return [one["compile"] for one in performance.candidates(experiment)]
 
     assert tried("trainer.compile=auto") == [False, True, "graphs"]
+    assert tried("trainer.compile=auto", "recipe.accumulate=2") == [False, True]
     assert [tried(f"trainer.compile={word}") for word in ("false", "true", "graphs")] == [[False], [True], ["graphs"]]
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_graphs_are_refused_where_gradients_wait_for_the_next_batch(tiny: Tiny) -> None:
+    words = ("trainer.accelerator=auto", "recipe.accumulate=2")
+    with pytest.raises(UserError, match=r"^trainer\.compile=graphs: cannot be used with recipe\.accumulate=2: .*$"):
+        plan(tiny(*words, "trainer.compile=graphs"))
+    assert plan(tiny(*words, "trainer.compile=true"))
+    assert plan(tiny("trainer.accelerator=auto", "trainer.compile=graphs"))
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_compiling_is_measured_on_a_gpu_without_the_layout(tiny: Tiny) -> None:
+    experiment = Experiment(tiny("trainer.accelerator=auto", "trainer.compile=auto"))
+    assert [tuple(one.values()) for one in performance.candidates(experiment)] == [
+        (True, 1, False), (True, 1, True), (True, 1, "graphs"),
+    ]  # fmt: skip
+
+
+def test_an_auto_without_effect_is_said(tiny: Tiny, fast_layout: list[int], caplog: pytest.LogCaptureFixture) -> None:
+    def said(world: World, *words: str) -> list[str]:
+        caplog.clear()
+        performance.choices_of(Experiment(tiny("backbone.width=16", "trainer.accelerator=cpu", *words)), world)
+        return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+    alone, first, second = World(), World(0, 2), World(1, 2)
+    assert said(alone, "trainer.compile=auto") == [
+        "trainer.compile=auto: compiles nothing without a GPU; trainer.compile=true does"
+    ]
+    assert said(first, "trainer.performance=auto", "trainer.compile=auto") == [
+        "trainer.performance=auto trainer.compile=auto: without effect on several devices: they measure nothing"
+    ]
+    assert said(second, "trainer.performance=auto") == []
+    assert said(alone) == said(first) == said(alone, "trainer.performance=auto") == []
+    assert fast_layout == [2]  # measured once, in the last of these
+
+
+def test_a_run_says_that_its_auto_is_without_effect(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
+    job = plan(tiny("trainer.compile=auto", "trainer.accelerator=cpu", "recipe.epochs=1", "logger=none"))
+    record = train(job)
+    assert record is not None
+    assert record.resolved.compile is False
+    assert "trainer.compile=auto: compiles nothing without a GPU" in caplog.text
 
 
 def test_without_measuring_auto_compiles_nothing_and_a_recorded_choice_is_kept(tiny: Tiny) -> None:

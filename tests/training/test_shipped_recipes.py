@@ -1,11 +1,13 @@
 """Each recipe that is shipped trains a small network, from its configuration to the record."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from attnbench.config import search_path as folders
 from attnbench.config.compose import compose
+from attnbench.training.experiment import Experiment
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.data.pictures import write_folder
@@ -21,6 +23,22 @@ OPTIONS = {
 }
 """Of recipes that are for images of one size, or warm up for more epochs than these."""
 SMALL = ("backbone=resnet20", "backbone.width=8", "recipe.epochs=4", "data.batch_size=64", "output=out", "logger=none")
+
+
+@pytest.mark.parametrize(("batch", "lr"), [(1024, 1e-3), (512, 5e-4), (64, 6.25e-5)])
+def test_deits_rate_grows_with_the_batch(batch: int, lr: float) -> None:
+    experiment = Experiment(compose(["recipe=deit_small_style", "data=digits", f"data.batch_size={batch}"]))
+    assert experiment.recipe.lr == pytest.approx(lr)
+    assert compose(["recipe=deit_small_style", "data=digits"])["data"]["batch_size"] == 1024
+
+
+def test_a3_is_tested_on_its_share_of_an_image() -> None:
+    """With the options that its head recommends."""
+    head = (folders.shipped() / "recipe" / "timm_a3.yaml").read_text()
+    words = re.findall(r"data\.(?:image_size|resize)=\d+", head)
+    data = compose(["recipe=timm_a3", "data=imagenet", *words])["data"]
+    assert data["image_size"] == 160
+    assert data["image_size"] / data["resize"] == pytest.approx(0.95, abs=0.005)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from threading import Timer
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -12,39 +13,72 @@ from attnbench.training.hardware import Hardware
 
 FREE_CORES = 0.25
 """With more of them idle, it is not other processes that threads wait for."""
+EARLY_SECONDS = 10.0
+"""After so much of the first block a run that lacks cores is told already: the block may take minutes."""
+HALF, QUARTER = 1 / 2, 1 / 4
+"""Shares of a core for each thread below which a run is told: at the end of the block, and early, while decoders of
+images compute too."""
 logger = logging.getLogger(__name__)
 
 
 def for_threads(hardware: Hardware) -> list[Callback]:
-    """Return a watch over a run's first block, where there are several threads and the system counts idle cores."""
-    watched = hardware.accelerator == "cpu" and hardware.threads > 1 and idle_seconds() is not None
-    return [BusyCores(hardware.threads)] if watched else []
+    """Return a watch over a run's first block, where there are several threads and the system counts idle cores.
+
+    A compiled network has none: compiling takes the first block, in processes of its own.
+    """
+    several = hardware.accelerator == "cpu" and hardware.threads > 1 and not hardware.compile
+    return [BusyCores(hardware.threads)] if several and idle_seconds() is not None else []
 
 
 class BusyCores(Callback):
     """Log a line if the first block gets less than half of the cores that its threads would use.
 
+    If it gets less than a quarter, another thread logs the line while the block still computes.
+
     Args:
         threads: CPU threads that the run computes with.
+        early: seconds after which that thread looks.
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.clocks: list[Clocks] = []
+    def __init__(self, threads: int, early: float = EARLY_SECONDS) -> None:
+        self.threads, self.early = threads, early
+        self.timer: Timer | None = None
+        self.ended = self.told = False
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if not self.clocks:
-            self.clocks.append(Clocks.read())
+        if self.timer is None and trainer.is_global_zero:
+            self.start = Clocks.read()
+            self.timer = Timer(self.early, self._look, [QUARTER])
+            self.timer.daemon = True
+            self.timer.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if len(self.clocks) > 1:
+        if self.timer is None or self.ended:
             return
-        self.clocks.append(Clocks.read())
-        start, end = self.clocks
-        seconds = end.wall - start.wall
-        line = advice(self.threads, (end.own - start.own) / seconds, (end.idle - start.idle) / seconds)
-        if line and trainer.is_global_zero:
+        self._stop()
+        if not self.told:
+            self._look(HALF)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        """End the other thread, after its look if that has begun."""
+        self.ended = True
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer.join()
+
+    def _look(self, share: float) -> None:
+        now = Clocks.read()
+        seconds = now.wall - self.start.wall
+        own, idle = (now.own - self.start.own) / seconds, (now.idle - self.start.idle) / seconds
+        if line := advice(self.threads, own, idle, share):
             logger.warning(line)
+            self.told = True
 
 
 class Clocks(NamedTuple):
@@ -60,15 +94,16 @@ class Clocks(NamedTuple):
         return cls(time.perf_counter(), time.process_time(), idle_seconds() or 0.0)
 
 
-def advice(threads: int, cores: float, idle: float) -> str:
+def advice(threads: int, cores: float, idle: float, share: float = HALF) -> str:
     """Return what to do about threads that lack cores; empty if they have them.
 
     Args:
         threads: CPU threads of the run.
         cores: that the run had, on average.
         idle: cores that were idle, on average.
+        share: of a core for each thread, above which they have enough.
     """
-    if idle > FREE_CORES or cores > threads / 2:
+    if idle > FREE_CORES or cores > threads * share:
         return ""
     return (
         f"slow: other processes leave this run {cores:.1f} cores, and its {threads} threads wait for each other; on a "

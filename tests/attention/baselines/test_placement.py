@@ -40,6 +40,17 @@ def test_se_adds_the_parameters_of_a_module_in_each_block_of_every_family(backbo
     assert added("se", backbone) == SE_ADDS[backbone]
 
 
+@pytest.mark.parametrize("attention", ["se", "simam", "gct", "coordinate"])
+@pytest.mark.parametrize(("backbone", "blocks"), [("resnet20", 9), ("resnet50", 16), ("preact_resnet20", 9)])
+def test_one_module_stands_at_the_end_of_each_branch_wherever_a_paper_has_its_own(
+    attention: str, backbone: str, blocks: int
+) -> None:
+    words = ["data=cifar10", f"backbone={backbone}", f"attention={attention}"]
+    paths = build_model_on_meta(compose(words)).inserted_paths
+    assert len(paths) == blocks
+    assert all(path.endswith(f".residual.{attention}") for path in paths), paths
+
+
 # on ResNet-20: three blocks each of 16, 32 and 64 channels
 BASELINES_ADD = {
     ("coordinate",): 3 * (26 * (16 + 32 + 64) + 3 * 24),  # three convolutions with biases and 8 hidden channels, BN
