@@ -50,7 +50,8 @@ on disk.
 Flags:
   -m, --multirun     keys may have several values: backbone=resnet50,resnet101
   --measure          time forward passes and training steps on random images, networks in turns, and take the peak
-                     memory of training; measure while nothing else runs
+                     memory of training; networks with attention stand beside the one without; measure while nothing
+                     else runs
   --batch N          images of a measured step (default: data.batch_size; on a CPU a quarter of it); where memory does
                      not suffice, half as many
   --turns N          measured turns (default: 7)
