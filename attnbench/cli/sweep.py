@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
+from attnbench.cli.stem_notes import stem_notes
 from attnbench.config.compose import Composer
 from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
@@ -103,6 +104,8 @@ def run_all(jobs: Sequence[Job]) -> int:
     if isinstance(launcher, DryLauncher):
         return print_commands(jobs, launcher)
     console = make_console()
+    for note in stem_notes(jobs):
+        console.print(f"attnbench: {note}", soft_wrap=True)
     tasks, status = run_jobs(jobs, console, launcher.slots(jobs))
     records = {
         task.job.folder: record
@@ -141,6 +144,8 @@ def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
     left = [job for job in jobs if job.again or not readable(RunFolder(job.folder).finished, False)]
     if len(left) < len(jobs):
         print_message(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished and left out")
+    for note in stem_notes(left):
+        print_message(note)
     if left:
         print(launcher.text(left, launcher.slots(left), sweep_of(left)), end="")
     return DONE
