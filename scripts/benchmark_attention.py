@@ -14,16 +14,13 @@ options, in CPU time and on one thread, which other processes disturb less.
 """
 
 import argparse
-from functools import partial
 
 import torch
 
+from attnbench.bench.attention import step_seconds
 from attnbench.bench.modules import compare, timm_pairs
-from attnbench.config.compose import compose
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
-from attnbench.training.experiment import Experiment
-from attnbench.training.speed_probe import Probe, alternate, seconds_of
 
 GUIDE = ["attention=ggam attention.lambda=0", "attention=ggam attention.lambda=1"]
 """GGAM without and with its guide: the difference is the cost of the class score's gradient."""
@@ -70,11 +67,8 @@ def main() -> None:
     if arguments.modules:
         compare_modules(arguments.batch, arguments.steps, arguments.turns)
         return
-    probes = {words: Probe(Experiment(compose([*arguments.common.split(), *words.split()])), arguments.batch)
-              for words in arguments.configurations}  # fmt: skip
-    actions = [partial(seconds_of, probe.step, arguments.steps) for probe in probes.values()]
-    seconds = dict(zip(probes, alternate(actions, arguments.turns), strict=True))
-    hardware = next(iter(probes.values())).hardware
+    configurations = {words: [*arguments.common.split(), *words.split()] for words in arguments.configurations}
+    seconds, hardware = step_seconds(configurations, arguments.batch, arguments.steps, arguments.turns)
     where = f"{hardware.precision}, {hardware.device_name}, {hardware.threads} threads, torch {torch.__version__}"
     show(seconds, f"{arguments.common}, batches of {arguments.batch}; {where}")
 

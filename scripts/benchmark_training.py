@@ -14,9 +14,14 @@ from pathlib import Path
 
 import torch
 
-from attnbench.bench.loops import EVERY_OPTION, OWN, RANDOM, measure
+from attnbench.bench.comparison import Comparison
+from attnbench.bench.host import PLAIN, RECIPES, host_seconds
+from attnbench.bench.loops import OWN, RANDOM, measure
 from attnbench.console import make_console, make_table
 from attnbench.formatting import middle_half
+
+STEPS = 500
+"""Batches of an epoch where nothing is computed."""
 
 
 def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None:
@@ -30,13 +35,11 @@ def show_speed(seconds: dict[str, list[float]], images: int, title: str) -> None
     make_console().print(table)
 
 
-def show_overhead(seconds: dict[str, list[float]], steps: int, recipe: str) -> None:
-    """Print the time that attnbench adds to a step with next to no computation."""
-    plain, own = ([value / steps * 1000 for value in seconds[name]] for name in ("plain loop", OWN))
-    added = [ours - theirs for ours, theirs in zip(own, plain, strict=True)]
-    print(
-        f"no computation, {recipe}: plain {middle_half(plain, 3)} ms a step, attnbench adds {middle_half(added, 3)} ms"
-    )
+def show_overhead(recipe: str, found: Comparison) -> None:
+    """Print the time that attnbench adds to a batch with next to no computation."""
+    plain = [1000 * value / found.steps for value in found.reference_seconds]
+    added = middle_half(found.added_milliseconds, 3)
+    print(f"no computation, {recipe}: plain {middle_half(plain, 3)} ms a batch, attnbench adds {added} ms")
 
 
 def main() -> None:
@@ -54,11 +57,9 @@ def main() -> None:
         where = f"{chosen['device_name']}, {chosen['threads']} threads, torch {torch.__version__}"
         title = f"{arguments.backbone}, batches of 128 of 32x32, {chosen['precision']}, {layout}; {where}"
         show_speed(seconds, arguments.images, title)
-        steps = 500
-        words = [*RANDOM, "backbone=nothing", "data.batch_size=4", f"data.train_images={4 * steps}", "data.size=4"]
-        for recipe, options in (("plain recipe", []), ("every option of a recipe", EVERY_OPTION)):
-            seconds, _ = measure([*words, "callbacks.rivals.usual=false", *options], 3 * arguments.turns, folder)
-            show_overhead(seconds, steps, recipe)
+        for recipe, options in RECIPES.items():
+            seconds_of_both = host_seconds(options, STEPS, 3 * arguments.turns, folder)
+            show_overhead(recipe, Comparison(PLAIN, *seconds_of_both, steps=STEPS))
 
 
 if __name__ == "__main__":

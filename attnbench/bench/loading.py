@@ -127,4 +127,6 @@ def contestants(root: Path, workers: int, batch_size: int, device: torch.device,
     turns["torchvision, from the file"] = usual(*common, resized=False)
     if find_spec("webdataset"):
         turns["webdataset"] = sharded(*common, folder / "shards")
+    else:
+        print("webdataset is not installed: left out")
     return turns

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from attnbench.backbones.base import Backbone, Taps
 from attnbench.config.compose import compose
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.in_memory import InMemoryLoader
@@ -39,11 +38,6 @@ Loop = Callable[[int], float]
 """A function that runs the epoch with the given number and returns its seconds."""
 
 OWN = "attnbench train"
-EVERY_OPTION = [
-    *("recipe.mixup=0.2", "recipe.cutmix=1.0", "recipe.label_smoothing=0.1", "recipe.erasing=0.25"),
-    *("recipe.policy=trivialaugment", "recipe.ema=0.99", "recipe.clip_norm=1.0"),
-]
-"""Of these, the plain loop does the same."""
 RANDOM = ["data=random_images", "callbacks=rivals"]
 """Random images, and the plain and the usual loop beside them."""
 CONFIGS = {
@@ -57,7 +51,7 @@ flip: true
 mean: [0.5, 0.5, 0.5]
 std: [0.25, 0.25, 0.25]
 """,
-    "backbone/nothing.yaml": "_target_: attnbench.bench.loops.Nothing\n",
+    "backbone/nothing.yaml": "{_target_: attnbench.bench.host.Nothing, blocks: 0, drop_path: 0.0}\n",
     "callbacks/timm.yaml": """\
 rivals:
   _target_: attnbench.bench.timm_loop.TimmRivals
@@ -110,19 +104,6 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.arrays.images[index])), int(self.arrays.labels[index])
 
 
-class Nothing(Backbone):
-    """A network of one linear layer: nearly all of a step's time is that of the loop."""
-
-    def __init__(self, num_classes: int, in_channels: int, image_size: int) -> None:
-        super().__init__()
-        self.num_classes, self.stages, self.bottlenecks = num_classes, (), ()
-        self.classifier = nn.Linear(in_channels, num_classes)
-        self.register_points()
-
-    def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        return x
-
-
 def run_epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -130,21 +111,27 @@ def run_epoch(
     precision: Callable[[], AbstractContextManager[Any]],
     clip_norm: float = 0.0,
     average: WeightAverage | None = None,
+    accumulate: int = 1,
 ) -> float:
-    """Train for one epoch, as one writes it by hand, and return the seconds."""
+    """Train for one epoch, as one writes it by hand, and return the seconds.
+
+    `accumulate` batches, which the epoch has a multiple of, form a step.
+    """
     started = time.perf_counter()
     total = torch.zeros((), device=next(net.parameters()).device)
-    for images, labels in batches:
+    for number, (images, labels) in enumerate(batches, 1):
         with precision():
             loss = nn.functional.cross_entropy(net(images).float(), labels)
-        loss.backward()
+        (loss / accumulate if accumulate > 1 else loss).backward()
+        total += loss.detach()
+        if number % accumulate:
+            continue
         if clip_norm:
             nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if average is not None:
             average.update()
-        total += loss.detach()
     total.item()  # waits for the device
     return time.perf_counter() - started
 
@@ -156,7 +143,8 @@ def plain_loop(module: TrainingModule) -> Loop:
     average = WeightAverage(net, recipe.ema) if recipe.ema else None
     if average is not None:
         average.follow(net, begin=True)
-    return lambda number: run_epoch(net, optimizer, changed(module, number), module.autocast, recipe.clip_norm, average)
+    options = (recipe.clip_norm, average, recipe.accumulate)
+    return lambda number: run_epoch(net, optimizer, changed(module, number), module.autocast, *options)
 
 
 def changed(module: TrainingModule, number: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -4,22 +4,24 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import BENCH
-from attnbench.cli.output import print_message
 from attnbench.cli.wrap import print_help
-from attnbench.errors import UserError, nearest
+from attnbench.errors import NotInstalledError, UserError, nearest
 from attnbench.exit_codes import DONE, FAILED
 
 if TYPE_CHECKING:
     from attnbench.bench.comparison import Comparison
 
-PARTS = ("loop", "folder", "modules", "loading")
+PARTS = ("loop", "host", "folder", "modules", "attention", "loading")
+OF_TIMM = ("folder", "modules")
+"""Parts whose reference is the package timm."""
 TURNS = 7
-FEWEST_TURNS = 3
+FEWEST_TURNS, FEWEST_FILES = 3, 64
 
 
 def main(words: Sequence[str]) -> int:
@@ -28,18 +30,21 @@ def main(words: Sequence[str]) -> int:
         print_help(BENCH)
         return DONE
     arguments = parse(words)
+    parts = available(arguments.parts)
 
     from attnbench.bench import suite
 
     before = suite.read(arguments.against) if arguments.against else None
+    size = suite.Size(arguments.turns, arguments.files or suite.FILES)
+    machine = suite.machine()
     found: dict[str, Comparison] = {}
-    for part in arguments.parts or PARTS:
+    for part in parts:
         with tempfile.TemporaryDirectory() as folder:
-            found |= suite.PARTS[part](arguments.turns, Path(folder))
-    result = suite.result(found)
+            found |= suite.PARTS[part](size, Path(folder))
+    result = suite.result(found, machine, size.files)
     show(found)
     write(result, arguments.to)
-    return DONE if before is None else compare(before, result)
+    return DONE if before is None else compare(before, result, arguments.parts or PARTS)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -47,6 +52,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("bench")
     parser.add_argument("parts", nargs="*")
     parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--files", type=int)
     parser.add_argument("--to", type=Path)
     parser.add_argument("--against", type=Path)
     arguments = parser.parse_intermixed_args(words)
@@ -55,7 +61,20 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
             raise UserError(f"{part}: no such part{nearest(part, PARTS)} (parts: {', '.join(PARTS)})")
     if arguments.turns < FEWEST_TURNS:
         raise UserError(f"--turns {arguments.turns}: a spread needs at least {FEWEST_TURNS}")
+    if arguments.files is not None and arguments.files < FEWEST_FILES:
+        raise UserError(f"--files {arguments.files}: must be at least {FEWEST_FILES}, which are two batches")
     return arguments
+
+
+def available(named: Sequence[str]) -> Sequence[str]:
+    """Return the parts to measure: those named, or all whose reference is installed. Raises `NotInstalledError`."""
+    parts = named or PARTS
+    lacking = [] if find_spec("timm") else [part for part in parts if part in OF_TIMM]
+    if lacking and named:
+        raise NotInstalledError(f"{', '.join(lacking)}: needs the package timm: pip install 'attnbench[timm]'")
+    if lacking:
+        print(f"timm is not installed: left out: {', '.join(lacking)}")
+    return [part for part in parts if part not in lacking]
 
 
 def show(found: "dict[str, Comparison]") -> None:
@@ -67,8 +86,10 @@ def show(found: "dict[str, Comparison]") -> None:
     table.add_column("case")
     table.add_column("reference")
     table.add_column("times as fast", justify="right")
+    table.add_column("adds, ms a step", justify="right")
     for name, case in found.items():
-        table.add_row(name, case.reference, middle_half(case.ratios, 2))
+        added = middle_half(case.added_milliseconds, 3) if case.steps else ""
+        table.add_row(name, case.reference, middle_half(case.ratios, 2), added)
     make_console().print(table)
 
 
@@ -82,12 +103,15 @@ def write(result: dict[str, Any], path: Path | None) -> None:
     print(f"result: {shown(path)}")
 
 
-def compare(before: dict[str, Any], after: dict[str, Any]) -> int:
-    """Say what became slower since an earlier result, and return the exit status."""
-    from attnbench.bench.suite import drops
+def compare(before: dict[str, Any], after: dict[str, Any], parts: Sequence[str]) -> int:
+    """Say what became slower since an earlier result and what is missing, and return the exit status."""
+    from attnbench.bench.suite import differs, drops, vanished
 
-    if before["machine"] != after["machine"]:
-        print_message(f"the earlier result is of another machine: {before['machine']}")
+    if gone := vanished(before, after, parts):
+        print(f"not measured any more: {', '.join(gone)}")
+    if reason := differs(before, after):
+        print(f"the earlier result {reason}; nothing counts as a drop")
+        return DONE
     slower = drops(before, after)
     print("\n".join(f"slower: {line}" for line in slower) or "nothing became slower beyond the spread")
     return FAILED if slower else DONE

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attnbench.training.experiment import Experiment
     from attnbench.training.measure import Measurement
 
-ATTENTION = "attention"
+ATTENTION, NONE = "attention", "none"
 TURNS = 7
 Row = dict[str, Any]
 
@@ -70,17 +70,43 @@ def _counts(text: str) -> list[int]:
 
 
 def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
-    """Compose the configurations that the arguments name; to be measured, one with attention has its plain network."""
+    """Compose the configurations that the arguments name; to be measured, those with attention have a plain network."""
     given = (arguments.config_dir, arguments.config_name)
-    overrides = list(arguments.overrides)
     if _is_sweep(arguments):
-        return expand(overrides, *given).configs
-    chosen = [place for place, word in enumerate(overrides) if word.startswith(f"{ATTENTION}=")]
-    if not arguments.measure or arguments.layers or not chosen:
-        return [compose(overrides, *given)]
-    word = overrides[chosen[-1]]
-    overrides[chosen[-1]] = word.replace("=", "=none,", 1)
-    return expand(overrides, *given).configs
+        configs = expand(arguments.overrides, *given).configs
+    else:
+        configs = [compose(arguments.overrides, *given)]
+    return _with_plain(configs, arguments) if arguments.measure and not arguments.layers else configs
+
+
+def _with_plain(configs: Sequence[RunConfig], arguments: argparse.Namespace) -> list[RunConfig]:
+    """Put the network without attention before those that differ in their attention alone, unless it is among them."""
+    plain = {_beside_attention(config) for config in configs if config.choices[ATTENTION] == NONE}
+    none = compose([f"{ATTENTION}={NONE}"], arguments.config_dir)
+    found = []
+    for config in configs:
+        if (rest := _beside_attention(config)) not in plain:
+            plain.add(rest)
+            found.append(plain_of(config, none))
+        found.append(config)
+    return found
+
+
+def plain_of(config: RunConfig, none: RunConfig) -> RunConfig:
+    """Return a configuration with the attention of another one, `none`, whatever its files set of its own attention."""
+    values = {**config.values, ATTENTION: none.values[ATTENTION]}
+    kept = {key: value for key, value in config.identity.items() if not _is_of_attention(key)}
+    added = {key: value for key, value in none.identity.items() if _is_of_attention(key)}
+    return RunConfig(values, {**config.choices, ATTENTION: NONE}, kept | added)
+
+
+def _is_of_attention(key: str) -> bool:
+    return key.partition(".")[0] == ATTENTION
+
+
+def _beside_attention(config: RunConfig) -> str:
+    """Return what tells apart configurations, without their attention."""
+    return str({key: value for key, value in config.identity.items() if not _is_of_attention(key)})
 
 
 def _is_sweep(arguments: argparse.Namespace) -> bool:
@@ -125,14 +151,11 @@ def _add_measurements(rows: Sequence[Row], experiments: Sequence["Experiment"], 
 
     groups: dict[str, list[int]] = {}
     for place, experiment in enumerate(experiments):
-        rest = {key: value for key, value in experiment.config.identity.items() if key.partition(".")[0] != ATTENTION}
-        groups.setdefault(f"{rest} {experiment.image_size}", []).append(place)
+        groups.setdefault(f"{_beside_attention(experiment.config)} {experiment.image_size}", []).append(place)
     for places in groups.values():
         members = [experiments[place] for place in places]
         measured = measure(members, arguments.batch or probe_batch(members[0].data.batch_size), arguments.turns)
-        plain = next(
-            (row for row, place in zip(measured, places, strict=True) if rows[place][ATTENTION] == "none"), None
-        )
+        plain = next((row for row, place in zip(measured, places, strict=True) if rows[place][ATTENTION] == NONE), None)
         for place, found in zip(places, measured, strict=True):
             rows[place]["measured"] = _measured_row(found, plain)
 

@@ -50,7 +50,8 @@ on disk.
 Flags:
   -m, --multirun     keys may have several values: backbone=resnet50,resnet101
   --measure          time forward passes and training steps on random images, networks in turns, and take the peak
-                     memory of training; measure while nothing else runs
+                     memory of training; networks with attention stand beside the one without; measure while nothing
+                     else runs
   --batch N          images of a measured step (default: data.batch_size; on a CPU a quarter of it); where memory does
                      not suffice, half as many
   --turns N          measured turns (default: 7)
@@ -71,16 +72,21 @@ attnbench bench [PART ...]   measure how fast attnbench is on this machine, agai
 
 Each part is measured in turns with its references, and what counts is how many times as fast as them it is:
   loop      training ResNet-20, against a plain loop over the same batches and the usual loop
+  host      training with next to no computation, against the plain loop, with a plain recipe and with every option
   folder    training ResNet-18 from JPEG files, against the loop of timm's training script; needs the package timm
   modules   attention modules that timm has too, against timm's, in CPU time; needs the package timm
+  attention training steps of ResNet-20 with each attention, against those without
   loading   reading images, against the loaders of torchvision and, where it is installed, webdataset
-Without a name, all parts are measured, in some minutes. Measure while nothing else runs.
+Without a name, all parts are measured, in some minutes. Measure while nothing else runs. Where timm or webdataset is
+not installed, a line says what is left out.
 
 Flags:
   --turns N          measured turns (default: 7)
+  --files N          image files that folder and loading read in an epoch (default: 512)
   --to FILE          the JSON file to write (default: outputs/bench/TIME.json)
   --against FILE     an earlier result: a case that became slower by more than the spread is named, and the exit status
-                     is 1
+                     is 1; so is a case that is gone, with exit status 0. Nothing counts as slower where the result is
+                     of another machine or number of files
 
 Examples:
   attnbench bench --to before.json

@@ -10,6 +10,7 @@ from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
 from attnbench.cli.output import print_message
+from attnbench.cli.stem_notes import stem_notes
 from attnbench.cli.table import add_output, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
@@ -130,7 +131,10 @@ def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]
     console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True)
     console.print(state_table(reproduction, jobs, states))
     console.print(f"{len(unique_jobs)} runs: {count_states(map(states.of, unique_jobs))}", soft_wrap=True)
-    return [job for job in unique_jobs if not states.has_result(job)]
+    missing = [job for job in unique_jobs if not states.has_result(job)]
+    for note in stem_notes(missing):
+        console.print(note, soft_wrap=True)
+    return missing
 
 
 def print_estimate(missing: Sequence[Job], slots: int, console: "Console") -> None:

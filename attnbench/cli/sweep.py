@@ -1,29 +1,31 @@
 """attnbench train -m: plan every run of a sweep, then run them with the scheduler."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attnbench.cli.output import print_message
+from attnbench.cli.stem_notes import stem_notes
+from attnbench.cli.sweep_curves import are_grouped, group_curves
 from attnbench.config.compose import Composer
 from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.launch.dry import DryLauncher
-from attnbench.launch.launcher import Launcher, launcher_of
+from attnbench.launch.engine import Engine, NoEngine
+from attnbench.launch.launcher import Launcher, launcher_of, wanted_slots
 from attnbench.launch.scheduler import Scheduler, Task, last_lines
 from attnbench.plain_text import plain
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, as_typed, shown
 from attnbench.runs.sweeps import LOCAL, SweepFolder, sweep_of
 from attnbench.training.distributed import take_world
+from attnbench.training.found import all_finished, without_seed
 
 if TYPE_CHECKING:
     from rich.console import Console
-
 
 ENDINGS = {
     "finished": "trained",
@@ -41,10 +43,14 @@ def sweep(arguments: argparse.Namespace) -> int:
     take_world(devices=1)
     expanded = expand(arguments.overrides, arguments.config_dir, arguments.config_name)
     launcher = launcher_of(expanded.configs)
-    launcher.prepare()
+    found = all_finished(expanded.configs)
+    if found is None:
+        launcher.prepare()
     notes = sys.stderr if isinstance(launcher, DryLauncher) else sys.stdout  # commands are printed alone
     if note := expanded.note():
         print(plain(f"attnbench: {note}"), file=notes)
+    if found is not None:
+        return run_all(found, finished=True)
     jobs, mistakes = plan_all(expanded.configs)
     if mistakes and not expanded.configs[0]["sweep"]["skip_invalid"]:
         print_mistakes(mistakes)
@@ -56,6 +62,8 @@ def sweep(arguments: argparse.Namespace) -> int:
 
 def run_alone(config: RunConfig, launcher: Launcher) -> int:
     """Run what one configuration describes where its `launch` says, and return the exit status."""
+    if found := all_finished([config]):
+        return run_all(found, finished=True)
     launcher.prepare()
     jobs, mistakes = plan_all([config])
     for mistake in mistakes:
@@ -81,7 +89,7 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
     with make_console().status("checking") as status:
         for number, config in enumerate(configs, 1):
             status.update(f"checking run {number:,} of {len(configs):,}")
-            content = json.dumps({**config.values, "seed": None}, sort_keys=True)
+            content = without_seed(config)
             try:
                 check_seed(seed := config["seed"])
                 if content not in planned:  # once for all seeds: the network is built for it
@@ -94,8 +102,8 @@ def plan_all(configs: Sequence[RunConfig]) -> tuple[list[Job], list[str]]:
     return list(jobs.values()), list(mistakes)
 
 
-def run_all(jobs: Sequence[Job]) -> int:
-    """Run jobs, print how they ended and a table, and return the exit status."""
+def run_all(jobs: Sequence[Job], finished: bool = False) -> int:
+    """Run jobs, print how they ended and a table, and return the exit status; `finished`: `all_finished` found them."""
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
@@ -103,7 +111,12 @@ def run_all(jobs: Sequence[Job]) -> int:
     if isinstance(launcher, DryLauncher):
         return print_commands(jobs, launcher)
     console = make_console()
-    tasks, status = run_jobs(jobs, console, launcher.slots(jobs))
+    for note in stem_notes(jobs):
+        console.print(f"attnbench: {note}", soft_wrap=True)
+    if finished:
+        wanted_slots(jobs[0].config)  # raises for a wrong number all the same
+    slots, engine = (1, NoEngine()) if finished else (launcher.slots(jobs), None)
+    tasks, status = run_jobs(jobs, console, slots, engine=engine)
     records = {
         task.job.folder: record
         for task in tasks
@@ -113,27 +126,10 @@ def run_all(jobs: Sequence[Job]) -> int:
     if records:
         console.print(comparison(jobs, records))
     output = jobs[0].folder.parent.parent.parent
-    if records and any("tensorboard" in job.config["logger"] for job in jobs):
+    if records and any("tensorboard" in job.config["logger"] for job in jobs) and not are_grouped(jobs):
         group_curves(jobs)
     console.print(f"{tally(tasks)}. Compare curves: tensorboard --logdir {as_typed(output)}", soft_wrap=True)
     return status
-
-
-def group_curves(jobs: Sequence[Job]) -> None:
-    """Write the curves of a sweep grouped by attention, for TensorBoard's tab Custom Scalars."""
-    from attnbench.config.diff import differences, label, shown_choices
-    from attnbench.training.sweep_curves import Curve, write_curves
-
-    names = differences([job.config for job in jobs])
-    curves = {}
-    for job, name in zip(jobs, names, strict=True):
-        rest = {key: value for key, value in name.items() if key != "attention"}
-        curve = Curve(shown_choices(job.config)["attention"], f"{label(rest)} seed{job.seed}".strip())
-        curves[curve] = readable(RunFolder(job.folder).rows, [])
-    try:
-        write_curves(sweep_of(jobs).path / "curves", curves)
-    except OSError as error:  # the runs have their own event files
-        print_message(f"the grouped curves could not be written: {error}")
 
 
 def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
@@ -141,6 +137,8 @@ def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
     left = [job for job in jobs if job.again or not readable(RunFolder(job.folder).finished, False)]
     if len(left) < len(jobs):
         print_message(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished and left out")
+    for note in stem_notes(left):
+        print_message(note)
     if left:
         print(launcher.text(left, launcher.slots(left), sweep_of(left)), end="")
     return DONE
@@ -152,6 +150,7 @@ def run_jobs(
     slots: int,
     labels: Mapping[str, str] | None = None,
     look: Callable[[Sequence[Task]], None] = lambda tasks: None,
+    engine: Engine | None = None,
 ) -> tuple[Sequence[Task], int]:
     """Run jobs where their `launch` says, show their progress, and print why any failed.
 
@@ -161,6 +160,7 @@ def run_jobs(
         slots: how many run at a time.
         labels: names of runs by identity, where there are better ones than how they differ.
         look: called with the tasks after every look at them, before they are shown.
+        engine: that runs them, if not that of their `launch`.
 
     Returns:
         The tasks with their final states, and the exit status.
@@ -172,7 +172,7 @@ def run_jobs(
 
     require_one_machine(jobs)
     launcher, sweep_folder = launcher_of([job.config for job in jobs]), sweep_of(jobs)
-    scheduler = Scheduler(jobs, launcher.engine(jobs, slots, sweep_folder))
+    scheduler = Scheduler(jobs, engine or launcher.engine(jobs, slots, sweep_folder))
     tasks: Sequence[Task]
     status = DONE
     with LiveView(console, jobs, labels) as view, sweep_folder.owned():

@@ -123,7 +123,7 @@ def train_one(config: RunConfig) -> int:
         console.print(f"attnbench: {headline(config)}", soft_wrap=True)
     experiment = Experiment(config)
     if config.values.get("debug", "none") != "none":  # a primary config of the user's own may lack it
-        return _try_out(experiment)
+        return _try_out(experiment, console)
     if world.size == 1 and (found := find_finished(experiment)):
         job, record = found
         show_result(console, record, job.folder, found=True)
@@ -131,17 +131,25 @@ def train_one(config: RunConfig) -> int:
     return _check_and_train(experiment, console, world)
 
 
-def _try_out(experiment: "Experiment") -> int:
+def _try_out(experiment: "Experiment", console: "Console") -> int:
     """Do what `debug` says and return the exit status. Nothing is recorded."""
     from attnbench.training.debug import debug
     from attnbench.training.plan import check
 
-    return DONE if debug(check(experiment), print) else FAILED
+    check(experiment)
+    _print_stem(experiment, console)
+    return DONE if debug(experiment, print) else FAILED
+
+
+def _print_stem(experiment: "Experiment", console: "Console") -> None:
+    from attnbench.build import stem_note
+
+    if note := stem_note(experiment.config, experiment.data.image_size):
+        console.print(f"  {note}", soft_wrap=True)
 
 
 def _check_and_train(experiment: "Experiment", console: "Console", world: "World") -> int:
     """Train in this process or, on several devices, in further ones, and return the exit status."""
-    from attnbench.build import stem_note
     from attnbench.cli.views.summary import show_result
     from attnbench.cli.worker import run_job
     from attnbench.runs.folder import RunFolder
@@ -149,8 +157,8 @@ def _check_and_train(experiment: "Experiment", console: "Console", world: "World
 
     job = check(experiment).job
     found = not job.again and RunFolder(job.folder).state() == "finished"
-    if world.rank == 0 and not found and (note := stem_note(experiment.config, experiment.data.image_size)):
-        console.print(f"  {note}", soft_wrap=True)
+    if world.rank == 0 and not found:
+        _print_stem(experiment, console)
     if experiment.options.nodes == 1 and experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 

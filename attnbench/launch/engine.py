@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from attnbench.errors import UserError
+
 WORKER_MODULE = "attnbench.cli.worker"
 """Module that does a job: `python -m WORKER_MODULE JOB_FILE`, exit status as of the command line."""
 GRACE_SECONDS = 30.0
@@ -75,6 +77,20 @@ class Engine(Protocol):
         Raises:
             UserError: the queue rejects them.
         """
+
+
+class NoEngine:
+    """Starts nothing: for jobs that are all finished."""
+
+    slots = 1
+    detaches = False
+
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Process:
+        """Raise `UserError`: another process has archived or removed the run since it was found."""
+        raise UserError("the run was finished a moment ago and no longer is; the same command trains it")
+
+    def submit(self) -> None:
+        """Do nothing."""
 
 
 def stop(processes: Sequence[Process]) -> None:

@@ -33,12 +33,7 @@ class Launcher(ABC):
 
     def slots(self, jobs: Sequence[Job]) -> int:
         """Return how many jobs on one device run at a time: `sweep.jobs`, or as many as there is room for."""
-        wanted = jobs[0].config["sweep"]["jobs"]
-        if wanted == "auto":
-            return self.automatic_slots(jobs)
-        if int(wanted) < 1:
-            raise UserError(f"sweep.jobs={wanted}: must be at least 1, or auto")
-        return int(wanted)
+        return wanted_slots(jobs[0].config) or self.automatic_slots(jobs)
 
     def automatic_slots(self, jobs: Sequence[Job]) -> int:
         """Return how many jobs on one device run at a time where the user does not say; on a cluster, all of them."""
@@ -56,6 +51,14 @@ class Launcher(ABC):
         Raises:
             UserError: the engine cannot be reached.
         """
+
+
+def wanted_slots(config: RunConfig) -> int | None:
+    """Return `sweep.jobs`, or None for `auto`. Raises `UserError`."""
+    wanted = config["sweep"]["jobs"]
+    if wanted != "auto" and int(wanted) < 1:
+        raise UserError(f"sweep.jobs={wanted}: must be at least 1, or auto")
+    return None if wanted == "auto" else int(wanted)
 
 
 LOCAL = {"_target_": "attnbench.launch.local.LocalLauncher", "jobs_per_device": "auto"}

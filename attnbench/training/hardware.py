@@ -14,11 +14,10 @@ from attnbench.classifier import Network
 from attnbench.cores import SHARE_VARIABLE, idle_cores, threads_are_set
 from attnbench.errors import OptionError, require, require_choice
 from attnbench.training.malloc import keep_freed_memory
+from attnbench.training.trainer_ranges import GRAPHS, check_counts
 
 N = TypeVar("N", bound=Network)
 SMALLEST_BLOCK = 16
-GRAPHS = "graphs"
-"""Value of `compile` for CUDA graphs."""
 BLOCK_LENGTH = 64
 """Lightning's loop costs about 0.8 ms a block on a slow core; metrics wait on the device until a block ends."""
 
@@ -48,11 +47,7 @@ class TrainerOptions:
         require_choice("performance", self.performance, ("fixed", "auto"))
         on_gpu = self.compile != GRAPHS or choose_accelerator(self.accelerator) == "gpu"
         require(on_gpu, "compile", GRAPHS, "needs a GPU, whose graphs they are; true compiles on any device")
-        for key in ("devices", "nodes"):
-            require(getattr(self, key) >= 1, key, getattr(self, key), "must be at least 1")
-        for key in ("block_length", "threads"):
-            value = getattr(self, key)
-            require(value == "auto" or int(value) >= 1, key, value, "must be at least 1, or auto")
+        check_counts(vars(self))
         available = {"gpu": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
         if self.accelerator in available and not available[self.accelerator]:
             raise OptionError("accelerator", self.accelerator, "there is none on this machine; leave it at auto")

@@ -23,8 +23,9 @@ from attnbench.errors import UserError
 from attnbench.runs.files import make_folder, read_json, write_json
 from attnbench.training.distributed import World
 from attnbench.training.experiment import Experiment
-from attnbench.training.hardware import GRAPHS, Hardware, choose_accelerator, resolve
+from attnbench.training.hardware import Hardware, choose_accelerator, resolve
 from attnbench.training.speed_probe import Probe, alternate, probe_batch, seconds_of
+from attnbench.training.trainer_ranges import GRAPHS
 
 TURNS = 3
 """Measured turns, after one that warms up."""

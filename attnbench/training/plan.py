@@ -5,26 +5,20 @@ data and weights are searched for, and the run gets its identity. Nothing here i
 """
 
 import os
-import re
-from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from attnbench.config.schema import flatten
-from attnbench.config.validate import OWN_PACKAGE, RunConfig
-from attnbench.construct import guarded, locate
-from attnbench.errors import NotInstalledError, UserError
+from attnbench.config.validate import RunConfig
+from attnbench.construct import guarded
+from attnbench.errors import UserError
 from attnbench.plain_text import plain
 from attnbench.runs.folder import Job
+from attnbench.training.addons import check_addons
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
 from attnbench.training.hardware import check_compiling, check_memory_layout
 from attnbench.training.losses import check_loss
 from attnbench.training.optimizers import FROM_TIMM, timm_optim
 
-SERVICES = {"mlflow": "'attnbench[mlflow]'", "wandb": "wandb", "aim": "aim"}
-"""Loggers of services by the package that they need, and what pip installs it as."""
-SECRET = re.compile(r"(key|token|secret|password)$")
 LARGEST_SEED = 2**32 - 1
 
 
@@ -56,8 +50,7 @@ def check(experiment: Experiment) -> Experiment:
     guarded("recipe", lambda: check_loss(network, recipe))
     if recipe.optimizer in FROM_TIMM:
         timm_optim()
-    check_targets(experiment.config)
-    check_loggers(experiment.config)
+    check_addons(experiment.config)
     experiment.data.check_available()
     check_writable(experiment.output)
     return experiment
@@ -78,26 +71,3 @@ def check_writable(output: Path) -> None:
         raise UserError(f"output={output}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"output={output}: {existing} cannot be written to")
-
-
-def check_targets(config: RunConfig) -> None:
-    """Import the user's own loggers and callbacks, so that a misspelt one is found now. Raises `UserError`."""
-    for group in ("logger", "callbacks"):
-        for name, node in config[group].items():
-            target = str(node.get("_target_", ""))
-            if not target.startswith(OWN_PACKAGE):
-                locate(target, f"{group}.{name}._target_")
-
-
-def check_loggers(config: RunConfig) -> None:
-    """Check that the packages of loggers are installed, and that no option holds a key, as records hold the options.
-
-    Raises:
-        UserError: a package is missing, or an option must not be one.
-    """
-    for name, package in SERVICES.items():
-        if name in config["logger"] and find_spec(name) is None:
-            raise NotInstalledError(f"logger={name}: its package is not installed: pip install {package}")
-    for key, value in flatten(config["logger"]).items():
-        if value and (SECRET.search(key) or (isinstance(value, str) and "@" in urlsplit(value).netloc)):
-            raise UserError(f"logger.{key}: records hold all options, so keys and passwords belong in the environment")

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 import attnbench
+from attnbench.cli.cost import configurations, parse
 from attnbench.cli.main import VERBS, main
 from attnbench.cli.views.data_sets import show_data_sets
 from attnbench.cli.views.runs import show_runs
-from attnbench.config.compose import Composer
+from attnbench.config.compose import Composer, compose
 from attnbench.config.search_path import choices, search_path
 from attnbench.runs.folder import RunFolder
 from tests.data.layouts import write_food101
@@ -372,6 +373,37 @@ def test_a_measured_network_stands_beside_the_one_without_attention(capsys: Capt
     assert plain["of_plain"] == [1, 1]
     seconds = zip(own["training_seconds"], plain["training_seconds"], strict=True)
     assert own["of_plain"] == [with_attention / without for with_attention, without in seconds]
+
+
+@pytest.mark.parametrize(
+    ("words", "attentions"),
+    [
+        (("attention=bam", "attention.reduction=4"), ["none", "bam"]),
+        (("experiment=bam_resnet50_cifar100",), ["none", "bam"]),
+        (("experiment=attention56_cifar10", "attention.modules=2"), ["none", "residual"]),
+        (("experiment=resnet20_cifar10",), ["none"]),
+        (("-m", "attention=se,cbam"), ["none", "se", "cbam"]),
+        (("-m", "attention=se,none,cbam"), ["se", "none", "cbam"]),
+        (("-m", "attention=se", "backbone=resnet20,resnet32"), ["none", "se", "none", "se"]),
+        (("attention=bam", "--layers"), ["bam"]),
+    ],
+)
+def test_what_is_measured_has_the_network_without_attention_beside_it(
+    words: tuple[str, ...], attentions: list[str]
+) -> None:
+    configs = configurations(parse(["--measure", *words]))
+    assert [config.choices["attention"] for config in configs] == attentions
+    for config in configs:
+        if config.choices["attention"] == "none":
+            assert config.values["attention"] == compose(["attention=none"]).values["attention"]
+            assert config.identity["attention"] == "none"
+    assert len({json.dumps(config.identity) for config in configs}) == len(configs)
+
+
+def test_the_network_beside_an_experiment_is_that_of_the_experiment() -> None:
+    plain, bam = configurations(parse(["--measure", "experiment=bam_resnet50_cifar100", "recipe.lr=0.05"]))
+    assert plain == compose(["experiment=bam_resnet50_cifar100", "recipe.lr=0.05", "attention=none"])
+    assert bam == compose(["experiment=bam_resnet50_cifar100", "recipe.lr=0.05"])
 
 
 def test_costs_of_a_sweep_are_a_list(capsys: Capture) -> None:

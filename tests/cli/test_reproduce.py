@@ -107,6 +107,7 @@ def test_a_dry_run_starts_nothing(say: Say) -> None:
     assert status == 0
     assert "2 missing" in out
     assert "about" in out
+    assert out.count("stem=auto: ") == 1  # for all rows
     assert not Path("outputs").exists()
 
 

@@ -6,12 +6,16 @@ import pytest
 
 from attnbench.build import on_meta
 from attnbench.classifier import Network
+from attnbench.cli.main import main
+from attnbench.cli.stem_notes import stem_notes
 from attnbench.cli.sweep import plan_all
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.runs.job import Job
+from attnbench.training.experiment import Experiment
 from attnbench.training.plan import plan
 from tests.conftest import TINY
+from tests.training.test_found import finish
 
 
 def test_the_network_is_built_once_for_all_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +39,23 @@ def test_every_seed_is_checked() -> None:
     jobs, mistakes = plan_all([compose([*TINY, f"seed={seed}"]) for seed in (0, 2**32, 1)])
     assert [job.seed for job in jobs] == [0, 1]
     assert mistakes == [f"seed={2**32}: must be from 0 to {2**32 - 1}"]
+
+
+def test_what_an_automatic_stem_stands_for_is_said_once_for_runs_that_are_not_finished() -> None:
+    words = [[*TINY, f"attention={name}", f"seed={seed}"] for name in ("none", "se") for seed in (0, 1)]
+    configs = [compose(each) for each in (*words, [*TINY, "backbone.stem=imagenet"])]
+    jobs = [Experiment(config).job for config in configs]
+    assert [note.partition(" (")[0] for note in stem_notes(jobs)] == ["stem=auto: cifar for images of 8 pixels"]
+    for config in configs[:4]:
+        finish(config)
+    assert stem_notes(jobs) == []
+    again = [Experiment(compose([*words[0], "run.again=true"])).job]
+    assert len(stem_notes([*jobs, *again])) == 1
+
+
+@pytest.mark.parametrize("words", [["-m", "seed=0,1"], ["launch=dry"], ["debug=one_batch"]])
+def test_the_stem_is_said_once_wherever_runs_are_done(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *TINY, *words]) == 0
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("stem=auto: cifar for images of 8 pixels") == 1
+    assert ("stem=auto" in said.out) == ("launch=dry" not in words)  # commands are printed alone

@@ -50,14 +50,15 @@ def test_images_are_learnt_by_the_loss_and_the_steps_of_the_run(
 def test_a_batch_of_each_split_is_tried(capsys: Capture) -> None:
     status, lines = tried(capsys, "debug=one_batch", "data.batch_size=50")
     assert status == 0
-    assert lines[1].startswith("train: 50 images, loss ")
-    assert [line.split(":")[0] for line in lines[1:]] == ["train", "validation", "test"]
-    assert all("top-1 accuracy" in line for line in lines[2:])
+    assert lines[1].startswith("  stem=auto: cifar for images of 8 pixels")
+    assert lines[2].startswith("train: 50 images, loss ")
+    assert [line.split(":")[0] for line in lines[2:]] == ["train", "validation", "test"]
+    assert all("top-1 accuracy" in line for line in lines[3:])
 
 
 def test_a_batch_is_changed_as_the_recipe_says(capsys: Capture) -> None:
     words = ("debug=one_batch", "data.batch_size=50", "recipe.policy_operations=4", "recipe.policy_magnitude=30")
-    plain, changed = (tried(capsys, *words, f"recipe.policy={policy}")[1][1] for policy in ("none", "randaugment"))
+    plain, changed = (tried(capsys, *words, f"recipe.policy={policy}")[1][2] for policy in ("none", "randaugment"))
     assert plain != changed
 
 

@@ -15,7 +15,8 @@ from attnbench.runs.files import make_folder, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.owner import LOCK_FILE
 from attnbench.training.experiment import Experiment
-from attnbench.training.found import find_finished
+from attnbench.training.found import all_finished, find_finished
+from attnbench.training.plan import plan
 from attnbench.version import __version__
 from tests.conftest import TINY
 from tests.data.pictures import write_split
@@ -54,16 +55,65 @@ def finish(config: RunConfig, version: str = __version__) -> Path:
     return job.folder
 
 
+def find(*words: str) -> str:
+    """Return what is printed by a command that must not import torch."""
+    found = subprocess.run([sys.executable, "-c", FIND, *words], check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    return found.stdout
+
+
 def test_a_finished_run_is_found_without_torch_and_prints_the_same(
     tiny: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finish(tiny("seed=3"))
+    folder = finish(tiny("seed=3"))
     words = ["train", *TINY, "seed=3"]
-    found = subprocess.run([sys.executable, "-c", FIND, *words], check=False, capture_output=True, text=True)
-    assert (found.returncode, found.stderr) == (0, "")
-    assert main([*words, "trainer.block_length=2"]) == 0  # checks everything, and finds the same run
-    assert capsys.readouterr().out == found.stdout
-    assert "already trained: outputs/runs/digits-resnet20-none-" in found.stdout
+    found = find(*words)
+    assert "already trained: outputs/runs/digits-resnet20-none-" in found
+    finish(tiny("seed=3"), version="0.0.1")
+    assert main(words) == 0  # checks everything, and finds the same run
+    assert capsys.readouterr().out == found
+    assert RunFolder(folder).finished()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trainer.block_length=4", "trainer.threads=2", "trainer.progress=false", "trainer.compile=true"),
+        ("logger=[tensorboard,csv]", "callbacks=attention_images", "sweep.jobs=2", "run.on_divergence=continue"),
+    ],
+)
+def test_settings_that_change_no_result_are_checked_without_torch(tiny: Tiny, words: tuple[str, ...]) -> None:
+    finish(tiny())
+    assert "already trained: " in find("train", *TINY, *words)
+
+
+def test_a_sweep_whose_runs_are_finished_is_found_without_torch(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    for attention in ("none", "se"):
+        for seed in range(2):
+            finish(tiny(f"attention={attention}", f"seed={seed}"))
+    words = ["train", "-m", *TINY, "attention=none,se", "seed=0,1", "trainer.block_length=4"]
+    assert main(words) == 0  # the curves are grouped, which takes torch
+    assert "4 runs: 4 already trained" in capsys.readouterr().out
+    assert "4 runs: 4 already trained" in find(*words)
+    assert "2 runs: 2 already trained" in find("train", "-m", *TINY, "seed=0,1", "logger=none")
+    finish(tiny("seed=1"), version="0.0.1")
+    assert main(["train", "-m", *TINY, "seed=0,1", "logger=none"]) == 0  # checks everything, and finds the same runs
+    assert "2 runs: 2 already trained" in capsys.readouterr().out
+
+
+def test_finished_runs_need_no_cluster(tiny: Tiny) -> None:
+    finish(tiny())
+    assert "1 runs: 1 already trained" in find("train", *TINY, "logger=none", "launch=slurm")
+
+
+def test_all_finished_has_each_run_once(tiny: Tiny) -> None:
+    configs = [tiny(f"seed={seed}") for seed in (0, 1)]
+    first, second = [finish(config) for config in configs]
+    found = all_finished([*configs, tiny("seed=1", "trainer.threads=2")])
+    assert found is not None
+    assert [job.folder for job in found] == [first, second]
+    assert found == [plan(config) for config in configs]
+    assert all_finished([*configs, tiny("seed=2")]) is None
 
 
 def test_weights_are_known_by_the_content_of_their_file(tiny: Tiny) -> None:
@@ -77,7 +127,7 @@ def test_weights_are_known_by_the_content_of_their_file(tiny: Tiny) -> None:
     assert find_finished(Experiment(tiny("backbone.weights=absent.pt"))) is None
 
 
-@pytest.mark.parametrize("change", ["seed=1", "recipe.lr=0.3", "trainer.threads=2", "run.again=true", "logger=none"])
+@pytest.mark.parametrize("change", ["seed=1", "recipe.lr=0.3", "run.again=true", "trainer.compile=graphs"])
 def test_a_configuration_that_is_not_the_recorded_one_is_not_found(tiny: Tiny, change: str) -> None:
     finish(tiny())
     assert find_finished(Experiment(tiny())) is not None
@@ -89,12 +139,28 @@ def test_what_another_version_has_checked_is_checked_again(tiny: Tiny) -> None:
     assert find_finished(Experiment(tiny())) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("trainer.threads=0",), "trainer.threads=0: must be at least 1"),
+        (("trainer.block_length=-2",), "trainer.block_length=-2: must be at least 1"),
+        (("trainer.treads=2",), "trainer.treads: trainer=default has no such key; did you mean threads?"),
+        (("trainer.compile=graphs", "trainer.accelerator=cpu"), "trainer.compile=graphs: needs a GPU"),
+        (("logger=lost", "--config-dir", "own"), "logger.lost._target_=nowhere.Logger: cannot be imported"),
+        (("logger=mlflow", "logger.mlflow.tracking_uri=http://me:word@host"), "logger.mlflow.tracking_uri: records"),
+        (("-m", "seed=0,0", "sweep.jobs=0"), "sweep.jobs=0: must be at least 1, or auto"),
+        (("-m", "seed=0,0", "trainer.threads=0"), "trainer.threads=0: must be at least 1"),
+    ],
+)
 def test_a_wrong_option_that_changes_no_result_is_rejected_for_a_finished_run(
-    tiny: Tiny, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], message: str, tiny: Tiny, capsys: pytest.CaptureFixture[str], own_folder: Path
 ) -> None:
+    (own_folder / "own" / "logger").mkdir(parents=True)
+    (own_folder / "own" / "logger" / "lost.yaml").write_text("lost: {_target_: nowhere.Logger}\n")
     finish(tiny())
-    assert main(["train", *TINY, "trainer.threads=0"]) == 2
-    assert "trainer.threads=0: must be at least 1" in capsys.readouterr().err
+    finish(tiny("trainer.accelerator=cpu"))
+    assert main(["train", *TINY, *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_damaged_record_and_missing_data_are_left_to_the_checks(

@@ -16,7 +16,7 @@ from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import NotInstalledError, UserError
 from attnbench.runs.folder import RunFolder, find_runs
-from attnbench.training import plan as plan_module
+from attnbench.training import addons
 from attnbench.training.loggers import csv as csv_logger
 from attnbench.training.plan import plan
 from attnbench.training.train import train
@@ -87,7 +87,7 @@ def test_a_users_own_logger_must_not_hold_a_key(tiny: Tiny) -> None:
 
 
 def test_a_service_that_is_not_installed_is_one_line(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(addons, "find_spec", lambda name: None)
     for name in ("mlflow", "wandb", "aim"):
         with pytest.raises(NotInstalledError, match=f"^logger={name}: its package is not installed: pip install "):
             plan(tiny(f"logger={name}"))
