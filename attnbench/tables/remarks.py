@@ -10,6 +10,8 @@ from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.attention_diagnostics import guide_remarks
 from attnbench.tables.results.records import Record
 from attnbench.tables.results.values import Key, Result
+from attnbench.tables.settings_remark import PAPER, settings_remark
+from attnbench.tables.spec.notes import texts_under
 from attnbench.tables.spec.table import Column
 from attnbench.tables.verdicts.comparisons import RELATED, Comparisons
 
@@ -41,7 +43,7 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
-    yield from inputs.table.notes
+    yield from texts_under(inputs.table.notes, inputs.profile.name)
     if inputs.table.selection and inputs.shows_printed:
         yield f"The paper's numbers: {inputs.table.selection}."
 
@@ -49,6 +51,8 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
 def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
+        if inputs.profile.name != PAPER or inputs.changes:
+            yield settings_remark(list(inputs.records()))
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
     if len(inputs.table.rows) > 1:
         yield BOLD

@@ -3,8 +3,9 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.metric_names import TEST_TOP1
 from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.tables.results.training_state import least_accuracy
+from attnbench.tables.spec.load import load_table
+from attnbench.tables.spec.notes import texts_under
+from attnbench.tables.spec.table import PaperTable
 
 REPOSITORY = Path(__file__).parents[2]
 KEPT = sorted((REPOSITORY / "outputs" / "reproduced").rglob("records.jsonl"))
@@ -37,6 +41,41 @@ def test_every_network_has_learned(path: Path) -> None:
         right = 1 - record.config["data"].get("label_noise", 0)  # wrong labels teach nothing of these classes
         times = 1 + (TIMES_CHANCE - 1) * right
         assert accuracy >= least_accuracy(record.data.classes, times), (record.identity, record.seed)
+
+
+NAMED: dict[str, Callable[[Any], object]] = {
+    r"dropout of ([\d.]+)": lambda config: str(config["backbone"].get("dropout")),
+    r"[Tt]raining starts from torchvision's": lambda config: config["backbone"].get("weights") == "default",
+    r"[Tt]he recipes? (?:is|are) (?:that|those)": lambda config: config["recipe"]["schedule"] != "one_cycle",
+}
+"""Statements of notes about runs, and what they say of a run's configuration: the text in brackets, or True."""
+
+
+def check_notes(table: PaperTable, profile: str, configs: Sequence[Any]) -> list[str]:
+    """Return the statements of the notes that are printed under a profile; they hold for its runs, or this fails."""
+    found = []
+    for pattern, of_config in NAMED.items():
+        for match in re.finditer(pattern, " ".join(texts_under(table.notes, profile))):
+            expected = match[1] if match.groups() else True
+            assert expected in [of_config(config) for config in configs], match[0]
+            found.append(match[0])
+    return found
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name_of)
+def test_notes_say_what_happened(path: Path) -> None:
+    name, _, profile = name_of(path).rpartition("/")
+    check_notes(load_table(name), profile, [json.loads(line)["config"] for line in path.read_text().splitlines()])
+
+
+@pytest.mark.parametrize(("name", "statements"), [("bam/1c", 2), ("ggam/ablation", 2), ("bam/1a", 1)])
+def test_notes_of_the_papers_own_profile_fail_for_runs_of_another(name: str, statements: int) -> None:
+    kept = REPOSITORY / "outputs" / "reproduced" / name / "small" / "records.jsonl"
+    configs = [json.loads(line)["config"] for line in kept.read_text().splitlines()]
+    papers = {"backbone": {"dropout": 0.3, "weights": "default"}, "recipe": {"schedule": "steps"}}
+    assert len(check_notes(load_table(name), "paper", [papers])) == statements
+    with pytest.raises(AssertionError):
+        check_notes(load_table(name), "paper", configs)
 
 
 def kept_texts() -> Iterator[tuple[str, str]]:
