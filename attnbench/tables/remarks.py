@@ -63,7 +63,7 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
 
 
 def spread_remarks(comparisons: Comparisons) -> Iterator[str]:
-    """Yield for each column which rows' spread is pooled, with the test of equal variances; equal texts once."""
+    """Yield for each column which rows' spread is pooled, after the test of equal variances; equal texts once."""
     columns = comparisons.inputs.table.columns
     texts = {column.label: _describe_pool(comparisons, column) for column in columns.values()}
     for text in dict.fromkeys(filter(None, texts.values())):
@@ -76,10 +76,12 @@ def _describe_pool(comparisons: Comparisons, column: Column) -> str:
     pool, table = comparisons.pools[column.key], comparisons.inputs.table
     if pool.p is None or column.metric in RELATED:
         return ""
-    text = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom, pooled over rows with equal "
-    text += f"variances (Bartlett's test: {p_in_words(pool.p)})"
+    learned = " that have learned" if any((row, column.key) in comparisons.untrained for row in table.rows) else ""
+    test = f"Bartlett's test of equal variances over all rows{learned}: {p_in_words(pool.p)}"
     own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
-    return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
+    who, separate = ("the other rows", f"; rows that keep their own spread: {', '.join(own)}") if own else ("all", "")
+    pooled = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom"
+    return f"{test}{separate}; pooled over {who}: {pooled}" if pool.freedom else f"{test}{separate}"
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:
