@@ -23,12 +23,21 @@ DIFFERENCE = (
 CLAIMS = (
     "Claims are judged by the last epoch, by the same procedure: all verdicts of the table hold together with 95 %, at "
     "any number of looks (Holm's correction over the claims; a claim of several parts is supported if all parts are, "
-    "each at its claim's level). Intervals are at the level at which a part was judged."
+    "each at its claim's level). Intervals are at the level at which a part was judged, and p is adjusted alike: each "
+    "table corrects for its own claims, so the same difference may have another interval and p in another table."
+)
+UNDECIDED = (
+    "“Would have shown” gives the observed difference from which these seeds decide (a true one of that size, about "
+    "half of the time), and “would need” the seeds for a chance of 80 %."
 )
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
 BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any look)."
+BOLD_BESIDE = (
+    " It is compared with each row by itself, while the intervals of Δ hold for the whole column together, so one of "
+    "these may hold zero beside a bold mean."
+)
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
@@ -55,9 +64,9 @@ def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
             yield settings_remark(list(inputs.records()))
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
     if len(inputs.table.rows) > 1:
-        yield BOLD
+        yield BOLD + BOLD_BESIDE * bool(inputs.table.baseline)
     if inputs.table.claims:
-        yield f"{CLAIMS} {MARGIN}"
+        yield f"{CLAIMS} {UNDECIDED} {MARGIN}"
     if inputs.profile.siblings:
         yield SIBLINGS
 

@@ -8,6 +8,8 @@ from attnbench.formatting import p_in_words, p_value, signed, signed_with_interv
 from attnbench.tables.report import NOTHING, ClaimResult, PartResult, Report
 
 FACTS = ("comparison", "difference", "p", "n", "paper")
+TITLES = ("comparison", "difference", "adjusted p", "n", "paper")
+"""Headings of `FACTS` where there is room for one."""
 CSV_COLUMNS = (
     "claim", "outcome", "details", "source", "column", "part", "part_outcome", "difference", "low", "high", "p", "n",
     "printed", "part_details", "needs", "spread",
