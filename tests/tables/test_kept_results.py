@@ -3,15 +3,19 @@
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attnbench.reproduce.campaign import TableReproduction
+from attnbench.reproduce.pictures import pictures_in
 from attnbench.runs.metric_names import TEST_TOP1
 from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.tables.render import claims, markdown
 from attnbench.tables.results.training_state import least_accuracy_of
 from attnbench.tables.spec.load import load_table
 from attnbench.tables.spec.notes import texts_under
@@ -90,9 +94,34 @@ def test_no_file_says_where_or_by_whom_it_was_made() -> None:
             assert not ABSOLUTE.search(text), name
 
 
+def without_records(name: str, profile: str) -> list[tuple[str, str]]:
+    results = TableReproduction.open(name, profile).results()
+    return [key for key, result in results.items() if result.cell.config and not result.records]
+
+
 @pytest.mark.parametrize("path", [path for path in KEPT if path.parent.name == "quick"], ids=name_of)
 def test_quick_results_belong_to_the_rows_of_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    name = name_of(path).removesuffix("/quick")
-    results = TableReproduction.open(name, "quick").results()
-    assert [key for key, result in results.items() if result.cell.config and not result.records] == []
+    assert without_records(name_of(path).removesuffix("/quick"), "quick") == []
+
+
+@pytest.mark.parametrize("name", ["ggam/ablation", "ggam/lambda"])
+def test_runs_that_started_from_weights_are_found_without_the_file(name: str) -> None:
+    """In the test's own folder, with the kept records and without data or weights."""
+    kept = Path("outputs/reproduced") / name / "small"
+    kept.mkdir(parents=True)
+    shutil.copy(REPOSITORY / kept / "records.jsonl", kept)
+    assert not Path("outputs/cifar100_resnet11.ckpt").exists()
+    assert without_records(name, "small") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", KEPT, ids=name_of)
+def test_kept_pages_are_those_of_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise: python scripts/kept_tables.py."""
+    monkeypatch.chdir(REPOSITORY)
+    name, _, profile = name_of(path).rpartition("/")
+    reproduction = TableReproduction.open(name, profile)
+    report = replace(reproduction.report(reproduction.results()), pictures=pictures_in(path.parent))
+    for file, render in (("table.md", markdown.render), ("claims.csv", claims.render_csv)):
+        assert render(report) == (path.parent / file).read_bytes().decode("utf-8"), file
