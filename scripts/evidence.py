@@ -26,7 +26,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "evidence.md"
 PROFILE = "small"
 TEST_TOP1 = metric_name(TEST, TOP1)
 START, END = "<!-- claims: scripts/evidence.py -->", "<!-- /claims -->"
-COLUMNS = ("claim", "outcome", "difference with its interval", "p", "seeds")
+COLUMNS = ("claim", "outcome", "difference with its interval", "adjusted p", "seeds")
 Compared = frozenset[tuple[Hashable, ...]]
 ORDER: tuple[Outcome, ...] = ("supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run")
 

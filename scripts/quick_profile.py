@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import Job
 from attnbench.runs.metric_names import TEST_TOP1
-from attnbench.tables.results.training_state import least_accuracy
+from attnbench.tables.results.training_state import least_accuracy_of
 from attnbench.tables.spec.load import load_table, table_files
 from attnbench.training.train import train
 
@@ -40,7 +40,7 @@ def learns(row: str, job: Job) -> bool:
     record = train(job)
     assert record is not None  # None is for further processes of a run on several devices
     accuracy = float(record.metrics[TEST_TOP1] or 0)
-    enough = accuracy >= least_accuracy(record.data.classes, TIMES_CHANCE)
+    enough = accuracy >= least_accuracy_of(record, TIMES_CHANCE)
     mark = "" if enough else "  below three times chance"
     print(f"{row:45} {100 * accuracy:5.1f} %  {record.wall_seconds:5.0f} s  {record.identity}{mark}", flush=True)
     return enough

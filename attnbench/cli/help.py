@@ -164,6 +164,7 @@ Flags:
                      measured, or speed, step, memory, time, energy (of training)
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
+                     with --pooled: difference, none, seeds, parameters, multiply_adds, speed (not in default)
   --metric NAME      top1_accuracy (default), top1_error, top5_accuracy, top5_error; of detectors map50 (default), map,
                      map75, voc07_map50, voc12_map50; or a score of maps, such as energy_in_box, of runs explained with
                      --images 500

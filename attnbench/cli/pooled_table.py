@@ -15,12 +15,12 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
     """Build the table of the named runs and kept tables. Raises `UserError`."""
     if not words:
         raise UserError("attnbench table --pooled: name kept tables (bam/1b), runs, or a folder of either")
-    for flag in ("columns", "bootstrap"):
-        if getattr(arguments, flag):
-            raise UserError(f"--{flag}: not for --pooled, whose columns and intervals are those of its model")
+    if arguments.bootstrap:
+        raise UserError("--bootstrap: not for --pooled, whose intervals are those of its model")
     from attnbench.cli.arguments import split_words
     from attnbench.config.compose import Composer
     from attnbench.runs.metric_names import TOP1
+    from attnbench.tables.columns import choose_by_key, split_names
     from attnbench.tables.pooled.report import pooled_report
     from attnbench.tables.pooled.sources import read_sources
 
@@ -29,7 +29,8 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
         raise UserError(f"{rest[0]}: a table of runs takes no overrides except output=DIR")
     composer = Composer(arguments.config_dir)
     sources = read_sources(names, output, arguments.profile, composer, arguments.config_dir)
-    return pooled_report(sources, arguments.rows, arguments.metric or TOP1, composer)
+    report = pooled_report(sources, arguments.rows, arguments.metric or TOP1, composer)
+    return choose_by_key(report, split_names(arguments.columns))
 
 
 def is_picture(arguments: argparse.Namespace) -> bool:

@@ -95,7 +95,7 @@ def _cell(comparisons: Comparisons, notes: Notes, row: Row, key: str) -> Cell:
     inputs = comparisons.inputs
     name, _, part = key.partition(".")
     if key == "row":
-        return Cell(row.label, marks=notes.mark(row.note))
+        return Cell(row.label, marks=notes.mark(row.note.under(inputs.profile.name)))
     if name in inputs.table.columns:
         return result_cell(comparisons, notes, row, name, part)
     if name in COSTS and row.map:

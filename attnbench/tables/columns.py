@@ -37,7 +37,15 @@ def check_columns(names: Sequence[str], results: Collection[str]) -> None:
     Raises:
         UserError: a name is neither one of these nor one of `NAMES`.
     """
-    known = list(dict.fromkeys([*results, *NAMES]))
+    _check_known(names, list(dict.fromkeys([*results, *NAMES])))
+
+
+def check_keys(names: Sequence[str], keys: Sequence[str]) -> None:
+    """Raise `UserError` for a name that is neither a key of a heading nor a set of columns."""
+    _check_known(names, list(dict.fromkeys([*keys, *SETS])))
+
+
+def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"--columns {name}: no such column{nearest(name, known)} ({', '.join(known)})")
@@ -55,6 +63,27 @@ def choose_columns(report: Report, names: Sequence[str]) -> Report:
     places = [place for place, heading in enumerate(report.headings) if _is_chosen(heading, chosen)]
     headings = tuple(replace(report.headings[place], shown=True) for place in places)
     return _with_columns(report, places, headings)
+
+
+def choose_by_key(report: Report, names: Sequence[str]) -> Report:
+    """Return the report with its first column and those that names choose: keys of headings, or sets of `SETS`.
+
+    For reports whose columns are not those of a paper's table. With no names, all columns, of which some are not shown.
+
+    Raises:
+        UserError: a name is neither.
+    """
+    if not names:
+        return report
+    check_keys(names, [heading.key for heading in report.headings[1:]])
+    places = [place for place, heading in enumerate(report.headings) if place == 0 or _is_named(heading, names)]
+    return _with_columns(report, places, tuple(replace(report.headings[place], shown=True) for place in places))
+
+
+def _is_named(heading: Heading, names: Sequence[str]) -> bool:
+    if heading.shown and "default" in names:
+        return True
+    return any(name in (heading.key, "all") or heading.key in SETS.get(name, ()) for name in names)
 
 
 def shown_columns(report: Report) -> Report:

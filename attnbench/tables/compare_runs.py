@@ -31,6 +31,7 @@ from attnbench.tables.results.values import (
 )
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.notes import Note
 from attnbench.tables.spec.table import COSTS, DETECTION, EXPLAINED, METRICS, Column, PaperTable, Profile, Row
 
 NO_PROFILE = Profile("own", (), {}, "")
@@ -199,7 +200,7 @@ def make_inputs(cells: Cells, metric: str, method: str, unfinished: int, row_lab
         columns={column.key: column for column in columns.values()},
         rows=rows,
         baseline=baseline_of(cells),
-        notes=unfinished_note(unfinished),
+        notes=tuple(map(Note, unfinished_note(unfinished))),
         row_label=row_label,
     )
     return ReportInputs(table, NO_PROFILE, results, costs, method=method)

@@ -31,7 +31,8 @@ def cost_cell(inputs: ReportInputs, notes: Notes, row: Row, key: str, part: str)
     if cost.reason:
         return Cell(NOTHING, marks=notes.mark(cost.reason))
     differs = inputs.shows_printed and cost.agrees is False
-    marks = notes.mark(CLOSE if cost.close else "differs from the paper's") if differs and not row.note else ()
+    explained = row.note.under(inputs.profile.name)
+    marks = notes.mark(CLOSE if cost.close else "differs from the paper's") if differs and not explained else ()
     sign = (" ≈" if cost.close else " ≠") if differs else ""
     text = format_cost(cost.ours, cost.printed if inputs.shows_printed else None) + sign
     agrees = None if cost.agrees is None else str(cost.agrees)

@@ -10,6 +10,8 @@ from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.attention_diagnostics import guide_remarks
 from attnbench.tables.results.records import Record
 from attnbench.tables.results.values import Key, Result
+from attnbench.tables.settings_remark import PAPER, settings_remark
+from attnbench.tables.spec.notes import texts_under
 from attnbench.tables.spec.table import Column
 from attnbench.tables.verdicts.comparisons import RELATED, Comparisons
 
@@ -21,12 +23,21 @@ DIFFERENCE = (
 CLAIMS = (
     "Claims are judged by the last epoch, by the same procedure: all verdicts of the table hold together with 95 %, at "
     "any number of looks (Holm's correction over the claims; a claim of several parts is supported if all parts are, "
-    "each at its claim's level). Intervals are at the level at which a part was judged."
+    "each at its claim's level). Intervals are at the level at which a part was judged, and p is adjusted alike: each "
+    "table corrects for its own claims, so the same difference may have another interval and p in another table."
+)
+UNDECIDED = (
+    "“Would have shown” gives the observed difference from which these seeds decide (a true one of that size, about "
+    "half of the time), and “would need” the seeds for a chance of 80 %."
 )
 MARGIN = (
     "Equivalent means: the interval is within the margin, half of the difference that the paper prints if not given."
 )
 BOLD = "A bold mean is the best of its column and differs from every other row beyond chance (95 %, at any look)."
+BOLD_BESIDE = (
+    " It is compared with each row by itself, while the intervals of Δ hold for the whole column together, so one of "
+    "these may hold zero beside a bold mean."
+)
 SIBLINGS = "Labels and notes name the paper's networks; smaller networks of the same families were trained instead."
 CHANGED = " with uncommitted changes"
 
@@ -41,7 +52,7 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         yield from guide_remarks(inputs.table, inputs.results)
     if remark := cost_remark(inputs):
         yield remark
-    yield from inputs.table.notes
+    yield from texts_under(inputs.table.notes, inputs.profile.name)
     if inputs.table.selection and inputs.shows_printed:
         yield f"The paper's numbers: {inputs.table.selection}."
 
@@ -49,17 +60,19 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
 def _method_remarks(inputs: ReportInputs) -> Iterator[str]:
     if inputs.profile.says:
         yield f"Profile {inputs.profile.name}: {inputs.profile.says}."
+        if inputs.profile.name != PAPER or inputs.changes:
+            yield settings_remark(list(inputs.records()))
     yield f"{SPREAD} {DIFFERENCE}" if inputs.table.baseline else SPREAD
     if len(inputs.table.rows) > 1:
-        yield BOLD
+        yield BOLD + BOLD_BESIDE * bool(inputs.table.baseline)
     if inputs.table.claims:
-        yield f"{CLAIMS} {MARGIN}"
+        yield f"{CLAIMS} {UNDECIDED} {MARGIN}"
     if inputs.profile.siblings:
         yield SIBLINGS
 
 
 def spread_remarks(comparisons: Comparisons) -> Iterator[str]:
-    """Yield for each column which rows' spread is pooled, with the test of equal variances; equal texts once."""
+    """Yield for each column which rows' spread is pooled, after the test of equal variances; equal texts once."""
     columns = comparisons.inputs.table.columns
     texts = {column.label: _describe_pool(comparisons, column) for column in columns.values()}
     for text in dict.fromkeys(filter(None, texts.values())):
@@ -72,10 +85,12 @@ def _describe_pool(comparisons: Comparisons, column: Column) -> str:
     pool, table = comparisons.pools[column.key], comparisons.inputs.table
     if pool.p is None or column.metric in RELATED:
         return ""
-    text = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom, pooled over rows with equal "
-    text += f"variances (Bartlett's test: {p_in_words(pool.p)})"
+    learned = " that have learned" if any((row, column.key) in comparisons.untrained for row in table.rows) else ""
+    test = f"Bartlett's test of equal variances over all rows{learned}: {p_in_words(pool.p)}"
     own = [table.name_of(row) for row in table.rows if comparisons.keeps_own_spread((row, column.key))]
-    return f"{text}; these differ and keep their own: {', '.join(own)}" if own else text
+    who, separate = ("the other rows", f"; rows that keep their own spread: {', '.join(own)}") if own else ("all", "")
+    pooled = f"{math.sqrt(pool.variance):.2g} with {pool.freedom:.0f} degrees of freedom"
+    return f"{test}{separate}; pooled over {who}: {pooled}" if pool.freedom else f"{test}{separate}"
 
 
 def record_remarks(results: Mapping[Key, Result]) -> Iterator[str]:

@@ -77,6 +77,7 @@ class PartResult:
         printed: the difference of the numbers that the paper prints; None if it prints too few.
         details: what a reader must know beside the numbers, in a few words.
         keys: the cells that the part compares, as `row` or `row@column`.
+        spread: how the spread was estimated: `pooled`, `separate`, or `paired`; empty without one.
     """
 
     label: str
@@ -89,6 +90,7 @@ class PartResult:
     printed: float | None = None
     details: str = ""
     keys: tuple[str, ...] = ()
+    spread: str = ""
 
 
 @dataclass(frozen=True)

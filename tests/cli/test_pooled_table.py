@@ -99,6 +99,24 @@ def test_the_page_has_the_forest_plot() -> None:
     assert page.count("<svg ") == 1 and "pooled, 3 blocks" in page and "var(--ink)" in page
 
 
+def header(capsys: Capture, *flags: str) -> str:
+    assert pooled("outputs/reproduced", *flags, "--format", "markdown") == 0
+    out = capsys.readouterr().out
+    assert ("Speeds are those of training" in out) == ("training speed" in out)
+    return next(line for line in out.splitlines() if line.startswith("| block"))
+
+
+def test_speed_is_shown_only_when_it_is_named(capsys: Capture) -> None:
+    keep(three_blocks())
+    plain = header(capsys)
+    assert "training speed" not in plain and "parameters" in plain and "seeds" in plain
+    named = header(capsys, "--columns", "default,speed")
+    assert "training speed" in named and "parameters" in named and "seeds" in named
+    alone = header(capsys, "--columns", "measured")
+    assert "training speed" in alone and "parameters" not in alone and "seeds" not in alone
+    assert "none" in header(capsys, "--columns", "none,costs")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -108,7 +126,7 @@ def test_the_page_has_the_forest_plot() -> None:
         (["bam/1b"], "bam/1b: no results are kept below outputs/reproduced/bam/1b"),
         (["outputs/reproduced", "--profile", "nix"], "outputs/reproduced: no results are kept in profile nix"),
         (["outputs/runs/*", "--profile", "quick"], "--profile quick: outputs/runs/* is not a kept table"),
-        (["outputs/reproduced", "--columns", "data"], "--columns: not for --pooled"),
+        (["outputs/reproduced", "--columns", "sped"], "--columns sped: no such column; did you mean speed?"),
         (["outputs/reproduced", "--bootstrap"], "--bootstrap: not for --pooled"),
         (["outputs/reproduced", "--metric", "accuracy"], "--metric accuracy: no such metric; did you mean"),
         (["outputs/reproduced", "--rows", "data"], "--rows data: the rows of a pooled table are attention"),

@@ -1,5 +1,6 @@
 """Remarks and notes of a table about its runs: seeds, failures, changes, versions and files."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from attnbench.cli.main import main
+from attnbench.tables.settings_remark import settings_remark
 from tests.runs.samples import entry_json
 from tests.tables.lab import PROFILES, TABLE, write_table
+from tests.tables.sample_results import RECORD
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
 KEPT = Path("outputs/reproduced/lab/tiny/paper")
@@ -246,3 +249,60 @@ def test_claims_are_judged_without_the_rows_that_a_profile_leaves_out(records: l
     assert "1 of 2 parts left out by the profile" in out
     assert "no runs" not in out
     assert re.search(r"^\d\. it does not learn$", out, re.MULTILINE)
+
+
+RESTRICTED = TABLE.replace(
+    "[Made up.]", "[Made up., {text: The recipe is theirs., profiles: [paper]}, {text: Tiny., profiles: [quick]}]"
+).replace("label: lost,", "label: lost, note: {text: Too large., profiles: [paper]},")
+
+
+def test_notes_are_printed_under_their_profiles_alone(records: list[Record], show: Show) -> None:
+    keep(records)
+    paper = show(text=RESTRICTED)
+    assert "Made up." in paper
+    assert "The recipe is theirs." in paper
+    assert "Too large." in paper
+    assert "Tiny." not in paper
+    quick = show("--profile", "quick", text=RESTRICTED)
+    assert "Made up." in quick
+    assert "Tiny." in quick
+    assert "The recipe is theirs." not in quick
+    assert "Too large." not in quick
+
+
+SAME_RUNS = PROFILES + "mine: {says: the same runs}\n"
+
+
+def test_a_profile_other_than_the_papers_prints_the_settings_of_its_runs(records: list[Record], show: Show) -> None:
+    for record in records:
+        record["data"] |= {"train_images": 900, "test_images": 397}
+    keep(records)
+    assert "Runs were trained on" not in show()
+    KEPT.rename(KEPT.with_name("mine"))
+    out = show("--profile", "mine", profiles=SAME_RUNS)
+    expected = (
+        "Runs were trained on 900 images of digits, 8 pixels wide, tested on 397; recipe one_cycle, 2 epochs, "
+        "learning rate 0.4, batch size 128, starting weights random."
+    )
+    assert expected in out
+
+
+def test_settings_that_differ_between_rows_are_ranges_or_said_to_differ() -> None:
+    sets = dataclasses.replace
+    config = RECORD.config
+    other = {
+        **config,
+        "backbone": {**config["backbone"], "weights": "a.ckpt", "stem": "imagenet"},
+        "recipe": {**config["recipe"], "lr": 0.05},
+        "data": {**config["data"], "batch_size": 64},
+    }
+    data = sets(RECORD.data, train_images=300, test_images=None, image_size=16)
+    second = sets(RECORD, config=other, data=data, epochs=4, choices={**RECORD.choices, "data": "mnist"})
+    first = sets(RECORD, data=sets(RECORD.data, train_images=1200, test_images=397))
+    assert settings_remark([first, second]) == (
+        "Runs were trained on 300 to 1,200 images of digits and mnist, 8 to 16 pixels wide, tested on 397; recipe "
+        "one_cycle, 2 to 4 epochs, learning rate 0.05 to 0.4, batch size 64 to 128, starting weights: differs by row, "
+        "stem: differs by row."
+    )
+    assert settings_remark([second]).endswith("starting weights a.ckpt, stem imagenet.")
+    assert settings_remark([]) == ""

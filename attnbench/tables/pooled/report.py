@@ -16,6 +16,7 @@ from attnbench.tables.pooled.sources import Sources
 from attnbench.tables.remarks import code_versions, several_versions_remark, speed_remark
 from attnbench.tables.report import NOTHING, Cell, Heading, Line, Report
 from attnbench.tables.report_inputs import Notes
+from attnbench.tables.results.records import Record
 from attnbench.tables.run_keys import split_keys
 from attnbench.tables.spec.table import METRICS
 
@@ -82,6 +83,7 @@ class PooledReport:
             lines=lines,
             notes=tuple(self.notes.texts),
             remarks=(BLOCKS, *model, *remarks, *self.comparisons.notes),
+            about_columns={"measured": speed_remark(runs_in(self.comparisons))},
             forest=self._forest(found, pooled),
         )
 
@@ -90,13 +92,13 @@ class PooledReport:
         return f"Attention minus none: {self.metric.replace('_', ' ')}{where}, percentage points"
 
     def _headings(self) -> Iterator[Heading]:
-        yield Heading("block", "block", align="left")
+        yield Heading("block", "block", align="left", kind="row")
         yield Heading("difference", f"attention {MINUS} none")
         yield Heading("none", "none (%)")
         yield Heading("seeds", "seeds")
         for key, title in COSTS.items():
             yield Heading(key, title, "extra")
-        yield Heading("speed", "training speed")
+        yield Heading("speed", "training speed", kind="measured", shown=False)
 
     def _lines(self, method: str, found: Sequence[Comparison], pooled: PooledEffect | None) -> Iterator[Line]:
         for one in found:
@@ -207,12 +209,16 @@ def describe_pooled(pooled: PooledEffect) -> str:
     return f"{between}; a new block's is expected between {low} and {high} (95 % prediction interval)"
 
 
+def runs_in(comparisons: Comparisons) -> list[Record]:
+    """Return the records of all runs that are compared, each once."""
+    settings = {id(setting): setting for one in comparisons.found for setting in (one.setting, one.plain)}
+    return [record for setting in settings.values() for record in setting.records.values()]
+
+
 def _run_remarks(sources: Sources, comparisons: Comparisons) -> Iterator[str]:
     """Yield where the runs are from, and on what they ran."""
-    settings = {id(setting): setting for one in comparisons.found for setting in (one.setting, one.plain)}
-    records = [record for setting in settings.values() for record in setting.records.values()]
+    records = runs_in(comparisons)
     yield f"{len(records)} different runs, from {sources.describe()}."
     yield from unfinished_note(sources.unfinished)
-    yield speed_remark(records)
     if len(versions := code_versions(records)) > 1:
         yield several_versions_remark(versions)

@@ -14,7 +14,7 @@ from attnbench.errors import UserError
 from attnbench.formatting import of_all
 from attnbench.runs.record_parts import CostRecord, DataRecord
 from attnbench.tables.results.records import Record
-from attnbench.tables.results.training_state import least_accuracy
+from attnbench.tables.results.training_state import least_accuracy_of
 from attnbench.tables.results.values import PERCENT, TOP1, MissingValue, accuracy
 from attnbench.tables.spec.table import LEAST_OVER_CHANCE, Column
 
@@ -41,14 +41,19 @@ class Setting:
         return {key: value for key, value in self.config.identity.items() if of_attention(key)}
 
     @property
+    def record(self) -> Record:
+        """The record of one of the runs."""
+        return next(iter(self.records.values()))
+
+    @property
     def data(self) -> DataRecord:
         """The data set that the runs were trained on."""
-        return next(iter(self.records.values())).data
+        return self.record.data
 
     @property
     def costs(self) -> CostRecord:
         """The cost of the network."""
-        return next(iter(self.records.values())).costs
+        return self.record.costs
 
     @property
     def top1(self) -> float:
@@ -57,8 +62,8 @@ class Setting:
 
     @property
     def learned(self) -> bool:
-        """Whether the accuracy is three times that of guessing; for few classes, halfway from guessing to 100 %."""
-        return self.top1 >= PERCENT * least_accuracy(self.data.classes, LEAST_OVER_CHANCE)
+        """Whether the accuracy is three times that of guessing, by the rule of `training_state`."""
+        return self.top1 >= PERCENT * least_accuracy_of(self.record, LEAST_OVER_CHANCE)
 
 
 def of_attention(key: str) -> bool:

@@ -8,9 +8,11 @@ from attnbench.formatting import p_in_words, p_value, signed, signed_with_interv
 from attnbench.tables.report import NOTHING, ClaimResult, PartResult, Report
 
 FACTS = ("comparison", "difference", "p", "n", "paper")
+TITLES = ("comparison", "difference", "adjusted p", "n", "paper")
+"""Headings of `FACTS` where there is room for one."""
 CSV_COLUMNS = (
     "claim", "outcome", "details", "source", "column", "part", "part_outcome", "difference", "low", "high", "p", "n",
-    "printed", "part_details", "needs",
+    "printed", "part_details", "needs", "spread",
 )  # fmt: skip
 
 
@@ -87,6 +89,6 @@ def _csv_lines(result: ClaimResult) -> Iterator[list[object]]:
     about = [result.claim, result.outcome, result.details, result.source, result.column]
     for part in result.parts:
         numbers = [part.difference, part.low, part.high, part.p, part.n, part.printed]
-        yield [*about, part.label, part.outcome, *numbers, part.details, " ".join(part.keys)]
+        yield [*about, part.label, part.outcome, *numbers, part.details, " ".join(part.keys), part.spread]
     if not result.parts:
         yield [*about, *[None] * (len(CSV_COLUMNS) - len(about))]

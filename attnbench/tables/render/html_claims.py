@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
-from attnbench.tables.render.claims import FACTS, facts, known_facts, reasons, remark_text
+from attnbench.tables.render.claims import TITLES, facts, known_facts, reasons, remark_text
 from attnbench.tables.render.layout import number_and_rest
 from attnbench.tables.report import ClaimResult, Outcome, Report
 
@@ -42,7 +42,7 @@ def _parts(report: Report, result: ClaimResult) -> Iterator[str]:
     places = known_facts(report)
     if len(places) < 2:
         return
-    heads = "".join(f'<th scope="col">{FACTS[place]}</th>' for place in places)
+    heads = "".join(f'<th scope="col">{TITLES[place]}</th>' for place in places)
     yield f'<table class="parts"><thead><tr>{heads}</tr></thead><tbody>'
     for part in result.parts:
         remark = f'<span class="reason">{escape(text)}</span>' if (text := remark_text(result, part)) else ""

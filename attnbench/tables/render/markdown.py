@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from attnbench.tables.columns import shown_columns
-from attnbench.tables.render.claims import FACTS, facts, known_facts, reasons, remark_text
+from attnbench.tables.render.claims import TITLES, facts, known_facts, reasons, remark_text
 from attnbench.tables.render.layout import marks, one_line, sections
 from attnbench.tables.report import PICTURE, Cell, Heading, Line, Report
 
@@ -20,7 +20,7 @@ def render(report: Report) -> str:
     if report.notes:
         blocks += ["Notes:", "\n".join(f"{n}. {_prose(note)}" for n, note in enumerate(report.notes, start=1))]
     if report.claims:
-        titles = ["outcome", "claim", *(FACTS[place] for place in known_facts(report)[1:])]
+        titles = ["outcome", "claim", *(TITLES[place] for place in known_facts(report)[1:])]
         right = [False, False, *[True] * (len(titles) - 2)]
         blocks += ["Claims:", "\n".join(_aligned([titles, *_claims(report)], right))]
     blocks += [f"![{PICTURE}]({name})" for name in report.pictures]

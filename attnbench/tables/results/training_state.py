@@ -3,8 +3,9 @@
 Two signs, both of the runs' own accuracy (of detectors, their mAP50), whatever metric the cell shows:
 
 - It is close to chance, which is 1 / classes: below the table's `least_over_chance` times chance (3 unless it says
-  otherwise), or, with few classes, less than half way from chance to 1. A detector has no such chance: it counts as
-  trained from 10 % on.
+  otherwise), or, with few classes, less than half way from chance to 1. Wrong training labels teach nothing of the
+  test's classes: with `data.label_noise` the distance from chance that is asked for is multiplied by the share of right
+  labels. A detector has no such chance: it counts as trained from 10 % on.
 - It still rises steeply: the last quarter of the epochs brought more than half of all that was learned above chance. A
   learning rate that falls to 0 brings part of the accuracy at the end: up to four tenths in our runs of six epochs that
   ended at 90 %; networks that left chance only just before the end get more than half of it there. Fewer than four
@@ -51,7 +52,7 @@ def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]
     if main == MAP50:
         chance, least = 0.0, LEAST_MAP50
     else:
-        chance, least = 1 / records[0].data.classes, least_accuracy(records[0].data.classes, least_over_chance)
+        chance, least = 1 / records[0].data.classes, least_accuracy_of(records[0], least_over_chance)
     accuracy = fmean(accuracies)
     if accuracy < least:
         bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
@@ -61,9 +62,22 @@ def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]
         yield f"not trained: {100 * share:.0f} % of what it learned came in the last quarter of its epochs"
 
 
-def least_accuracy(classes: int, least_over_chance: float) -> float:
-    """Return the accuracy from which a network counts as trained."""
-    return min(least_over_chance / classes, (1 + 1 / classes) / 2)
+def least_accuracy_of(record: Record, least_over_chance: float) -> float:
+    """Return the accuracy from which a run's network counts as trained, by its classes and its wrong labels."""
+    noise = float(record.config.get("data", {}).get("label_noise", 0.0))
+    return least_accuracy(record.data.classes, least_over_chance, 1 - noise)
+
+
+def least_accuracy(classes: int, least_over_chance: float, right_labels: float = 1.0) -> float:
+    """Return the accuracy from which a network counts as trained.
+
+    Args:
+        classes: that were learned.
+        least_over_chance: how many times chance it must be, with right labels alone.
+        right_labels: share of the training labels that are right.
+    """
+    chance = 1 / classes
+    return right_labels * min(least_over_chance / classes, (1 + chance) / 2) + (1 - right_labels) * chance
 
 
 def late_share(curves: Sequence[Sequence[tuple[int, float]]], chance: float) -> float | None:

@@ -1,6 +1,6 @@
 """Read tables and profiles from `configs/paper`; a mistake in a file is reported in one line that says where it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,23 @@ def load_profiles(table: PaperTable, config_dir: str | None = None) -> dict[str,
             except TableFileError as error:
                 raise UserError(f"{path}: {error}") from None
     added = table.profiles or {}
-    if unknown := set(added) - set(profiles):
-        raise UserError(
-            f"{table.name}: profiles: {', '.join(unknown)}: no such profile (there are {', '.join(profiles)})"
-        )
+    _check_names(table, profiles)
     return {
         name: Profile(**{**known, "overrides": (*known["overrides"], *added.get(name, ()))})
         for name, known in profiles.items()
     }
+
+
+def _check_names(table: PaperTable, profiles: Collection[str]) -> None:
+    """Raise `UserError` for a profile that a table names, for itself or for a note, and that does not exist."""
+    named = {"profiles": list(table.profiles or {})}
+    named |= {f"notes[{place}]": list(note.profiles) for place, note in enumerate(table.notes)}
+    named |= {f"rows.{key}.note": list(row.note.profiles) for key, row in table.rows.items()}
+    for where, names in named.items():
+        if unknown := [name for name in names if name not in profiles]:
+            raise UserError(
+                f"{table.name}: {where}: {', '.join(unknown)}: no such profile (there are {', '.join(profiles)})"
+            )
 
 
 def _profile(known: dict[str, Any], node: Any) -> dict[str, Any]:

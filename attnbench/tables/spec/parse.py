@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnbench.runs.evaluation_entry import INITIAL
+from attnbench.tables.spec.notes import parse_note, parse_notes
 from attnbench.tables.spec.parse_claims import parse_claim
 from attnbench.tables.spec.table import BY_SECTION, COSTS, METRICS, PICTURES, Column, PaperTable, Row, parse_number
 from attnbench.tables.spec.yaml_nodes import (
@@ -26,7 +27,8 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
     profiles = {key: string_list(lines, f"profiles.{key}") for key, lines in content.pop("profiles", {}).items()}
     if "least_over_chance" in content:
         content["least_over_chance"] = positive_or_none(content["least_over_chance"], "least_over_chance")
-    lists = {key: strings_of(content, key) for key in ("overrides", "notes")}
+    notes = parse_notes(content.pop("notes", ()))
+    lists = {"overrides": strings_of(content, "overrides"), "notes": notes}
     parts = {"columns": columns, "rows": rows, "claims": claims, "profiles": profiles, "margin": margin}
     table: PaperTable = make(PaperTable, "the table", {**content, **lists}, name, **parts)
     if table.figure not in PICTURES:
@@ -65,5 +67,6 @@ def _row(key: str, node: Any, columns: Mapping[str, Column]) -> Row:
     lists = {name: strings_of(node, name) for name in ("overrides", "evaluate", "unverified")}
     if unknown := set(lists["unverified"]) - set(printed):
         raise TableFileError(f"rows.{key}.unverified: {', '.join(sorted(unknown))}: not printed")
-    row: Row = make(Row, f"rows.{key}", {**node, **lists}, key, printed=printed)
+    note = parse_note(node.pop("note", ""), f"rows.{key}.note")
+    row: Row = make(Row, f"rows.{key}", {**node, **lists, "note": note}, key, printed=printed)
     return row

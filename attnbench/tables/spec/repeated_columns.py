@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.notes import Note
 from attnbench.tables.spec.table import Claim, Column, PaperTable
 
 Cells = dict[tuple[str, str], CellConfig]
@@ -74,11 +75,11 @@ def _contrast(claim: Claim, weights: Mapping[str, float], kept: Mapping[str, str
     return moved
 
 
-def _notes(table: PaperTable, stands_for: Mapping[str, list[str]]) -> list[str]:
+def _notes(table: PaperTable, stands_for: Mapping[str, list[str]]) -> list[Note]:
     return [
-        f"One column stands for {_listed([table.columns[key].label for key in keys])}: here they are the same runs."
+        Note(f"One column stands for {listed}: here they are the same runs.")
         for keys in stands_for.values()
-        if len(keys) > 1
+        if len(keys) > 1 and (listed := _listed([table.columns[key].label for key in keys]))
     ]
 
 

@@ -31,7 +31,12 @@ their accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
-`profiles` in a table adds overrides to them.
+`profiles` in a table adds overrides to them. `notes` of the table, and `note` of a row, are texts that are printed
+under every profile. One that is not true under all names those under which it is:
+
+    notes:
+      - The paper prints no spread.
+      - {text: The recipe is that of the released script., profiles: [paper]}
 """
 
 from collections.abc import Mapping
@@ -40,6 +45,7 @@ from typing import Literal, get_args
 
 from attnbench.runs.explanation_entry import FAITHFULNESS, LOCALISATION
 from attnbench.runs.metric_names import MAP, MAP50, MAP75, VOC07_MAP50, VOC12_MAP50
+from attnbench.tables.spec.notes import NO_NOTE, Note
 
 Wording = Literal["seen", "inferred"]
 WORDINGS: tuple[Wording, ...] = get_args(Wording)
@@ -116,7 +122,7 @@ class Row:
     overrides: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
-    note: str = ""
+    note: Note = NO_NOTE
     section: str = ""
     x: float | None = None
     not_runnable: str = ""
@@ -218,7 +224,7 @@ class PaperTable:
     margin: float | None = None
     least_over_chance: float = LEAST_OVER_CHANCE
     profiles: Mapping[str, tuple[str, ...]] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     x_label: str = ""
     row_label: str = "network"
     selection: str = ""

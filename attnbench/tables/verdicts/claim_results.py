@@ -155,4 +155,5 @@ def _plain_result(comparisons: Comparisons, claim: Claim, part: ClaimPart) -> Pa
         n=estimate.n if estimate else 0,
         printed=printed_difference(table, part),
         keys=tuple(term_key(claim, term) for term in part.terms),
+        spread=estimate.method if estimate and estimate.std else "",
     )

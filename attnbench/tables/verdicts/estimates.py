@@ -33,7 +33,7 @@ class Pool:
     Attributes:
         members: their keys.
         separate: keys of rows that keep their own variance.
-        p: of Bartlett's test over the members; None for fewer than two.
+        p: of Bartlett's test over all rows that have a spread, before any is left out; None for fewer than two.
     """
 
     members: frozenset[Hashable]
@@ -52,7 +52,8 @@ def pool_rows(rows: Mapping[K, Values]) -> Pool:
     members = [key for key, is_member in zip(tested, chosen, strict=True) if is_member]
     freedom = sum(freedoms[key] for key in members)
     pooled = math.fsum(freedoms[key] * variances[key] for key in members) / freedom if freedom else 0.0
-    p = bartlett_of([(freedoms[key], variances[key]) for key in members]) if len(members) > 1 else None
+    spread = [(freedoms[key], variances[key]) for key in tested if variances[key] > 0]
+    p = bartlett_of(spread) if len(spread) > 1 else None
     return Pool(frozenset(members), frozenset(tested) - frozenset(members), pooled, float(freedom), p)
 
 

@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.tables.results.training_state import late_share, least_accuracy, untrained_cells, why_untrained
+from attnbench.runs.record import FinishedRecord
+from attnbench.tables.results.training_state import (
+    late_share,
+    least_accuracy,
+    least_accuracy_of,
+    untrained_cells,
+    why_untrained,
+)
 from attnbench.tables.results.values import without_values
 from tests.tables.sample_results import RECORD, inputs
 
 
-def record(accuracy: float | None, *curve: float, classes: int = 10) -> object:
+def record(accuracy: float | None, *curve: float, classes: int = 10) -> FinishedRecord:
     points = list(enumerate(curve, start=1))
     data = replace(RECORD.data, classes=classes)
     return replace(RECORD, metrics={"test/top1_accuracy": accuracy}, curve=points, data=data)
@@ -20,6 +27,24 @@ def record(accuracy: float | None, *curve: float, classes: int = 10) -> object:
 )  # three times chance, or half way to 1
 def test_the_least_accuracy(classes: int, least: float) -> None:
     assert least_accuracy(classes, 3.0) == pytest.approx(least)
+
+
+@pytest.mark.parametrize(
+    ("classes", "noise", "least"), [(10, 0.7, 0.16), (10, 0.5, 0.2), (2, 0.5, 0.625), (10, 0.0, 0.3)]
+)  # chance, and of the distance from there the share of right labels
+def test_wrong_labels_take_their_share_of_the_distance_from_chance(classes: int, noise: float, least: float) -> None:
+    made = record(0.5, classes=classes)
+    config = {**made.config, "data": {**made.config["data"], "label_noise": noise}}
+    noisy = replace(made, config=config)
+    assert least_accuracy_of(noisy, 3.0) == pytest.approx(least)
+    below, above = (replace(noisy, metrics={"test/top1_accuracy": least + step}) for step in (-0.01, 0.01))
+    assert "is below" in why_untrained([below], 3.0)
+    assert why_untrained([above], 3.0) == ""
+
+
+def test_a_record_without_label_noise_has_right_labels_alone() -> None:
+    data = {key: value for key, value in RECORD.config["data"].items() if key != "label_noise"}
+    assert least_accuracy_of(replace(RECORD, config={**RECORD.config, "data": data}), 3.0) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +61,7 @@ def test_the_least_accuracy(classes: int, least: float) -> None:
     ],
 )
 def test_networks_that_have_not_learned(accuracy: float | None, curve: tuple[float, ...], expected: str) -> None:
-    found = why_untrained([record(accuracy, *curve)], 3.0)  # type: ignore[list-item]
+    found = why_untrained([record(accuracy, *curve)], 3.0)
     assert (expected in found) if expected else not found
 
 

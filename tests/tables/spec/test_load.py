@@ -25,7 +25,14 @@ MISTAKES = {
     ("title: Tiny networks on digits", ""): "the table: lacks title",
     ("source: nowhere", "sauce: nowhere"): "the table: lacks source",
     ("notes: [Made up.]", "nots: [Made up.]"): "the table: nots: no such key; did you mean notes?",
-    ("notes: [Made up.]", "notes: Made up."): "notes: must be a list of strings",
+    ("notes: [Made up.]", "notes: Made up."): "notes: must be a list of notes",
+    ("notes: [Made up.]", "notes: [{txt: Made up.}]"): "notes[0]: lacks text, profiles",
+    ("notes: [Made up.]", "notes: [{text: Made up., profiles: quick}]"): "notes[0].profiles: must be a list of strings",
+    ("notes: [Made up.]", "notes: [{text: Made up., profiles: []}]"): "notes[0].profiles: must name at least one",
+    ("notes: [Made up.]", "notes: [{text: 1, profiles: [quick]}]"): "notes[0].text: must be a text",
+    ("notes: [Made up.]", "notes: [1]"): "notes[0]: must be a text, or a mapping with text and profiles",
+    ("notes: [Made up.]", "notes: [{text: a, profiles: [quick], for: b}]"): "notes[0]: for: no such key",
+    ("label: lost,", "label: lost, note: [a],"): "rows.lost.note: must be a text, or a mapping",
     ('"3.5"', "3.5"): "rows.plain.error: 3.5: put it in quotes",
     ('"3.5"', '"3.5 %"'): "rows.plain.error: 3.5 %: not a number",
     ("metric: top1_error", "metric: top1_eror"): "columns.error.metric: top1_eror: not one of top1_error",
@@ -103,6 +110,22 @@ def test_a_mistake_in_the_profiles_is_an_error_that_says_where() -> None:
             load_profiles(load_table("lab/tiny", folder), folder)
     folder = str(write_table(TABLE + "profiles: {quik: [seed=1]}\n"))
     with pytest.raises(UserError, match="profiles: quik: no such profile"):
+        load_profiles(load_table("lab/tiny", folder), folder)
+
+
+NOTE = "{text: Only there., profiles: [quik]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (TABLE.replace("[Made up.]", f"[Made up., {NOTE}]"), r"notes\[1\]"),
+        (TABLE.replace("label: lost,", f"label: lost, note: {NOTE},"), "rows.lost.note"),
+    ],
+)
+def test_a_profile_of_a_note_must_exist(text: str, where: str) -> None:
+    folder = str(write_table(text))
+    with pytest.raises(UserError, match=rf"^lab/tiny: {where}: quik: no such profile \(there are paper, short, "):
         load_profiles(load_table("lab/tiny", folder), folder)
 
 

@@ -48,7 +48,7 @@ def test_columns_of_one_data_set_are_merged_with_what_refers_to_them() -> None:
     table = merged(PROFILES.replace("overrides: [recipe.epochs=1]", SAME))
     assert {key: column.label for key, column in table.columns.items()} == {"ten": "error", "rise": "error increase"}
     assert table.columns["rise"].relative_to == "ten"
-    assert table.notes[-2:] == (
+    assert tuple(note.text for note in table.notes[-2:]) == (
         "One column stands for ten and more: here they are the same runs.",
         "One column stands for rise and fall: here they are the same runs.",
     )

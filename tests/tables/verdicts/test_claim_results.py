@@ -55,6 +55,16 @@ def test_a_result_holds_the_numbers_behind_the_outcome() -> None:
     assert part.p is not None
     assert part.p < 0.05
     assert found.details == "p < 0.001"
+    assert part.spread == "pooled"
+
+
+@pytest.mark.parametrize(
+    ("values", "spread"), [({0: 0.0, 1: 90.0, 2: 50.0}, "separate"), ({0: 10.0}, "")], ids=["wide", "one seed"]
+)
+def test_a_part_says_where_its_spread_is_from(values: dict[int, float], spread: str) -> None:
+    narrow = {(name, "c"): seeds(10) for name in "abcdef"}
+    (found,) = judged(inputs({("x", "c"): values, **narrow}, [claim(("x", "a"))]))
+    assert found.parts[0].spread == spread
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from attnbench.tables.remarks import spread_remarks
 from attnbench.tables.spec.table import Term
 from attnbench.tables.verdicts.comparisons import Comparisons
 from tests.tables.sample_results import inputs
@@ -26,6 +27,21 @@ def test_nothing_is_predicted_without_spread(values: dict[int, float]) -> None:
 def test_the_row_that_spreads_more_keeps_its_own_spread() -> None:
     comparisons = Comparisons(inputs({**NARROW, **WIDE}))
     assert [row for row, _ in (*NARROW, *WIDE) if comparisons.keeps_own_spread((row, "c"))] == ["wide"]
+
+
+def test_the_remark_on_spread_has_the_test_over_all_rows_and_who_keeps_its_own() -> None:
+    pooled = "; pooled over the other rows: 0.1 with 12 degrees of freedom."
+    assert list(spread_remarks(Comparisons(inputs({**NARROW, **WIDE})))) == [
+        "Spread: Bartlett's test of equal variances over all rows: p < 0.001; rows that keep their own spread: wide"
+        + pooled
+    ]
+    assert list(spread_remarks(Comparisons(inputs(NARROW)))) == [
+        "Spread: Bartlett's test of equal variances over all rows: p = 1.00; pooled over all: 0.1 with 12 degrees of "
+        "freedom."
+    ]
+    chance = {("chance", "c"): {0: 0.0, 1: 0.1, 2: 0.2}}
+    (text,) = spread_remarks(Comparisons(inputs({**NARROW, **chance}, accuracy={("chance", "c"): 0.1})))
+    assert "over all rows that have learned: p = 1.00" in text
 
 
 def test_networks_that_have_not_learned_are_not_pooled() -> None:

@@ -50,12 +50,22 @@ def test_rows_that_spread_more_keep_their_own_spread() -> None:
         **{f"r{row}": {seed: 0.1 * seed for seed in range(3)} for row in range(6)},
         "wide": {0: 0.0, 1: 9.0, 2: 5.0},
     }
-    assert pool_rows(rows).separate == {"wide"}
+    pool = pool_rows(rows)
+    assert pool.separate == {"wide"}
+    assert pool.p == pytest.approx(float(stats.bartlett(*(list(row.values()) for row in rows.values())).pvalue))
+    assert pool.p is not None
+    assert pool.p < 0.05  # of all rows, so it says why one is left out
     found = minus("wide", "r0", rows)
     reference = stats.ttest_ind(list(rows["wide"].values()), list(rows["r0"].values()), equal_var=False)
     assert found.method == "separate"
     assert found.value / found.error == pytest.approx(float(reference.statistic))
     assert found.freedom == pytest.approx(float(reference.df))
+
+
+def test_a_row_without_spread_keeps_its_own_and_is_not_tested() -> None:
+    pool = pool_rows({**ROWS, "still": {0: 1.0, 1: 1.0}})
+    assert pool.separate == {"still"}
+    assert pool.p == pytest.approx(float(stats.bartlett(*(list(row.values()) for row in ROWS.values())).pvalue))
 
 
 def test_two_rows_alone_give_students_t() -> None:

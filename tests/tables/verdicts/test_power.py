@@ -35,6 +35,12 @@ def test_the_seeds_needed_find_the_difference_in_simulation(difference: float, r
     )
 
 
+@pytest.mark.parametrize(("n", "rows"), [(5, 2), (10, 8)])
+def test_a_true_difference_of_the_smallest_one_shown_is_shown_half_of_the_time(n: int, rows: int) -> None:
+    estimate = two_rows(n, rows=rows)
+    assert simulated(n, estimate.half_width(), rows) == pytest.approx(0.5, abs=0.05)
+
+
 def simulated(n: int, difference: float, rows: int) -> float:
     values = np.random.default_rng(1).normal(size=(20_000, rows, n))
     values[:, 0] += difference
