@@ -107,11 +107,13 @@ def run_all(jobs: Sequence[Job], finished: bool = False) -> int:
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
-    launcher = launcher_of([job.config for job in jobs])
+    launcher, notes = launcher_of([job.config for job in jobs]), stem_notes(jobs)
     if isinstance(launcher, DryLauncher):
+        for note in notes:
+            print_message(note)
         return print_commands(jobs, launcher)
     console = make_console()
-    for note in stem_notes(jobs):
+    for note in notes:
         console.print(f"attnbench: {note}", soft_wrap=True)
     if finished:
         wanted_slots(jobs[0].config)  # raises for a wrong number all the same
@@ -137,8 +139,6 @@ def print_commands(jobs: Sequence[Job], launcher: DryLauncher) -> int:
     left = [job for job in jobs if job.again or not readable(RunFolder(job.folder).finished, False)]
     if len(left) < len(jobs):
         print_message(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished and left out")
-    for note in stem_notes(left):
-        print_message(note)
     if left:
         print(launcher.text(left, launcher.slots(left), sweep_of(left)), end="")
     return DONE

@@ -91,7 +91,8 @@ def test_kept_results_have_their_environment_records_and_the_identities_of_today
     assert all(len(record["curve"]) == 2 for record in records)
     table = (KEPT / "table.md").read_text()
     assert "One seed: no spread, no interval and no test." in table
-    assert "not trained: its accuracy of" in table  # after two epochs
+    untrained = any(record["test/top1_accuracy"] < 0.3 for record in records)  # after two epochs, by the machine
+    assert ("not trained: its accuracy of" in table) == untrained
     assert "nobody knows how" in table
 
     reproduction = TableReproduction.open("lab/tiny", "paper", config_dir="mine")
