@@ -59,7 +59,7 @@ def test_only_open_parts_get_seeds() -> None:
 def test_of_a_claim_that_cannot_be_supported_only_the_part_likeliest_to_be_contradicted_gets_seeds() -> None:
     parts = {
         value: part({first: 1.0, second: -1.0}, estimate(value, n=5))
-        for (first, second), value in zip(("ab", "cd", "ef"), (3.0, 0.5, -1.2), strict=True)
+        for first, second, value in (("a", "b", 3.0), ("c", "d", 0.5), ("e", "f", -1.2))
     }
     done = seeds(a=5, b=5, c=5, d=5, e=5, f=5)
     doomed = prospect(question("all", "inconclusive", *parts.values()), done, 20)

@@ -25,7 +25,7 @@ def test_a_block_s_variance_is_that_of_all_its_arms() -> None:
     assert (effects["a"].mean, effects["a"].df, effects["b"].mean, effects["b"].df) == (2.0, 4.0, 3.0, 4.0)
     assert effects["a"].se == pytest.approx(math.sqrt(variance * 2 / 3))
     assert effects["b"].se == pytest.approx(math.sqrt(variance * 4 / 3))
-    assert (effects["a"].size, effects["b"].size) == (pytest.approx(1.5), pytest.approx(0.75))
+    assert [effects["a"].size, effects["b"].size] == pytest.approx([1.5, 0.75])
     # the Bayes factor of `verdicts.anytime` is 20 at the interval's ends: g k = 4 * 1.5, four degrees of freedom
     low, high = effects["a"].interval or (math.nan, math.nan)
     assert low + high == pytest.approx(4.0)
