@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from kept_tables import kept_with_claims
 from marked_text import replace_between
 
 from attnbench.reproduce.campaign import TableReproduction
@@ -17,9 +18,7 @@ from attnbench.runs.metric_names import TEST, TOP1, metric_name
 from attnbench.tables.render.claims import difference_text, p_text
 from attnbench.tables.report import ClaimResult, Outcome, PartResult
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.results.records import RECORDS_FILE
 from attnbench.tables.results.values import Key, Result
-from attnbench.tables.spec.load import table_files
 from attnbench.tables.verdicts.claim_results import judged_parts
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "evidence.md"
@@ -49,14 +48,12 @@ class JudgedTable:
 
 def judged_tables() -> Iterator[JudgedTable]:
     """Yield the kept tables of the profile that make claims."""
-    for name in sorted(table_files()):
-        reproduction = TableReproduction.open(name, PROFILE)
-        if (reproduction.folder / RECORDS_FILE).is_file() and reproduction.table.claims:
-            results = reproduction.results()
-            claims = reproduction.report(results).claims
-            decided = frozenset(decided_comparisons(reproduction, results, claims))
-            link = f"../{reproduction.folder.as_posix()}/table.md"
-            yield JudgedTable(name, reproduction.table.title, link, networks(results), claims, decided)
+    for reproduction in kept_with_claims(PROFILE):
+        table, results = reproduction.table, reproduction.results()
+        claims = reproduction.report(results).claims
+        decided = frozenset(decided_comparisons(reproduction, results, claims))
+        link = f"../{reproduction.folder.as_posix()}/table.md"
+        yield JudgedTable(table.name, table.title, link, networks(results), claims, decided)
 
 
 def networks(results: Mapping[Key, Result]) -> str:

@@ -4,6 +4,7 @@ python scripts/kept_tables.py               # nothing is trained; records get th
 """
 
 import logging
+from collections.abc import Iterator
 
 from attnbench.reproduce.archive import archive_results, update_identities
 from attnbench.reproduce.campaign import TableReproduction
@@ -11,6 +12,14 @@ from attnbench.tables.results.records import RECORDS_FILE
 from attnbench.tables.spec.load import load_profiles, load_table, table_files
 
 log = logging.getLogger("attnbench")
+
+
+def kept_with_claims(profile: str) -> Iterator[TableReproduction]:
+    """Yield the tables that make claims and are kept under a profile, in the order of their names."""
+    for name in sorted(table_files()):
+        reproduction = TableReproduction.open(name, profile)
+        if (reproduction.folder / RECORDS_FILE).is_file() and reproduction.table.claims:
+            yield reproduction
 
 
 def render_again(name: str, profile: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kept_tables import kept_with_claims
 from marked_text import replace_between
 
 from attnbench.reproduce.budget import Costs
@@ -21,9 +22,7 @@ from attnbench.reproduce.decisions import plan_open
 from attnbench.reproduce.prospects import Prospect, prospect
 from attnbench.reproduce.questions import questions
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.results.records import RECORDS_FILE
 from attnbench.tables.results.values import Key, Result
-from attnbench.tables.spec.load import table_files
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "evidence.md"
 MARK, END = "<!-- replay: scripts/replay_rounds.py -->", "<!-- /replay -->"
@@ -100,14 +99,6 @@ def first_seeds(result: Result, count: int) -> Result:
     return replace(result, records={seed: result.records[seed] for seed in kept}, values=values)
 
 
-def kept_tables() -> Iterator[KeptTable]:
-    """Yield the kept tables of the profile that make claims."""
-    for name in sorted(table_files()):
-        reproduction = TableReproduction.open(name, PROFILE)
-        if (reproduction.folder / RECORDS_FILE).is_file() and reproduction.table.claims:
-            yield KeptTable(reproduction)
-
-
 def first_looks(table: KeptTable) -> list[Look]:
     """Return, for every row and for rounds, the first look with the most verdicts that both reach, if any."""
     looks = [list(table.every_row()), list(table.rounds())]
@@ -133,7 +124,11 @@ def sum_up(found: Mapping[str, Sequence[Look]], place: int) -> tuple[int, float]
 
 def main() -> None:
     """Replace the table in docs/evidence.md."""
-    found = {table.reproduction.table.name: looks for table in kept_tables() if (looks := first_looks(table))}
+    found = {
+        table.reproduction.table.name: looks
+        for table in map(KeptTable, kept_with_claims(PROFILE))
+        if (looks := first_looks(table))
+    }
     replace_between(PAGE, MARK, END, "".join(table_lines(found)))
 
 

@@ -14,7 +14,7 @@ wrong: the test is valid whenever one stops.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -33,6 +33,8 @@ DECIDED = ("supported", "contradicted", "equivalent")
 State = Literal["decided", "open", "hopeless"]
 Seeds = Mapping[str, Collection[int]]
 """Finished seeds of each kind of runs."""
+Chances = Sequence[tuple[float, float]]
+"""Of each part of a claim, the chance that it is supported or equivalent, and that it is contradicted."""
 
 
 @dataclass(frozen=True)
@@ -124,23 +126,22 @@ def prospect(question: Question, done: Seeds, most: int, blocked: Collection[str
     growing = [part for part in able if any(len(done[kind]) < most for kind in part.weights)]
     if not growing:
         return Prospect(question, "hopeless", f"its rows have {most} seeds, the most that are allowed")
-    then = at_least(done, question.kinds, most)
-    chance = chance_decided(question, done, then)
+    chances = _all_chances(question, done, at_least(done, question.kinds, most))
+    chance = _chance_of(chances)
     if chance is not None and chance < WORTH:
         words = f"{most} seeds would decide it with a chance of {percent(chance)}"
         return Prospect(question, "hopeless", words, chance)
-    return Prospect(question, "open", "", chance, _narrowed(question, done, then, growing))
+    return Prospect(question, "open", "", chance, _narrowed(question, chances, growing))
 
 
 def _narrowed(
-    question: Question, done: Seeds, then: Mapping[str, int], growing: Collection[QuestionPart]
+    question: Question, chances: Chances | None, growing: Collection[QuestionPart]
 ) -> tuple[QuestionPart, ...]:
     """Return the growing part that is likeliest to be contradicted, if the claim is not to be supported any more.
 
     To support a claim takes all its parts, to contradict it takes one: seeds for the others would be wasted. Empty if
     the claim may still be supported, or nothing is known yet.
     """
-    chances = _all_chances(question, done, then)
     if chances is None or min(favourable for favourable, _ in chances) >= WORTH:
         return ()
     against = [(part, chance) for part, (_, chance) in zip(question.parts, chances, strict=True) if part in growing]
@@ -163,13 +164,17 @@ def chance_decided(question: Question, done: Seeds, then: Mapping[str, int]) -> 
     Of a claim with several parts it is an upper bound: that the least likely part is supported, or the likeliest is
     contradicted. None if the spread of a part is not known yet.
     """
-    chances = _all_chances(question, done, then)
+    return _chance_of(_all_chances(question, done, then))
+
+
+def _chance_of(chances: Chances | None) -> float | None:
+    """Return the chance of a verdict from those of the parts."""
     if chances is None:
         return None
     return min(1.0, min(favourable for favourable, _ in chances) + max(against for _, against in chances))
 
 
-def _all_chances(question: Question, done: Seeds, then: Mapping[str, int]) -> list[tuple[float, float]] | None:
+def _all_chances(question: Question, done: Seeds, then: Mapping[str, int]) -> Chances | None:
     """Return the chances of every part; None if those of one are unknown."""
     parts = [_chances(part, done, then) for part in question.parts]
     known = [part for part in parts if part is not None]
