@@ -127,6 +127,8 @@ Flags:
                      data; quick: tiny networks on cluttered digits, minutes on a CPU, to try a table out. Numbers of
                      small and quick are not comparable with the paper's
   --seeds N          seeds 0 to N-1 (default: 3); a larger N later adds to the runs that exist
+  --only KEYS        train these rows and columns only, by their keys in the table's file: --only bam,none or
+                     --only wrn28_10,c100; the table shows all that there is
   --jobs N           runs at a time (default: as many as the machine can take)
   --until-decided    rounds of seeds: first the --seeds of every row, then one more for the rows of claims that are open
                      and may still be decided; ends when all claims are decided or hopeless, or the budget is spent

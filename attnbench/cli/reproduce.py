@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attnbench.cli.arguments import Parser, wants_help
 from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
+from attnbench.cli.only_flag import check_only, chosen_jobs
 from attnbench.cli.output import print_message
 from attnbench.cli.stem_notes import stem_notes
 from attnbench.cli.table import add_output, check_names, check_output, show
@@ -55,6 +56,7 @@ def main(words: Sequence[str]) -> int:
     console = make_console(stderr=isinstance(launcher, DryLauncher))  # then commands are printed alone
     for mistake in mistakes:
         console.print(f"attnbench: left out: {mistake}", soft_wrap=True)
+    jobs = chosen_jobs(reproduction, jobs, arguments.only)
     if isinstance(launcher, DryLauncher):
         return print_commands(print_states(reproduction, jobs, console), launcher)
     run = until_decided if arguments.until_decided else run_missing
@@ -74,6 +76,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--columns")
+    parser.add_argument("--only")
     add_decision_flags(parser)
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
@@ -86,6 +89,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         if (number := getattr(arguments, flag)) is not None and number < 1:
             raise UserError(f"--{flag} {number}: must be at least 1")
     check_decision_flags(arguments)
+    check_only(arguments)
     for key in ("seed", "run.again"):
         if any(key_of(word) == key for word in arguments.overrides):
             raise UserError(f"{key}: attnbench reproduce chooses it; --seeds N runs seeds 0 to N-1")

@@ -373,3 +373,35 @@ def test_overrides_that_only_affect_speed_do_not_change_where_a_table_is_kept() 
 
     assert folder("trainer.threads=1", "trainer.progress=false", "output=outputs") == KEPT
     assert folder("recipe.lr=0.3") != KEPT
+
+
+def test_a_part_of_a_table_is_trained_alone(say: Say) -> None:
+    status, out, _ = say("reproduce", "lab/tiny", "--seeds", "1", "--only", "se,error")
+    assert status == 0
+    assert "1 runs: 1 missing" in out
+    assert len(seconds_by_run()) == 1
+    say("reproduce", "lab/tiny", "--seeds", "1", "--only", "plain")
+    status, out, _ = say("reproduce", "lab/tiny", "--seeds", "1")
+    assert "2 runs: 2 done" in out
+    assert len(read_archived(KEPT)) == 2
+
+
+def test_a_part_keeps_the_other_rows_results(say: Say) -> None:
+    say("reproduce", "lab/tiny", "--seeds", "1", "--only", "plain")
+    say("reproduce", "lab/tiny", "--seeds", "1", "--only", "se")
+    assert len(read_archived(KEPT)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "plian"), "--only plian: lab/tiny has no such row or column; did you mean plain?"),
+        (("--only", "lost"), "--only lost: nothing of lab/tiny that it names can be run"),
+        (("--only", "se", "--until-decided"), "--only se: not with --until-decided"),
+    ],
+)
+def test_a_wrong_part_is_one_line(say: Say, words: tuple[str, ...], message: str) -> None:
+    status, _, err = say("reproduce", "lab/tiny", *words)
+    assert status == 2
+    assert message in err
+    assert not seconds_by_run()
