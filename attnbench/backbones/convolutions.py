@@ -68,7 +68,9 @@ class WithConvolutionPoints(nn.Module):
 
     def find_convolutions(self) -> dict[str, Convolution]:
         """Run the trunk on the meta device and return its convolutions by name, in forward order."""
-        first = next(module for module in self.modules() if isinstance(module, nn.Conv2d))
+        first = next((module for module in self.modules() if isinstance(module, nn.Conv2d)), None)
+        if first is None:
+            return {}
         side = self.image_size or UNKNOWN_SIZE
         image = torch.empty(1, first.in_channels, side, side, device="meta")
         tensors = (*self.named_parameters(), *self.named_buffers())
