@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.attention import CoordinateModule, GatherExciteModule, GCTModule, SimAMModule, TripletModule
-from attnbench.attention.gather_excite import make_gather
+from attnbench.attention.gather_excite import Parameters, make_gather
 from attnbench.bench.modules import refined
 from tests.attention.baselines import released
 
@@ -96,6 +96,28 @@ def test_outputs_and_gradients_are_the_released_modules(name: str, shape: tuple[
     torch.testing.assert_close(found[0], gradients[0], rtol=0, atol=TOLERANCE)
     for key, gradient in zip(names, found[1:], strict=True):
         torch.testing.assert_close(gradient, by_name[key].reshape(gradient.shape), rtol=1e-12, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+@pytest.mark.parametrize(("parameters", "kind"), [("gather", "GEP"), ("both", "GEPP")])
+def test_gather_excite_is_the_released_one_behind_a_convolution_as_large_as_the_map(
+    parameters: Parameters, kind: str, training: bool
+) -> None:
+    """The released ones gather with such a convolution, which ours lacks."""
+    torch.manual_seed(0)
+    ours = GatherExciteModule(CHANNELS, parameters, 2, reduction=3).double().train(training)
+    large = nn.Conv2d(CHANNELS, CHANNELS, (9, 7), groups=CHANNELS, bias=False).double()
+    gather = nn.Sequential(large, nn.BatchNorm2d(CHANNELS).double())
+    theirs = released.GatherExcite(CHANNELS, kind, gather, reduction=3).double().train(training)
+    ours.gather.conv1 = large
+    if kind == "GEPP":
+        theirs.down.load_state_dict(ours.get_submodule("excite.0").state_dict())
+        theirs.up.load_state_dict(ours.get_submodule("excite.2").state_dict())
+    x = torch.randn(4, CHANNELS, 9, 7, dtype=torch.float64)
+    (y, found), (expected, gradients) = run(ours, x), run(theirs, x)
+    torch.testing.assert_close(y, expected, rtol=0, atol=TOLERANCE)
+    for one, other in zip(found, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", SAME_STATISTICS)

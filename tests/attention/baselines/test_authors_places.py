@@ -192,7 +192,8 @@ def test_ours_and_torchvisions_resnet_are_one_network(attention: str) -> None:
     library = Classifier(TorchvisionBackbone("resnet18", 10, 3, 64), MAKE[attention]())
     randomised(library)
     state = {name.removeprefix("net."): value for name, value in library.backbone.state_dict().items()}
-    randomised(ours).backbone.load_state_dict(ours.backbone.own_names(state))
+    randomised(ours)
+    ours.backbone.load_state_dict(ours.backbone.own_names(state))
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     torch.testing.assert_close(ours(images), library(images), rtol=1e-9, atol=1e-9)
 
