@@ -2,8 +2,8 @@
 
 The network stays as the library builds it, including the names in its state dict; `append_slot` puts slots behind its
 modules. Its stages are found by `find_stages`. Points inside blocks exist for residual blocks whose sum is known
-(`block_classes`). Rejected are attention that needs points which a network lacks, and attention built of the backbone's
-own blocks. The network runs as a whole, so a prediction cannot exit before its last stage.
+(`block_classes`), and at every convolution of a map (convolutions.py). Rejected are attention that needs points which a
+network lacks, and attention built of the backbone's own blocks. The network runs as a whole, so a prediction cannot exit before its last stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ class LibraryBackbone(Backbone):
         library: Name of the library.
         net: The library's network.
         channels_last: Its maps are (B, H, W, C).
+        block_names: Path of a block in `net` -> its name among the points, `stage1.block0`.
         head_paths: Its children that compute logits from the final map.
 
     Args:
