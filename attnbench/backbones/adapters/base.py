@@ -3,7 +3,8 @@
 The network stays as the library builds it, including the names in its state dict; `append_slot` puts slots behind its
 modules. Its stages are found by `find_stages`. Points inside blocks exist for residual blocks whose sum is known
 (`block_classes`), and at every convolution of a map (convolutions.py). Rejected are attention that needs points which a
-network lacks, and attention built of the backbone's own blocks. The network runs as a whole, so a prediction cannot exit before its last stage.
+network lacks, and attention built of the backbone's own blocks. The network runs as a whole, so a prediction
+cannot exit before its last stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
