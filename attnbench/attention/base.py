@@ -2,7 +2,7 @@
 
 An attention variant is a plain `nn.Module`. It is attached to a backbone once, before training, and may then
 
-1. insert modules inside residual blocks (`stage1.block0.residual`, `stage1.block0.out`),
+1. insert modules inside residual blocks (`stage1.block0.residual`, `stage1.block0.out`, `stage1.block0.conv2.in`),
 2. insert modules between stages (`stage1.out`),
 3. insert modules built of the backbone's own blocks (`backbone.make_block("stage1")`),
 4. tap feature maps for its own predictions, or replace the classifier (`backbone.remove_classifier()`),

@@ -7,11 +7,12 @@ arXiv 2103.02907.
     g^h = sigmoid(Fh(f^h)), g^w = sigmoid(Fw(f^w))    eq. 7 and 8, 1x1 convolutions back to C channels
     y_c(i, j) = x_c(i, j) g^h_c(i) g^w_c(j)        eq. 9
 
-Defaults: m = max(8, C/r) with r = 32, delta = h-swish as in the released code, one module in every residual block,
-before the sum; in networks without residual blocks, after every block.
+Defaults: m = max(8, C/r) with r = 32, delta = h-swish as in the released code.
 
-Deviation: the released MobileNetV2 (mbv2_ca.py) has it after the depthwise convolution of each block that expands, with
-its BN and ReLU6, on the hidden channels.
+Placement: in MobileNetV2, before the projecting 1x1 convolution of each block that expands: behind the depthwise
+convolution with its BN and ReLU6, on the hidden channels (mbv2_ca.py). By analogy, before each 1x1 convolution of
+MobileNet, except in its first block, whose channels no 1x1 convolution has widened, as in MobileNetV2's first. The
+authors show no residual networks: elsewhere it stands where `per_block.find_points` says, as before the sum.
 
 Ours has the parameter names, initial values (PyTorch's defaults) and outputs of timm's `CoordAttn` with biases and m
 hidden channels, which are those of the released module. timm's own default differs: no biases, and C/24 channels.
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput
 from attnbench.attention.per_block import Placement, ReducingAttention
+from attnbench.backbones.base import Backbone
 from attnbench.backbones.layers import BatchNorm2d
 from attnbench.backbones.pooling import average
 from attnbench.errors import require
@@ -71,13 +73,18 @@ class CoordinateAttention(ReducingAttention):
 
     Args:
         reduction: r of each `CoordinateModule`.
-        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
+        placement: `residual`, `block`, `stage`, or `auto`: behind the depthwise convolutions of mobile networks, else
+            as `PerBlockAttention` says.
     """
 
     name, module = "coordinate", CoordinateModule
 
     def __init__(self, reduction: int = 32, placement: Placement = "auto") -> None:
         super().__init__(reduction, placement)
+
+    def authors_points(self, backbone: Backbone) -> list[str]:
+        """Return the inputs of the 1x1 convolutions that follow depthwise ones."""
+        return [f"{name}.in" for name in backbone.convolutions_with_role("projection")]
 
     def map_of(self, extras: dict[str, Tensor]) -> Tensor:
         """Return the product of both gates, (B, C, H, W)."""

@@ -5,17 +5,19 @@ Networks", NeurIPS 2018, arXiv 1810.12348.
     y = x sigmoid(resize(excite(x^)))       resized to (H, W) by nearest neighbours
 
 GE-theta- (`parameters=none`) gathers by average pooling; GE-theta (`gather`) gathers by log2 e depthwise 3x3
-convolutions of stride 2, each with BN, and ReLU between them; GE-theta+ (`both`) also excites, by two 1x1 convolutions
-with C/r channels and ReLU between them. e = 0 is the global extent, the mean of the whole map: without parameters, it
-gates each channel by itself.
+convolutions of stride 2, each with BN, and ReLU between them; GE-theta+ (`both`) also excites, by ReLU and two 1x1
+convolutions with C/r channels and ReLU between them. e = 0 is the global extent, the mean of the whole map: without
+parameters, it gates each channel by itself.
 
 Defaults: theta- with e = 0, its best; one module in every residual block, before the sum, as SE; in networks without
 residual blocks, after every block. r = 16 (theta+).
 
 The paper's best, theta+ with the global extent, gathers by a depthwise convolution as large as the map, which fixes the
-size of the images; it is rejected here. The authors released a part in Caffe (hujie-frank/GENet). Windows, sizes and
-padding are those of timm's `GatherExcite`: windows of 2e - 1 with stride e, whose means leave the padding out. timm
-1.0.31 cannot build its own module with parameters.
+size of the images; it is rejected here. The released networks (hujie-frank/GENet, models/, in Caffe) all have the
+global extent. Ours computes what theirs of theta- does, and what theirs of theta and theta+ do behind the gathering
+convolution: BN; in theta+, ReLU and two 1x1 convolutions with biases. Windows, sizes and padding are those of timm's
+`GatherExcite`: windows of 2e - 1 with stride e, whose means leave the padding out. timm 1.0.31 cannot build its own
+module with parameters.
 """
 
 from typing import Literal
@@ -95,6 +97,8 @@ class GatherExciteModule(nn.Module):
         self.extent = extent
         self.gather = make_pooling(extent) if parameters == "none" else make_gather(channels, extent)
         self.excite = make_excite(channels, reduction) if parameters == "both" else nn.Identity()
+        if parameters == "both":  # in the gather, so that the excite's names stay
+            self.gather.add_module("act", nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
         gate = self.excite(self.gather(x)).sigmoid()

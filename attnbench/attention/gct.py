@@ -11,10 +11,10 @@ Paper vs official (z-x-yang/GCT): the released normalisation adds eps to the mea
 ours. The authors advise against weight decay of beta; ours decays as other parameters of one dimension do
 (`recipe.decay_norm_and_bias`).
 
-Deviation: the paper and the released networks have a GCT before every convolution; the paper names one in each residual
-block, before its last 1x1 convolution, as 0.1 to 0.2 points worse. Ours stands at the end of every branch, before the
-sum, by choice: one module a block, where the other baselines stand. In networks without residual blocks it stands after
-every block, which is before the next one's convolution.
+Placement: before every convolution of the trunk, as in the paper and in the released networks: those of blocks, of
+shortcuts, and the stem's, which reads the image (PyTorch/resnet.py; in TensorFlow, every call of a convolution, VGG's
+too). The README names one in each residual block, before its first or last 1x1 convolution, as 0.1 to 0.2 points worse
+in ResNet-50. `placement=residual` has one at the end of every branch instead, where other methods stand.
 """
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attnbench.attention.base import at_least_float32
 from attnbench.attention.per_block import PerBlockAttention
+from attnbench.backbones.base import Backbone
 
 EPSILON = 1e-5
 
@@ -52,13 +53,17 @@ class GCTModule(nn.Module):
 
 
 class GCT(PerBlockAttention):
-    """GCT in every block.
+    """GCT before every convolution.
 
     Args:
-        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
+        placement: `residual`, `block`, `stage`, or `auto`: before every convolution.
     """
 
     name = "gct"
+
+    def authors_points(self, backbone: Backbone) -> list[str]:
+        """Return the inputs of all convolutions."""
+        return [f"{name}.in" for name in backbone.convolutions]
 
     def make(self, channels: int) -> nn.Module:
         return GCTModule(channels)

@@ -45,6 +45,8 @@ def find_points(backbone: Backbone, placement: Placement) -> list[str]:
 class PerBlockAttention(Attention):
     """One module in every residual block, just before its sum, or where `placement` says.
 
+    A method whose authors have its modules elsewhere names those places in `authors_points`.
+
     A subclass names the inserted modules and builds one:
 
         class SE(PerBlockAttention):
@@ -54,7 +56,8 @@ class PerBlockAttention(Attention):
                 return SEModule(channels)
 
     Args:
-        placement: `residual` (what a block adds), `block` or `stage` (their ends), or `auto` by the backbone.
+        placement: `residual` (what a block adds), `block` or `stage` (their ends), or `auto`: where the authors'
+            networks have the module, if this backbone has such places, else by the backbone (see `find_points`).
     """
 
     name: str
@@ -69,13 +72,22 @@ class PerBlockAttention(Attention):
         """Build one module that maps (B, C, H, W), C = `channels`, to the same shape."""
         raise NotImplementedError
 
+    def authors_points(self, backbone: Backbone) -> list[str]:
+        """Return the points where the authors' networks have the module; empty if this backbone has no such places.
+
+        By default empty: the method stands where `find_points` says.
+        """
+        del backbone
+        return []
+
     def points(self, backbone: Backbone) -> list[str]:
         """Return the points at which modules are inserted."""
-        return find_points(backbone, self.placement)
+        authors = self.authors_points(backbone) if self.placement == "auto" else []
+        return authors or find_points(backbone, self.placement)
 
     def attach(self, backbone: Backbone) -> None:
         for point in self.points(backbone):
-            backbone.insert(point, self.make(backbone.points[point].channels), self.name)
+            backbone.insert(point, self.make(backbone.point(point).channels), self.name)
 
     def map_of(self, extras: dict[str, Tensor]) -> Tensor | None:
         """Return the attention map (B, K, H, W) of one module from its extras, None if it has none to show."""

@@ -13,17 +13,20 @@ Paper vs official: the paper's s^2 divides by M = H W, the released code by M - 
 The released networks for CIFAR have lambda = 1e-4, those for ImageNet 0.1, by the names of their folders
 (`imagenet-resnet50-simam-param0.1`) and the commands of the README.
 
-Deviations: on maps of one pixel the released code divides 0 by 0; there our gate is sigmoid(1/2), as of any map without
-variance. The released ResNets (networks/imagenet/resnet.py, networks/cifar/block.py) have the module directly after the
-3x3 convolution of a bottleneck, or the second one of a basic block, before its batch normalisation. Ours stands where
-the other baselines do: at the end of every residual branch, before the sum, and after every block elsewhere. In
-pre-activation blocks of two convolutions both are the same.
+Placement: directly behind the last 3x3 convolution of a block, before its batch normalisation, as in the released
+networks: ResNet and ResNeXt (networks/imagenet/resnet.py), those of CIFAR, pre-activation and wide ResNets included
+(networks/cifar/block.py), and the depthwise convolutions of MobileNetV2. By analogy, those of MobileNet. In other
+families it stands where `per_block.find_points` says.
+
+Deviation: on maps of one pixel the released code divides 0 by 0; there our gate is sigmoid(1/2), as of any map without
+variance.
 """
 
 from torch import Tensor, nn
 
 from attnbench.attention.base import ModuleOutput
 from attnbench.attention.per_block import PerBlockAttention, Placement
+from attnbench.backbones.base import Backbone
 from attnbench.backbones.pooling import average
 from attnbench.errors import require
 
@@ -60,7 +63,7 @@ class SimAM(PerBlockAttention):
 
     Args:
         e_lambda: lambda of each `SimAMModule`.
-        placement: `residual`, `block`, `stage`, or `auto` (see `PerBlockAttention`).
+        placement: `residual`, `block`, `stage`, or `auto`: behind 3x3 convolutions (see `PerBlockAttention`).
     """
 
     name = "simam"
@@ -69,6 +72,10 @@ class SimAM(PerBlockAttention):
         super().__init__(placement)
         require(e_lambda > 0, "e_lambda", e_lambda, "must be positive")
         self.regulariser = e_lambda
+
+    def authors_points(self, backbone: Backbone) -> list[str]:
+        """Return the outputs of the blocks' last 3x3 convolutions."""
+        return [f"{name}.out" for name in backbone.convolutions_with_role("spatial")]
 
     def make(self, channels: int) -> nn.Module:
         del channels  # it has no parameters

@@ -12,8 +12,9 @@ the three gates.
 Defaults: k = 7, batch normalisation behind each convolution, one module in every residual block, before the sum, as in
 the released ResNets; in networks without residual blocks, after every block.
 
-Ours has the released parameters and their names, without the prefix `conv` (LandskapeAI/triplet-attention). The
-released batch normalisation has momentum 0.01; ours PyTorch's default, 0.1.
+Ours has the released parameters and their names, without the prefix `conv` (landskape-ai/triplet-attention, MIT
+licence). Deviations: the released batch normalisation has momentum 0.01; ours PyTorch's default, 0.1. Where maxima tie,
+the released code sends the gradient to one of them, ours to all in equal parts.
 """
 
 import torch

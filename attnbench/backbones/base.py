@@ -31,26 +31,14 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnbench.backbones.convolutions import WithConvolutionPoints
+from attnbench.backbones.points import ModuleOutput, Point, Slot, Taps
 from attnbench.backbones.pooling import global_average
 from attnbench.errors import OptionError, require
 
-Taps = dict[str, Tensor]
-"""Extras of inserted modules from one forward pass: `"<point>/<module>/<name>"` -> tensor."""
-
-
-class Point(NamedTuple):
-    """A place in a backbone where attention may be inserted.
-
-    Attributes:
-        channels: Channels C of the feature map (B, C, H, W) there.
-        stride: Image pixels per pixel of the feature map.
-    """
-
-    channels: int
-    stride: int
+__all__ = ["Backbone", "Features", "ModuleOutput", "Point", "Slot", "Taps"]
 
 
 class Features(NamedTuple):
@@ -67,60 +55,12 @@ class Features(NamedTuple):
     pooled: Tensor | None = None
 
 
-class ModuleOutput(NamedTuple):
-    """The result of an inserted module that returns more than the refined map.
-
-    Attributes:
-        features: (B, C, H, W), replaces the module's input.
-        extras: Further tensors by name, such as a gate or a mask; they end up in `Features.taps`.
-    """
-
-    features: Tensor
-    extras: Taps
-
-
-class Slot(nn.ModuleDict):
-    """An insertion point: the identity until modules are inserted, then those modules in order of insertion.
-
-    An inserted module maps (B, C, H, W) to a tensor of the same shape, or to a `ModuleOutput`. It is registered here
-    and nowhere else, under its name, so that copies, pickles and state dicts contain it once.
-
-    Args:
-        channels: C of the maps that pass.
-        stride: Image pixels per pixel of these maps.
-
-    Attributes:
-        point: Name of the point; empty until the backbone registers it.
-        drop_path: Probability of dropping a sample's map in training (see `Backbone.drop_paths`).
-    """
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.stride = stride
-        self.point = ""
-        self.drop_path = 0.0
-
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        """Pass a map (B, C, H, W) through the inserted modules; their extras are added to `taps`."""
-        for name, module in self.items():
-            result = module(x)
-            if isinstance(result, ModuleOutput):
-                x = result.features
-                if taps is not None:
-                    taps.update({f"{self.point}/{name}/{key}": value for key, value in result.extras.items()})
-            else:
-                x = result
-        if self.drop_path > 0 and self.training:
-            x = x * F.dropout(x.new_ones(len(x), 1, 1, 1), self.drop_path)
-        return x
-
-
-class Backbone(nn.Module):
+class Backbone(WithConvolutionPoints):
     """Base class of all backbones.
 
     Attributes:
-        points: Every place where attention may be inserted, by name (`stage1.out`, `stage2.block0.residual`).
+        points: Every place where attention may be inserted, by name (`stage1.out`, `stage2.block0.residual`). Those at
+            single convolutions (`stage2.block0.conv2.out`) join them when a module is inserted (see convolutions.py).
         stages: Names of the stages, shallow to deep.
         bottlenecks: Points that precede a downsampling (Park et al., BAM, BMVC 2018, figure 1).
         num_classes: Number of classes L.
@@ -169,7 +109,14 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Features:
         """Compute the same as `features`; it is the forward pass, so that `compile()` compiles exactly this."""
         taps: Taps = {}
-        final = self.trunk(x, taps)
+        if self.current is None:
+            final = self.trunk(x, taps)
+        else:
+            self.current.taps = taps
+            try:
+                final = self.trunk(x, taps)
+            finally:
+                self.current.taps = None
         return Features(final, taps, self.pool(final))
 
     def pool(self, final: Tensor) -> Tensor | None:
@@ -227,7 +174,7 @@ class Backbone(nn.Module):
     def insert(self, point: str, module: nn.Module, name: str) -> None:
         """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
         if point not in self.points:
-            raise KeyError(f"no point {point!r}; the points are {', '.join(self.points)}")
+            self._open(point)
         slot = self._slot(point)
         if hasattr(slot, name):
             raise KeyError(f"{point} already holds {name!r}: insert the module under another name")

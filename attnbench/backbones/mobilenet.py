@@ -14,11 +14,13 @@ the counts of table 3b. The stem's stride is 1 on small images (`stem=cifar`), a
 """
 
 import math
+from collections.abc import Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Backbone, Slot, Taps
+from attnbench.backbones.convolutions import Role
 from attnbench.backbones.layers import Stage, StemOption, choose_stem, conv1x1, conv3x3, initialise
 from attnbench.errors import require
 
@@ -30,6 +32,8 @@ STAGES = ((128, 2), (256, 2), (512, 6), (1024, 2))
 
 class SeparableBlock(nn.Module):
     """Depthwise 3x3 and pointwise 1x1 convolution, each with BN-ReLU; point `out`."""
+
+    roles: Mapping[Role, str] = {"spatial": "depthwise", "projection": "pointwise"}
 
     def __init__(self, in_channels: int, channels: int, stride: int, at: int) -> None:
         super().__init__()
@@ -79,6 +83,7 @@ class MobileNet(Backbone):
         at = 2 if choose_stem(stem, image_size) == "imagenet" else 1
         layers = (conv3x3(in_channels, first, at), nn.BatchNorm2d(first), nn.ReLU(inplace=True))
         self.stem, self.stem_block = nn.Sequential(*layers), SeparableBlock(first, channels, 1, at)
+        self.stem_block.roles = {"spatial": "depthwise"}  # no 1x1 convolution comes before its depthwise one
         for index, (width, count) in enumerate(STAGES, start=1):
             before, channels, at = channels, int(alpha * width), 2 * at
             blocks = [SeparableBlock(before, channels, 2, at)]

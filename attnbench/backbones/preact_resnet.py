@@ -12,14 +12,15 @@ prototxt. `stride_in=1x1`: in its first 1x1 convolution, as in the authors' code
 multiply-adds instead of 247.6 M at depth 164), and as the multiply-adds of BAM's tables show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.base import Slot, Taps
+from attnbench.backbones.convolutions import Role
 from attnbench.backbones.layers import Blocks, StemOption, StemPool, StrideIn, conv1x1, conv3x3
 from attnbench.backbones.residual_stages import (
     EXPANSION,
@@ -40,6 +41,8 @@ class PreActBlock(nn.Module):
 
     Points: `pre` (after the first BN-ReLU, before any stride), `residual` (before the sum), `out` (the raw sum).
     """
+
+    roles: ClassVar[Mapping[Role, str]] = {"spatial": "conv2"}
 
     def __init__(
         self,

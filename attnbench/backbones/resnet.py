@@ -9,13 +9,14 @@ convolution ("v1.5"); the paper's network, and the GFLOPs columns of BAM's table
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.torchvision_names import from_torchvision
 from attnbench.backbones.base import Slot, Taps
+from attnbench.backbones.convolutions import Role
 from attnbench.backbones.layers import MakeBlock, StemOption, StrideIn, conv1x1, conv3x3
 from attnbench.backbones.pooling import subsample
 from attnbench.backbones.residual_stages import (
@@ -57,6 +58,8 @@ def make_shortcut(kind: Shortcut, in_channels: int, out_channels: int, stride: i
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; points `residual` (before the sum) and `out` (after the last ReLU)."""
 
+    roles: ClassVar[Mapping[Role, str]] = {"spatial": "conv2"}
+
     def __init__(self, in_channels: int, width: int, stride: int, at: int, shortcut: Shortcut) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv3x3(in_channels, width, stride), nn.BatchNorm2d(width)
@@ -84,6 +87,8 @@ class Bottleneck(nn.Module):
         inner: Channels of the 3x3 convolution, if not `width`.
         cardinality: Groups of the 3x3 convolution.
     """
+
+    roles: ClassVar[Mapping[Role, str]] = {"spatial": "conv2"}
 
     def __init__(
         self,

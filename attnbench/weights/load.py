@@ -84,8 +84,10 @@ def _fit(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> StateD
     """Compare a state dict with a backbone, layer by layer. Raises `UserError` that lists the differences."""
     wanted, stored = backbone.state_dict(), backbone.own_names(state)
     taken = {name: value for name, value in stored.items() if name in wanted and value.shape == wanted[name].shape}
-    excuses = {name: _excuse(name, stored[name], wanted.get(name), backbone) for name in stored if name not in taken}
-    lacking = [name for name in wanted if name not in stored and _is_needed(name, backbone)]
+    slots = _slots(backbone)
+    others = [name for name in stored if name not in taken]
+    excuses = {name: _excuse(name, stored[name], wanted.get(name), backbone, slots) for name in others}
+    lacking = [name for name in wanted if name not in stored and _is_needed(name, slots)]
     if not any(name.startswith(_heads(backbone)) for name in stored):
         excuses |= dict.fromkeys(
             (name for name in lacking if name.startswith(_heads(backbone))), "the classifier, which they lack"
@@ -98,21 +100,21 @@ def _fit(backbone: Backbone, state: Mapping[str, Tensor], source: str) -> StateD
     return StateDictMatch(taken, list(dict.fromkeys(excuses.values())))
 
 
-def _excuse(name: str, stored: Tensor, wanted: Tensor | None, backbone: Backbone) -> str:
+def _excuse(name: str, stored: Tensor, wanted: Tensor | None, backbone: Backbone, slots: tuple[str, ...]) -> str:
     """Return why a stored weight that the backbone cannot take may be left out; empty if it may not."""
     if name.startswith(_heads(backbone)):
         if wanted is None and not backbone.has_classifier:
             return "the classifier, which this network does not have"
         if wanted is not None and stored.ndim == wanted.ndim and stored.shape[1:] == wanted.shape[1:]:
             return f"the classifier, which has {len(stored)} classes there and {len(wanted)} here"
-    if name.startswith(_slots(backbone)):
+    if name.startswith(slots):
         return "what an attention inserted"
     return "auxiliary heads" if name.startswith(backbone.unused) else ""
 
 
-def _is_needed(name: str, backbone: Backbone) -> bool:
+def _is_needed(name: str, slots: tuple[str, ...]) -> bool:
     """Return whether the network cannot start without a weight; modules that an attention inserted can."""
-    return not name.startswith(_slots(backbone)) and not name.endswith("num_batches_tracked")
+    return not name.startswith(slots) and not name.endswith("num_batches_tracked")
 
 
 def _heads(backbone: Backbone) -> tuple[str, ...]:
@@ -120,4 +122,6 @@ def _heads(backbone: Backbone) -> tuple[str, ...]:
 
 
 def _slots(backbone: Backbone) -> tuple[str, ...]:
-    return tuple(f"{path}." for path in (*backbone.slot_paths, *backbone.replaced_paths))
+    """Return the prefixes of what any attention may have inserted, or put in the place of layers."""
+    paths = (*backbone.slot_paths, *backbone.convolution_slot_paths, *backbone.replaced_paths)
+    return tuple(f"{path}." for path in paths)

@@ -2,8 +2,9 @@
 
 The network stays as the library builds it, including the names in its state dict; `append_slot` puts slots behind its
 modules. Its stages are found by `find_stages`. Points inside blocks exist for residual blocks whose sum is known
-(`block_classes`). Rejected are attention that needs points which a network lacks, and attention built of the backbone's
-own blocks. The network runs as a whole, so a prediction cannot exit before its last stage.
+(`block_classes`), and at every convolution of a map (convolutions.py). Rejected are attention that needs points which a
+network lacks, and attention built of the backbone's own blocks. The network runs as a whole, so a prediction
+cannot exit before its last stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.find_stages import FIRST_STRIDE, STEM, NetworkLayout, Place, find_stages, paths_of
-from attnbench.backbones.adapters.slots import CurrentTaps, SlotCall, append_slot, to_first, to_last
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
+from attnbench.backbones.convolutions import Convolution, Role, record_convolutions
+from attnbench.backbones.slot_calls import CurrentTaps, SlotCall, append_slot, to_first, to_last
 from attnbench.errors import OptionError
 
 PROBE_SIZE = 256
@@ -29,6 +31,7 @@ class LibraryBackbone(Backbone):
         library: Name of the library.
         net: The library's network.
         channels_last: Its maps are (B, H, W, C).
+        block_names: Path of a block in `net` -> its name among the points, `stage1.block0`.
         head_paths: Its children that compute logits from the final map.
 
     Args:
@@ -47,12 +50,17 @@ class LibraryBackbone(Backbone):
     def __init__(self, name: str, num_classes: int, in_channels: int = 3, image_size: int = 224) -> None:
         super().__init__()
         self.name, self.num_classes, self.in_channels, self.image_size = name, num_classes, in_channels, image_size
-        self.current = CurrentTaps()
+        self.current: CurrentTaps = CurrentTaps()
         self.net = on_meta(self.build) if torch.get_default_device().type == "meta" else self.build()
         layout = self._find_stages()
         self.stages = tuple(layout.stages)
         self.bottlenecks = tuple(f"{stage}.out" for stage in self.stages[:-1])
         self.head_paths = tuple(f"net.{name}" for name in layout.head)
+        self.block_names = {
+            block.path: f"{name}.block{number}"
+            for name, stage in layout.stages.items()
+            for number, block in enumerate(stage.blocks)
+        }
         self.layers = {STEM: layout.stem, **{name: stage.layers for name, stage in layout.stages.items()}}
         self._place_slots(layout)
         self.register_points()
@@ -82,6 +90,11 @@ class LibraryBackbone(Backbone):
     def residual_of(self, block: nn.Module) -> nn.Module | None:
         """Return the module of a block whose output is added to the shortcut; None if there is no shortcut."""
         raise NotImplementedError
+
+    def roles_of(self, block: nn.Module) -> Mapping[Role, str]:
+        """Return the paths in a block of its convolutions that have a role, empty if it is no block of a known kind."""
+        del block
+        return {}
 
     def first_stride(self) -> int:
         """Return the stride from which on a run of layers is a stage."""
@@ -142,6 +155,24 @@ class LibraryBackbone(Backbone):
         assert isinstance(slot, Slot)
         append_slot(module, SlotCall(slot, self.current, self.channels_last))
 
+    def find_convolutions(self) -> dict[str, Convolution]:
+        """Return the convolutions of maps by name; those of pooled vectors, as SE has them, are not among them."""
+        blueprint, side = on_meta(self.build).eval(), self.probe_size
+        image = torch.empty(1, self.in_channels, side, side, device="meta")
+        found = record_convolutions(blueprint, lambda: self.trunk_of(blueprint, image), side)
+        maps = [convolution for convolution in found.values() if convolution.taken.stride < side]
+        return {self._name_of(c.path): c._replace(path=f"net.{c.path}") for c in maps}
+
+    def convolutions_with_role(self, role: Role) -> list[str]:
+        found = ((path, self.roles_of(block).get(role)) for path, block in self.net.named_modules())
+        return [self._name_of(f"{path}.{name}") for path, name in found if name]
+
+    def _name_of(self, path: str) -> str:
+        """Return the name of a module by the block that it is in, `stage1.block0.conv2`, or its path."""
+        parents = (path.rsplit(".", count)[0] for count in range(1, path.count(".") + 1))
+        block = next((parent for parent in parents if parent in self.block_names), None)
+        return f"net.{path}" if block is None else self.block_names[block] + path.removeprefix(block)
+
     @property
     def parts(self) -> tuple[str, ...]:
         return tuple(name for name, layers in self.layers.items() if layers)
@@ -167,11 +198,7 @@ class LibraryBackbone(Backbone):
     # forward pass
 
     def trunk(self, x: Tensor, taps: Taps) -> Tensor:
-        self.current.taps = taps
-        try:
-            x = self.trunk_of(self.net, x)
-        finally:
-            self.current.taps = None
+        x = self.trunk_of(self.net, x)
         x = to_first(x) if self.channels_last else x
         return self.get_submodule(f"{self.stages[-1]}.out")(x, taps)
 

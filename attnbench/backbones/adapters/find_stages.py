@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Point
+from attnbench.backbones.points import Point
 
 FIRST_STRIDE = 4
 """Stride in image pixels from which on a run of layers is a stage."""

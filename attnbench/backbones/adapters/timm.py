@@ -13,6 +13,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from attnbench.backbones.adapters.base import LibraryBackbone
+from attnbench.backbones.convolutions import Role
 from attnbench.errors import NotInstalledError, OptionError, nearest
 
 
@@ -86,6 +87,17 @@ class TimmBackbone(LibraryBackbone):
             any_block.drop_path = nn.Identity()  # the last call before a block's sum
         drop_path: nn.Module = any_block.drop_path
         return drop_path
+
+    def roles_of(self, block: nn.Module) -> Mapping[Role, str]:
+        from timm.models import _efficientnet_blocks, resnet
+
+        if isinstance(block, resnet.BasicBlock | resnet.Bottleneck):
+            return {"spatial": "conv2"}
+        if not self.name.startswith("mobilenetv2"):  # EfficientNet's and MobileNetV3's have SE in them
+            return {}
+        if isinstance(block, _efficientnet_blocks.InvertedResidual):
+            return {"spatial": "conv_dw", "projection": "conv_pwl"}
+        return {"spatial": "conv_dw"} if isinstance(block, _efficientnet_blocks.DepthwiseSeparableConv) else {}
 
     def default_weights(self) -> str:
         config = _pretrained_config(self.name)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, resnet
 
 from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
-from attnbench.backbones.adapters.slots import to_first
+from attnbench.backbones.convolutions import Role
+from attnbench.backbones.slot_calls import to_first
 from attnbench.errors import OptionError, nearest
 
 Step = str | Callable[[Tensor], Tensor]
@@ -124,6 +125,14 @@ class TorchvisionBackbone(LibraryBackbone):
         if not getattr(block, "use_res_connect", True):
             return None
         return block.get_submodule(BLOCKS[type(block)])
+
+    def roles_of(self, block: nn.Module) -> Mapping[Role, str]:
+        if isinstance(block, resnet.BasicBlock | resnet.Bottleneck):
+            return {"spatial": "conv2"}
+        if isinstance(block, mobilenetv2.InvertedResidual):  # convolution-BN-ReLU6 once or twice, convolution, BN
+            expands = len(block.conv) == 4
+            return {"spatial": "conv.1.0", "projection": "conv.2"} if expands else {"spatial": "conv.0.0"}
+        return {}
 
     def check_weights_source(self, source: str | None) -> None:
         if source == "default" and hasattr(self.net, "transform_input"):

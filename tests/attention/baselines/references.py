@@ -73,7 +73,8 @@ def gather_excite(layers: Layers, x: Tensor, parameters: str = "none", extent: i
             gathered = layers.convolve(gathered, f"gather.conv{number}", stride=2)
             gathered = layers.norm(gathered, f"gather.norm{number}")
     if parameters == "both":
-        gathered = layers.convolve(layers.convolve(gathered, "excite.0").clamp_min(0), "excite.2")
+        gathered = layers.convolve(gathered.clamp_min(0), "excite.0").clamp_min(0)
+        gathered = layers.convolve(gathered, "excite.2")
     return x * sigmoid(resize(gathered, *x.shape[2:]))
 
 

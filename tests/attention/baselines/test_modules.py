@@ -85,8 +85,9 @@ def maps_of(attention: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 @pytest.mark.parametrize("attention", ["coordinate", "simam", "triplet"])
 def test_gates_are_shown_by_block(attention: str) -> None:
     maps, taps = maps_of(attention)
-    assert [*maps] == [f"stage{stage}.block{block}.residual" for stage in (1, 2, 3) for block in range(3)]
-    assert maps["stage2.block1.residual"].shape == (2, 8, 8, 12)
+    place = "conv2.out" if attention == "simam" else "residual"
+    assert [*maps] == [f"stage{stage}.block{block}.{place}" for stage in (1, 2, 3) for block in range(3)]
+    assert maps[f"stage2.block1.{place}"].shape == (2, 8, 8, 12)
     assert all(0 < values.min() < values.max() < 1 for values in maps.values())
     assert set(maps) == {key.split("/")[0] for key in taps}
 

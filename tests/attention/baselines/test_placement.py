@@ -40,12 +40,18 @@ def test_se_adds_the_parameters_of_a_module_in_each_block_of_every_family(backbo
     assert added("se", backbone) == SE_ADDS[backbone]
 
 
-@pytest.mark.parametrize("attention", ["se", "simam", "gct", "coordinate"])
+@pytest.mark.parametrize(
+    ("attention", "more"),
+    [
+        ("se", ""),
+        ("coordinate", ""),
+        ("simam", "attention.placement=residual"),
+        ("gct", "attention.placement=residual"),
+    ],
+)
 @pytest.mark.parametrize(("backbone", "blocks"), [("resnet20", 9), ("resnet50", 16), ("preact_resnet20", 9)])
-def test_one_module_stands_at_the_end_of_each_branch_wherever_a_paper_has_its_own(
-    attention: str, backbone: str, blocks: int
-) -> None:
-    words = ["data=cifar10", f"backbone={backbone}", f"attention={attention}"]
+def test_one_module_stands_at_the_end_of_each_branch(attention: str, more: str, backbone: str, blocks: int) -> None:
+    words = ["data=cifar10", f"backbone={backbone}", f"attention={attention}", *more.split()]
     paths = build_model_on_meta(compose(words)).inserted_paths
     assert len(paths) == blocks
     assert all(path.endswith(f".residual.{attention}") for path in paths), paths
@@ -58,7 +64,8 @@ BASELINES_ADD = {
     ("triplet",): 9 * 3 * (2 * 49 + 2),
     ("gather_excite",): 0,
     ("gather_excite", "attention.parameters=gather", "attention.extent=4"): 3 * 2 * 11 * (16 + 32 + 64),
-    ("gct",): 3 * 3 * (16 + 32 + 64),
+    ("gct",): 3 * (3 + 6 * 16 + (16 + 5 * 32) + (32 + 5 * 64)),  # the inputs of 19 convolutions
+    ("gct", "attention.placement=residual"): 3 * 3 * (16 + 32 + 64),
     ("gc",): 3 * (68 + 199 + 653),  # 2 C h + 2 C + 3 h + 1
     ("non_local",): 3 * (32 * 16 + 16) + (16 * 32 + 32) + 2 * 32,  # in the second stage
 }
@@ -93,8 +100,8 @@ POINTS = {
 
 @pytest.mark.parametrize("backbone", POINTS)
 def test_without_residual_blocks_modules_stand_at_the_ends_of_blocks_or_stages(backbone: str) -> None:
-    net = build_model_on_meta(compose(["data=cifar10", f"backbone={backbone}", "attention=gct"]))
-    assert net.inserted_paths == [f"backbone.{point}.gct" for point in POINTS[backbone]]
+    net = build_model_on_meta(compose(["data=cifar10", f"backbone={backbone}", "attention=se"]))
+    assert net.inserted_paths == [f"backbone.{point}.se" for point in POINTS[backbone]]
 
 
 def paths(net: Classifier) -> list[str]:

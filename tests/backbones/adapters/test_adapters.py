@@ -82,6 +82,7 @@ def test_it_is_the_librarys_own_network(name: str) -> None:
     with torch.no_grad():
         expected = own(images)
         torch.testing.assert_close(net.classify(net.features(images)), expected, rtol=1e-6, atol=1e-6)
+    assert net.current is not None
     assert net.current.taps is None
 
 

@@ -1,7 +1,7 @@
-"""Insertion points in networks of other libraries, whose forward passes cannot be rewritten.
+"""Insertion points at modules whose callers know nothing of them: those of other libraries, and convolutions.
 
-A library's module is made to pass its output through a `Slot`: its class becomes a subclass of its original class. So
-names in state dicts stay, and copies and pickles work; with a hook or a closure, a copy would go on calling the
+Such a module is made to pass its input or output through a `Slot`: its class becomes a subclass of its original class.
+So names in state dicts stay, and copies and pickles work; with a hook or a closure, a copy would go on calling the
 original's slot.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attnbench.backbones.base import Slot, Taps
+from attnbench.backbones.points import Slot, Taps
 
 
 class CurrentTaps:
@@ -51,13 +51,16 @@ def to_last(x: Tensor) -> Tensor:
 
 
 class WithSlots(nn.Module):
-    """Mixed into the class of a library's module: its output passes through `slot_calls`, in order."""
+    """Mixed into the class of a module: its input passes through `calls_before`, its output through `slot_calls`."""
 
+    calls_before: tuple[SlotCall, ...]
     slot_calls: tuple[SlotCall, ...]
     original: type[nn.Module]
 
-    def forward(self, *args: Any, **options: Any) -> Tensor:
-        x: Tensor = super().forward(*args, **options)
+    def forward(self, x: Any, *args: Any, **options: Any) -> Tensor:
+        for call in self.calls_before:
+            x = call(x)
+        x = super().forward(x, *args, **options)
         for call in self.slot_calls:
             x = call(x)
         return x
@@ -71,12 +74,23 @@ def append_slot(module: nn.Module, call: SlotCall) -> None:
 
     The module stays where it is and keeps its parameters and names.
     """
-    if isinstance(module, WithSlots):
-        module.slot_calls = (*module.slot_calls, call)
-        return
-    module.__class__ = _subclass(type(module))
-    assert isinstance(module, WithSlots)
-    module.slot_calls = (call,)
+    slotted = _with_slots(module)
+    slotted.slot_calls = (*slotted.slot_calls, call)
+
+
+def prepend_slot(module: nn.Module, call: SlotCall) -> None:
+    """Let the input of `module`, its first argument, pass through a slot, else as `append_slot`."""
+    slotted = _with_slots(module)
+    slotted.calls_before = (*slotted.calls_before, call)
+
+
+def _with_slots(module: nn.Module) -> WithSlots:
+    """Give a module a class that calls slots, if it has none yet."""
+    if not isinstance(module, WithSlots):
+        module.__class__ = _subclass(type(module))
+        assert isinstance(module, WithSlots)
+        module.calls_before, module.slot_calls = (), ()
+    return module
 
 
 SUBCLASSES: dict[type[nn.Module], type[nn.Module]] = {}
