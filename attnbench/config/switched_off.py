@@ -21,7 +21,6 @@ from attnbench.config import schema
 from attnbench.config.compose import Composer
 from attnbench.config.diff import written
 from attnbench.config.overrides import parse
-from attnbench.config.validate import Tree
 from attnbench.errors import UserError, nearest
 
 GROUP = "attention"
