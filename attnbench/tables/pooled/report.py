@@ -93,11 +93,11 @@ class PooledReport:
 
     def _headings(self) -> Iterator[Heading]:
         yield Heading("block", "block", align="left", kind="row")
-        yield Heading("difference", f"attention {MINUS} none")
-        yield Heading("none", "none (%)")
-        yield Heading("seeds", "seeds")
+        yield Heading("difference", f"attention {MINUS} none", kind="difference")
+        yield Heading("none", "none (%)", kind="about")
+        yield Heading("seeds", "seeds", kind="about")
         for key, title in COSTS.items():
-            yield Heading(key, title, "extra")
+            yield Heading(key, title, "extra", kind="cost")
         yield Heading("speed", "training speed", kind="measured", shown=False)
 
     def _lines(self, method: str, found: Sequence[Comparison], pooled: PooledEffect | None) -> Iterator[Line]:

@@ -18,6 +18,7 @@ KIND_NAMES: dict[Kind, str] = {
     "best": "best epoch",
     "cost": "costs",
     "printed cost": "the paper's costs",
+    "guide": "the guide's shares",
     "measured": "speed, memory, time",
 }
 """Names of columns that may be hidden: those that are not shown by default, and those that a narrow page leaves out."""

@@ -63,7 +63,7 @@
   if (keep) keep.addEventListener("change", show);
 
   // Columns that do not fit are left out in this order; where that is not enough, the table scrolls.
-  const leftOutFirst = ["best", "printed-cost", "cost"];
+  const leftOutFirst = ["best", "printed-cost", "cost", "guide"];
   const all = document.getElementById("show-all");
   const scroll = table.parentElement;
   const kindOf = headings.map((heading) => heading.dataset.kind);
