@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attnbench.formatting import p_in_words
 from attnbench.tables.cost_cells import cost_remark
 from attnbench.tables.guide_cells import ABOUT as ABOUT_GUIDE
-from attnbench.tables.guide_cells import guide_remarks
+from attnbench.tables.guide_cells import guide_headings, guide_remarks
 from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.records import Record
@@ -112,11 +112,11 @@ def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
     records = list(inputs.records())
     if not records:
         return {}
-    return {
+    about: dict[Kind, str] = {
         "measured": speed_remark(records),
         "best": "The best epoch is the one with the best accuracy on the validation images.",
-        "guide": ABOUT_GUIDE,
     }
+    return about | ({"guide": ABOUT_GUIDE} if any(guide_headings(inputs)) else {})
 
 
 def speed_remark(records: Iterable[Record]) -> str:

@@ -94,11 +94,11 @@
   const fits = () => table.offsetWidth <= scroll.clientWidth;
   const markScrolling = () => table.classList.toggle("scrolls", !fits());
   const fit = () => {
-    table.classList.remove("compact", "tight");
+    table.classList.remove("compact", "tight", "stacked");
     leaveOut([]);
     if (!fits()) table.classList.add("compact");
     for (let n = 1; n <= leftOutFirst.length && !fits(); n++) leaveOut(leftOutFirst.slice(0, n));
-    if (!fits()) table.classList.add("tight");
+    for (const closer of ["tight", "stacked"]) if (!fits()) table.classList.add(closer);
     markScrolling();
   };
   new ResizeObserver(fit).observe(scroll);
