@@ -57,6 +57,11 @@ def middle_half(values: Sequence[float], decimals: int = 0) -> str:
     return f"{middle:,.{decimals}f} ({low:,.{decimals}f}–{high:,.{decimals}f})"
 
 
+def two_digits(number: float) -> str:
+    """Write a number with two significant digits: `0.062`, `12`, and what rounds to a hundred as `100`."""
+    return f"{float(f'{number:.2g}'):g}"
+
+
 def of_all(part: int, whole: int) -> str:
     """Write a count, and the whole where the count is only part of it: `50 of 200`."""
     return str(part) if part == whole else f"{part} of {whole}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.formatting import p_in_words, p_value
+from attnbench.formatting import p_in_words, p_value, two_digits
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ from attnbench.formatting import p_in_words, p_value
 )
 def test_a_p_value_is_written_one_way(p: float, text: str, words: str) -> None:
     assert (p_value(p), p_in_words(p)) == (text, words)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0.0616, "0.062"), (12.4, "12"), (99.4, "99"), (99.7, "100"), (0.0, "0"), (1e-5, "1e-05")]
+)
+def test_two_significant_digits(number: float, text: str) -> None:
+    assert two_digits(number) == text

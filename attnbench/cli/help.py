@@ -164,6 +164,7 @@ Flags:
                      last, best (epoch), difference (to the baseline), printed (by the paper)
                      costs, or parameters, multiply_adds
                      measured, or speed, step, memory, time, energy (of training)
+                     guide, or guide_loss, guide_gradient, guide_importance (share of GGAM's guide, in per cent)
                      default (last, difference, printed, costs, and best where it differs from last), all
                      keys of a paper's own columns (c10, c100); for your own runs, keys that define columns (data)
                      with --pooled: difference, none, seeds, parameters, multiply_adds, speed (not in default)

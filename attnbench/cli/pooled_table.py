@@ -20,7 +20,7 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
     from attnbench.cli.arguments import split_words
     from attnbench.config.compose import Composer
     from attnbench.runs.metric_names import TOP1
-    from attnbench.tables.columns import choose_by_key, split_names
+    from attnbench.tables.columns import check_columns, choose_columns, names_in, split_names
     from attnbench.tables.pooled.report import pooled_report
     from attnbench.tables.pooled.sources import read_sources
 
@@ -30,7 +30,9 @@ def make_pooled_report(arguments: argparse.Namespace, words: Sequence[str]) -> R
     composer = Composer(arguments.config_dir)
     sources = read_sources(names, output, arguments.profile, composer, arguments.config_dir)
     report = pooled_report(sources, arguments.rows, arguments.metric or TOP1, composer)
-    return choose_by_key(report, split_names(arguments.columns))
+    columns = split_names(arguments.columns)
+    check_columns(columns, names_in(report))
+    return choose_columns(report, columns)
 
 
 def is_picture(arguments: argparse.Namespace) -> bool:

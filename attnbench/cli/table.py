@@ -44,12 +44,12 @@ def main(words: Sequence[str]) -> int:
 
 def check_names(name: str, columns: str | None, config_dir: str | None) -> list[str]:
     """Return the columns of a paper's table that `--columns` names. Raises `UserError` for one that it cannot have."""
-    from attnbench.tables.columns import check_columns, split_names
+    from attnbench.tables.columns import NAMES, check_columns, split_names
     from attnbench.tables.spec.load import load_table
 
     names = split_names(columns)
     if names:
-        check_columns(names, load_table(name, config_dir).columns)
+        check_columns(names, [*load_table(name, config_dir).columns, *NAMES])
     return names
 
 

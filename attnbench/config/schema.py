@@ -9,6 +9,8 @@
       label_noise: {neutral: 0.0}     # added later: not part of an identity while it holds this value
 
 A default of `null`, `auto` or `[]` has no type to go by, so such a key must declare what it accepts.
+
+Another declaration, `_off_`, says how a choice is switched off (`attnbench.config.switched_off`).
 """
 
 import math
@@ -19,6 +21,9 @@ from typing import Any
 from attnbench.errors import UserError, nearest
 
 NODE = "_keys_"
+OFF = "_off_"
+DECLARATIONS = (NODE, OFF)
+"""Nodes of a config file that are not part of a run's configuration."""
 ABSENT: Any = object()
 LARGEST = 2**63
 """Whole numbers are below: tensors and arrays count with 64 bits."""
@@ -47,7 +52,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the leaves of nested dictionaries by dotted key, without declarations. Lists are leaves."""
     leaves: dict[str, Any] = {}
     for name, value in tree.items():
-        if name == NODE:
+        if name in DECLARATIONS:
             continue
         key = f"{prefix}{name}"
         if isinstance(value, dict) and value:
@@ -58,11 +63,11 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def without_declarations(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of nested dictionaries without their `_keys_` nodes."""
+    """Return a copy of nested dictionaries without the nodes of `DECLARATIONS`."""
     return {
         name: without_declarations(value) if isinstance(value, dict) else value
         for name, value in tree.items()
-        if name != NODE
+        if name not in DECLARATIONS
     }
 
 

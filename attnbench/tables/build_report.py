@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from attnbench.tables.best_cells import mark_best
+from attnbench.tables.columns import shown_besides
 from attnbench.tables.cost_cells import COST_TITLES, MEASUREMENTS, cost_cell, measurement_cell
 from attnbench.tables.format_cells import EPOCH_TITLES, column_title, epochs_differ, result_cell
+from attnbench.tables.guide_cells import TITLES as GUIDE_TITLES
+from attnbench.tables.guide_cells import guide_cell, guide_headings
 from attnbench.tables.plots.make import make_plots
 from attnbench.tables.remarks import about_columns, remarks
 from attnbench.tables.report import NOTHING, Cell, ClaimResult, Heading, Line, Report
@@ -20,7 +23,7 @@ from attnbench.tables.verdicts.comparisons import Comparisons
 def build_report(inputs: ReportInputs) -> Report:
     """Build the report of a table."""
     notes, comparisons = Notes(), Comparisons(inputs)
-    headings = tuple(_headings(inputs))
+    headings = shown_besides(tuple(_headings(inputs)), inputs.table.shows)
     lines = [_line(comparisons, notes, row, headings) for row in inputs.table.rows.values()]
     return Report(
         title=_title(inputs),
@@ -60,6 +63,7 @@ def _headings(inputs: ReportInputs) -> Iterator[Heading]:
             yield Heading(f"{key}.ours", "ours", title, kind="cost")
         if inputs.shows_printed and any(costs[key].printed for costs in networks):
             yield Heading(f"{key}.printed", "paper", title, kind="printed cost")
+    yield from guide_headings(inputs)
     if inputs.has_runs:
         for key, (title, _) in MEASUREMENTS.items():
             if key != "energy_joules" or mean_of(list(inputs.records()), key) is not None:  # few devices report it
@@ -102,4 +106,6 @@ def _cell(comparisons: Comparisons, notes: Notes, row: Row, key: str) -> Cell:
         return Cell(NOTHING)
     if name in COSTS:
         return cost_cell(inputs, notes, row, name, part)
+    if name in GUIDE_TITLES:
+        return guide_cell(inputs, row, name)
     return measurement_cell(inputs, row, name)

@@ -1,6 +1,6 @@
 """The columns of a report that are shown: those of the default, or those that the user names with `--columns`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from attnbench.errors import UserError, nearest
@@ -17,9 +17,23 @@ MEASURED = {
     "energy": "energy_joules",
 }
 """Names of measured columns, and the keys of their headings."""
-SETS = {"default": (), "all": (*RESULTS, *COSTS, *MEASURED), "costs": COSTS, "measured": tuple(MEASURED)}
+GUIDE = {
+    "guide_loss": "guide_loss_share",
+    "guide_gradient": "guide_gradient_share",
+    "guide_importance": "guide_importance_share",
+}
+"""Names of the columns of a guide's shares, and the keys of their headings."""
+SETS = {
+    "default": (),
+    "all": (),
+    "costs": COSTS,
+    "measured": tuple(MEASURED),
+    "guide": tuple(GUIDE),
+}
 """Names of several columns; `default` are the columns that are shown when none are named."""
-NAMES = (*RESULTS, *COSTS, *MEASURED, *SETS)
+HIDDEN = (*MEASURED, *GUIDE, "measured", "guide")
+"""Names of columns that are shown only where they are named."""
+NAMES = (*RESULTS, *COSTS, *MEASURED, *GUIDE, *SETS)
 
 
 def split_names(text: str | None) -> list[str]:
@@ -27,63 +41,32 @@ def split_names(text: str | None) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()] if text else []
 
 
-def check_columns(names: Sequence[str], results: Collection[str]) -> None:
-    """Check names of columns before any work is done.
-
-    Args:
-        names: as typed.
-        results: keys of the table's columns of results.
-
-    Raises:
-        UserError: a name is neither one of these nor one of `NAMES`.
-    """
-    _check_known(names, list(dict.fromkeys([*results, *NAMES])))
-
-
-def check_keys(names: Sequence[str], keys: Sequence[str]) -> None:
-    """Raise `UserError` for a name that is neither a key of a heading nor a set of columns."""
-    _check_known(names, list(dict.fromkeys([*keys, *SETS])))
-
-
-def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
+def check_columns(names: Sequence[str], known: Iterable[str]) -> None:
+    """Raise `UserError`, with the nearest name, for a name that is not known; `known` may have names twice."""
+    each = list(dict.fromkeys(known))
     for name in names:
-        if name not in known:
-            raise UserError(f"--columns {name}: no such column{nearest(name, known)} ({', '.join(known)})")
+        if name not in each:
+            raise UserError(f"--columns {name}: no such column{nearest(name, each)} ({', '.join(each)})")
 
 
 def choose_columns(report: Report, names: Sequence[str]) -> Report:
     """Return the report with the named columns only; with all, of which some are not shown, if there are no names.
 
     Results are those of the named kinds (`last`, `difference`, …) in the named columns of results; if only one of both
-    is named, those of every column, or the kinds that are shown by default.
+    is named, those of every column, or the kinds that are shown by default. Other columns are named by themselves.
     """
     if not names:
         return report
-    chosen = {part for name in names for part in (SETS.get(name) or (name,))}
-    places = [place for place, heading in enumerate(report.headings) if _is_chosen(heading, chosen)]
+    chosen = expanded(names)
+    results = {_first_part(heading) for heading in report.headings if heading.kind in RESULTS}
+    places = [place for place, heading in enumerate(report.headings) if _is_chosen(heading, chosen, chosen & results)]
     headings = tuple(replace(report.headings[place], shown=True) for place in places)
     return _with_columns(report, places, headings)
 
 
-def choose_by_key(report: Report, names: Sequence[str]) -> Report:
-    """Return the report with its first column and those that names choose: keys of headings, or sets of `SETS`.
-
-    For reports whose columns are not those of a paper's table. With no names, all columns, of which some are not shown.
-
-    Raises:
-        UserError: a name is neither.
-    """
-    if not names:
-        return report
-    check_keys(names, [heading.key for heading in report.headings[1:]])
-    places = [place for place, heading in enumerate(report.headings) if place == 0 or _is_named(heading, names)]
-    return _with_columns(report, places, tuple(replace(report.headings[place], shown=True) for place in places))
-
-
-def _is_named(heading: Heading, names: Sequence[str]) -> bool:
-    if heading.shown and "default" in names:
-        return True
-    return any(name in (heading.key, "all") or heading.key in SETS.get(name, ()) for name in names)
+def expanded(names: Iterable[str]) -> set[str]:
+    """Return names of columns with each set's columns in its place; `default` and `all` stay."""
+    return {part for name in names for part in (SETS.get(name) or (name,))}
 
 
 def shown_columns(report: Report) -> Report:
@@ -94,18 +77,40 @@ def shown_columns(report: Report) -> Report:
     return _with_columns(report, places, tuple(report.headings[place] for place in places))
 
 
-def _is_chosen(heading: Heading, chosen: Collection[str]) -> bool:
-    name, _, _ = heading.key.partition(".")
-    if heading.kind == "row" or ("default" in chosen and heading.shown):
+def _is_chosen(heading: Heading, chosen: Collection[str], keys: Collection[str]) -> bool:
+    """Return whether a column is among the chosen names, of which `keys` name columns of results."""
+    if heading.kind == "row" or "all" in chosen or ("default" in chosen and heading.shown):
         return True
-    if heading.kind == "measured":
-        return any(heading.key == MEASURED[choice] for choice in chosen if choice in MEASURED)
-    if heading.kind in ("cost", "printed cost"):
-        return name in chosen
-    kinds, keys = set(chosen) & set(RESULTS), set(chosen) - set(NAMES)
+    if heading.kind not in RESULTS:
+        return is_named(heading, chosen)
+    kinds = set(chosen) & set(RESULTS)
     if not kinds and not keys:
         return False
-    return (heading.kind in kinds if kinds else heading.shown) and (name in keys or not keys)
+    return (heading.kind in kinds if kinds else heading.shown) and (_first_part(heading) in keys or not keys)
+
+
+def shown_besides(headings: Sequence[Heading], names: Sequence[str]) -> tuple[Heading, ...]:
+    """Return the headings, of which those with these names are shown too."""
+    chosen = expanded(names)
+    return tuple(replace(heading, shown=True) if is_named(heading, chosen) else heading for heading in headings)
+
+
+def names_in(report: Report) -> list[str]:
+    """Return the names of a report's columns without its first, and of the sets that have some of them."""
+    keys = [heading.key for heading in report.headings[1:]]
+    holds = {name: any(is_named(heading, columns) for heading in report.headings) for name, columns in SETS.items()}
+    return [*keys, *(name for name, columns in SETS.items() if holds[name] or not columns)]
+
+
+def is_named(heading: Heading, chosen: Collection[str]) -> bool:
+    """Return whether one of the chosen names is that of a column that holds no results."""
+    by_name = MEASURED | GUIDE
+    return _first_part(heading) in chosen or any(by_name.get(name) == heading.key for name in chosen)
+
+
+def _first_part(heading: Heading) -> str:
+    """Return what a heading's key names: a column of results, a cost (`parameters.ours`), or the column itself."""
+    return heading.key.partition(".")[0]
 
 
 def _with_columns(report: Report, places: Sequence[int], headings: tuple[Heading, ...]) -> Report:

@@ -29,11 +29,17 @@ class ForestLine:
 
 @dataclass(frozen=True)
 class ForestGroup:
-    """The lines of one method; `detail` says what it costs, in a few words."""
+    """The lines of one method.
+
+    Attributes:
+        detail: what it costs, in a few words.
+        remark: what is different about its baseline, to be read below its name.
+    """
 
     name: str
     lines: tuple[ForestLine, ...]
     detail: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attnbench.formatting import p_in_words
 from attnbench.tables.cost_cells import cost_remark
+from attnbench.tables.guide_cells import ABOUT as ABOUT_GUIDE
+from attnbench.tables.guide_cells import guide_headings, guide_remarks
 from attnbench.tables.report import Kind
 from attnbench.tables.report_inputs import ReportInputs
-from attnbench.tables.results.attention_diagnostics import guide_remarks
 from attnbench.tables.results.records import Record
 from attnbench.tables.results.values import Key, Result
 from attnbench.tables.settings_remark import PAPER, settings_remark
@@ -49,7 +50,8 @@ def remarks(inputs: ReportInputs, comparisons: Comparisons) -> Iterator[str]:
         if inputs.table.baseline or inputs.table.claims:
             yield from spread_remarks(comparisons)
         yield from record_remarks(inputs.results)
-        yield from guide_remarks(inputs.table, inputs.results)
+        if "guide" not in inputs.table.shows:
+            yield from guide_remarks(inputs)
     if remark := cost_remark(inputs):
         yield remark
     yield from texts_under(inputs.table.notes, inputs.profile.name)
@@ -110,10 +112,11 @@ def about_columns(inputs: ReportInputs) -> dict[Kind, str]:
     records = list(inputs.records())
     if not records:
         return {}
-    return {
+    about: dict[Kind, str] = {
         "measured": speed_remark(records),
         "best": "The best epoch is the one with the best accuracy on the validation images.",
     }
+    return about | ({"guide": ABOUT_GUIDE} if any(guide_headings(inputs)) else {})
 
 
 def speed_remark(records: Iterable[Record]) -> str:

@@ -11,7 +11,8 @@ from attnbench.tables.forest import Forest
 
 Field = float | int | str | None
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "not trained", "not run"]
-Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured"]
+Kind = Literal["row", "last", "best", "difference", "printed", "cost", "printed cost", "measured", "guide", "about"]
+"""What a column holds. `guide`: the share of a guide in training. `about`: what belongs to the results, as seeds do."""
 
 PICTURE = "What networks of the first seed see in the same test images; the frame is the object's box."
 NOTHING = "–"

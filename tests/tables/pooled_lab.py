@@ -12,8 +12,13 @@ from attnbench.tables.report import Report
 from attnbench.tables.results.records import Record
 
 GOLDEN = Path(__file__).parent / "golden" / "records.jsonl"
-COSTS = {"none": (10_000, 1_000_000), "bam": (10_500, 1_010_000), "se": (11_000, 1_001_000)}
-SPEEDS = {"none": 2000.0, "bam": 1000.0, "se": 1500.0}
+COSTS = {
+    "none": (10_000, 1_000_000),
+    "bam": (10_500, 1_010_000),
+    "se": (11_000, 1_001_000),
+    "ggam": (12_000, 1_002_000),
+}
+SPEEDS = {"none": 2000.0, "bam": 1000.0, "se": 1500.0, "ggam": 1200.0}
 
 
 def golden_records() -> list[Record]:
@@ -28,7 +33,7 @@ def make_runs(
     """Return the records of one configuration.
 
     Args:
-        attention: none, bam or se.
+        attention: one of those of `COSTS`.
         accuracies: top-1 in per cent, of the seeds 0, 1, ….
         width: of the backbone, which makes blocks.
         options: of the attention.

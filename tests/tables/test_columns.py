@@ -7,7 +7,7 @@ import pytest
 from attnbench.errors import UserError
 from attnbench.tables.best_cells import mark_best
 from attnbench.tables.build_report import build_report
-from attnbench.tables.columns import check_columns, choose_columns, shown_columns, split_names
+from attnbench.tables.columns import NAMES, check_columns, choose_columns, shown_columns, split_names
 from attnbench.tables.report import Report
 from attnbench.tables.verdicts.comparisons import Comparisons
 from tests.tables.render.made_up import inputs_of, result
@@ -63,8 +63,8 @@ def test_notes_of_columns_that_are_left_out_are_left_out_and_the_others_numbered
 
 def test_an_unknown_column_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"--columns sped: no such column; did you mean speed\?"):
-        check_columns(["last", "sped"], ["error"])
-    check_columns(["error", "measured", "default"], ["error"])
+        check_columns(["last", "sped"], ["error", *NAMES])
+    check_columns(["error", "measured", "default"], ["error", *NAMES])
 
 
 def best(inputs_name: str, spread: float) -> set[str]:

@@ -1,4 +1,4 @@
-"""The comparisons that a pooled table shows: in each block, one setting of each method against attention=none."""
+"""The comparisons that a pooled table shows: in each block, one setting of each method against its baseline."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from statistics import mean
 from attnbench.config.compose import Composer
 from attnbench.config.search_path import natural_order
 from attnbench.errors import UserError
+from attnbench.tables.pooled.baselines import baseline_of, lacking_baseline, name_baseline, pairs_in
 from attnbench.tables.pooled.estimate import Effect, block_effects, similar_variances
-from attnbench.tables.pooled.settings import PLAIN, Setting, name_blocks, of_attention, sort_into_blocks
+from attnbench.tables.pooled.settings import Setting, name_blocks, of_attention, sort_into_blocks
 from attnbench.tables.remarks import describe_device
 from attnbench.tables.run_keys import describe_keys, short_names
 
@@ -20,6 +21,7 @@ class Comparison:
 
     Attributes:
         block: its name.
+        plain: the runs of attention=none, or, without these, of the method's own attention, switched off.
         options: in which the setting differs from the choice's defaults, by dotted key.
         similar: whether the block's settings have one variance.
     """
@@ -31,6 +33,11 @@ class Comparison:
     effect: Effect
     options: Mapping[str, object]
     similar: bool
+
+    @property
+    def baseline(self) -> str:
+        """What the baseline is, where it is not attention=none."""
+        return name_baseline(self.plain)
 
     @property
     def plain_mean(self) -> float:
@@ -75,12 +82,8 @@ def compare_in_blocks(settings: Iterable[Setting], rows: Sequence[str], composer
         UserError: there is nothing to compare.
     """
     blocks = sort_into_blocks(settings)
-    with_attention = [block for block in blocks if any(setting.attention != PLAIN for setting in block)]
-    lacking = [block for block in with_attention if _plain_of(block) is None]
-    complete = [block for block in with_attention if block not in lacking]
-    kept = [[setting for setting in block if setting.learned] for block in complete]
-    usable = [block for block in kept if len(block) > 1 and _plain_of(block) is not None]
-    notes = [*_lacking_note(lacking), *_unlearned_note(complete)]
+    usable = [block for block in map(_learned, blocks) if pairs_in(block)]
+    notes = [*_lacking_note(blocks), *_unlearned_note([block for block in blocks if pairs_in(block)])]
     if not usable:
         raise UserError(f"nothing to pool: {_why_nothing(blocks, notes)}")
     names, data = name_blocks(usable)
@@ -93,28 +96,27 @@ def compare_in_blocks(settings: Iterable[Setting], rows: Sequence[str], composer
     return Comparisons(tuple(ordered), data, (*_several_note(several), *notes))
 
 
-def _plain_of(block: Sequence[Setting]) -> Setting | None:
-    return next((setting for setting in block if setting.attention == PLAIN), None)
+def _learned(block: Sequence[Setting]) -> list[Setting]:
+    return [setting for setting in block if setting.learned]
 
 
 def _compare(
     block: Sequence[Setting], name: str, rows: Sequence[str], defaults: "Defaults", several: list[str]
 ) -> list[Comparison]:
     """Return a block's comparisons; methods of which one of several settings is chosen are added to `several`."""
-    plain = next(setting for setting in block if setting.attention == PLAIN)
     arms = {str(place): list(setting.values.values()) for place, setting in enumerate(block)}
-    effects, similar = block_effects(arms, str(block.index(plain))), similar_variances(arms)
-    methods: dict[str, list[Setting]] = {}
-    for setting in block:
-        if setting is not plain:
-            methods.setdefault(describe_keys(setting.config, rows), []).append(setting)
+    similar = similar_variances(arms)
+    methods: dict[str, list[tuple[Setting, Setting]]] = {}
+    for setting, plain in pairs_in(block):
+        methods.setdefault(describe_keys(setting.config, rows), []).append((setting, plain))
     found = []
-    for method, settings in methods.items():
-        nearest = min(settings, key=lambda setting: (len(defaults.changed(setting)), _in_order(defaults, setting)))
-        if len(settings) > 1:
-            several.append(f"{method} in {name} ({len(settings)} settings)")
+    for method, pairs in methods.items():
+        nearest, plain = min(pairs, key=lambda pair: (len(defaults.changed(pair[0])), _in_order(defaults, pair[0])))
+        if len(pairs) > 1:
+            several.append(f"{method} in {name} ({len(pairs)} settings)")
+        effect = block_effects(arms, str(block.index(plain)))[str(block.index(nearest))]
         options = {key: value for key, value in defaults.changed(nearest).items() if key not in rows}
-        found.append(Comparison(method, name, nearest, plain, effects[str(block.index(nearest))], options, similar))
+        found.append(Comparison(method, name, nearest, plain, effect, options, similar))
     return found
 
 
@@ -160,25 +162,33 @@ def _speeds(setting: Setting) -> dict[str, list[float]]:
 
 
 def _lacking_note(blocks: Sequence[Sequence[Setting]]) -> list[str]:
-    """Name the blocks that have no runs without attention."""
-    if not blocks:
+    """Name the blocks in which an attention has no baseline, and what would be one."""
+    lacking = [(block, found) for block in blocks if (found := lacking_baseline(block))]
+    if not lacking:
         return []
-    names, _ = name_blocks(blocks)
-    texts = [f"{name} ({', '.join(sorted({one.attention for one in block}))})"
-             for name, block in zip(names, blocks, strict=True)]  # fmt: skip
-    return [f"Left out, as no run there has attention=none: {'; '.join(dict.fromkeys(texts))}."]
+    names, _ = name_blocks([block for block, _ in lacking])
+    texts = [f"{name} ({', '.join(sorted({one.attention for one in found}))})"
+             for name, (_, found) in zip(names, lacking, strict=True)]  # fmt: skip
+    own = {one.attention: one.off for _, found in lacking for one in found if one.off}
+    also = [f" Runs of {choice} with {off.describe()}{_and_same(off.same)} would be a baseline too."
+            for choice, off in own.items()]  # fmt: skip
+    return [f"Left out, as no run there has attention=none: {'; '.join(dict.fromkeys(texts))}.{''.join(also)}"]
+
+
+def _and_same(keys: Sequence[str]) -> str:
+    return f" and the same {', '.join(keys)}" if keys else ""
 
 
 def _unlearned_note(blocks: Sequence[Sequence[Setting]]) -> list[str]:
-    """Name the networks that have not learned, with their accuracy and that of the plain network."""
-    found = [(block, one) for block in blocks for one in block if not one.learned]
+    """Name the networks that have not learned, with their accuracy and that of their baseline."""
+    found = [(block, one, plain) for block in blocks for one in block
+             if not one.learned and (plain := baseline_of(one, block))]  # fmt: skip
     if not found:
         return []
     names = dict(zip(map(id, blocks), name_blocks(blocks)[0], strict=True))
     texts = []
-    for block, one in found:
-        plain = _plain_of(block)
-        beside = f", none {plain.top1:.1f} %" if plain is not None and plain is not one else ""
+    for block, one, plain in found:
+        beside = f", {name_baseline(plain) or 'none'} {plain.top1:.1f} %" if plain is not one else ""
         texts.append(f"{one.attention} in {names[id(block)]} ({one.top1:.1f} %{beside})")
     rule = "top-1 accuracy below three times chance, or halfway to 100 % where classes are few"
     return [f"Left out, as they have not learned ({rule}): {'; '.join(texts)}."]

@@ -17,7 +17,7 @@ from statistics import mean, variance
 import numpy as np
 from scipy import stats
 
-from attnbench.tables.verdicts.anytime import Estimate
+from attnbench.tables.verdicts.anytime import critical_t
 from attnbench.tables.verdicts.estimates import estimate
 
 LEVEL = 0.95
@@ -47,8 +47,8 @@ class Effect:
         """The 95 % interval of the difference, at any number of looks; None without a spread, or where unbounded."""
         if self.se is None or self.df is None:
             return None
-        spread = self.se * math.sqrt(self.size)
-        return Estimate(self.mean, spread, self.size, self.df, round(self.size)).interval(1 - LEVEL)
+        half = critical_t(1 - LEVEL, self.df, self.size) * self.se
+        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
 
 
 @dataclass(frozen=True)

@@ -93,11 +93,11 @@ class PooledReport:
 
     def _headings(self) -> Iterator[Heading]:
         yield Heading("block", "block", align="left", kind="row")
-        yield Heading("difference", f"attention {MINUS} none")
-        yield Heading("none", "none (%)")
-        yield Heading("seeds", "seeds")
+        yield Heading("difference", f"attention {MINUS} none", kind="difference")
+        yield Heading("none", "none (%)", kind="about")
+        yield Heading("seeds", "seeds", kind="about")
         for key, title in COSTS.items():
-            yield Heading(key, title, "extra")
+            yield Heading(key, title, "extra", kind="cost")
         yield Heading("speed", "training speed", kind="measured", shown=False)
 
     def _lines(self, method: str, found: Sequence[Comparison], pooled: PooledEffect | None) -> Iterator[Line]:
@@ -121,6 +121,7 @@ class PooledReport:
     def _marks(self, one: Comparison) -> tuple[int, ...]:
         """Note what is special about a comparison."""
         marks = self.notes.mark(f"with {name_options(one.options)}" if one.options else "")
+        marks = (*marks, *self.notes.mark(f"minus {one.baseline}, not attention=none" if one.baseline else ""))
         if one.effect.se is None:
             return (*marks, *self.notes.mark(NO_SPREAD))
         return (*marks, *self.notes.mark("" if one.similar else UNEQUAL))
@@ -168,7 +169,14 @@ def forest_group(method: str, found: Sequence[Comparison], pooled: PooledEffect 
         lines.append(ForestLine(pooled_label(pooled), pooled.mean, pooled.interval, 1.0, True, pooled.prediction))
     costs = [f"{share_cell(share).text} {title}" for key, title in COSTS.items()
              if (share := middle([one.extra_cost(key) for one in found])) is not None]  # fmt: skip
-    return ForestGroup(method, tuple(lines), ", ".join(costs))
+    return ForestGroup(method, tuple(lines), ", ".join(costs), baseline_remark(found))
+
+
+def baseline_remark(found: Sequence[Comparison]) -> str:
+    """Say what a method is compared with, where that is not attention=none in every block."""
+    names = dict.fromkeys(one.baseline for one in found if one.baseline)
+    part = "" if all(one.baseline for one in found) else "in part "
+    return f"{part}minus {', '.join(names)}" if names else ""
 
 
 def share_cell(share: float | None) -> Cell:

@@ -9,6 +9,8 @@ from statistics import mean
 from attnbench.config.compose import Composer
 from attnbench.config.diff import differences, label, shown_choices
 from attnbench.config.recompose import recompose
+from attnbench.config.schema import flatten
+from attnbench.config.switched_off import SwitchedOff, switched_off
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.formatting import of_all
@@ -24,9 +26,14 @@ PLAIN = "none"
 
 @dataclass
 class Setting:
-    """The runs of one configuration, and a metric's values in per cent, both by seed."""
+    """The runs of one configuration, and a metric's values in per cent, both by seed.
+
+    Attributes:
+        off: how the attention is switched off, where its file declares it.
+    """
 
     config: RunConfig
+    off: SwitchedOff | None = None
     records: dict[int, Record] = field(default_factory=dict)
     values: dict[int, float] = field(default_factory=dict)
 
@@ -39,6 +46,16 @@ class Setting:
     def options(self) -> dict[str, object]:
         """The values of the attention that make the runs what they are, by dotted key."""
         return {key: value for key, value in self.config.identity.items() if of_attention(key)}
+
+    @property
+    def own_options(self) -> dict[str, object]:
+        """The values of all options of the attention, by their names."""
+        return flatten(self.config["attention"])
+
+    @property
+    def switched_off(self) -> bool:
+        """Whether the attention is off by its own options."""
+        return self.off is not None and self.off.matches(self.own_options)
 
     @property
     def record(self) -> Record:
@@ -89,7 +106,8 @@ def read_settings(records: Iterable[Record], metric: str, composer: Composer) ->
         try:
             if record.identity not in settings:
                 config, _ = recompose(composer, record.choices, record.config, [])
-                settings[record.identity] = Setting(config)
+                off = switched_off(composer, config.choices["attention"])
+                settings[record.identity] = Setting(config, off)
         except UserError as error:
             reasons[str(error)] = None
             continue

@@ -24,7 +24,8 @@ LEFT, RIGHT = 0.385, 0.73  # ends of the plot, as shares of the width
 COLORS = {"better": SERIES[0], "worse": SERIES[1], "unclear": INK}
 FILE_COLORS = {INK: "#24292f", FAINT: "#8c959f"}
 SIZE, SMALL = 10.5, 9.5  # points
-LONGEST, LONGEST_NAME = 38, 34  # characters of a label, and of a method's name beside its costs
+LONGEST, LONGEST_NAME, LONGEST_REMARK = 38, 34, 50
+"""Most characters of a label, of a method's name beside its costs, and of a remark beside them."""
 
 
 def svg(forest: Forest, name: str) -> str:
@@ -94,10 +95,14 @@ def _set_up(axes: "Axes", forest: Forest, rows: float, colors: dict[str, str]) -
 
 
 def _draw_group(axes: "Axes", forest: Forest, group: ForestGroup, place: float, colors: dict[str, str]) -> float:
-    """Draw a method's name and lines from a place downwards; returns the place below them."""
+    """Draw a method's name, its remark, and its lines, from a place downwards; returns the place below them."""
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
     axes.text(_beside(0.0), place, one_line(group.name), fontsize=SIZE + 0.5, weight="bold", **beside)
     place += _heading_rows(group) - 1
+    if group.remark:
+        axes.text(
+            _beside(0.0), place, _shortened(group.remark, LONGEST_REMARK), fontsize=SMALL, style="italic", **beside
+        )
     axes.text(_beside(1.0), place, one_line(group.detail), fontsize=SMALL, style="italic", ha="right", **beside)
     below = place + len(group.lines) + 0.5
     axes.vlines(0, place + 0.5, below, color=colors.get(INK, INK), linewidth=1.0, zorder=1)
@@ -107,8 +112,8 @@ def _draw_group(axes: "Axes", forest: Forest, group: ForestGroup, place: float, 
 
 
 def _heading_rows(group: ForestGroup) -> int:
-    """Return how many rows a group's name and its costs take: two where they would touch."""
-    return 2 if group.detail and len(group.name) > LONGEST_NAME else 1
+    """Return how many rows a group's name, its remark and its costs take: two where one would be too long."""
+    return 2 if group.remark or (group.detail and len(group.name) > LONGEST_NAME) else 1
 
 
 def _beside(share: float) -> float:
@@ -155,9 +160,9 @@ def _draw_interval(axes: "Axes", forest: Forest, line: ForestLine, place: float,
             axes.plot(end, place, mark, color=color, markersize=5, clip_on=False, zorder=4)
 
 
-def _shortened(label: str) -> str:
+def _shortened(label: str, longest: int = LONGEST) -> str:
     text = one_line(label)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _numbers(line: ForestLine) -> str:

@@ -18,6 +18,7 @@ KIND_NAMES: dict[Kind, str] = {
     "best": "best epoch",
     "cost": "costs",
     "printed cost": "the paper's costs",
+    "guide": "the guide's shares",
     "measured": "speed, memory, time",
 }
 """Names of columns that may be hidden: those that are not shown by default, and those that a narrow page leaves out."""
@@ -147,11 +148,15 @@ def _cell(column: int, heading: Heading, cell: Cell, graphic: str) -> str:
 
 
 def _value(text: str) -> str:
-    """Return a cell's text; what follows its number (`± 0.12`) goes below it where the page is narrow."""
+    """Return a cell's text; what follows its number (`± 0.12`) goes below it where the page is narrow.
+
+    An interval (`[−0.3, +0.1]`) also goes on two lines where that is not enough.
+    """
     parts = number_and_rest(text)
     if parts is None or not parts[1].startswith((" ±", " [")):
         return escape(text)
-    return f'{escape(parts[0])}<span class="rest">{escape(parts[1])}</span>'
+    kind = "rest range" if parts[1].startswith(" [") else "rest"
+    return f'{escape(parts[0])}<span class="{kind}">{escape(parts[1])}</span>'
 
 
 def _classes(heading: Heading, cell: Cell) -> Iterator[str]:

@@ -63,7 +63,7 @@
   if (keep) keep.addEventListener("change", show);
 
   // Columns that do not fit are left out in this order; where that is not enough, the table scrolls.
-  const leftOutFirst = ["best", "printed-cost", "cost"];
+  const leftOutFirst = ["best", "printed-cost", "cost", "guide"];
   const all = document.getElementById("show-all");
   const scroll = table.parentElement;
   const kindOf = headings.map((heading) => heading.dataset.kind);
@@ -94,11 +94,11 @@
   const fits = () => table.offsetWidth <= scroll.clientWidth;
   const markScrolling = () => table.classList.toggle("scrolls", !fits());
   const fit = () => {
-    table.classList.remove("compact", "tight");
+    table.classList.remove("compact", "tight", "stacked");
     leaveOut([]);
     if (!fits()) table.classList.add("compact");
     for (let n = 1; n <= leftOutFirst.length && !fits(); n++) leaveOut(leftOutFirst.slice(0, n));
-    if (!fits()) table.classList.add("tight");
+    for (const closer of ["tight", "stacked"]) if (!fits()) table.classList.add(closer);
     markScrolling();
   };
   new ResizeObserver(fit).observe(scroll);

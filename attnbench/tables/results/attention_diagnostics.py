@@ -1,20 +1,15 @@
-"""Notes and remarks from an attention's own diagnostics: importances that collapsed, and how much a guide weighs."""
+"""An attention's own diagnostics in records: importances that collapsed, and how much a guide weighs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from attnbench.runs.metric_names import ATTENTION_PREFIX
 from attnbench.tables.results.records import Record
-from attnbench.tables.results.values import Key, Result
-from attnbench.tables.spec.table import PaperTable
+from attnbench.tables.results.values import Result
 
 COLLAPSED = f"{ATTENTION_PREFIX}collapsed"
-SHARES = {
-    f"{ATTENTION_PREFIX}guide_loss_share": "of the loss",
-    f"{ATTENTION_PREFIX}guide_gradient_share": "of the gradient at the features",
-    f"{ATTENTION_PREFIX}guide_importance_share": "of the gradient at the channel importance",
-}
-"""The shares of a guide that training records, by their names in a record."""
+GUIDE_SHARES = ("guide_loss_share", "guide_gradient_share", "guide_importance_share")
+"""The shares of a guide that training records, by their names in a record after `attention/`."""
 
 
 def collapse_note(result: Result) -> str:
@@ -26,22 +21,8 @@ def collapse_note(result: Result) -> str:
     return f"the channel importance has collapsed (entropy below 0.1 at the end of training) with {seeds}"
 
 
-def guide_remarks(table: PaperTable, results: Mapping[Key, Result]) -> Iterator[str]:
-    """Yield one remark with the guide's shares in each row whose runs were trained with a guide."""
-    rows = {}
-    for key in table.rows:
-        records = [record for (row, _), result in results.items() if row == key for record in result.records.values()]
-        if shares := _shares(records):
-            rows[table.name_of(key)] = " / ".join(shares)
-    if rows:
-        parts = ", ".join(SHARES.values())
-        listed = "; ".join(f"{name}: {shares} %" for name, shares in rows.items())
-        yield f"The guide's share {parts}, at the end of training, against cross-entropy: {listed}."
-
-
-def _shares(records: Sequence[Record]) -> list[str]:
-    """Return the mean shares over the runs that recorded them, in per cent; none if no run did."""
-    guided = [record.metrics for record in records if all(record.metrics.get(name) is not None for name in SHARES)]
-    if not guided:
-        return []
-    return [f"{100 * fmean(metrics[name] or 0.0 for metrics in guided):.2g}" for name in SHARES]
+def guide_shares(records: Sequence[Record]) -> dict[str, float]:
+    """Return the mean of each share over the runs that recorded all of them; empty if no run did."""
+    found = [[record.metrics.get(f"{ATTENTION_PREFIX}{name}") for name in GUIDE_SHARES] for record in records]
+    complete = [[share for share in shares if share is not None] for shares in found if None not in shares]
+    return dict(zip(GUIDE_SHARES, map(fmean, zip(*complete, strict=True)), strict=True)) if complete else {}

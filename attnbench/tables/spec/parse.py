@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnbench.runs.evaluation_entry import INITIAL
+from attnbench.tables.columns import HIDDEN
 from attnbench.tables.spec.notes import parse_note, parse_notes
 from attnbench.tables.spec.parse_claims import parse_claim
 from attnbench.tables.spec.table import BY_SECTION, COSTS, METRICS, PICTURES, Column, PaperTable, Row, parse_number
@@ -28,11 +29,13 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
     if "least_over_chance" in content:
         content["least_over_chance"] = positive_or_none(content["least_over_chance"], "least_over_chance")
     notes = parse_notes(content.pop("notes", ()))
-    lists = {"overrides": strings_of(content, "overrides"), "notes": notes}
+    lists = {"overrides": strings_of(content, "overrides"), "shows": strings_of(content, "shows"), "notes": notes}
     parts = {"columns": columns, "rows": rows, "claims": claims, "profiles": profiles, "margin": margin}
     table: PaperTable = make(PaperTable, "the table", {**content, **lists}, name, **parts)
     if table.figure not in PICTURES:
         raise TableFileError(f"figure: {table.figure}: not one of {', '.join(filter(None, PICTURES))}")
+    if unknown := set(table.shows) - set(HIDDEN):
+        raise TableFileError(f"shows: {', '.join(sorted(unknown))}: not one of {', '.join(HIDDEN)}")
     if table.baseline and table.baseline not in {*rows, BY_SECTION}:
         raise TableFileError(f"baseline: {table.baseline}: no such row")
     for column in columns.values():

@@ -24,10 +24,11 @@ Beside its overrides a row holds the printed numbers, by column or as `parameter
 because the digits show the precision. `unverified` names the printed numbers that nobody could check, and `note` says
 what is odd about the row. `evaluate` (of a row or a column) lists overrides under which the trained run is tested. A
 table or row that cannot be run gives the reason in `not_runnable`. `x` (of a row) and `x_label` (of the table) make a
-curve over the rows. `row_label` (of the table) is the heading of the rows' labels. `map` (of a row or a column) names
-the map whose score is shown, and `figure` (of the table) the picture that is drawn beside it. Claims about networks
-that have learned too little are not judged: `least_over_chance` (of the table, 3 by default) says how many times chance
-their accuracy must be.
+curve over the rows. `row_label` (of the table) is the heading of the rows' labels. `shows` (of the table) lists columns
+that are otherwise shown only by `attnbench table --columns`: `guide`, `measured` or single ones of theirs. `map` (of a
+row or a column) names the map whose score is shown, and `figure` (of the table) the picture that is drawn beside it.
+Claims about networks that have learned too little are not judged: `least_over_chance` (of the table, 3 by default) says
+how many times chance their accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
@@ -211,6 +212,7 @@ class PaperTable:
         least_over_chance: how many times chance the accuracy of a network must be before claims about it are judged.
         figure: the picture of the first seed's runs: `sheets`, one a network with its attention, or `comparison`, of
             all networks side by side; none if empty.
+        shows: columns that are shown besides those of the default, by their names for `--columns`.
     """
 
     name: str
@@ -230,6 +232,7 @@ class PaperTable:
     selection: str = ""
     not_runnable: str = ""
     figure: Picture = ""
+    shows: tuple[str, ...] = ()
 
     def baseline_of(self, row: str) -> str:
         """Return the row that a row's difference refers to; empty if there is none, or if it is the row itself."""

@@ -82,7 +82,12 @@ def test_no_text_of_the_figure_is_cut_or_touches_another() -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     long = "bam placement=bottleneck combine=auto"
-    groups = (ForestGroup(long, LINES, "+84 % parameters, +135 % multiply-adds, 0.65× speed"), *FOREST.groups)
+    costs = "+84 % parameters, +135 % multiply-adds"
+    groups = (
+        ForestGroup(long, LINES, f"{costs}, 0.65× speed"),
+        ForestGroup("ggam", LINES, costs, "in part minus its own head without attention"),
+        *FOREST.groups,
+    )
     figure = draw_forest(replace(FOREST, groups=groups))
     FigureCanvasAgg(figure).draw()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]

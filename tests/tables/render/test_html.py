@@ -1,26 +1,21 @@
 """The HTML page: its content, that it is self-contained, and that Chromium sorts its table."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnbench.tables.build_report import build_report
 from attnbench.tables.render import html
 from attnbench.tables.report import Cell, ClaimResult, Heading, Line, Report
+from tests.tables.render.browser import after, needs_chromium, told_by
 from tests.tables.render.made_up import inputs_of
 from tests.tables.render.reports import LINES, PLAIN, REPORT
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "input", "br", "img"}
 
 
@@ -106,22 +101,6 @@ SORTABLE = replace(
 )
 
 
-def after(page: str, script: str) -> str:
-    """Return a page as headless Chromium dumps it after a script."""
-    path = Path("page.html").absolute()
-    path.write_text(page.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
-    command = [
-        os.fspath(CHROMIUM or ""),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--dump-dom",
-        "--virtual-time-budget=5000",
-        path.as_uri(),
-    ]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
 STEPS: list[tuple[str, list[str], list[str]]] = [
     ("", ["(one)", "ten", "none", "nine", "(two)", "least", "most"], ["none", "none"]),
     ("[data-key=c10] button", ["(one)", "nine", "ten", "none", "(two)", "least", "most"], ["none", "ascending"]),
@@ -145,16 +124,15 @@ document.body.dataset.told = JSON.stringify(told);
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@needs_chromium
 def test_chromium_sorts(own_folder: Path) -> None:
     steps = json.dumps([step for step, _, _ in STEPS])
-    page = PageReader(after(html.render(SORTABLE), PRESS.replace("STEPS", steps)))
-    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
-    for (step, rows, sorts), found in zip(STEPS, json.loads(told or ""), strict=True):
+    told = told_by(html.render(SORTABLE), PRESS.replace("STEPS", steps))
+    for (step, rows, sorts), found in zip(STEPS, told, strict=True):
         assert found == [rows, sorts], step
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@needs_chromium
 def test_chromium_shows_the_whole_page_without_an_error(own_folder: Path) -> None:
     tell = "document.body.dataset.height = document.querySelector('svg').getBoundingClientRect().height;"
     wide = "document.body.dataset.wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;"
@@ -163,36 +141,6 @@ def test_chromium_shows_the_whole_page_without_an_error(own_folder: Path) -> Non
     assert re.search(r'<table [^>]*class="[^"]*detailed', page)
     assert float(re.findall(r'data-height="([\d.]+)"', page)[0]) > 100
     assert 'data-wide="false"' in page
-
-
-FRAMES = """
-addEventListener("load", () => setTimeout(() => {
-  document.body.dataset.told = JSON.stringify([...document.querySelectorAll("iframe")].map((frame) => {
-    const table = frame.contentDocument.getElementById("table");
-    const shown = [...table.querySelectorAll("thead [data-key]")].filter((heading) => !heading.hidden);
-    return [table.offsetWidth <= table.parentElement.clientWidth, shown.map((heading) => heading.dataset.kind)];
-  }));
-}, 500));
-"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_a_narrow_page_leaves_out_costs_before_differences(own_folder: Path) -> None:
-    reports = [build_report(inputs_of(name)) for name in ("bam/3b", "bam/1a", "gated/2")]
-    frames = [
-        f'<iframe style="width: {width}px" srcdoc="{escape(html.render(replace(report, plots=())))}"></iframe>'
-        for report in reports
-        for width in (1200, 500)
-    ]
-    page = PageReader(after(f"<!DOCTYPE html><body>{''.join(frames)}</body>", FRAMES))
-    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
-    shown = json.loads(told or "")
-    assert [fits for fits, _ in shown[::2]] == [True] * len(reports)
-    for (_, wide), (_, narrow) in zip(shown[::2], shown[1::2], strict=True):
-        assert {"last", "difference", "printed"} <= set(wide)
-        assert "measured" not in wide
-        assert {"last", "difference", "printed"} <= set(narrow)
-        assert not {"best", "cost", "printed-cost", "measured"} & set(narrow)
 
 
 SCROLLED = """
@@ -217,8 +165,7 @@ addEventListener("load", () => setTimeout(() => {
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+@needs_chromium
 def test_the_first_column_stays_in_sight_of_a_page_that_scrolls(own_folder: Path) -> None:
-    page = PageReader(after(html.render(build_report(inputs_of("gated/2"))), SCROLLED))
-    (told,) = (a["data-told"] for _, a in page.attributes if "data-told" in a)
-    assert json.loads(told or "") == {"scrolled": True, "lefts": [0], "onTop": True, "lastShown": True}
+    told = told_by(html.render(build_report(inputs_of("gated/2"))), SCROLLED)
+    assert told == {"scrolled": True, "lefts": [0], "onTop": True, "lastShown": True}

@@ -1,4 +1,4 @@
-"""A table says where an importance has collapsed, and how much a guide weighs in each row."""
+"""A table says where an importance has collapsed."""
 
 import re
 
@@ -23,18 +23,3 @@ def test_without_a_collapse_nothing_is_noted(records: list[Record], show: Show) 
         record["attention/collapsed"] = 0.0
     keep(records)
     assert "collapsed" not in show()
-
-
-def test_a_remark_gives_the_mean_shares_of_rows_with_a_guide(records: list[Record], show: Show) -> None:
-    for record, share in zip(records[3:], (0.1, 0.2, 0.3), strict=True):
-        record["attention/guide_loss_share"] = share / 100
-        record["attention/guide_gradient_share"] = share
-        record["attention/guide_importance_share"] = 0.5
-    keep(records)
-    (remark,) = re.findall(r"The guide's share of the loss, .*", show())
-    assert remark.endswith("against cross-entropy: SE: 0.2 / 20 / 50 %.")
-
-
-def test_without_a_guide_there_is_no_remark(records: list[Record], show: Show) -> None:
-    keep(records)
-    assert "guide's share" not in show()

@@ -24,6 +24,7 @@ def test_a_table_is_read() -> None:
 MISTAKES = {
     ("title: Tiny networks on digits", ""): "the table: lacks title",
     ("source: nowhere", "sauce: nowhere"): "the table: lacks source",
+    ("notes: [Made up.]", "shows: [gide]"): "shows: gide: not one of speed, step",
     ("notes: [Made up.]", "nots: [Made up.]"): "the table: nots: no such key; did you mean notes?",
     ("notes: [Made up.]", "notes: Made up."): "notes: must be a list of notes",
     ("notes: [Made up.]", "notes: [{txt: Made up.}]"): "notes[0]: lacks text, profiles",
