@@ -1,7 +1,6 @@
 """The flag --only of attnbench reproduce: a part of a table, by the keys of its rows and columns."""
 
 import argparse
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attnbench.errors import UserError
@@ -26,8 +25,8 @@ def check_only(arguments: argparse.Namespace) -> None:
 
 
 def chosen_jobs(
-    reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], only: str | None
-) -> Mapping[Key, list[Job]]:
+    reproduction: "TableReproduction", jobs: dict[Key, list[Job]], only: str | None
+) -> dict[Key, list[Job]]:
     """Return the jobs of the rows and columns that `--only` names. Raises `UserError` if none of them can be run."""
     from attnbench.reproduce.choose_cells import choose_cells, jobs_of
     from attnbench.tables.columns import split_names
