@@ -1,19 +1,18 @@
 """Read tables and profiles from `configs/paper`; a mistake in a file is reported in one line that says where it is."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attnbench.config.search_path import describe, search_path
 from attnbench.errors import UserError, nearest
-from attnbench.tables.spec.parse import parse_table
-from attnbench.tables.spec.table import PaperTable, Profile
+from attnbench.tables.spec.parse import parse_siblings, parse_table
+from attnbench.tables.spec.table import PaperTable, Profile, ProfileChanges
 from attnbench.tables.spec.yaml_nodes import (
     TableFileError,
     check_keys,
     read_yaml,
     require_keys,
-    string_list,
     strings_of,
 )
 
@@ -69,17 +68,19 @@ def load_profiles(table: PaperTable, config_dir: str | None = None) -> dict[str,
                     profiles[name] = _profile({**profiles.get(name, {}), "name": name}, node)
             except TableFileError as error:
                 raise UserError(f"{path}: {error}") from None
-    added = table.profiles or {}
     _check_names(table, profiles)
-    return {
-        name: Profile(**{**known, "overrides": (*known["overrides"], *added.get(name, ()))})
-        for name, known in profiles.items()
-    }
+    return {name: _changed(known, table.profiles.get(name, ProfileChanges())) for name, known in profiles.items()}
+
+
+def _changed(known: Mapping[str, Any], changes: ProfileChanges) -> Profile:
+    """Return a profile with the changes of a table."""
+    overrides = (*known["overrides"], *changes.overrides)
+    return Profile(**{**known, "overrides": overrides, "siblings": {**known["siblings"], **changes.siblings}})
 
 
 def _check_names(table: PaperTable, profiles: Collection[str]) -> None:
     """Raise `UserError` for a profile that a table names, for itself or for a note, and that does not exist."""
-    named = {"profiles": list(table.profiles or {})}
+    named = {"profiles": list(table.profiles)}
     named |= {f"notes[{place}]": list(note.profiles) for place, note in enumerate(table.notes)}
     named |= {f"rows.{key}.note": list(row.note.profiles) for key, row in table.rows.items()}
     for where, names in named.items():
@@ -94,9 +95,7 @@ def _profile(known: dict[str, Any], node: Any) -> dict[str, Any]:
     where = known["name"]
     require_keys(node, ("says",) if "says" not in known else (), where)
     check_keys(Profile, where, node)
-    siblings = {
-        choice: string_list(lines, f"{where}.siblings.{choice}") for choice, lines in node.get("siblings", {}).items()
-    }
+    siblings = parse_siblings(where, node.get("siblings", {}))
     left_out = node.get("left_out", {})
     if not isinstance(left_out, dict) or not all(isinstance(reason, str) for reason in left_out.values()):
         raise TableFileError(f"{where}.left_out: must give a reason for each backbone")

@@ -7,7 +7,17 @@ from attnbench.runs.evaluation_entry import INITIAL
 from attnbench.tables.columns import HIDDEN
 from attnbench.tables.spec.notes import parse_note, parse_notes
 from attnbench.tables.spec.parse_claims import parse_claim
-from attnbench.tables.spec.table import BY_SECTION, COSTS, METRICS, PICTURES, Column, PaperTable, Row, parse_number
+from attnbench.tables.spec.table import (
+    BY_SECTION,
+    COSTS,
+    METRICS,
+    PICTURES,
+    Column,
+    PaperTable,
+    ProfileChanges,
+    Row,
+    parse_number,
+)
 from attnbench.tables.spec.yaml_nodes import (
     TableFileError,
     make,
@@ -25,7 +35,7 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
     rows = {key: _row(key, node, columns) for key, node in content.pop("rows").items()}
     margin = positive_or_none(content.pop("margin", None), "margin")
     claims = tuple(parse_claim(node, rows, columns, margin) for node in content.pop("claims", ()))
-    profiles = {key: string_list(lines, f"profiles.{key}") for key, lines in content.pop("profiles", {}).items()}
+    profiles = {key: _changes(f"profiles.{key}", node) for key, node in content.pop("profiles", {}).items()}
     if "least_over_chance" in content:
         content["least_over_chance"] = positive_or_none(content["least_over_chance"], "least_over_chance")
     notes = parse_notes(content.pop("notes", ()))
@@ -42,6 +52,23 @@ def parse_table(name: str, content: dict[str, Any]) -> PaperTable:
         if column.relative_to and column.relative_to not in columns:
             raise TableFileError(f"columns.{column.key}.relative_to: {column.relative_to}: no such column")
     return table
+
+
+def _changes(where: str, node: Any) -> ProfileChanges:
+    """Make what a table changes of a profile from a list of overrides, or from a mapping that also has siblings."""
+    if not isinstance(node, dict):
+        return ProfileChanges(string_list(node, where))
+    siblings = parse_siblings(where, node.get("siblings", {}))
+    overrides = string_list(node.get("overrides", ()), f"{where}.overrides")
+    changes: ProfileChanges = make(ProfileChanges, where, {**node, "overrides": overrides, "siblings": siblings})
+    return changes
+
+
+def parse_siblings(where: str, node: Any) -> dict[str, tuple[str, ...]]:
+    """Return the overrides that replace choices of backbone, by choice. Raises `TableFileError`."""
+    if not isinstance(node, dict):
+        raise TableFileError(f"{where}.siblings: must be a mapping of backbones to overrides")
+    return {choice: string_list(lines, f"{where}.siblings.{choice}") for choice, lines in node.items()}
 
 
 def _column(key: str, node: Any) -> Column:

@@ -32,7 +32,13 @@ how many times chance their accuracy must be.
 
 A profile changes what is run, not what is printed. `configs/paper/profiles.yaml` holds the profiles of all tables:
 their overrides, which smaller network replaces each backbone, and which backbones are `left_out`, with the reason;
-`profiles` in a table adds overrides to them. `notes` of the table, and `note` of a row, are texts that are printed
+`profiles` in a table adds overrides to them, and may replace the smaller networks of some backbones:
+
+    profiles:
+      quick: [recipe.epochs=4]
+      small: {overrides: [recipe.lr=0.4], siblings: {preact_resnet164: [backbone=preact_resnet164, backbone.width=8]}}
+
+`notes` of the table, and `note` of a row, are texts that are printed
 under every profile. One that is not true under all names those under which it is:
 
     notes:
@@ -204,6 +210,19 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class ProfileChanges:
+    """What a table changes of a profile.
+
+    Attributes:
+        overrides: that are added to the profile's.
+        siblings: that replace those of the profile, by choice of backbone.
+    """
+
+    overrides: tuple[str, ...] = ()
+    siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PaperTable:
     """A table of a paper; `name` is `<paper>/<table>`.
 
@@ -225,7 +244,7 @@ class PaperTable:
     claims: tuple[Claim, ...] = ()
     margin: float | None = None
     least_over_chance: float = LEAST_OVER_CHANCE
-    profiles: Mapping[str, tuple[str, ...]] | None = None
+    profiles: Mapping[str, ProfileChanges] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     x_label: str = ""
     row_label: str = "network"

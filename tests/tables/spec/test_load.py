@@ -31,6 +31,9 @@ MISTAKES = {
     ("notes: [Made up.]", "notes: [{text: Made up., profiles: quick}]"): "notes[0].profiles: must be a list of strings",
     ("notes: [Made up.]", "notes: [{text: Made up., profiles: []}]"): "notes[0].profiles: must name at least one",
     ("notes: [Made up.]", "notes: [{text: 1, profiles: [quick]}]"): "notes[0].text: must be a text",
+    ("notes: [Made up.]", "profiles: {quick: {siblings: [a]}}"): "profiles.quick.siblings: must be a mapping",
+    ("notes: [Made up.]", "profiles: {quick: {siblings: {a: b}}}"): "profiles.quick.siblings.a: must be a list",
+    ("notes: [Made up.]", "profiles: {quick: {sibling: {}}}"): "profiles.quick: sibling: no such key; did you mean",
     ("notes: [Made up.]", "notes: [1]"): "notes[0]: must be a text, or a mapping with text and profiles",
     ("notes: [Made up.]", "notes: [{text: a, profiles: [quick], for: b}]"): "notes[0]: for: no such key",
     ("label: lost,", "label: lost, note: [a],"): "rows.lost.note: must be a text, or a mapping",
@@ -97,6 +100,17 @@ claims:
 def test_an_unknown_table_is_an_error_with_a_hint() -> None:
     with pytest.raises(UserError, match=r"bam/1bb: no such table; did you mean bam/1b\?; attnbench list paper"):
         load_table("bam/1bb")
+
+
+def test_a_table_changes_a_profile() -> None:
+    changes = "profiles: {quick: {overrides: [recipe.lr=0.4], siblings: {resnet20: [backbone=wrn10_1]}}}\n"
+    folder = str(write_table(TABLE + changes))
+    table = load_table("lab/tiny", folder)
+    quick = load_profiles(table, folder)["quick"]
+    assert quick.overrides == ("recipe.epochs=1", "recipe.lr=0.4")
+    assert quick.siblings["resnet20"] == ("backbone=wrn10_1",)
+    other = str(write_table(name="other"))
+    assert load_profiles(load_table("lab/other", other), other)["quick"].siblings["resnet20"][0] == "backbone=resnet20"
 
 
 def test_a_mistake_in_the_profiles_is_an_error_that_says_where() -> None:
