@@ -88,7 +88,7 @@ def test_notes_of_the_papers_own_profile_fail_for_runs_of_another(name: str, sta
 
 
 def kept_texts() -> Iterator[tuple[str, str]]:
-    for path in sorted((REPOSITORY / "outputs").rglob("*")):
+    for path in sorted((REPOSITORY / "outputs" / "reproduced").rglob("*")):
         if path.is_file() and path.suffix != ".png":
             content = path.read_bytes()
             yield path.name, (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
