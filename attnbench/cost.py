@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from attnbench.backbones.evaluation_mode import evaluating
 from attnbench.classifier import Network
 
 
@@ -46,13 +47,11 @@ def count_parameters(module: nn.Module) -> int:
 
 def count(net: Network, channels: int, image_size: int) -> Cost:
     """Count a network's cost for an image of `channels` x `image_size` x `image_size`."""
-    training = net.training
-    net.eval()
-    executed = in_paper = multiply_adds_by_module(net, channels, image_size)
-    if (paper := net.attention.count_as_in_paper()) is not None:
-        with paper:
-            in_paper = multiply_adds_by_module(net, channels, image_size)
-    net.train(training)
+    with evaluating(net):
+        executed = in_paper = multiply_adds_by_module(net, channels, image_size)
+        if (paper := net.attention.count_as_in_paper()) is not None:
+            with paper:
+                in_paper = multiply_adds_by_module(net, channels, image_size)
     inserted = net.inserted_paths
     # an attention's `classify` is no module's forward pass: its share is the rest beside the backbone
     outside = in_paper[""] - sum(in_paper.get(path, 0) for path in [net.backbone_path, *net.head_paths])
@@ -125,11 +124,10 @@ def _calls(net: Network, channels: int, image_size: int) -> dict[str, tuple[tupl
         shapes[path] = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
 
     image = torch.empty(1, channels, image_size, image_size, device=next(net.parameters()).device)
-    training = net.training
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter, own_shares(net, lambda: counter.get_total_flops() // 2, note_shape) as shares:
-        net.eval()(image)
-    net.train(training)
+    shared = own_shares(net, lambda: counter.get_total_flops() // 2, note_shape)
+    with evaluating(net), torch.no_grad(), counter, shared as shares:
+        net(image)
     shares["attention"] = shares.get("attention", 0) + shares.pop("")  # its `classify` is no module's forward pass
     called = {path: (shapes[path], round(share)) for path, share in shares.items()}
     return called | {path: (shape, 0) for path, shape in shapes.items() if path not in called}

@@ -9,14 +9,14 @@ Their channels and strides are measured on the meta device, where nothing is com
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from attnbench.backbones.evaluation_mode import evaluating
 from attnbench.backbones.points import Point, Slot
 from attnbench.backbones.slot_calls import CurrentTaps, SlotCall, append_slot, prepend_slot
 
@@ -75,7 +75,7 @@ class WithConvolutionPoints(nn.Module):
         image = torch.empty(1, first.in_channels, side, side, device="meta")
         tensors = (*self.named_parameters(), *self.named_buffers())
         own = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-        with _evaluating(self), torch.no_grad():
+        with evaluating(self), torch.no_grad():
             return record_convolutions(self, lambda: functional_call(self, own, (image,)), side)
 
     def convolutions_with_role(self, role: Role) -> list[str]:
@@ -139,13 +139,3 @@ def record_convolutions(net: nn.Module, run: Callable[[], object], side: int) ->
         for handle in handles:
             handle.remove()
     return found
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(training)

@@ -38,8 +38,8 @@ their overrides, which smaller network replaces each backbone, and which backbon
       quick: [recipe.epochs=4]
       small: {overrides: [recipe.lr=0.4], siblings: {preact_resnet164: [backbone=preact_resnet164, backbone.width=8]}}
 
-`notes` of the table, and `note` of a row, are texts that are printed
-under every profile. One that is not true under all names those under which it is:
+`notes` of the table, and `note` of a row, are texts that are printed under every profile. One that is not true under
+all names those under which it is:
 
     notes:
       - The paper prints no spread.
