@@ -135,6 +135,10 @@ def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]
     console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True)
     console.print(state_table(reproduction, jobs, states))
     console.print(f"{len(unique_jobs)} runs: {count_states(map(states.of, unique_jobs))}", soft_wrap=True)
+    if states.of_other_weights:
+        count, folder = states.of_other_weights, shown(reproduction.folder)
+        console.print(f"left out: {count} runs kept in {folder}, which started from another file of weights;"
+                      " what is kept there will be replaced", soft_wrap=True)  # fmt: skip
     missing = [job for job in unique_jobs if not states.has_result(job)]
     for note in stem_notes(missing):
         console.print(note, soft_wrap=True)
@@ -232,7 +236,7 @@ def finish(
     status = max(status, evaluate_all(missing_evaluations(reproduction, jobs))[1])
     if status != INTERRUPTED:
         status = max(status, explain_missing(reproduction, jobs, console), draw(reproduction, jobs))
-    results = reproduction.results({key: cell_jobs[0].identity for key, cell_jobs in jobs.items()})
+    results = reproduction.results()
     report = reproduction.report(results)
     archive = None
     if any(result.records for result in results.values()):

@@ -98,6 +98,7 @@ class TableReproduction:
                 mistakes[str(error)] = None
             else:
                 jobs[key] = [planned[content].with_seed(seed) for seed in seeds]
+                self._identities[key] = planned[content].identity
         return jobs, list(mistakes)
 
     @cached_property
@@ -125,14 +126,19 @@ class TableReproduction:
         return self._counts[row]
 
     @cached_property
+    def _identities(self) -> dict[Key, str]:
+        """The identities of the cells' runs, as far as these are planned."""
+        return {}
+
+    @cached_property
     def _counts(self) -> dict[str, dict[str, CostComparison]]:
         """Costs that were counted already, by row."""
         return {}
 
-    def results(self, identities: Mapping[Key, str] | None = None) -> dict[Key, Result]:
+    def results(self) -> dict[Key, Result]:
         """Return the results of every cell, from the runs below the output folder and the archived records."""
         records = gather(self.output, self.folder, self.composer)
-        return Collector(self.table, self.cells, records, self.composer, identities).results()
+        return Collector(self.table, self.cells, records, self.composer, self._identities).results()
 
     def report(self, results: Mapping[Key, Result], method: str = "t") -> Report:
         """Build the report. `method` is that of the means' intervals, `t` or `bootstrap`."""

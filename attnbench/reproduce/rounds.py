@@ -61,7 +61,7 @@ class Rounds:
                 seeds[run.kind].add(run.seed)
         done = {kind: frozenset(numbers) for kind, numbers in seeds.items()}
         reproduction = self.reproduction
-        inputs = ReportInputs(reproduction.table, reproduction.profile, reproduction.results(self.kinds), costs={})
+        inputs = ReportInputs(reproduction.table, reproduction.profile, reproduction.results(), costs={})
         asked, blocked = questions(inputs, self.kinds), self.blocked(done)
         return Look(done, tuple(prospect(each, done, self.limits.most, blocked) for each in asked))
 

@@ -1,8 +1,9 @@
 """The records that tables read: of runs below an output folder, and those archived with a reproduced table."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from attnbench.config.compose import Composer
@@ -27,11 +28,13 @@ class Records:
 
     Attributes:
         runs: records of finished runs, by identity and seed.
+        by_path: of those that started from a file of weights, by what stands for their identity without that file.
         fingerprints: of the data that runs were trained on, by choice of data.
         unfinished: states of the other runs, by identity and seed.
     """
 
     runs: dict[tuple[str, int], Record] = field(default_factory=dict)
+    by_path: dict[str, list[Record]] = field(default_factory=dict)
     fingerprints: dict[str, list[str]] = field(default_factory=dict)
     unfinished: dict[tuple[str, int], str] = field(default_factory=dict)
 
@@ -45,7 +48,7 @@ class Records:
         if record.config.get("backbone", {}).get("weights"):
             name = identity_by_path(composer, record.choices, record.config, record.data.fingerprint)
             if name is not None:
-                self.runs.setdefault((name, record.seed), record)
+                self.by_path.setdefault(name, []).append(record)
 
     def add_unfinished(self, record: RunRecord, state: str) -> None:
         """Add the state of a run that is not finished."""
@@ -59,22 +62,31 @@ class Records:
         if record.data.fingerprint not in known:
             known.append(record.data.fingerprint)
 
-    def find(self, config: RunConfig, identities: Iterable[str] = ()) -> dict[int, Record]:
+    def find(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, Record]:
         """Return the finished runs of a configuration by seed, wherever their data is.
 
         Args:
             config: any seed's.
             identities: of the configuration, where they are known. Without them, runs that start from weights are found
-                by the path of these.
+                by the path of these. If the file there was another one at some time, the runs of that file are taken of
+                which there are most: runs of different weights are not compared.
         """
         found: dict[int, Record] = {}
-        for name in self._identities(config, identities):
+        names = self._identities(config, identities)
+        for name in names:
             for (known, seed), record in self.runs.items():
                 if known == name:
                     found.setdefault(seed, record)
-        return dict(sorted(found.items()))
+        return dict(sorted((found or ({} if identities else self._of_one_file(names))).items()))
 
-    def unfinished_states(self, config: RunConfig, identities: Iterable[str] = ()) -> dict[int, str]:
+    def _of_one_file(self, names: Iterable[str]) -> dict[int, Record]:
+        """Return the runs under these names by path that started from one file of weights, as many as there are."""
+        files: dict[str, dict[int, Record]] = {}
+        for record in chain.from_iterable(self.by_path.get(name, ()) for name in names):
+            files.setdefault(record.identity, {}).setdefault(record.seed, record)
+        return max(files.values(), key=len, default={})
+
+    def unfinished_states(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, str]:
         """Return the states of a configuration's unfinished runs by seed, without seeds that have a finished run."""
         names, finished_seeds = self._identities(config, identities), self.find(config, identities)
         states = {seed: state for (name, seed), state in self.unfinished.items() if name in names}

@@ -16,14 +16,25 @@ class TableFileError(Exception):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a file's content. Raises `TableFileError` unless it is a mapping."""
+    """Return a file's content. Raises `TableFileError` unless it is a mapping, whose keys are words."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise TableFileError("YAML: " + " ".join(str(error).split())) from None
     if not isinstance(content, dict):
         raise TableFileError("must be a mapping of keys to values")
+    _require_words(content)
     return content
+
+
+def _require_words(node: Any, where: str = "") -> None:
+    """Raise `TableFileError` for a key that YAML reads as no string, such as `off`, `no`, `null` or `1`."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        if isinstance(node, dict) and not isinstance(key, str):
+            place = where or "the table"
+            raise TableFileError(f"{place}: YAML reads a key as {key!r}, which is no word: write it in quotes")
+        _require_words(child, f"{where}.{key}".lstrip("."))
 
 
 def require_keys(node: Any, keys: tuple[str, ...], where: str) -> None:

@@ -30,6 +30,21 @@ def test_a_run_that_started_from_weights_is_found_where_their_file_is_not_at_han
     assert records.find(composer.compose([*OVERRIDES[:2], "backbone.weights=another.ckpt"])) == {}
 
 
+def test_runs_of_different_weights_are_not_mixed() -> None:
+    composer = Composer()
+    config = composer.compose(OVERRIDES)
+    golden, records = replace(golden_record(), choices=config.choices, config=config.values), Records()
+    for name, seeds in {"first": (0, 1), "second": (0, 1, 2), "third": (7,)}.items():
+        for seed in seeds:
+            record = replace(golden, identity=name, seed=seed)
+            records.add(record)
+            records.add_by_path(record, composer)
+    for identities, name, seeds in (((), "second", [0, 1, 2]), (["first"], "first", [0, 1]), (["fourth"], "", [])):
+        found = records.find(config, identities)
+        assert list(found) == seeds
+        assert {record.identity for record in found.values()} == ({name} if name else set())
+
+
 def test_a_run_without_weights_is_found_by_its_identity_alone() -> None:
     records, golden = Records(), golden_record()
     records.add(golden)

@@ -57,6 +57,8 @@ MISTAKES = {
     ("unverified: [error]", "unverified: [errors]"): "rows.se.unverified: errors: not printed",
     ("label: lost,", "labl: lost,"): "rows.lost: lacks label",
     ("rows:", "rows: ["): "YAML: ",
+    ("  lost:", "  off:"): "rows: YAML reads a key as False, which is no word: write it in quotes",
+    ("title: Tiny networks on digits", "title: Tiny\n1: 2"): "the table: YAML reads a key as 1, which is no word",
     ("overrides: [attention=none]", "overrides: attention=none"): "overrides: must be a list of strings",
 }
 
