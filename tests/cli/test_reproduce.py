@@ -13,13 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.cli.main import main
+from attnbench.config.compose import compose
 from attnbench.reproduce.archive import update_identities, write_records
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.results.records import read_archived
 from attnbench.tables.spec.load import load_table
+from attnbench.training.experiment import Experiment
 from tests.cli.interrupt import interrupted_once, training
 from tests.conftest import TINY
 from tests.runs.samples import written_record
@@ -405,3 +408,18 @@ def test_a_wrong_part_is_one_line(say: Say, words: tuple[str, ...], message: str
     assert status == 2
     assert message in err
     assert not seconds_by_run()
+
+
+def test_runs_that_started_from_another_file_of_weights_are_left_out(say: Say) -> None:
+    write_table(TABLE.replace("backbone.width=4,", "backbone.width=4, backbone.weights=start.pt,"))
+    words = ["data=digits", "backbone.width=4", "attention=none"]
+    for number, seeds in enumerate(("2", "1")):
+        state = Experiment(compose(words)).build_network().backbone.state_dict()
+        torch.save(
+            {name: value / (1 + number) for name, value in state.items() if value.is_floating_point()}, "start.pt"
+        )
+        _, out, _ = say("reproduce", "lab/tiny", "--seeds", seeds, "--dry-run")
+        assert f"{2 * int(seeds)} runs: {2 * int(seeds)} missing" in out
+        assert ("left out: 4 runs kept in" in out) == (number == 1)
+        assert say("reproduce", "lab/tiny", "--seeds", seeds)[0] == 0
+        assert len(read_archived(KEPT)) == 2 * int(seeds)
