@@ -29,7 +29,8 @@ class RunRecord(JsonObject):
     group. config: the checked configuration, by group. started, written: times in UTC (ISO 8601). wall_seconds: time
     spent so far, interrupted parts included. resolved: choices of `auto`. resolved, data and costs are None in a run
     that ended before its network was built. error: what made the run fail, or how it diverged. scaled_lr: the
-    learning rate that `recipe.lr_batch_size` gave; None where `recipe.lr` is the rate.
+    learning rate that `recipe.lr_batch_size` gave; None where `recipe.lr` is the rate. weights: the hash of those that
+    the run started with; None if it started with none, and in records of earlier versions.
     """
 
     schema: int = field(default=SCHEMA, metadata=ALWAYS)
@@ -45,6 +46,7 @@ class RunRecord(JsonObject):
     written: str
     error: str = ""
     scaled_lr: float | None = None
+    weights: str | None = None
     resolved: HardwareRecord | None = None
     costs: CostRecord | None = field(default=None, metadata=flat())
     data: DataRecord | None = None

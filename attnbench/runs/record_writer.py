@@ -17,7 +17,7 @@ from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, 
 Outcome = Literal["interrupted", "failed", "diverged"]
 """How a run may end without a result."""
 WARM_UP_EPOCHS = 1
-KEPT = ("started", "resolved", "costs", "data", "unknown")
+KEPT = ("started", "resolved", "costs", "data", "weights", "unknown")
 """What is kept of the record of an earlier, interrupted part."""
 
 
@@ -55,10 +55,19 @@ class RecordWriter:
             self.record = replace(self.record, **kept, wall_seconds=self.earlier_seconds)
 
     def describe(
-        self, resolved: HardwareRecord, data: DataRecord, costs: CostRecord, scaled_lr: float | None = None
+        self,
+        resolved: HardwareRecord,
+        data: DataRecord,
+        costs: CostRecord,
+        scaled_lr: float | None = None,
+        weights: str | None = None,
     ) -> None:
-        """Record that the run is training, on what, what its network costs, and the learning rate if it was scaled."""
-        self._write(resolved=resolved, data=data, costs=costs, scaled_lr=scaled_lr)
+        """Record that the run is training, on what, what its network costs, and the learning rate if it was scaled.
+
+        `weights` is the hash of those that it starts with, None where it resumes or starts with none.
+        """
+        known = self.record.weights if weights is None else weights
+        self._write(resolved=resolved, data=data, costs=costs, scaled_lr=scaled_lr, weights=known)
 
     def stop(self, status: Outcome, error: str = "") -> None:
         """Record that the run ended before it was finished. error: the reason, if it was not interrupted."""

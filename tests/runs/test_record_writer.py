@@ -73,6 +73,16 @@ def test_a_part_that_ends_early_keeps_what_was_recorded_before(job: Job) -> None
     assert 1000 < record.wall_seconds < 1060
 
 
+def test_a_resumed_run_keeps_the_weights_that_it_started_with(job: Job) -> None:
+    run, sample = RunFolder(job.folder), make_finished()
+    known = (sample.resolved, sample.data, sample.costs)
+    RecordWriter(job, run).describe(*known, weights="sha256:0")
+    RecordWriter(job, run).describe(*known)  # the file need not be there any more
+    record = run.record()
+    assert record is not None
+    assert record.weights == "sha256:0"
+
+
 def test_a_damaged_record_is_not_written_over(job: Job) -> None:
     run = RunFolder(job.folder)
     run.record_file.write_text("{")

@@ -127,7 +127,10 @@ def _value(record: Record, column: Column) -> float | None:
 
 
 def sort_into_blocks(settings: Iterable[Setting]) -> list[list[Setting]]:
-    """Group settings that share everything but the attention, data included, in an order that runs do not change."""
+    """Group settings that share everything but the attention, in an order that runs do not change.
+
+    Files of data and of weights count by their content, the latter as far as records say it.
+    """
     blocks: dict[str, list[Setting]] = {}
     for setting in settings:
         blocks.setdefault(_block_key(setting), []).append(setting)
@@ -136,7 +139,7 @@ def sort_into_blocks(settings: Iterable[Setting]) -> list[list[Setting]]:
 
 def _block_key(setting: Setting) -> str:
     shared = {key: value for key, value in setting.config.identity.items() if not of_attention(key)}
-    return json.dumps([shared, setting.data.fingerprint], sort_keys=True)
+    return json.dumps([shared, setting.data.fingerprint, setting.record.weights], sort_keys=True)
 
 
 def name_blocks(blocks: Sequence[Sequence[Setting]]) -> tuple[list[str], str]:

@@ -55,6 +55,13 @@ def test_runs_that_tables_share_count_once() -> None:
     assert lines_of(report)["bam resnet20 width=4"].cells[3].text == "3"
 
 
+def test_runs_that_started_from_different_weights_are_not_compared() -> None:
+    records = [replace(one, weights="sha256:0") if one.choices["attention"] == "se" else one for one in three_blocks()]
+    found = means(report_of(records))
+    assert "bam resnet20 width=4" in found
+    assert not any(name.startswith("se") for name in found)
+
+
 def test_costs_are_those_beyond_the_plain_network() -> None:
     cells = lines_of(report_of(three_blocks()))["bam resnet20 width=4"].cells
     assert [cell.text for cell in cells[4:]] == ["+5.0 %", "+1.0 %", "0.50×"]
