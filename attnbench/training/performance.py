@@ -59,6 +59,9 @@ def measured_choices(experiment: Experiment) -> Choices:
     path = cache_folder() / "performance" / f"{_key(experiment, options)}.json"
     if (remembered := _read(path)) in options:
         return remembered
+    compiles = any(each["compile"] for each in options)
+    wait = ", which compile first, in minutes" if compiles else ""
+    logger.info("measuring %d ways to compute a step%s; the fastest is remembered", len(options), wait)
     seconds = measure(experiment, options)
     chosen = options[seconds.index(min(seconds))]
     logger.info("measured as fastest: %s", ", ".join(f"{key}={value}" for key, value in chosen.items()))

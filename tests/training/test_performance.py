@@ -94,6 +94,19 @@ def test_compiling_is_measured_on_a_gpu_without_the_layout(tiny: Tiny) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("as_on_a_gpu")
+@pytest.mark.parametrize(("word", "count", "compiles"), [("false", 2, False), ("auto", 6, True)])
+def test_what_takes_minutes_is_said_before(
+    tiny: Tiny, fast_layout: list[int], caplog: pytest.LogCaptureFixture, word: str, count: int, compiles: bool
+) -> None:
+    words = ("backbone.width=16", "trainer.accelerator=auto", "trainer.performance=auto", f"trainer.compile={word}")
+    with caplog.at_level("INFO"):
+        performance.choices_of(Experiment(tiny(*words)), World())
+    assert f"measuring {count} ways to compute a step" in caplog.messages[0]
+    assert ("which compile first, in minutes" in caplog.messages[0]) == compiles
+    assert fast_layout == [count]
+
+
 def test_an_auto_without_effect_is_said(tiny: Tiny, fast_layout: list[int], caplog: pytest.LogCaptureFixture) -> None:
     def said(world: World, *words: str) -> list[str]:
         caplog.clear()
