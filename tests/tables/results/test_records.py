@@ -39,9 +39,14 @@ def test_runs_of_different_weights_are_not_mixed() -> None:
             record = replace(golden, identity=name, seed=seed)
             records.add(record)
             records.add_by_path(record, composer)
-    for identities, name, seeds in (((), "second", [0, 1, 2]), (["first"], "first", [0, 1]), (["fourth"], "", [])):
+    asked: dict[tuple[str, ...], tuple[str, list[int]]] = {
+        (): ("second", [0, 1, 2]),
+        ("first",): ("first", [0, 1]),
+        ("fourth",): ("", []),
+    }
+    for identities, (name, expected) in asked.items():
         found = records.find(config, identities)
-        assert list(found) == seeds
+        assert list(found) == expected
         assert {record.identity for record in found.values()} == ({name} if name else set())
 
 
