@@ -127,7 +127,7 @@ def run_labels(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]])
 
 def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]], console: "Console") -> list[Job]:
     """Print the states of the runs and return the jobs that have no result yet."""
-    from attnbench.reproduce.states import RunStates
+    from attnbench.reproduce.states import RunStates, kept_of_other_weights
 
     states = RunStates(reproduction, jobs)
     unique_jobs = list({str(job.folder): job for job in chain.from_iterable(jobs.values())}.values())
@@ -135,10 +135,9 @@ def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]
     console.print(f"{reproduction.table.name}, profile {profile.name}: {profile.says}", soft_wrap=True)
     console.print(state_table(reproduction, jobs, states))
     console.print(f"{len(unique_jobs)} runs: {count_states(map(states.of, unique_jobs))}", soft_wrap=True)
-    if states.of_other_weights:
-        count, folder = states.of_other_weights, shown(reproduction.folder)
-        console.print(f"left out: {count} runs kept in {folder}, which started from another file of weights;"
-                      " what is kept there will be replaced", soft_wrap=True)  # fmt: skip
+    if others := kept_of_other_weights(reproduction, jobs):
+        console.print(f"left out: {others} runs kept in {shown(reproduction.folder)}, which started from another file"
+                      " of weights; what is kept there will be replaced", soft_wrap=True)  # fmt: skip
     missing = [job for job in unique_jobs if not states.has_result(job)]
     for note in stem_notes(missing):
         console.print(note, soft_wrap=True)

@@ -1,12 +1,12 @@
 """The states of a table's runs: on this machine, or kept with the table's archived results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attnbench.reproduce.campaign import TableReproduction
 from attnbench.reproduce.evaluations import lacks_evaluations
 from attnbench.reproduce.explanations import lacks_explanation
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.tables.results.records import Record, Records, read_archived, with_current_identity
+from attnbench.tables.results.records import Records, read_archived, with_current_identity
 from attnbench.tables.results.values import Key
 
 STATES = ("done", "kept", "partial", "missing", "failed", "diverged", "running", "damaged")
@@ -17,9 +17,6 @@ _WORDS = {"finished": "done", "new": "missing", "interrupted": "partial"}
 
 class RunStates:
     """How far runs are. `kept`: the run is not on this machine, but its record is archived with the table.
-
-    Attributes:
-        of_other_weights: number of archived runs that started from a file which holds other weights today.
 
     Args:
         reproduction: of the table.
@@ -36,7 +33,6 @@ class RunStates:
         records = [
             with_current_identity(record, reproduction.composer) for record in read_archived(reproduction.folder)
         ]
-        self.of_other_weights = _of_other_weights(reproduction, jobs, records)
         self.kept = {
             (record.identity, record.seed)
             for record in records
@@ -56,16 +52,14 @@ class RunStates:
         return self.of(job) in HAVE_RESULTS
 
 
-def _of_other_weights(
-    reproduction: TableReproduction, jobs: Mapping[Key, list[Job]], archived: Sequence[Record]
-) -> int:
-    by_path = Records()
-    for record in archived:
-        by_path.add(record)
-        by_path.add_by_path(record, reproduction.composer)
+def kept_of_other_weights(reproduction: TableReproduction, jobs: Mapping[Key, list[Job]]) -> int:
+    """Return the number of archived runs that started from a file which holds other weights today."""
+    kept = Records()
+    for archived in read_archived(reproduction.folder):
+        kept.add_findable(archived, reproduction.composer)
     others: set[tuple[str, int]] = set()
     for key, cell_jobs in jobs.items():
         config = reproduction.cells[key].config
-        found = by_path.find(config).values() if config else ()
+        found = kept.find(config).values() if config else ()
         others.update((record.identity, record.seed) for record in found if record.identity != cell_jobs[0].identity)
     return len(others)

@@ -103,11 +103,9 @@ class Experiment:
     @cached_property
     def identity(self) -> str:
         """The hash that names the run. Reads the data's fingerprint, and the weights' file if there is one."""
-        return identity(self.config, self.data.fingerprint(), self.weights_identity)
+        return identity(self.config, self.data.fingerprint(), self._weights_identity())
 
-    @cached_property
-    def weights_identity(self) -> str | None:
-        """The hash of the weights that the run starts with; None if it starts with none."""
+    def _weights_identity(self) -> str | None:
         if self.config["backbone"].get("weights") is None:
             return None
         from attnbench.weights.load import identity_of

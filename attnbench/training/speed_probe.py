@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from attnbench.backbones.evaluation_mode import evaluating
 from attnbench.training.experiment import Experiment
 from attnbench.training.hardware import Hardware, on_device_layout, resolve, set_up
 from attnbench.training.metrics import total
@@ -59,10 +60,8 @@ class Probe:
     @torch.no_grad()
     def forward(self) -> None:
         """Compute predictions for the images as an evaluation does."""
-        self.net.eval()
-        with self._autocast():
+        with evaluating(self.net), self._autocast():
             self.task.probe_forward(self.net, self.images)
-        self.net.train()
 
     def _autocast(self) -> torch.autocast:
         bf16 = self.hardware.precision == "bf16"

@@ -112,7 +112,7 @@ def _train(
             write_atomically(run.config_file, yaml.safe_dump(experiment.config.values, sort_keys=False))
             run.write_rows(rows)
             scaled_lr = recipe.lr if recipe.lr_batch_size else None
-            start = experiment.weights_identity if checkpoint is None else None
+            start = weights.content_of(experiment.config, net.backbone) if checkpoint is None else None
             recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr, start)
         loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0) if recorder else []
         callbacks = [

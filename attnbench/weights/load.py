@@ -19,7 +19,7 @@ from attnbench.weights.digest import digest_of
 from attnbench.weights.prefixes import readings_of, translated
 from attnbench.weights.read import read
 
-__all__ = ["StateDictMatch", "differences", "fit", "identity_of", "load", "shape_of"]
+__all__ = ["StateDictMatch", "content_of", "differences", "fit", "identity_of", "load", "shape_of"]
 
 
 class StateDictMatch(NamedTuple):
@@ -43,9 +43,13 @@ def identity_of(config: RunConfig, backbone: Backbone) -> str | None:
     if source is None:
         return None
     fit(backbone, read(source, backbone), source)
-    if source == "default":
-        return backbone.default_weights()
-    return digest_of(source)
+    return content_of(config, backbone)
+
+
+def content_of(config: RunConfig, backbone: Backbone) -> str | None:
+    """Return what `identity_of` does, for weights that are known to fit: a file is hashed, and not read as weights."""
+    source = weights_of(config)
+    return None if source is None else backbone.default_weights() if source == "default" else digest_of(source)
 
 
 def load(config: RunConfig, backbone: Backbone) -> list[str]:

@@ -50,6 +50,11 @@ class Records:
             if name is not None:
                 self.by_path.setdefault(name, []).append(record)
 
+    def add_findable(self, record: Record, composer: Composer) -> None:
+        """Add a finished run under the identity of today and, if it started from weights, by their path."""
+        self.add(with_current_identity(record, composer))
+        self.add_by_path(record, composer)
+
     def add_unfinished(self, record: RunRecord, state: str) -> None:
         """Add the state of a run that is not finished."""
         self.unfinished[record.identity, record.seed] = state
@@ -112,17 +117,12 @@ def gather(output: Path, archive: Path, composer: Composer) -> Records:
     runs = [(run, record) for run in find_runs(output) if (record := readable(run.record, None)) is not None]
     for run, record in runs:
         if isinstance(record, FinishedRecord):
-            _add(records, complete(run, record), composer)
+            records.add_findable(complete(run, record), composer)
         else:
             records.add_unfinished(record, run.state())
     for record in read_archived(archive):
-        _add(records, record, composer)
+        records.add_findable(record, composer)
     return records
-
-
-def _add(records: Records, record: Record, composer: Composer) -> None:
-    records.add(with_current_identity(record, composer))
-    records.add_by_path(record, composer)
 
 
 def ended(runs: Sequence[RunFolder]) -> Iterator[RunRecord]:

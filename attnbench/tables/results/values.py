@@ -74,14 +74,14 @@ class Collector:
         cells: Mapping[Key, CellConfig],
         records: Records,
         composer: Composer,
-        identities: Mapping[Key, str] | None = None,
+        identities: Mapping[Key, str],
     ) -> None:
         self.table, self.cells, self.composer = table, cells, composer
         self.records: dict[Key, dict[int, Record]] = {}
         self.unfinished: dict[Key, str] = {}
         self.diverged: dict[Key, int] = {}
         for key, cell in cells.items():
-            known = [identities[key]] if identities and key in identities else []
+            known = [identities[key]] if key in identities else []
             self.records[key] = records.find(cell.config, known) if cell.config else {}
             states = records.unfinished_states(cell.config, known) if cell.config else {}
             self.unfinished[key] = describe_states(state for state in states.values() if state != DIVERGED)
