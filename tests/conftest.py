@@ -26,6 +26,9 @@ for request, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SI
 TINY = ("data=digits", "backbone.width=4", "recipe.epochs=2", "trainer.threads=1")
 """A run that takes about a second."""
 
+NOT_TEMPORARY: set[str] = set()
+"""Modules that were looked at: there are thousands, and to look at all of them before each test took a minute."""
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -39,9 +42,10 @@ def own_modules(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Forget what earlier tests imported from temporary folders: another test's `lab` is another module."""
     temporary = os.fspath(tmp_path_factory.getbasetemp())
     sys.path[:] = [entry for entry in sys.path if not entry.startswith(temporary)]
-    for name, module in list(sys.modules.items()):
-        if any(place.startswith(temporary) for place in _places(module)):
+    for name in sys.modules.keys() - NOT_TEMPORARY:
+        if any(place.startswith(temporary) for place in _places(sys.modules[name])):
             del sys.modules[name]
+    NOT_TEMPORARY.update(sys.modules)
 
 
 def _places(module: ModuleType) -> list[str]:

@@ -62,6 +62,7 @@ def test_its_own_configs_are_used_to_train_and_to_make_pages(unpacked: Path) -> 
     assert page.endswith("shown: 0\n")
 
 
+@pytest.mark.slow
 def test_it_sweeps(unpacked: Path) -> None:
     swept = ("attention=none,bam", "attention.reduction=2")
     result = run(unpacked, "-m", "attnbench", "train", "-m", *TINY, "recipe.epochs=1", *swept)

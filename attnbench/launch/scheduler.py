@@ -25,6 +25,10 @@ State = Literal["waiting", "running", "elsewhere", "finished", "found", "failed"
 """`elsewhere`: another process trains the run; `found`: it was finished before; `detached`: a cluster continues it."""
 FINAL = ("finished", "found", "failed", "diverged", "interrupted", "detached")
 POLL_SECONDS = 0.5
+"""The longest time between two looks at the tasks."""
+SHORTEST_POLL_SECONDS = 0.05
+POLL_SHARE = 0.05
+"""Time to the next look, as a share of the time since a task's state changed: short runs are not waited for."""
 
 
 @dataclass
@@ -78,6 +82,8 @@ class Scheduler:
         self.tasks = [Task(job) for job in jobs]
         self.engine, self.watch = engine, watch or (lambda tasks: None)
         self.free = list(range(engine.slots))
+        self._states: list[State] = []
+        self._changed = time.monotonic()
 
     def run(self) -> list[Task]:
         """Run all jobs and return them with their final states.
@@ -95,12 +101,18 @@ class Scheduler:
                     self.engine.submit()
                     self._show()
                     if not all(task.done for task in self.tasks):
-                        requests.sleep(POLL_SECONDS)
+                        requests.sleep(self._until_next_look())
         except BaseException:  # whatever ends the scheduler, no run goes on unseen
             with requests_ignored():
                 self.leave()
             raise
         return self.tasks
+
+    def _until_next_look(self) -> float:
+        states, now = [task.state for task in self.tasks], time.monotonic()
+        if states != self._states:
+            self._states, self._changed = states, now
+        return min(POLL_SECONDS, max(SHORTEST_POLL_SECONDS, POLL_SHARE * (now - self._changed)))
 
     def _show(self) -> None:
         try:

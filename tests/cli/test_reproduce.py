@@ -390,6 +390,7 @@ def test_a_part_of_a_table_is_trained_alone(say: Say) -> None:
     assert len(read_archived(KEPT)) == 2
 
 
+@pytest.mark.slow
 def test_a_part_keeps_the_other_rows_results(say: Say) -> None:
     say("reproduce", "lab/tiny", "--seeds", "1", "--only", "plain")
     say("reproduce", "lab/tiny", "--seeds", "1", "--only", "se")
@@ -414,13 +415,13 @@ def test_a_wrong_part_is_one_line(say: Say, words: tuple[str, ...], message: str
 def test_runs_that_started_from_another_file_of_weights_are_left_out(say: Say) -> None:
     write_table(TABLE.replace("backbone.width=4,", "backbone.width=4, backbone.weights=start.pt,"))
     words = ["data=digits", "backbone.width=4", "attention=none"]
-    for number, seeds in enumerate(("2", "1")):
+    for number in range(2):
         state = Experiment(compose(words)).build_network().backbone.state_dict()
         torch.save(
             {name: value / (1 + number) for name, value in state.items() if value.is_floating_point()}, "start.pt"
         )
-        _, out, _ = say("reproduce", "lab/tiny", "--seeds", seeds, "--dry-run")
-        assert f"{2 * int(seeds)} runs: {2 * int(seeds)} missing" in out
-        assert ("left out: 4 runs kept in" in out) == (number == 1)
-        assert say("reproduce", "lab/tiny", "--seeds", seeds)[0] == 0
-        assert [record.weights for record in read_archived(KEPT)] == [digest_of("start.pt")] * 2 * int(seeds)
+        _, out, _ = say("reproduce", "lab/tiny", "--seeds", "1", "--dry-run")
+        assert "2 runs: 2 missing" in out
+        assert ("left out: 2 runs kept in" in out) == (number == 1)
+        assert say("reproduce", "lab/tiny", "--seeds", "1")[0] == 0
+        assert [record.weights for record in read_archived(KEPT)] == [digest_of("start.pt")] * 2

@@ -69,6 +69,7 @@ def wait_until_free() -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_rounds_go_to_open_claims_alone_and_nothing_is_trained_twice(say: Say) -> None:
     status, out, err = say(*COMMAND, "--seeds", "2", "--max-seeds", "3", "--budget", "1h")
     assert (status, err) == (0, "")

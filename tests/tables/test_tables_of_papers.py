@@ -1,7 +1,6 @@
 """The papers' tables, file by file: every cell composes; its costs are the printed ones, or a note says why not."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -11,7 +10,7 @@ from attnbench.config.recompose import recompose
 from attnbench.config.validate import RunConfig
 from attnbench.cost import Cost, count_parameters
 from attnbench.data.bases.dataset import DataSet
-from attnbench.tables.spec.cell_configs import compose_cells
+from attnbench.tables.spec.cell_configs import CellConfig, compose_cells
 from attnbench.tables.spec.load import load_profiles, load_table, table_files
 from attnbench.tables.spec.repeated_columns import merge_columns
 from attnbench.tables.spec.table import BY_SECTION, COSTS, ClaimPart, PaperTable, Profile, Row, last_place, parse_number
@@ -82,16 +81,17 @@ def cases() -> list[object]:
     ]
 
 
-def one_row(name: str, key: str) -> PaperTable:
-    """Return a table with one of its rows."""
-    return replace(table(name), rows={key: table(name).rows[key]})
+@cache
+def smaller(name: str) -> dict[tuple[str, str], CellConfig]:
+    """Compose a table's cells with small siblings of its networks."""
+    return compose_cells(table(name), quick(name), (), composer())
 
 
 @cache
-def first_cell(name: str, key: str) -> RunConfig:
-    """Compose what a row runs in its table's first column, as the table's file has it."""
-    column = next(iter(table(name).columns.values()))
-    return composer().compose([*table(name).overrides, *table(name).rows[key].overrides, *column.overrides])
+def composed(name: str, key: str, column: str) -> RunConfig:
+    """Compose what a row runs in a column, as the table's file has it."""
+    own = table(name)
+    return composer().compose([*own.overrides, *own.rows[key].overrides, *own.columns[column].overrides])
 
 
 PARAMETERS: dict[str, int] = {}
@@ -164,7 +164,7 @@ def test_claims_agree_with_the_printed_numbers(name: str) -> None:
 def test_smaller_networks_show_no_column_twice(name: str) -> None:
     """Columns that differ by the data set alone are one where a profile replaces it, and so are their claims."""
     own = table(name)
-    merged, cells = merge_columns(own, compose_cells(own, quick(name), (), composer()))
+    merged, cells = merge_columns(own, smaller(name))
     shown = {(c.metric, c.split, c.stage, c.epoch, c.evaluate, c.relative_to) for c in own.columns.values()}
     assert len(merged.columns) == len(shown)
     assert {column for _, column in cells} == set(merged.columns)
@@ -177,7 +177,7 @@ def test_cells_compose_without_dropped_settings(name: str, key: str) -> None:
     """Every key exists in the choices beside it."""
     row = table(name).rows[key]
     for column in table(name).columns.values():
-        config = composer().compose([*table(name).overrides, *row.overrides, *column.overrides])
+        config = composed(name, key, column.key)
         tested = [*row.evaluate, *column.evaluate]
         if tested:  # these settings can be changed after training
             assert recompose(composer(), config.choices, config.values, tested)[1], column.key
@@ -185,7 +185,7 @@ def test_cells_compose_without_dropped_settings(name: str, key: str) -> None:
 
 @pytest.mark.parametrize(("name", "key"), cases())
 def test_networks_are_built_and_cost_what_is_printed(name: str, key: str) -> None:
-    row, config = table(name).rows[key], first_cell(name, key)
+    row, config = table(name).rows[key], composed(name, key, next(iter(table(name).columns)))
     printed = {what: row.printed[what] for what in COSTS if what in row.printed}
     if not printed:
         assert parameters_of(config) > 0
@@ -208,8 +208,9 @@ def test_different_costs_are_explained_in_a_note() -> None:
 
 @pytest.mark.parametrize(("name", "key"), cases())
 def test_smaller_networks_take_the_settings_of_a_row(name: str, key: str) -> None:
-    cells = compose_cells(one_row(name, key), quick(name), (), composer())
-    for cell in cells.values():
+    cells = [cell for (row, _), cell in smaller(name).items() if row == key]
+    assert cells
+    for cell in cells:
         if cell.reason in quick(name).left_out.values():
             continue
         assert cell.config is not None

@@ -6,10 +6,9 @@ and acceptance sampling, 1982), and contradicted if one part is, at the level di
 values of the table's claims are corrected by Holm's procedure, in which claims with the same comparisons are one test.
 """
 
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-
-from statsmodels.stats.multitest import multipletests
 
 from attnbench.tables.report import Outcome
 from attnbench.tables.verdicts.anytime import LEVEL, Estimate
@@ -137,15 +136,10 @@ def holm_factors(tests: dict[Hashable, float], level: float) -> dict[Hashable, i
 
     See Holm, A simple sequentially rejective multiple test procedure, 1979. Equal p values have equal factors.
     """
-    if not tests:
-        return {}
-    ps = list(tests.values())
-    rejected = multipletests(ps, alpha=level, method="holm")[0]
-    open_at_end = max(1, len(ps) - int(rejected.sum()))
-    return {
-        key: len(ps) - sum(other < p for other in ps) if decided else open_at_end
-        for (key, p), decided in zip(tests.items(), rejected, strict=True)
-    }
+    ps = sorted(tests.values())
+    rejected = next((place for place, p in enumerate(ps) if p > level / (len(ps) - place)), len(ps))
+    open_at_end = max(1, len(ps) - rejected)
+    return {key: max(open_at_end, len(ps) - bisect_left(ps, p)) for key, p in tests.items()}
 
 
 def _judge_claim(parts: Sequence[Part], factor: int, level: float) -> Judgement:

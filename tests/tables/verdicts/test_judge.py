@@ -156,6 +156,13 @@ def test_factors_by_hand() -> None:
     assert holm_factors({}, 0.05) == {}
 
 
+@given(st.lists(st.sampled_from([0.0, 1e-4, 0.004, 0.01, 0.0125, 0.02, 0.025, 0.04, 0.05, 0.3, 1.0]), min_size=1))
+def test_holms_procedure_rejects_what_statsmodels_rejects(ps: list[float]) -> None:
+    rejected = multipletests(ps, alpha=0.05, method="holm")[0]
+    factors = holm_factors(dict(enumerate(ps)), 0.05)
+    assert [p <= 0.05 / factors[place] for place, p in enumerate(ps)] == list(rejected)
+
+
 parts_of_claims = st.lists(
     st.lists(
         st.builds(
