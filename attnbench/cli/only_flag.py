@@ -21,7 +21,10 @@ def check_only(arguments: argparse.Namespace) -> None:
         return
     if arguments.until_decided:
         raise UserError(f"--only {arguments.only}: not with --until-decided, which chooses rows by their claims")
-    choose_cells(load_table(arguments.table, arguments.config_dir), split_names(arguments.only))
+    names = split_names(arguments.only)
+    if not names:  # an empty variable of a shell must not train the whole table
+        raise UserError(f'--only "{arguments.only}": it names no row or column; leave --only out for the whole table')
+    choose_cells(load_table(arguments.table, arguments.config_dir), names)
 
 
 def chosen_jobs(

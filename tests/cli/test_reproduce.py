@@ -401,6 +401,7 @@ def test_a_part_keeps_the_other_rows_results(say: Say) -> None:
     ("words", "message"),
     [
         (("--only", "plian"), "--only plian: lab/tiny has no such row or column; did you mean plain?"),
+        (("--only", ","), '--only ",": it names no row or column; leave --only out for the whole table'),
         (("--only", "lost"), "--only lost: nothing of lab/tiny that it names can be run"),
         (("--only", "se", "--until-decided"), "--only se: not with --until-decided"),
     ],
