@@ -18,6 +18,7 @@ def duration(seconds: float) -> str:
 
 def big(number: float) -> str:
     """Write a large number with a unit prefix: `22.6 M`."""
+    number = float(f"{number:.3g}")  # rounded before the unit is chosen: 999,600 is 1 M, not 1e+03 k
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:.3g} {letter}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.formatting import p_in_words, p_value, two_digits
+from attnbench.formatting import big, p_in_words, p_value, two_digits
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_a_p_value_is_written_one_way(p: float, text: str, words: str) -> None:
 )
 def test_two_significant_digits(number: float, text: str) -> None:
     assert two_digits(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999.4, "999"), (999.6, "1 k"), (999_499, "999 k"), (999_600, "1 M"), (22.6e6, "22.6 M"), (1e9, "1 G")],
+)
+def test_a_unit_is_chosen_after_rounding(number: float, text: str) -> None:
+    assert big(number) == text

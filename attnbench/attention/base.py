@@ -120,6 +120,8 @@ class Attention(nn.Module):
     def losses(self, output: Output, target: Tensor) -> dict[str, Tensor]:
         """Return the terms of the training loss by name, already weighted: their sum is minimised.
 
+        These are all terms: a variant that adds one keeps `super().losses(output, target)`.
+
         `recipe.loss=bce` replaces the term `cross_entropy`.
 
         Args:

@@ -34,7 +34,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from attnbench.backbones.convolutions import WithConvolutionPoints
-from attnbench.backbones.points import ModuleOutput, Point, Slot, Taps
+from attnbench.backbones.points import ModuleOutput, Point, PointError, Slot, Taps
 from attnbench.backbones.pooling import global_average
 from attnbench.errors import OptionError, require
 
@@ -172,12 +172,12 @@ class Backbone(WithConvolutionPoints):
         return [name for name in self.points if fnmatchcase(name, pattern)]
 
     def insert(self, point: str, module: nn.Module, name: str) -> None:
-        """Insert `module` at `point` under `name`. Raises `KeyError` for an unknown point or a name in use."""
+        """Insert `module` at `point` under `name`. Raises `PointError` for an unknown point or a name in use."""
         if point not in self.points:
             self._open(point)
         slot = self._slot(point)
         if hasattr(slot, name):
-            raise KeyError(f"{point} already holds {name!r}: insert the module under another name")
+            raise PointError(f"{point} already holds {name!r}: insert the module under another name")
         slot.add_module(name, module)
 
     def drop_paths(self, rate: float) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from attnbench.backbones.evaluation_mode import evaluating
-from attnbench.backbones.points import Point, Slot
+from attnbench.backbones.points import Point, PointError, Slot
 from attnbench.backbones.slot_calls import CurrentTaps, SlotCall, append_slot, prepend_slot
 
 Role = Literal["spatial", "projection"]
@@ -90,17 +90,17 @@ class WithConvolutionPoints(nn.Module):
         return [f"{path}.{child}" for path in layers for child in CHILDREN.values()]
 
     def point(self, name: str) -> Point:
-        """Return channels and stride of a point, in `points` or at a convolution. Raises `KeyError` if unknown."""
+        """Return channels and stride of a point, in `points` or at a convolution. Raises `PointError` if unknown."""
         if name in self.points:
             return self.points[name]
         convolution, _, side = name.rpartition(".")
         if side not in CHILDREN or convolution not in self.convolutions:
-            raise KeyError(f"no point {name!r}; the points are {', '.join(self.points)}, and those at convolutions")
+            raise PointError(f"no point {name!r}; the points are {', '.join(self.points)}, and those at convolutions")
         found = self.convolutions[convolution]
         return found.taken if side == "in" else found.returned
 
     def _open(self, name: str) -> None:
-        """Make the point at a convolution. Raises `KeyError` for an unknown one."""
+        """Make the point at a convolution. Raises `PointError` for an unknown one."""
         place = self.point(name)
         convolution, _, side = name.rpartition(".")
         path = self.convolutions[convolution].path

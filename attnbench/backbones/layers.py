@@ -125,14 +125,17 @@ def initialise(module: nn.Module) -> None:
 class LenientBatchNorm(nn.Module):
     """Mixin: batch normalisation that uses the running statistics for one value per channel in training.
 
-    A batch of one has no variance, and PyTorch raises an error there.
+    A batch of one has no variance, and PyTorch raises an error there. Without running statistics, as in networks whose
+    weights are randomised, the value is scaled by the weight and the bias alone.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         norm = cast(nn.BatchNorm2d, self)
-        if not self.training or x.numel() > x.shape[1]:
+        of_batch = self.training or norm.running_mean is None  # without running statistics the batch's are always used
+        if not of_batch or x.numel() > x.shape[1]:
             return cast(Tensor, super().forward(x))
-        mean, variance = norm.running_mean, norm.running_var
+        mean = x.new_zeros(x.shape[1]) if norm.running_mean is None else norm.running_mean
+        variance = x.new_ones(x.shape[1]) if norm.running_var is None else norm.running_var
         return F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=False, eps=norm.eps)
 
 

@@ -21,6 +21,16 @@ class Point(NamedTuple):
     stride: int
 
 
+class PointError(KeyError, ValueError):
+    """A point that a backbone does not have, or a name that is taken there.
+
+    A `ValueError` too, so that a user's attention that names such a point is answered in one line.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError's would be quoted
+
+
 class ModuleOutput(NamedTuple):
     """The result of an inserted module that returns more than the refined map.
 

@@ -133,7 +133,7 @@ def single_overrides(override: Override, composer: Composer) -> list[str]:
     """Split an override with several values into overrides with one value each.
 
     Raises:
-        UserError: the override is a pattern that matches no choice, or an interval.
+        UserError: the override is a pattern that matches no choice, an interval, or a range without values.
     """
     text, key = str(override.input_line), override.get_key_element()
     value: Any = override.value()
@@ -146,7 +146,10 @@ def single_overrides(override: Override, composer: Composer) -> list[str]:
         return [text]
     if not override.is_discrete_sweep():
         raise UserError(f"{text}: an interval has no list of values; list them, or use range(…)")
-    return [f"{key}={element}" for element in override.sweep_string_iterator()]
+    elements = list(override.sweep_string_iterator())
+    if not elements:  # range(5,2), or range(0) by an empty variable
+        raise UserError(f"{text}: holds no value")
+    return [f"{key}={element}" for element in elements]
 
 
 def _lacking_keys(keys: Iterable[str], made: Lines, composer: Composer) -> dict[str, str]:

@@ -119,7 +119,9 @@ class Experiment:
 
     @property
     def output(self) -> Path:
-        """The absolute path of the output folder."""
+        """The absolute path of the output folder. Raises `UserError` if its name is empty."""
+        if not self.config["output"]:  # an empty variable of a shell
+            raise UserError("output=: names no folder; output=. is the current one")
         return Path(self.config["output"]).expanduser().absolute()
 
     @property

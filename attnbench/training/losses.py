@@ -32,8 +32,13 @@ def training_losses(net: Classifier, output: Output, targets: Tensor, recipe: Re
         output: its output for a batch.
         targets: (B,) class indices, or (B, L) probabilities.
         recipe: chooses the loss.
+
+    Raises:
+        UserError: there is no term, or none that `recipe.loss` could replace.
     """
     terms = net.losses(output, targets)
+    if not terms:
+        raise UserError("attention: its losses(…) names no term, so nothing can be trained")
     if recipe.loss == REPLACED:
         return terms
     if REPLACED not in terms:

@@ -13,9 +13,12 @@ from attnbench.backbones.adapters.torchvision import TorchvisionBackbone
 from attnbench.backbones.base import Backbone, Point
 from attnbench.backbones.cluttered_mnist_cnn import ClutteredMNISTCNN
 from attnbench.backbones.mobilenet import MobileNet
+from attnbench.backbones.points import PointError
 from attnbench.backbones.preact_resnet import PreActResNet
 from attnbench.backbones.resnet import ResNet
 from attnbench.backbones.wrn import WideResNet
+from attnbench.construct import guarded
+from attnbench.errors import UserError
 from attnbench.weights.load import fit
 from tests.backbones.test_base import FAMILIES, Double
 
@@ -111,8 +114,13 @@ def test_one_module_behind_another_and_a_layer_of_another_class() -> None:
 
 def test_what_is_no_convolution_has_no_such_point(backbone: Backbone) -> None:
     for name in ("stage1.block0.conv9.in", "stage1.block0.conv1.middle", "stage1.block0.bn1.out"):
-        with pytest.raises(KeyError, match="no point"):
+        with pytest.raises(PointError, match="no point"):
             backbone.insert(name, Double(), "twice")
+
+
+def test_an_unknown_point_is_the_users_mistake(backbone: Backbone) -> None:
+    with pytest.raises(UserError, match=r"^attention: no point 'stage9\.out'; the points are "):
+        guarded("attention", lambda: backbone.insert("stage9.out", Double(), "twice"))
 
 
 def test_weights_of_the_plain_network_load() -> None:

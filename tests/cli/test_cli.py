@@ -110,6 +110,8 @@ MISTAKES = {
     ("train", "recipe.lr=nan"): "recipe.lr=nan: must be finite",
     ("train", "seed=-1"): "attnbench: seed=-1: must be from 0",
     ("train", "output=a_file"): "a_file is not a folder",
+    ("train", "output="): "output=: names no folder; output=. is the current one",
+    ("train", "-m", "seed=range(0)"): "seed=range(0): holds no value",
     ("train", "output=/proc/nothing"): "/proc/nothing",
     ("train", "data=cifar10", "data.root=nowhere"): "data.download=true",
     ("train", "trainer.devices=0"): "trainer.devices=0: must be at least 1",

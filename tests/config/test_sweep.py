@@ -64,6 +64,8 @@ def test_ranges_globs_and_names_that_hold_values_are_expanded() -> None:
         (["attention=none,bamm"], "did you mean bam?"),
         (["seed=0,x"], "seed=x: must be a whole number"),
         (["seed=interval(0,3)"], "an interval has no list of values"),
+        (["seed=range(0)"], "seed=range(0): holds no value"),
+        (["attention=none,bam", "seed=range(5,2)"], "seed=range(5,2): holds no value"),
         (["attention=glob(x*)"], "matches no choice"),
         (["attention=none,bam", "attention.reduction=8", "sweep.strict=true"], "sweep.strict=true"),
     ],

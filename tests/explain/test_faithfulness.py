@@ -138,3 +138,13 @@ def test_sanity_compares_with_the_maps_of_other_weights() -> None:
     found = sanity(net, images(2), [0, 1], "final", "gradcam", maps)
     assert found.shape == (2,)
     assert (np.abs(found) < 1).all()
+
+
+@pytest.mark.parametrize("words", [["attention=bam", "attention.reduction=2"], ["attention=ggam"], ["attention=sk"]])
+def test_maps_of_one_image_are_compared_too(words: list[str]) -> None:
+    """The batch normalisation of a vector (B, C) has no moments of a batch of one."""
+    net = network(*words)
+    maps = np.random.default_rng(0).random((1, 6, 6), np.float32)
+    found = sanity(net, images(1), [0], "final", "gradcam", maps)
+    assert found.shape == (1,)
+    assert np.isfinite(found).all()

@@ -45,3 +45,11 @@ def test_it_is_refused_where_there_are_no_scores_of_classes(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"recipe\.loss=bce: needs scores of classes"):
         plan(tiny("attention=gated", "recipe.loss=bce"))
     assert plan(tiny("attention=gated", "attention.combine=logits", "recipe.loss=bce"))
+
+
+def test_an_attention_without_a_loss_is_refused() -> None:
+    config = compose(["data=digits", "backbone.width=4"])
+    net = build_model(config)
+    net.attention.losses = lambda output, target: {}  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="names no term"):
+        training_losses(net, net.output(torch.randn(3, 1, 8, 8)), torch.tensor([1, 7, 2]), Recipe(**config["recipe"]))
