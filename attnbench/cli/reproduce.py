@@ -238,7 +238,7 @@ def finish(
     results = reproduction.results()
     report = reproduction.report(results)
     archive = None
-    if any(result.records for result in results.values()):
+    if any(result.records or result.diverged for result in results.values()):
         archive = archive_results(reproduction, results, report)
     show(choose_columns(report, split_names(arguments.columns)), arguments.format, arguments.to)
     if archive:

@@ -11,10 +11,11 @@ from attnbench.reproduce.campaign import TableReproduction, records_in
 from attnbench.reproduce.pictures import pictures_in
 from attnbench.reproduce.portable import portable
 from attnbench.runs.files import make_folder, to_text, write_all, write_atomically, write_json
+from attnbench.runs.record import RunRecord
 from attnbench.tables.report import Report
 from attnbench.tables.results.class_results import run_summaries
 from attnbench.tables.results.per_class_summary import read_summaries, write_summaries
-from attnbench.tables.results.records import RECORDS_FILE, Record, read_archived, with_current_identity
+from attnbench.tables.results.records import RECORDS_FILE, read_archived, with_current_identity
 from attnbench.tables.results.values import Key, Result
 
 
@@ -33,19 +34,21 @@ def archive_results(reproduction: TableReproduction, results: Mapping[Key, Resul
     return folder
 
 
-def write_records(folder: Path, records: Iterable[Record]) -> None:
+def write_records(folder: Path, records: Iterable[RunRecord]) -> None:
     """Write the records of archived results in their portable form, in the order of their identities and seeds."""
     ordered = sorted(records, key=lambda record: (record.identity, record.seed))
     write_atomically(folder / RECORDS_FILE, "".join(to_text(portable(record).to_json()) + "\n" for record in ordered))
 
 
-def environments(records: Iterable[Record]) -> dict[str, Any]:
+def environments(records: Iterable[RunRecord]) -> dict[str, Any]:
     """Return the different environments that records were made in, with the number of runs in each."""
-    texts = (
-        json.dumps({**portable(record).environment.to_json(), "device": record.resolved.device_name}, sort_keys=True)
-        for record in sorted(records, key=lambda record: (record.identity, record.seed))
-    )
+    texts = map(_environment, sorted(records, key=lambda record: (record.identity, record.seed)))
     return {"environments": [{"runs": count, **json.loads(text)} for text, count in Counter(texts).items()]}
+
+
+def _environment(record: RunRecord) -> str:
+    device = record.resolved.device_name if record.resolved else None
+    return json.dumps({**portable(record).environment.to_json(), "device": device}, sort_keys=True)
 
 
 def update_identities(reproduction: TableReproduction) -> int:

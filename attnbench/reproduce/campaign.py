@@ -5,18 +5,21 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError, nearest
 from attnbench.runs.folder import Job
+from attnbench.runs.record import RunRecord
 from attnbench.tables.build_report import build_report
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
+from attnbench.tables.results.collector import Collector
 from attnbench.tables.results.costs import CostComparison
 from attnbench.tables.results.per_class_summary import read_summaries
-from attnbench.tables.results.records import Record, gather
-from attnbench.tables.results.values import Collector, Key, Result
+from attnbench.tables.results.records import gather
+from attnbench.tables.results.values import Key, Result
 from attnbench.tables.spec.cell_configs import CellConfig, compose_cells, with_seed
 from attnbench.tables.spec.load import load_profiles, load_table
 from attnbench.tables.spec.repeated_columns import merge_columns
@@ -148,11 +151,11 @@ class TableReproduction:
         return build_report(inputs)
 
 
-def records_in(results: Mapping[Key, Result]) -> Iterator[Record]:
-    """Yield the records behind results, each once."""
+def records_in(results: Mapping[Key, Result]) -> Iterator[RunRecord]:
+    """Yield the records behind results, each once: of runs that finished, and of those that diverged."""
     seen: set[tuple[str, int]] = set()
     for result in results.values():
-        for record in result.records.values():
+        for record in chain(result.records.values(), result.diverged.values()):
             if (run := (record.identity, record.seed)) not in seen:
                 seen.add(run)
                 yield record

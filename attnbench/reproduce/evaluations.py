@@ -10,7 +10,8 @@ from attnbench.runs.evaluations import RESPONSES, Evaluation, read_evaluations, 
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder, shown
 from attnbench.runs.record import FinishedRecord
-from attnbench.tables.results.values import EPOCHS, Key, MissingValue, settings_of
+from attnbench.tables.results.collector import settings_of
+from attnbench.tables.results.values import EPOCHS, Key, MissingValue
 
 if TYPE_CHECKING:
     from attnbench.reproduce.campaign import TableReproduction

@@ -6,7 +6,8 @@ from attnbench.reproduce.campaign import TableReproduction
 from attnbench.reproduce.evaluations import lacks_evaluations
 from attnbench.reproduce.explanations import lacks_explanation
 from attnbench.runs.folder import Job, RunFolder
-from attnbench.tables.results.records import Records, read_archived, with_current_identity
+from attnbench.runs.record import FinishedRecord
+from attnbench.tables.results.records import DIVERGED, Records, read_archived, with_current_identity
 from attnbench.tables.results.values import Key
 
 STATES = ("done", "kept", "partial", "missing", "failed", "diverged", "running", "damaged")
@@ -36,15 +37,19 @@ class RunStates:
         self.kept = {
             (record.identity, record.seed)
             for record in records
-            if not any(lacks_evaluations(reproduction, key, record) for key in cells.get(record.identity, ()))
+            if isinstance(record, FinishedRecord)
+            and not any(lacks_evaluations(reproduction, key, record) for key in cells.get(record.identity, ()))
             and not lacks_explanation(reproduction, record)
         }
+        self.diverged = {(record.identity, record.seed) for record in records if record.status == DIVERGED}
 
     def of(self, job: Job) -> str:
         """Return how far a run is, as one of `STATES`."""
-        state = RunFolder(job.folder).state()
-        if state not in ("finished", "running") and (job.identity, job.config["seed"]) in self.kept:
+        state, run = RunFolder(job.folder).state(), (job.identity, job.config["seed"])
+        if state not in ("finished", "running") and run in self.kept:
             return "kept"
+        if state == "new" and run in self.diverged:
+            return DIVERGED
         return _WORDS.get(state, state)
 
     def has_result(self, job: Job) -> bool:

@@ -1,6 +1,6 @@
 """A table of the user's runs: rows and columns by what their configurations differ in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attnbench.config.as_recorded import read_back
@@ -17,18 +17,8 @@ from attnbench.tables.build_report import build_report
 from attnbench.tables.report import Report
 from attnbench.tables.report_inputs import ReportInputs
 from attnbench.tables.results.costs import CostComparison
-from attnbench.tables.results.records import Record, ended, with_current_identity
-from attnbench.tables.results.values import (
-    EPOCHS,
-    Epoch,
-    Key,
-    MissingValue,
-    Result,
-    Values,
-    accuracy,
-    score_of_map,
-    without_values,
-)
+from attnbench.tables.results.records import ended, with_current_identity
+from attnbench.tables.results.values import Key, Result, own_result
 from attnbench.tables.run_keys import describe_keys, differing_keys, split_keys
 from attnbench.tables.spec.cell_configs import CellConfig
 from attnbench.tables.spec.notes import Note
@@ -189,7 +179,8 @@ def make_inputs(cells: Cells, metric: str, method: str, unfinished: int, row_lab
             own = cells.get((row.key, name), [])
             by_seed = {run.record.seed: run.record for run in own if isinstance(run.record, FinishedRecord)}
             config = own[0].config if own else None
-            result = own_result(CellConfig(row, column, config), by_seed, len(own) - len(by_seed))
+            diverged = {run.record.seed: run.record for run in own if run.record.seed not in by_seed}
+            result = own_result(CellConfig(row, column, config), by_seed, diverged)
             results[row.key, column.key] = result
             if counted := next((run.record.costs for run in own if run.record.costs is not None), None):
                 costs.setdefault(row.key, recorded_costs(counted))
@@ -223,22 +214,3 @@ def unfinished_note(count: int) -> tuple[str, ...]:
         return ()
     runs = "1 run that is not finished is" if count == 1 else f"{count} runs that are not finished are"
     return (f"{runs} left out.",)
-
-
-def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: int = 0) -> Result:
-    """Return the values of a cell as the runs' own tests or explanations gave them; none if some runs diverged."""
-    values: dict[Epoch, Values] = {}
-    reasons: dict[Epoch, str] = {}
-    for epoch in EPOCHS:
-        values[epoch], missing = {}, []
-        for seed, record in sorted(records.items()):
-            try:
-                is_score = cell.column.metric in EXPLAINED
-                values[epoch][seed] = (
-                    score_of_map(record, cell, epoch) if is_score else accuracy(record, cell.column, epoch)
-                )
-            except MissingValue as reason:
-                missing.append(str(reason))
-        reasons[epoch] = next(iter(missing), "" if records else "not run")
-    result = Result(cell, dict(sorted(records.items())), values, reasons, diverged=diverged)
-    return without_values(result) if diverged else result

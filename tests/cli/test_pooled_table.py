@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from attnbench.cli.main import main
 from attnbench.reproduce.archive import write_records
 from attnbench.runs.files import write_json
-from attnbench.tables.results.records import Record
+from attnbench.runs.record import RunRecord
+from tests.runs.samples import as_diverged
 from tests.tables.lab import write_table
 from tests.tables.pooled_lab import golden_records, three_blocks
 
@@ -18,12 +20,12 @@ KEPT = Path("outputs/reproduced/lab/tiny")
 Capture = pytest.CaptureFixture[str]
 
 
-def keep(records: list[Record], profile: str = "quick") -> None:
+def keep(records: Sequence[RunRecord], profile: str = "quick") -> None:
     (KEPT / profile).mkdir(parents=True, exist_ok=True)
     write_records(KEPT / profile, records)
 
 
-def write_runs(records: list[Record]) -> None:
+def write_runs(records: Sequence[RunRecord]) -> None:
     for number, record in enumerate(records):
         folder = Path("outputs/runs") / f"run{number}-{number:010x}" / f"seed{record.seed}"
         folder.mkdir(parents=True)
@@ -75,6 +77,21 @@ def test_a_profile_chooses_among_kept_tables(capsys: Capture) -> None:
     keep(golden_records(), "small")
     assert pooled("outputs/reproduced", "--profile", "small") == 0
     assert "6 different runs, from 1 kept table of profile small." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["outputs/reproduced", "outputs/runs/*"])
+def test_a_configuration_with_a_run_that_diverged_is_left_out(place: str, capsys: Capture) -> None:
+    records: list[RunRecord] = [*three_blocks()]
+    records[-1:] = [as_diverged(three_blocks()[-1])]
+    if place == "outputs/runs/*":
+        write_runs(records)
+    else:
+        keep(records)
+    assert pooled(place) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Left out: se in resnet20 on digits (diverged: 1 of 3)." in out
+    assert "not finished" not in out
+    assert "18 different runs" in out
 
 
 def test_unfinished_runs_are_counted(capsys: Capture) -> None:

@@ -19,6 +19,7 @@ from attnbench.cli.main import main
 from attnbench.config.compose import compose
 from attnbench.reproduce.archive import update_identities, write_records
 from attnbench.reproduce.campaign import TableReproduction
+from attnbench.reproduce.states import RunStates
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.tables.results.records import read_archived
 from attnbench.tables.spec.load import load_table
@@ -105,6 +106,23 @@ def test_kept_results_have_their_environment_records_and_the_identities_of_today
     assert update_identities(reproduction) == 1
     assert update_identities(reproduction) == 0
     assert read_archived(KEPT) == kept
+
+
+def test_a_kept_table_remembers_runs_that_diverged(say: Say) -> None:
+    write_table(TABLE.replace("attention.reduction=2]", "attention.reduction=2, recipe.lr=1e20, recipe.warmup=0]"))
+    assert say("reproduce", "lab/tiny", "--seeds", "1")[0] == 1
+    reproduction = TableReproduction.open("lab/tiny", "paper", config_dir="mine")
+    (diverged,) = [record for record in read_archived(KEPT) if record.status == "diverged"]
+    (Path("outputs") / "runs").rename("elsewhere")
+    status, table, _ = say("table", "lab/tiny")
+    assert status == 0
+    assert "diverged: 1 of 1" in table and "not trained (diverged: 1 of 1)" in table
+    jobs, _ = reproduction.jobs([0])
+    assert RunStates(reproduction, jobs).of(jobs["se", "error"][0]) == "diverged"
+
+    write_records(KEPT, [replace(diverged, identity="0" * 10, identity_scheme=1)])
+    assert update_identities(reproduction) == 1
+    assert read_archived(KEPT) == [diverged]
 
 
 def test_a_dry_run_starts_nothing(say: Say) -> None:

@@ -8,8 +8,9 @@ from attnbench.config.compose import Composer, compose
 from attnbench.reproduce.archive import environments, write_records
 from attnbench.reproduce.portable import portable
 from attnbench.runs.identity import identity, portable_path
+from attnbench.runs.record import FinishedRecord
 from attnbench.tables.results.records import Records, read_archived
-from tests.runs.samples import ENVIRONMENT, START, entry_json, make_finished
+from tests.runs.samples import ENVIRONMENT, START, as_diverged, entry_json, make_finished
 
 SECRETS = ("/srv", "alice", "c0ffee", "tower")
 HERE = {**ENVIRONMENT, "host": "tower.lab"}
@@ -32,12 +33,24 @@ def test_nothing_of_the_machine_is_written() -> None:
     text = Path("records.jsonl").read_text()
     assert not [secret for secret in SECRETS if secret in text.replace("alice/labels", "labels")]
     (kept,) = read_archived(Path())
+    assert isinstance(kept, FinishedRecord)
     assert kept.config["backbone"]["weights"].startswith("imagenet.pth (")
     assert kept.config["data"]["labels"].startswith("labels.csv (")
     assert kept.evaluations["last"].environment.host is None
     assert (kept.metrics, kept.identity, kept.choices) == (record.metrics, record.identity, record.choices)
     assert "tower" not in str(environments([record]))
     assert portable(kept) == kept
+
+
+def test_of_a_run_that_diverged_as_little_is_written() -> None:
+    record = as_diverged(make_finished(config=CONFIG, environment=HERE))
+    write_records(Path(), [record, make_finished(seed=1)])
+    text = Path("records.jsonl").read_text()
+    assert not [secret for secret in SECRETS if secret in text.replace("alice/labels", "labels")]
+    diverged, _ = read_archived(Path())
+    assert (diverged.status, diverged.seed, diverged.costs) == ("diverged", 0, record.costs)
+    assert portable(diverged) == diverged
+    assert sum(one["runs"] for one in environments([record, make_finished(seed=1)])["environments"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def make_finished(**changes: Any) -> FinishedRecord:
     return record
 
 
+def as_diverged(record: FinishedRecord) -> RunRecord:
+    """The record that a run would have if its training had diverged."""
+    known = {name: value for name, value in record.to_json().items() if name in {*START, *COSTS, "resolved", "data"}}
+    read = RunRecord.from_json({**known, "status": "diverged", "error": "training diverged in epoch 1"}, "a record")
+    assert not isinstance(read, FinishedRecord)
+    return read
+
+
 def entry_json(**changes: Any) -> dict[str, Any]:
     """An entry of `evaluations.json`."""
     own = {"checkpoint": "last", "epoch": 4, "settings": {}, "test/top1_accuracy": 0.9, "recorded/top1_accuracy": 0.9}

@@ -188,10 +188,10 @@ def _unlearned_note(blocks: Sequence[Sequence[Setting]]) -> list[str]:
     names = dict(zip(map(id, blocks), name_blocks(blocks)[0], strict=True))
     texts = []
     for block, one, plain in found:
-        beside = f", {name_baseline(plain) or 'none'} {plain.top1:.1f} %" if plain is not one else ""
-        texts.append(f"{one.attention} in {names[id(block)]} ({one.top1:.1f} %{beside})")
-    rule = "top-1 accuracy below three times chance, or halfway to 100 % where classes are few"
-    return [f"Left out, as they have not learned ({rule}): {'; '.join(texts)}."]
+        beside = f", {name_baseline(plain) or 'none'} {plain.reached or 0:.1f} %" if plain is not one else ""
+        texts.append(f"{one.attention} in {names[id(block)]} ({one.reached or 0:.1f} %{beside})")
+    rules = "; ".join(dict.fromkeys(one.rule for _, one, _ in found))
+    return [f"Left out, as they have not learned ({rules}): {'; '.join(texts)}."]
 
 
 def _several_note(several: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import mean
+from itertools import groupby
 
 from attnbench.config.compose import Composer
 from attnbench.config.diff import differences, label, shown_choices
@@ -14,14 +14,18 @@ from attnbench.config.switched_off import SwitchedOff, switched_off
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.formatting import of_all
+from attnbench.runs.record import FinishedRecord, RunRecord
 from attnbench.runs.record_parts import CostRecord, DataRecord
 from attnbench.tables.results.records import Record
-from attnbench.tables.results.training_state import least_accuracy_of
-from attnbench.tables.results.values import PERCENT, TOP1, MissingValue, accuracy
-from attnbench.tables.spec.table import LEAST_OVER_CHANCE, Column
+from attnbench.tables.results.training_state import are_detectors, close_to_chance, mean_reached
+from attnbench.tables.results.values import PERCENT, own_result
+from attnbench.tables.spec.cell_configs import CellConfig
+from attnbench.tables.spec.table import LEAST_OVER_CHANCE, Column, Row
 
 PLAIN = "none"
 """The choice of attention that all others are compared with."""
+RULE = "top-1 accuracy below three times chance, or halfway to 100 % where classes are few"
+RULE_OF_DETECTORS = "mAP50 below 10 %"
 
 
 @dataclass
@@ -73,14 +77,21 @@ class Setting:
         return self.record.costs
 
     @property
-    def top1(self) -> float:
-        """Mean top-1 accuracy in per cent; 0 where it was not measured."""
-        return mean([_value(record, TOP1) or 0.0 for record in self.records.values()])
+    def reached(self) -> float | None:
+        """Mean top-1 accuracy, of detectors mAP50, in per cent; None where it was not measured."""
+        share = mean_reached(list(self.records.values()))
+        return None if share is None else PERCENT * share
 
     @property
     def learned(self) -> bool:
-        """Whether the accuracy is three times that of guessing, by the rule of `training_state`."""
-        return self.top1 >= PERCENT * least_accuracy_of(self.record, LEAST_OVER_CHANCE)
+        """Whether the networks are not close to chance, by the rule of `training_state`."""
+        return not close_to_chance(list(self.records.values()), LEAST_OVER_CHANCE)
+
+    @property
+    def rule(self) -> str:
+        """From where networks of this kind have not learned, in words."""
+        detector = are_detectors(list(self.records.values()))
+        return RULE_OF_DETECTORS if detector else RULE
 
 
 def of_attention(key: str) -> bool:
@@ -88,42 +99,52 @@ def of_attention(key: str) -> bool:
     return key == "attention" or key.startswith("attention.")
 
 
-def read_settings(records: Iterable[Record], metric: str, composer: Composer) -> tuple[list[Setting], list[str]]:
+def read_settings(records: Iterable[RunRecord], metric: str, composer: Composer) -> tuple[list[Setting], list[str]]:
     """Sort records by configuration, each run once.
 
     Args:
-        records: of finished runs; those of one identity and seed are the same run.
-        metric: of the test set.
+        records: of runs that finished or diverged; those of one identity and seed are the same run.
+        metric: of the test set, or of the maps.
         composer: composes the runs' configurations.
 
     Returns:
-        The settings that have a value, and why other runs are left out, each reason once.
+        The settings that have a value and no run that diverged, and why other runs are left out, each reason once.
     """
-    settings: dict[str, Setting] = {}
+    settings: list[Setting] = []
     reasons: dict[str, None] = {}
-    column = Column("", "", metric)
-    for record in sorted(records, key=lambda record: (record.identity, record.seed)):
+    ordered = sorted(records, key=lambda record: (record.identity, record.seed))
+    for _, of_kind in groupby(ordered, lambda record: record.identity):
+        runs = list(of_kind)
         try:
-            if record.identity not in settings:
-                config, _ = recompose(composer, record.choices, record.config, [])
-                off = switched_off(composer, config.choices["attention"])
-                settings[record.identity] = Setting(config, off)
+            setting, divergence = _read_setting(runs, Column("", "", metric), composer)
         except UserError as error:
             reasons[str(error)] = None
             continue
-        setting = settings[record.identity]
-        if record.seed not in setting.records and (value := _value(record, column)) is not None:
-            setting.records[record.seed], setting.values[record.seed] = record, value
-    return [setting for setting in settings.values() if setting.values], list(reasons)
+        if divergence:
+            reasons[f"{_describe(setting)} ({divergence})"] = None
+        elif setting.values:
+            settings.append(setting)
+    return settings, list(reasons)
 
 
-def _value(record: Record, column: Column) -> float | None:
-    """Return a run's value after the last epoch; None where it was not measured or is not finite."""
-    try:
-        value = accuracy(record, column, "last")
-    except MissingValue:
-        return None
-    return value if math.isfinite(value) else None
+def _read_setting(runs: Sequence[RunRecord], column: Column, composer: Composer) -> tuple[Setting, str]:
+    """Return the setting of runs of one configuration, and how many of them diverged, in words.
+
+    Raises:
+        UserError: this version cannot read the configuration.
+    """
+    config, _ = recompose(composer, runs[0].choices, runs[0].config, [])
+    finished = {run.seed: run for run in reversed(runs) if isinstance(run, FinishedRecord)}
+    diverged = {run.seed: run for run in runs if run.seed not in finished}
+    result = own_result(CellConfig(Row("", "", {}), column, config), finished, diverged)
+    values = {seed: value for seed, value in result.values["last"].items() if math.isfinite(value)}
+    off = switched_off(composer, config.choices["attention"])
+    return Setting(config, off, {seed: finished[seed] for seed in values}, values), result.divergence
+
+
+def _describe(setting: Setting) -> str:
+    choices = shown_choices(setting.config)
+    return f"{choices['attention']} in {choices['backbone']} on {choices['data']}"
 
 
 def sort_into_blocks(settings: Iterable[Setting]) -> list[list[Setting]]:

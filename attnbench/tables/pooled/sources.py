@@ -9,7 +9,8 @@ from attnbench.config.compose import Composer
 from attnbench.errors import UserError
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.lookup import find_one, seeds_in
-from attnbench.tables.results.records import RECORDS_FILE, Record, finished, read_archived, with_current_identity
+from attnbench.runs.record import RunRecord
+from attnbench.tables.results.records import RECORDS_FILE, ended, read_archived, with_current_identity
 from attnbench.tables.spec.load import hint, table_files
 
 
@@ -18,13 +19,13 @@ class Sources:
     """Records, and where they are from.
 
     Attributes:
-        records: of finished runs; a run of several tables may occur several times.
+        records: of runs that finished or diverged; a run of several tables may occur several times.
         profiles: of the kept tables, with the number of tables.
         folders: how many records are from run folders.
-        unfinished: how many runs are left out because they are not finished.
+        unfinished: how many runs are left out because they neither finished nor diverged.
     """
 
-    records: list[Record] = field(default_factory=list)
+    records: list[RunRecord] = field(default_factory=list)
     profiles: Counter[str] = field(default_factory=Counter)
     folders: int = 0
     unfinished: int = 0
@@ -62,7 +63,7 @@ def read_sources(
             sources.records += read_archived(archive)
             sources.profiles[archive.name] += 1
         runs = _runs_of(name, folder, output, bool(kept), profile, list(tables))
-        done = list(finished(runs))
+        done = list(ended(runs))
         sources.records += done
         sources.folders += len(done)
         sources.unfinished += len(runs) - len(done)

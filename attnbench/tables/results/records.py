@@ -1,10 +1,10 @@
 """The records that tables read: of runs below an output folder, and those archived with a reproduced table."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from attnbench.config.compose import Composer
 from attnbench.config.validate import RunConfig
@@ -17,9 +17,13 @@ from attnbench.runs.metric_names import MAP50, TRAIN_TOP1, VAL, VAL_TOP1, metric
 from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
 
 Record = FinishedRecord
+DIVERGED = "diverged"
+"""The state of a run whose loss or weights were not finite."""
 RECORDS_FILE = "records.jsonl"
 CURVES = (VAL_TOP1, TRAIN_TOP1, metric_name(VAL, MAP50))
 """Metrics that a learning curve may show, the preferred one first."""
+AnyRecord = TypeVar("AnyRecord", bound=RunRecord)
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -28,35 +32,43 @@ class Records:
 
     Attributes:
         runs: records of finished runs, by identity and seed.
-        by_path: of those that started from a file of weights, by what stands for their identity without that file.
+        diverged: records of runs whose training diverged, by identity and seed.
+        by_path: seeds by identity of those that started from a file of weights, by what stands for their identity
+            without that file.
         fingerprints: of the data that runs were trained on, by choice of data.
         unfinished: states of the other runs, by identity and seed.
     """
 
     runs: dict[tuple[str, int], Record] = field(default_factory=dict)
-    by_path: dict[str, list[Record]] = field(default_factory=dict)
+    diverged: dict[tuple[str, int], RunRecord] = field(default_factory=dict)
+    by_path: dict[str, dict[str, set[int]]] = field(default_factory=dict)
     fingerprints: dict[str, list[str]] = field(default_factory=dict)
     unfinished: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def add(self, record: Record) -> None:
-        """Add a finished run, unless it is already there."""
-        self.runs.setdefault((record.identity, record.seed), record)
+    def add(self, record: RunRecord) -> None:
+        """Add a run that finished or diverged, unless it is already there."""
+        run = (record.identity, record.seed)
+        if isinstance(record, FinishedRecord):
+            self.runs.setdefault(run, record)
+        elif run not in self.unfinished:
+            self.diverged.setdefault(run, record)
         self._add_fingerprint(record)
 
-    def add_by_path(self, record: Record, composer: Composer) -> None:
+    def add_by_path(self, record: RunRecord, composer: Composer) -> None:
         """Let a run that started from a file of weights be found where that file is not at hand."""
-        if record.config.get("backbone", {}).get("weights"):
+        if record.data is not None and record.config.get("backbone", {}).get("weights"):
             name = identity_by_path(composer, record.choices, record.config, record.data.fingerprint)
             if name is not None:
-                self.by_path.setdefault(name, []).append(record)
+                self.by_path.setdefault(name, {}).setdefault(record.identity, set()).add(record.seed)
 
-    def add_findable(self, record: Record, composer: Composer) -> None:
-        """Add a finished run under the identity of today and, if it started from weights, by their path."""
-        self.add(with_current_identity(record, composer))
-        self.add_by_path(record, composer)
+    def add_findable(self, record: RunRecord, composer: Composer) -> None:
+        """Add a run under the identity of today and, if it started from weights, by their path."""
+        current = with_current_identity(record, composer)
+        self.add(current)
+        self.add_by_path(current, composer)
 
     def add_unfinished(self, record: RunRecord, state: str) -> None:
-        """Add the state of a run that is not finished."""
+        """Add the state of a run that is neither finished nor diverged."""
         self.unfinished[record.identity, record.seed] = state
         self._add_fingerprint(record)
 
@@ -76,26 +88,29 @@ class Records:
                 by the path of these. If the file there was another one at some time, the runs of that file are taken of
                 which there are most: runs of different weights are not compared.
         """
-        found: dict[int, Record] = {}
-        names = self._identities(config, identities)
-        for name in names:
-            for (known, seed), record in self.runs.items():
-                if known == name:
-                    found.setdefault(seed, record)
-        return dict(sorted((found or ({} if identities else self._of_one_file(names))).items()))
+        return _of_names(self.runs, self._names(config, identities))
 
-    def _of_one_file(self, names: Iterable[str]) -> dict[int, Record]:
-        """Return the runs under these names by path that started from one file of weights, as many as there are."""
-        files: dict[str, dict[int, Record]] = {}
-        for record in chain.from_iterable(self.by_path.get(name, ()) for name in names):
-            files.setdefault(record.identity, {}).setdefault(record.seed, record)
-        return max(files.values(), key=len, default={})
+    def find_diverged(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, RunRecord]:
+        """Return the runs of a configuration whose training diverged, as `find` does; without seeds that finished."""
+        names = self._names(config, identities)
+        finished_seeds = _of_names(self.runs, names)
+        found = _of_names(self.diverged, names)
+        return {seed: record for seed, record in found.items() if seed not in finished_seeds}
 
     def unfinished_states(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, str]:
         """Return the states of a configuration's unfinished runs by seed, without seeds that have a finished run."""
-        names, finished_seeds = self._identities(config, identities), self.find(config, identities)
-        states = {seed: state for (name, seed), state in self.unfinished.items() if name in names}
-        return {seed: state for seed, state in sorted(states.items()) if seed not in finished_seeds}
+        names = self._names(config, identities)
+        finished_seeds = _of_names(self.runs, names)
+        return {seed: s for seed, s in _of_names(self.unfinished, names).items() if seed not in finished_seeds}
+
+    def _names(self, config: RunConfig, identities: Collection[str]) -> list[str]:
+        """Return the identities of a configuration's runs: by its data, otherwise by the path of its weights."""
+        names = self._identities(config, identities)
+        known = {name for name, _ in (*self.runs, *self.diverged, *self.unfinished)}
+        if identities or known.intersection(names):
+            return names
+        files = {name: seeds for path in names for name, seeds in self.by_path.get(path, {}).items()}
+        return [max(files, key=lambda name: len(files[name]))] if files else names
 
     def _identities(self, config: RunConfig, identities: Iterable[str]) -> list[str]:
         """Return the identities that a configuration may have, one for each fingerprint of its data."""
@@ -103,6 +118,16 @@ class Records:
         weights = weights_by_path(config)
         by_data = (identity(config, fingerprint, weights) for fingerprint in fingerprints)
         return list(dict.fromkeys([*identities, *by_data]))
+
+
+def _of_names(runs: Mapping[tuple[str, int], Value], names: Sequence[str]) -> dict[int, Value]:
+    """Return what is known of the runs under these identities by seed; the first identity comes first."""
+    found: dict[int, Value] = {}
+    for name in names:
+        for (known, seed), value in runs.items():
+            if known == name:
+                found.setdefault(seed, value)
+    return dict(sorted(found.items()))
 
 
 def gather(output: Path, archive: Path, composer: Composer) -> Records:
@@ -118,8 +143,10 @@ def gather(output: Path, archive: Path, composer: Composer) -> Records:
     for run, record in runs:
         if isinstance(record, FinishedRecord):
             records.add_findable(complete(run, record), composer)
+        elif (state := run.state()) == DIVERGED:
+            records.add_findable(record, composer)
         else:
-            records.add_unfinished(record, run.state())
+            records.add_unfinished(record, state)
     for record in read_archived(archive):
         records.add_findable(record, composer)
     return records
@@ -137,7 +164,7 @@ def ended(runs: Sequence[RunFolder]) -> Iterator[RunRecord]:
         record = readable(run.record, None) if len(runs) > 1 else run.record()
         if isinstance(record, FinishedRecord):
             yield complete(run, record)
-        elif record is not None and record.status == "diverged":
+        elif record is not None and record.status == DIVERGED:
             yield record
 
 
@@ -174,21 +201,24 @@ def learning_curve(run: RunFolder, record: Record) -> list[tuple[int, float]]:
     return [(row.epoch, value) for row in rows if (value := row.metrics.get(metric)) is not None]
 
 
-def with_current_identity(record: Record, composer: Composer) -> Record:
+def with_current_identity(record: AnyRecord, composer: Composer) -> AnyRecord:
     """Return a record with the identity that its configuration has today, if the record is enough to compute it."""
-    if record.identity_scheme == IDENTITY_SCHEME:
+    if record.identity_scheme == IDENTITY_SCHEME or record.data is None:
         return record
     current = identity_today(composer, record.choices, record.config, record.data.fingerprint)
     return replace(record, identity=current, identity_scheme=IDENTITY_SCHEME) if current else record
 
 
-def read_archived(folder: Path) -> list[Record]:
-    """Return the records that were archived with a table. Raises `UserError` for a damaged file."""
+def read_archived(folder: Path) -> list[RunRecord]:
+    """Return the records that were archived with a table. Raises `UserError` for a damaged file.
+
+    They are of runs that finished, or diverged: without the latter, a table would show what the others reached.
+    """
     path = folder / RECORDS_FILE
     records = []
     for number, line in enumerate((read_text(path) or "").split("\n"), 1):
         where = f"{shown(path)}, line {number}"
         record = RunRecord.from_json(parse_object(line, where), where) if line.strip() else None
-        if isinstance(record, FinishedRecord):
+        if record is not None and record.status in ("finished", DIVERGED):
             records.append(record)
     return records

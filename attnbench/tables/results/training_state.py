@@ -45,21 +45,41 @@ def why_untrained(records: Sequence[Record], least_over_chance: float) -> str:
 
 
 def _signs(records: Sequence[Record], least_over_chance: float) -> Iterator[str]:
-    accuracies = [accuracy for record in records if (accuracy := _accuracy(record)) is not None]
-    if not accuracies:
+    if mean_reached(records) is None:
         return
-    main = main_metric(records[0].metrics)
-    if main == MAP50:
-        chance, least = 0.0, LEAST_MAP50
-    else:
-        chance, least = 1 / records[0].data.classes, least_accuracy_of(records[0], least_over_chance)
-    accuracy = fmean(accuracies)
-    if accuracy < least:
-        bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
-        yield f"not trained: its {'mAP50' if main == MAP50 else 'accuracy'} of {100 * accuracy:.1f} % is below {bound}"
+    if close := close_to_chance(records, least_over_chance):
+        yield close
+    chance = 0.0 if are_detectors(records) else 1 / records[0].data.classes
     share = late_share([record.curve for record in records], chance)
     if share is not None and share > STEEP:
         yield f"not trained: {100 * share:.0f} % of what it learned came in the last quarter of its epochs"
+
+
+def close_to_chance(records: Sequence[Record], least_over_chance: float) -> str:
+    """Say that networks of one kind are close to chance; empty if they are not, or if nothing was measured."""
+    accuracy = mean_reached(records)
+    if accuracy is None:
+        return ""
+    if are_detectors(records):
+        name, chance, least = "mAP50", 0.0, LEAST_MAP50
+    else:
+        name, chance = "accuracy", 1 / records[0].data.classes
+        least = least_accuracy_of(records[0], least_over_chance)
+    if accuracy >= least:
+        return ""
+    bound = f"{100 * least:.3g} % (chance: {100 * chance:.3g} %)"
+    return f"not trained: its {name} of {100 * accuracy:.1f} % is below {bound}"
+
+
+def mean_reached(records: Sequence[Record]) -> float | None:
+    """Return the mean accuracy, of detectors mAP50, after the last epoch; None where it was not measured."""
+    accuracies = [accuracy for record in records if (accuracy := _accuracy(record)) is not None]
+    return fmean(accuracies) if accuracies else None
+
+
+def are_detectors(records: Sequence[Record]) -> bool:
+    """Return whether networks are detectors, by their main metric."""
+    return main_metric(records[0].metrics) == MAP50
 
 
 def least_accuracy_of(record: Record, least_over_chance: float) -> float:

@@ -1,24 +1,19 @@
 """From records to the values of a table's cells: by seed, after the last and after the best validation epoch."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from attnbench.config.compose import Composer
-from attnbench.config.recompose import recompose
-from attnbench.errors import UserError
-from attnbench.runs.evaluation_entry import INITIAL, EvaluationEntry
-from attnbench.runs.evaluations import RESPONSES
 from attnbench.runs.explanation_entry import FAITHFULNESS
 from attnbench.runs.explanations import OF_TABLES
-from attnbench.runs.metric_names import RESPONSE_PREFIX, TEST, metric_name
 from attnbench.runs.metric_names import TOP1 as TOP1_ACCURACY
+from attnbench.runs.metric_names import metric_name
+from attnbench.runs.record import RunRecord
 from attnbench.runs.record_parts import Metrics
-from attnbench.tables.results.records import Record, Records
+from attnbench.tables.results.records import DIVERGED, Record
 from attnbench.tables.spec.cell_configs import CellConfig
-from attnbench.tables.spec.table import DETECTION, EXPLAINED, Column, PaperTable
+from attnbench.tables.spec.table import DETECTION, EXPLAINED, Column
 
 Epoch = Literal["last", "best"]
 EPOCHS: tuple[Epoch, Epoch] = ("last", "best")
@@ -26,8 +21,6 @@ Values = dict[int, float]
 """A metric's value by seed."""
 Key = tuple[str, str]
 """A cell's row and column."""
-DIVERGED = "diverged"
-"""The state of a run whose loss or weights were not finite."""
 PERCENT = 100.0
 TOP1 = Column("", "", TOP1_ACCURACY)
 
@@ -45,7 +38,8 @@ class Result:
         values: by epoch and seed.
         reasons: by epoch, why some or all values are missing; empty if none are.
         unfinished: the states of runs that have no result, in words.
-        diverged: how many runs diverged. The results of the others say nothing then, and there are no values.
+        diverged: records of runs that diverged, by seed. With any, the results of the others say nothing, and there are
+            no values.
     """
 
     cell: CellConfig
@@ -53,133 +47,15 @@ class Result:
     values: Mapping[Epoch, Values]
     reasons: Mapping[Epoch, str]
     unfinished: str = ""
-    diverged: int = 0
+    diverged: Mapping[int, RunRecord] = field(default_factory=dict)
 
     @property
     def divergence(self) -> str:
         """How many of the runs diverged, in words; empty if none did."""
-        return describe_divergence(self.diverged, len(self.records))
+        return describe_divergence(len(self.diverged), len(self.records))
 
 
-class Collector:
-    """Reads the values of a table's cells from records.
-
-    Args:
-        identities: of the cells' runs, where they are known.
-    """
-
-    def __init__(
-        self,
-        table: PaperTable,
-        cells: Mapping[Key, CellConfig],
-        records: Records,
-        composer: Composer,
-        identities: Mapping[Key, str],
-    ) -> None:
-        self.table, self.cells, self.composer = table, cells, composer
-        self.records: dict[Key, dict[int, Record]] = {}
-        self.unfinished: dict[Key, str] = {}
-        self.diverged: dict[Key, int] = {}
-        for key, cell in cells.items():
-            known = [identities[key]] if key in identities else []
-            self.records[key] = records.find(cell.config, known) if cell.config else {}
-            states = records.unfinished_states(cell.config, known) if cell.config else {}
-            self.unfinished[key] = describe_states(state for state in states.values() if state != DIVERGED)
-            self.diverged[key] = Counter(states.values())[DIVERGED]
-
-    def results(self) -> dict[Key, Result]:
-        """Return the results of all cells."""
-        return {key: self._result(key, cell) for key, cell in self.cells.items()}
-
-    def _result(self, key: Key, cell: CellConfig) -> Result:
-        records = self.records[key]
-        values: dict[Epoch, Values] = {}
-        reasons: dict[Epoch, str] = {}
-        for epoch in EPOCHS:
-            values[epoch], missing = {}, []
-            for seed, record in records.items():
-                try:
-                    values[epoch][seed] = self._value(cell, epoch, seed, record)
-                except MissingValue as reason:
-                    missing.append(str(reason))
-            reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
-        result = Result(cell, records, values, reasons, self.unfinished[key], self.diverged[key])
-        return without_values(result) if result.diverged else result
-
-    def _value(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
-        match cell.column.metric:
-            case "error_increase":
-                return self._error_increase(cell, epoch, record)
-            case "accuracy_per_million":
-                return self._accuracy_per_million(cell, epoch, seed, record)
-            case "response":
-                return self._response(cell, epoch, record)
-        if cell.column.metric in EXPLAINED:
-            return score_of_map(record, cell, epoch)
-        if cell.row.map:
-            raise MissingValue("the row is a map, no network")
-        return accuracy(record, cell.column, epoch, self._metrics(cell, epoch, record))
-
-    def _error_increase(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
-        """Return the increase of the error over that of the column `relative_to`, as a share of the latter."""
-        base = self.cells[cell.row.key, cell.column.relative_to]
-        before, after = (
-            PERCENT - accuracy(record, TOP1, epoch, self._metrics(other, epoch, record)) for other in (base, cell)
-        )
-        if not before:
-            raise MissingValue("no error to compare with")
-        return (after - before) / before
-
-    def _accuracy_per_million(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
-        """Return the accuracy per million parameters, of both what is above the baseline, except for the baseline."""
-        ours, millions = accuracy(record, TOP1, epoch), record.costs.parameters / 1e6
-        baseline = self.table.baseline_of(cell.row.key)
-        if not baseline:
-            return ours / millions
-        other = self.records[baseline, cell.column.key].get(seed)
-        if other is None:
-            raise MissingValue("the baseline was not run with this seed")
-        if record.costs.parameters == other.costs.parameters:
-            raise MissingValue("it has as many parameters as the baseline")
-        return (ours - accuracy(other, TOP1, epoch)) / (millions - other.costs.parameters / 1e6)
-
-    def _response(self, cell: CellConfig, epoch: Epoch, record: Record) -> float:
-        """Return a stage's mean absolute response divided by that of the first stage."""
-        initial = cell.column.epoch == INITIAL
-        if initial and epoch == "best":
-            raise MissingValue("no epoch has the initial weights")
-        settings = settings_of(self.composer, record, cell.evaluate)
-        entry = _evaluation(record, INITIAL if initial else epoch, [*settings, RESPONSES])
-        by_stage = {
-            name.rpartition("/")[2]: value for name, value in entry.metrics.items() if name.startswith(RESPONSE_PREFIX)
-        }
-        if cell.column.stage not in by_stage:
-            raise MissingValue(f"this network has no {cell.column.stage}")
-        first, response = next(iter(by_stage.values())), by_stage[cell.column.stage]
-        if not first or response is None or not math.isfinite(response / first):
-            raise MissingValue("responses are 0 or not finite")
-        return float(response / first)
-
-    def _metrics(self, cell: CellConfig, epoch: Epoch, record: Record) -> Metrics:
-        """Return the record's metrics, or those of the evaluation under the cell's settings by a record's names."""
-        settings = settings_of(self.composer, record, cell.evaluate)
-        if not settings:
-            return record.metrics
-        entry = _evaluation(record, epoch, settings)
-        return {
-            metric_name(TEST, name.partition("/")[2], epoch == "best"): value for name, value in entry.metrics.items()
-        }
-
-
-def _evaluation(record: Record, epoch: str, settings: Sequence[str]) -> EvaluationEntry:
-    """Return a run's evaluation under settings. Raises `MissingValue` if there is none."""
-    entry = record.evaluations.get(" ".join([epoch, *settings]))
-    if entry is None:
-        raise MissingValue(_why_missing(record, epoch, "not evaluated"))
-    return entry
-
-
-def _why_missing(record: Record, epoch: str, otherwise: str) -> str:
+def why_missing(record: Record, epoch: str, otherwise: str) -> str:
     """Return the reason for a missing value: the test set was not read, or without validation no epoch is best."""
     if not record.config.get("test", True):
         return "trained with test=false"
@@ -218,7 +94,7 @@ def accuracy(record: Record, column: Column, epoch: Epoch, metrics: Metrics | No
     name = metric_name(column.split, measured, epoch == "best")
     value = (record.metrics if metrics is None else metrics).get(name)
     if value is None:
-        raise MissingValue(_why_missing(record, epoch, "not measured"))
+        raise MissingValue(why_missing(record, epoch, "not measured"))
     percent = PERCENT * float(value)
     return PERCENT - percent if column.metric.endswith("error") else percent
 
@@ -242,19 +118,26 @@ def score_of_map(record: Record, cell: CellConfig, epoch: Epoch) -> float:
     return PERCENT * mean.value
 
 
-def settings_of(composer: Composer, record: Record, overrides: Sequence[str]) -> list[str]:
-    """Return the settings in which a test under overrides differs from the run's own, as `attnbench evaluate` does.
+def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: Mapping[int, RunRecord]) -> Result:
+    """Return the values of a cell as the runs' own tests or explanations gave them; none if some runs diverged."""
+    values: dict[Epoch, Values] = {}
+    reasons: dict[Epoch, str] = {}
+    for epoch in EPOCHS:
+        values[epoch], missing = {}, []
+        for seed, record in sorted(records.items()):
+            try:
+                values[epoch][seed] = own_value(cell, epoch, record)
+            except MissingValue as reason:
+                missing.append(str(reason))
+        reasons[epoch] = next(iter(missing), "" if records else "not run")
+    result = Result(cell, dict(sorted(records.items())), values, reasons, diverged=diverged)
+    return without_values(result) if diverged else result
 
-    Raises:
-        MissingValue: the run cannot be tested under these overrides.
-    """
-    if not overrides:
-        return []
-    try:
-        _, settings = recompose(composer, record.choices, record.config, overrides)
-    except UserError as error:
-        raise MissingValue(str(error)) from error
-    return [f"{key}={value}" for key, value in sorted(settings.items())]
+
+def own_value(cell: CellConfig, epoch: Epoch, record: Record) -> float:
+    """Return the value that a run's own test or explanation gave. Raises `MissingValue`."""
+    is_score = cell.column.metric in EXPLAINED
+    return score_of_map(record, cell, epoch) if is_score else accuracy(record, cell.column, epoch)
 
 
 def mean_of(records: Sequence[Record], key: str) -> float | None:

@@ -11,6 +11,7 @@ from attnbench.errors import UserError
 from attnbench.tables.report import Line, Report
 from attnbench.tables.results.records import Record
 from tests.tables.pooled_lab import golden_records, make_runs, report_of, three_blocks
+from tests.tables.results.test_scores_of_maps import FIRST, explained
 
 
 def lines_of(report: Report) -> dict[str, Line]:
@@ -123,6 +124,28 @@ def test_networks_that_have_not_learned_are_named_and_left_out(attention: str) -
     assert report.lines == report_of(three_blocks()).lines
     (note,) = [text for text in report.remarks if "not learned" in text]
     assert f"{attention} in resnet20 width=32 (29.6 %" in note
+
+
+@pytest.mark.parametrize(("map50", "learned"), [(0.3, True), (0.09, False)])
+def test_detectors_are_pooled_by_their_mean_average_precision(map50: float, learned: bool) -> None:
+    plain, bam = (
+        [replace(run, metrics={"test/map50": value + run.seed / 100, "test/map": value / 2}) for run in runs]
+        for runs, value in ((make_runs("none", [0, 0, 0]), 0.3), (make_runs("bam", [0, 0, 0]), map50))
+    )
+    if learned:
+        assert means(report_of([*plain, *bam], metric="map")) == {"bam resnet20": pytest.approx(50 * map50 - 15)}
+    else:
+        with pytest.raises(UserError, match=r"mAP50 below 10 %\): bam in resnet20 \(10.0 %, none 31.0 %\)"):
+            report_of([*plain, *bam], metric="map")
+
+
+def test_scores_of_maps_are_pooled() -> None:
+    records = [
+        replace(run, explanations=explained(**{FIRST: energy + run.seed / 100}).explanations)
+        for name, energy in (("none", 0.5), ("bam", 0.6))
+        for run in make_runs(name, [80, 81, 82])
+    ]
+    assert means(report_of(records, metric="energy_in_box")) == {"bam resnet20": pytest.approx(10)}
 
 
 @pytest.mark.parametrize(

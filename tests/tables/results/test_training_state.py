@@ -13,6 +13,7 @@ from attnbench.tables.results.training_state import (
     why_untrained,
 )
 from attnbench.tables.results.values import without_values
+from tests.runs.samples import as_diverged
 from tests.tables.sample_results import RECORD, inputs
 
 
@@ -79,6 +80,7 @@ def test_no_runs_say_nothing() -> None:
 
 def test_cells_with_runs_that_diverged_are_not_trained() -> None:
     made = inputs({("none", "x"): {0: 90.0}, ("bam", "x"): {0: 91.0, 1: 92.0}})
-    results = {**made.results, ("bam", "x"): without_values(replace(made.results["bam", "x"], diverged=1))}
+    bam = made.results["bam", "x"]
+    results = {**made.results, ("bam", "x"): without_values(replace(bam, diverged={7: as_diverged(bam.records[0])}))}
     assert untrained_cells(made.table, results) == {("bam", "x"): "not trained (diverged: 1 of 3)"}
     assert results["bam", "x"].values == {"last": {}, "best": {}}
