@@ -6,12 +6,12 @@ and acceptance sampling, 1982), and contradicted if one part is, at the level di
 values of the table's claims are corrected by Holm's procedure, in which claims with the same comparisons are one test.
 """
 
-from bisect import bisect_left
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attnbench.tables.report import Outcome
 from attnbench.tables.verdicts.anytime import LEVEL, Estimate
+from attnbench.tables.verdicts.holm import Holm
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,9 @@ def judge(claims: Sequence[Sequence[Part]], level: float = LEVEL) -> list[Judgem
         claims: of the table.
         level: chance of any wrong verdict.
     """
-    tests = {key: p for parts in claims if (p := claim_p(parts)) is not None for key in [claim_key(parts)]}
-    factors = holm_factors(tests, level)
-    undecided = min(factors.values(), default=1)
-    return [_judge_claim(parts, factors.get(claim_key(parts), undecided), level) for parts in claims]
+    tests = {claim_key(parts): p for parts in claims if (p := claim_p(parts)) is not None}
+    holm = Holm(tests.values(), level)
+    return [_judge_claim(parts, holm, level) for parts in claims]
 
 
 def claim_key(parts: Sequence[Part]) -> Hashable:
@@ -131,27 +130,20 @@ def count_parts(parts: Sequence[Part]) -> int:
     return len({part.key for part in parts if part.p is not None})
 
 
-def holm_factors(tests: dict[Hashable, float], level: float) -> dict[Hashable, int]:
-    """Return the number that each p value is multiplied by: how many hypotheses were open when it was tested.
-
-    See Holm, A simple sequentially rejective multiple test procedure, 1979. Equal p values have equal factors.
-    """
-    ps = sorted(tests.values())
-    rejected = next((place for place, p in enumerate(ps) if p > level / (len(ps) - place)), len(ps))
-    open_at_end = max(1, len(ps) - rejected)
-    return {key: max(open_at_end, len(ps) - bisect_left(ps, p)) for key, p in tests.items()}
-
-
-def _judge_claim(parts: Sequence[Part], factor: int, level: float) -> Judgement:
-    judged = tuple(_judge_part(part, parts, factor, level) for part in parts)
+def _judge_claim(parts: Sequence[Part], holm: Holm, level: float) -> Judgement:
     p = claim_p(parts)
-    return Judgement(combine([part.outcome for part in judged]), None if p is None else min(1.0, factor * p), judged)
+    own_level = level / (holm.open_at_end if p is None else holm.factor(p))
+    judged = tuple(_judge_part(part, parts, own_level) for part in parts)
+    if p is None:
+        return Judgement(combine([part.outcome for part in judged]), None, judged)
+    adjusted = (replace(part, p=None if part.p is None else holm.adjusted(part.p, p)) for part in judged)
+    return Judgement(combine([part.outcome for part in judged]), holm.adjusted(p, p), tuple(adjusted))
 
 
-def _judge_part(part: Part, parts: Sequence[Part], factor: int, level: float) -> PartJudgement:
-    if part.against:
-        factor *= max(1, count_parts(parts))
-    own_level = level / factor
+def _judge_part(part: Part, parts: Sequence[Part], level: float) -> PartJudgement:
+    """Judge a part at its claim's level; its p value is corrected within the claim alone."""
+    tests = max(1, count_parts(parts)) if part.against else 1
+    own_level = level / tests
     p, within = part.p, part.p_within()
     outcome: Outcome = "inconclusive"
     if part.estimate is None:
@@ -160,7 +152,7 @@ def _judge_part(part: Part, parts: Sequence[Part], factor: int, level: float) ->
         outcome = "contradicted" if part.against else "supported"
     elif not part.equal and within is not None and within <= own_level:
         outcome = "equivalent"
-    return PartJudgement(outcome, None if p is None else min(1.0, factor * p), own_level)
+    return PartJudgement(outcome, None if p is None else tests * p, own_level)
 
 
 def combine(outcomes: Sequence[Outcome]) -> Outcome:

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from attnbench.tables.report import Outcome
 from attnbench.tables.verdicts.anytime import Estimate, critical_t
-from attnbench.tables.verdicts.judge import Part, claim_p, combine, holm_factors, judge
+from attnbench.tables.verdicts.judge import Part, claim_p, combine, judge
 
 SIZE, FREEDOM = 5.0, 45.0  # ten seeds of five rows
 
@@ -131,7 +131,7 @@ def test_claims_are_corrected_by_holms_procedure() -> None:
     assert [judgement.outcome == "supported" for judgement in found] == list(rejected)
     assert 0 < sum(rejected) < len(ts)
     for judgement, p, decided in zip(found, adjusted, rejected, strict=True):
-        assert not decided or judgement.p == pytest.approx(p)
+        assert judgement.p == judgement.parts[0].p == pytest.approx(p)
         assert decided == (judgement.p is not None and judgement.p <= 0.05)
     assert found[-1].p == found[-1].parts[0].p == 1  # no p value is above 1
 
@@ -148,21 +148,6 @@ def test_claims_without_a_test_are_not_counted() -> None:
     assert outcomes([[part(t)], [NO_RUNS], [CONSTANT], []]) == expected
 
 
-def test_factors_by_hand() -> None:
-    # 4 * 0.001 and 3 * 0.015 are at most 0.05, 2 * 0.03 is not: two hypotheses are open at the end.
-    found = holm_factors({"a": 0.03, "b": 0.001, "c": 0.015, "d": 0.5}, 0.05)
-    assert found == {"b": 4, "c": 3, "a": 2, "d": 2}
-    assert holm_factors({"a": 0.01, "b": 0.01}, 0.05) == {"a": 2, "b": 2}
-    assert holm_factors({}, 0.05) == {}
-
-
-@given(st.lists(st.sampled_from([0.0, 1e-4, 0.004, 0.01, 0.0125, 0.02, 0.025, 0.04, 0.05, 0.3, 1.0]), min_size=1))
-def test_holms_procedure_rejects_what_statsmodels_rejects(ps: list[float]) -> None:
-    rejected = multipletests(ps, alpha=0.05, method="holm")[0]
-    factors = holm_factors(dict(enumerate(ps)), 0.05)
-    assert [p <= 0.05 / factors[place] for place, p in enumerate(ps)] == list(rejected)
-
-
 parts_of_claims = st.lists(
     st.lists(
         st.builds(
@@ -177,6 +162,16 @@ parts_of_claims = st.lists(
     ),
     max_size=5,
 )
+
+
+@given(parts_of_claims)
+def test_what_is_decided_has_a_p_value_of_at_most_the_level(claims: list[list[Part]]) -> None:
+    for parts, found in zip(claims, judge(claims), strict=True):
+        assert (found.p is not None and found.p <= 0.05) == (found.outcome not in ("inconclusive", "not run"))
+        for one, judged in zip(parts, found.parts, strict=True):
+            told_apart = judged.outcome in ("supported", "contradicted")
+            assert told_apart == (judged.p is not None and judged.p <= 0.05)
+            assert told_apart == (one.p is not None and one.p <= judged.level)
 
 
 @given(parts_of_claims, st.randoms())
