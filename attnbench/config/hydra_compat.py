@@ -19,13 +19,13 @@ from hydra._internal.config_repository import CachingConfigRepository, ConfigRep
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from attnbench.config.file_state import FileStates
+from attnbench.config.grammar import read
 from attnbench.config.hydra_files_compat import watch
 from attnbench.config.search_path import PRIMARY
 
@@ -108,7 +108,7 @@ class ConfigFolders:
         _prepare_hydra()
         if config_name is not None and self._repository.config_exists(config_name) and not self._content(config_name):
             return None  # it may name further folders
-        overrides = OverridesParser.create().parse_overrides(list(choices))
+        overrides = list(map(read, choices))
         found = create_defaults_list(self._repository, config_name, overrides, prepend_hydra=True, skip_missing=False)
         tree: Tree = {}
         for default in found.defaults:

@@ -4,16 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from attnbench.config import search_path
+from attnbench.config.grammar import read
 from attnbench.config.parametric_names import resolve_name
 from attnbench.config.quoting import quoted
 from attnbench.errors import UserError, nearest
@@ -98,24 +97,13 @@ def parse_one(text: str, folders: Sequence[Path] = ()) -> Override:
     if (shown := plain(text, keep="")) != text:
         raise UserError(f"{shown}: an override is one line of text in UTF-8, without control characters")
     try:
-        override = _read(text)
+        override = read(text)
     except HydraException as error:
         hint = _missing_key(text, folders)
         raise UserError(f"{text}: {_why_unreadable(text, _in_one_line(error))}{hint}") from None
     if not override.key_or_group:
         raise UserError(f"{text}: the key is missing; an override is written key=value")
     return override
-
-
-@lru_cache(maxsize=4096)
-def _read(text: str) -> Override:
-    """Parse an override by Hydra's grammar, which takes a millisecond: the runs of a sweep share most of theirs."""
-    return _parser().parse_override(text)
-
-
-@cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
 
 
 def _missing_key(text: str, folders: Sequence[Path]) -> str:

@@ -4,9 +4,9 @@ import json
 import shlex
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from attnbench.config.grammar import read
 from attnbench.errors import UserError
 
 SPECIAL_IN_DOUBLE_QUOTES = "$`\\!"
@@ -48,6 +48,6 @@ def _for_shell(text: str) -> str:
 def _means(text: str, value: Any) -> bool:
     """Return whether Hydra reads the value in an override as this one."""
     try:
-        return bool(OverridesParser.create().parse_override(text).value() == value)
+        return bool(read(text).value() == value)
     except HydraException:
         return False
