@@ -1,9 +1,10 @@
-"""Config files as Hydra reads them, with one clear line for a file that is no text."""
+"""Config files as Hydra reads them, with one clear line for a file that is no text or no mapping."""
 
 import io
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -39,10 +40,12 @@ class ConfigFolder(FileConfigSource):
         text = _NamedText(path)
         header = ConfigSource._get_header_dict(text.read(512))
         text.seek(0)
+        _require_mapping(text)
+        text.seek(0)
         try:
             config = OmegaConf.load(text)
-        except (OSError, RecursionError):  # OmegaConf's word for a number is an OSError
-            raise UserError(f"{path}: it is no mapping of keys to values") from None
+        except (OSError, RecursionError):  # a mapping of another type, such as a set, is an OSError to OmegaConf
+            raise UserError(f"{path}: must be a mapping of keys to values") from None
         return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
 
 
@@ -55,6 +58,18 @@ def watch(repository: IConfigRepository, note: Callable[[str], None] = lambda _:
         else source
         for source in sources
     ]
+
+
+def _require_mapping(text: "_NamedText") -> None:
+    """Raise `UserError` unless a YAML text is a mapping, or empty; only its beginning is read.
+
+    OmegaConf would take a list for a config, and a word for a key without a value.
+    """
+    first = next((event for event in yaml.parse(text) if isinstance(event, yaml.NodeEvent)), None)
+    if isinstance(first, yaml.SequenceStartEvent):
+        raise UserError(f"{text.name}: must be a mapping of keys to values; it is a list")
+    if isinstance(first, yaml.ScalarEvent) and first.value:  # of a document without content the value is ""
+        raise UserError(f"{text.name}: must be a mapping of keys to values; it is the value {first.value}")
 
 
 class _NamedText(io.StringIO):

@@ -1,9 +1,11 @@
 """Config files as people write them: what can be read is read, for anything else one line says what to do."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from attnbench.cli.main import main
 from attnbench.config import search_path
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
@@ -59,15 +61,47 @@ def test_another_ending_is_named(recipes: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"3\n", "own.yaml: it is no mapping of keys to values"),
-        (b"- 1\n", "recipe=[1]: recipe holds keys, so it must be a mapping"),
+        (b"3\n", "own.yaml: must be a mapping of keys to values; it is the value 3"),
+        (b"# A recipe\nepochs\n", "own.yaml: must be a mapping of keys to values; it is the value epochs"),
+        (b"- 1\n", "own.yaml: must be a mapping of keys to values; it is a list"),
+        (b"!!set {a}\n", "own.yaml: must be a mapping of keys to values"),
         (b"", "recipe.epochs: recipe=own does not set it; such a file begins with `defaults: [one_cycle, _self_]`"),
         (b"a: [1\n", 'YAML: while parsing a flow sequence in "'),
-        (b"[" * 3000, "own.yaml: it is no mapping of keys to values"),
+        (b"[" * 3000, "own.yaml: must be a mapping of keys to values; it is a list"),
+        (b"a: " + b"[" * 3000, "own.yaml: must be a mapping of keys to values"),
     ],
 )
 def test_content_that_is_no_mapping_of_keys(recipes: Path, content: bytes, message: str) -> None:
     assert message in rejected(recipes, content)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--cfg", "job", "attention=own"),
+        ("train", "-m", "attention=none,own"),
+        ("cost", "attention=own"),
+        ("tune-lr", "attention=own"),
+        ("tune", "attention=none,own"),
+        ("table", "bam/1b", "attention=own"),
+        ("reproduce", "bam/1b", "--profile", "quick", "attention=own"),
+        ("cost", "-cn", "primary"),
+        ("cost", "experiment=own"),
+        ("list", "data"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_names_a_file_that_is_a_list(
+    own_folder: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("attention/own", "experiment/own", "data/own", "primary"):
+        path = own_folder / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("- a\n")
+    assert main([*words, "--config-dir", "mine"]) == 2
+    message = capsys.readouterr().err
+    assert re.fullmatch(r"attnbench: \S+\.yaml: must be a mapping of keys to values; it is a list\n", message)
+    assert not Path("outputs").exists()
 
 
 @pytest.mark.parametrize(
