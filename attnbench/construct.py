@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from attnbench.config.validate import OWN_PACKAGE, RunConfig
 from attnbench.data.bases.dataset import DataSet
-from attnbench.errors import OptionError, UserError
+from attnbench.errors import OptionError, UserError, spelled
 
 T = TypeVar("T")
 PYTHON_NAMES = {"lambda": "lambda_"}
@@ -87,7 +87,7 @@ def guarded(group: str, action: Callable[[], T]) -> T:
         return action()
     except OptionError as error:
         key = next((name for name, python in PYTHON_NAMES.items() if python == error.key), error.key)
-        raise UserError(f"{group}.{key}={error.value}: {error.expected}") from error
+        raise UserError(f"{group}.{key}={spelled(error.value)}: {error.expected}") from error
     except (ValueError, NotImplementedError) as error:
         raise UserError(f"{group}: {error}") from error
 

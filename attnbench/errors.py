@@ -23,6 +23,31 @@ class NotInstalledError(UserError):
     """An optional package is needed and not installed; the message names the extra that brings it."""
 
 
+def spelled(value: Any) -> str:
+    """Return a value as it is written in a config file or an override: `null`, `true`, `[1, null]`.
+
+    A text that would be another value without quotes has them: `'5'`.
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(spelled, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{spelled(key)}: {spelled(each)}' for key, each in value.items())}}}"
+    return f"'{value}'" if isinstance(value, str) and _needs_quotes(value) else str(value)
+
+
+def _needs_quotes(text: str) -> bool:
+    """Return whether a text without quotes would be a number, `true`, `false` or `null`."""
+    if text.lower() in ("null", "true", "false"):
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class OptionError(ValueError):
     """An option of a model, data set or recipe has an invalid value.
 
@@ -36,7 +61,7 @@ class OptionError(ValueError):
     """
 
     def __init__(self, key: str, value: Any, expected: str) -> None:
-        super().__init__(f"{key}={value}: {expected}")
+        super().__init__(f"{key}={spelled(value)}: {expected}")
         self.key = key
         self.value = value
         self.expected = expected
@@ -50,7 +75,7 @@ def require(condition: bool, key: str, value: Any, expected: str) -> None:
 
 def require_choice(key: str, value: Any, choices: tuple[Any, ...]) -> None:
     """Raise `OptionError` unless `value` is one of `choices`."""
-    require(value in choices, key, value, "must be one of " + ", ".join(map(str, choices)))
+    require(value in choices, key, value, "must be one of " + ", ".join(map(spelled, choices)))
 
 
 def require_literal(key: str, value: Any, literal: Any) -> None:

@@ -15,7 +15,7 @@ from attnbench.config import search_path
 from attnbench.config.grammar import read
 from attnbench.config.parametric_names import resolve_name
 from attnbench.config.quoting import quoted
-from attnbench.errors import UserError, nearest
+from attnbench.errors import UserError, nearest, spelled
 from attnbench.plain_text import plain
 
 BEGIN_OF_MORE = "[{(\"'$"
@@ -149,7 +149,7 @@ def _resolve_names(parsed: Parsed, folders: Sequence[Path]) -> Parsed:
 def _several(group: str, names: Sequence[object], folders: Sequence[Path]) -> Override:
     """Return the override that chooses several files of a group. Raises `UserError` if it takes one, or lacks some."""
     if group not in SEVERAL:
-        raise UserError(f"{group}={names}: takes one choice; {' and '.join(SEVERAL)} take several")
+        raise UserError(f"{group}={spelled(names)}: takes one choice; {' and '.join(SEVERAL)} take several")
     if not names:
         raise UserError(f"{group}=[]: names no choice")
     for name in names:

@@ -28,7 +28,7 @@ from attnbench.config.validate import (
     set_leaf,
     unknown_key,
 )
-from attnbench.errors import RunError, UserError
+from attnbench.errors import RunError, UserError, spelled
 
 CHANGEABLE = ("data", "attention", "trainer")
 KEPT = ("task", "backbone", "recipe", "seed", *CHANGEABLE)
@@ -92,7 +92,7 @@ def _recompose(
     settings = {**changed, **differing_leaves(own, config)}
     for key, value in settings.items():
         if key.removeprefix("data.") in TRAINING_ONLY:
-            raise UserError(f"{key}={value}: affects only the training images; the test would be the same")
+            raise UserError(f"{key}={spelled(value)}: affects only the training images; the test would be the same")
     return config, settings
 
 
@@ -151,7 +151,7 @@ def lay_over(
                 _check_same_code(key, value, known.get(key))
             continue
         if key not in known:
-            raise RunError(f"{key}: the run was trained with {key}={value}, which this version does not have")
+            raise RunError(f"{key}: the run was trained with {key}={spelled(value)}, which this version does not have")
         set_leaf(laid, key, value)
     for key in known:
         added_later = key.partition(".")[0] in values and key not in recorded

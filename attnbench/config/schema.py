@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from attnbench.errors import UserError, nearest
+from attnbench.errors import UserError, nearest, spelled
 
 NODE = "_keys_"
 OFF = "_off_"
@@ -103,7 +103,7 @@ def accepted_types(key: str, default: Any, declared: Declaration | None) -> tupl
         return declared.accepts
     word = _type_of(default)
     if word is None:
-        raise UserError(f"{key}: its default {_show(default)} has no type; declare it under {NODE} in the same file")
+        raise UserError(f"{key}: its default {spelled(default)} has no type; declare it under {NODE} in the same file")
     return (word,)
 
 
@@ -190,7 +190,3 @@ def _listed(accepts: tuple[str, ...]) -> str:
     if len(words) == 1:
         return words[0]
     return f"{', '.join(words[:-1])}{',' if ' or ' in words[-1] else ' or'} {words[-1]}"
-
-
-def _show(value: Any) -> str:
-    return "null" if value is None else str(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attnbench.config import schema
 from attnbench.config.search_path import choices_with
-from attnbench.errors import UserError, nearest
+from attnbench.errors import UserError, nearest, spelled
 
 OPEN_GROUPS = ("task", "backbone", "attention", "data", "logger", "callbacks", "launch")
 """Groups whose choices each declare keys of their own. In all others every choice has the default choice's keys."""
@@ -63,6 +63,7 @@ def check(
     Raises:
         UserError: for the first mistake.
     """
+    _require_text_keys(values)
     leaves, defaults = schema.flatten(values), schema.flatten(reference)
     for key, value in leaves.items():
         if key not in defaults and has_key(defaults, key):
@@ -77,16 +78,25 @@ def check(
         try:
             set_leaf(values, key, schema.convert(leaves[key], accepts))
         except schema.ConfigTypeError as mistake:
-            raise UserError(f"{key}={leaves[key]}: {mistake}") from None
+            raise UserError(f"{key}={spelled(leaves[key])}: {mistake}") from None
     plain = schema.without_declarations(values)
     return RunConfig(plain, choices, identity_leaves(schema.flatten(plain), declared, choices))
+
+
+def _require_text_keys(tree: Mapping[Any, Any], prefix: str = "") -> None:
+    """Raise `UserError` for a key that YAML reads as a number, or as true or false: `1`, `on`."""
+    for name, value in tree.items():
+        if not isinstance(name, str):
+            raise UserError(f"{prefix}{spelled(name)}: a key must be a text; write it in quotes")
+        if isinstance(value, dict):
+            _require_text_keys(value, f"{prefix}{name}.")
 
 
 def _no_mapping(key: str, value: Any, choices: Mapping[str, str]) -> str:
     """Return the message for a value in place of a mapping of keys."""
     chosen = f" in a config file, a choice is made under defaults: '- override /{key}: {value}'"
     hint = f";{chosen}" if key in choices and isinstance(value, str | int) else ""
-    return f"{key}={value}: {key} holds keys, so it must be a mapping{hint}"
+    return f"{key}={spelled(value)}: {key} holds keys, so it must be a mapping{hint}"
 
 
 def _missing(key: str, choices: Mapping[str, str]) -> str:

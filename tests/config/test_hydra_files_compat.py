@@ -76,6 +76,18 @@ def test_content_that_is_no_mapping_of_keys(recipes: Path, content: bytes, messa
 
 
 @pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (b"defaults: [one_cycle, _self_]\n1: a\n", "recipe.1"),
+        (b"defaults: [one_cycle, _self_]\non: a\n", "recipe.true"),
+        (b"defaults: [one_cycle, _self_]\nlr: {2: a}\n", "recipe.lr.2"),
+    ],
+)
+def test_a_key_that_is_no_text(recipes: Path, content: bytes, key: str) -> None:
+    assert rejected(recipes, content) == f"{key}: a key must be a text; write it in quotes"
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("train", "--cfg", "job", "attention=own"),

@@ -104,7 +104,7 @@ def test_a_key_the_run_lacks_becomes_neutral_rather_than_the_default() -> None:
         ("hydra.job.name=x", "hydra.job.name=x: means nothing to a trained run"),
         ("attention=bam", "attention=bam: the run was trained with attention=gated; its options can change"),
         ("data.padding=4", "data.padding=4: affects only the training images"),
-        ("data={flip: true}", "data.flip=True: affects only the training images"),
+        ("data={flip: true}", "data.flip=true: affects only the training images"),
     ],
 )
 def test_a_mistake_is_one_line(override: str, message: str, trained: RunConfig) -> None:

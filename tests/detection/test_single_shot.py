@@ -152,7 +152,7 @@ MISTAKES = {
         ("ssdlite", "task.channels=64"),
         "task.channels=64: must be auto with detector=ssdlite, which has no feature pyramid",
     ),
-    "normalisation": (("ssdlite", "task.head_norm=true"), "task.head_norm=True: must be auto with detector=ssdlite"),
+    "normalisation": (("ssdlite", "task.head_norm=true"), "task.head_norm=true: must be auto with detector=ssdlite"),
     "large boxes": (
         ("ssdlite", "task.anchor_scale=9"),
         "task.anchor_scale=9: the smallest boxes would be larger than half the image; up to 4 fits steps of 8 pixels",
