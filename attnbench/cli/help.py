@@ -1,7 +1,7 @@
 """Help of the verbs that take overrides: groups, choices, flags, examples."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnbench.config import search_path
@@ -451,17 +451,10 @@ def group_lines(group: str, folders: Sequence[Path], indent: str = "  ", width: 
     """Return a group and its choices, wrapped below the first choice."""
     heading = f"{indent}{group:<11} "
     return textwrap.fill(
-        ", ".join(shown_choices(group, folders)),
+        ", ".join(search_path.shown_choices(group, folders)),
         width=width,
         initial_indent=heading,
         subsequent_indent=" " * len(heading),
         break_on_hyphens=False,
         break_long_words=False,
     )
-
-
-def shown_choices(group: str, folders: Sequence[Path]) -> Iterable[str]:
-    """Yield the names to choose from: a choice that has a pattern of names as that pattern (`wrn<depth>_<width>`)."""
-    patterns = search_path.name_patterns(group, folders)
-    for choice in search_path.choices(group, folders):
-        yield search_path.show_pattern(patterns[choice]) if choice in patterns else choice

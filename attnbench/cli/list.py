@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from attnbench.cli.arguments import make_parser, wants_help
-from attnbench.cli.help import group_lines, list_help, shown_choices
+from attnbench.cli.help import group_lines, list_help
 from attnbench.cli.wrap import print_help
 from attnbench.config import search_path
 from attnbench.console import make_console
@@ -66,7 +66,7 @@ def list_choices(console: Console, group: str, folders: Sequence[Path]) -> None:
         raise UserError(f"{group}: nothing to list{nearest(group, names)} ({', '.join(names)})")
     table = Table(show_header=False, box=None)
     files = search_path.choices(group, folders).values()
-    for name, path in zip(shown_choices(group, folders), files, strict=True):
+    for name, path in zip(search_path.shown_choices(group, folders), files, strict=True):
         table.add_row(name, search_path.describe(path))
     console.print(table)
 

@@ -84,7 +84,7 @@ class Composer:
         """Compose every choice of a group in one go and return each one's options. They are not validated."""
         names = list(search_path.choices(group, self.folders))
         lines = [f"+{group}@every.choice{place}={name}" for place, name in enumerate(names)]
-        with readable_errors():
+        with readable_errors(self.folders):
             composed = config_folders(tuple(map(str, self.folders))).compose(None, lines)
             every = apply(composed.tree, [])["every"]
         return {name: schema.without_declarations(every[f"choice{place}"]) for place, name in enumerate(names)}
@@ -114,7 +114,7 @@ class Composer:
         lines = [str(override.input_line) for override in choices]
         key = (name, *lines, *(str(override.input_line) for override in hydra))
         if key not in self._composed:
-            with readable_errors():
+            with readable_errors(self.folders):
                 tree, made, sweep = self._compose_lines(name, lines, hydra)
             made |= _several(choices)
             known_groups = search_path.groups(self.folders)

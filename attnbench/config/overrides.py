@@ -15,7 +15,7 @@ from attnbench.config import search_path
 from attnbench.config.grammar import read
 from attnbench.config.parametric_names import resolve_name
 from attnbench.config.quoting import quoted
-from attnbench.errors import UserError, nearest, spelled
+from attnbench.errors import UserError, spelled
 from attnbench.plain_text import plain
 
 BEGIN_OF_MORE = "[{(\"'$"
@@ -158,16 +158,19 @@ def _several(group: str, names: Sequence[object], folders: Sequence[Path]) -> Ov
 
 
 @contextmanager
-def readable_errors() -> Iterator[None]:
-    """Turn errors of Hydra, OmegaConf and the YAML parser into a `UserError` of one line."""
+def readable_errors(folders: Sequence[Path] = ()) -> Iterator[None]:
+    """Turn errors of Hydra, OmegaConf and the YAML parser into a `UserError` of one line.
+
+    Args:
+        folders: config folders, whose choices are named where one is missing; without them, Hydra names its own.
+    """
     try:
         yield
     except MissingConfigException as error:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or ())
-        offered = f" (choices: {', '.join(options)})" if options else ""
-        hint = nearest(choice, options)
-        raise UserError(f"{group or 'config'}={choice}: no such choice{hint}{offered}") from None
+        is_ours = group in search_path.groups(folders)
+        offered = search_path.shown_choices(group, folders) if is_ours else error.options or ()
+        raise UserError(search_path.no_such_choice(group or "config", choice, offered)) from None
     except yaml.YAMLError as error:
         raise UserError("YAML: " + " ".join(str(error).split())) from None
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:

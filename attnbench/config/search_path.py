@@ -110,11 +110,17 @@ def show_pattern(pattern: str) -> str:
     return re.sub(r"{(\w+)(?::\w+)?}", r"<\1>", pattern)
 
 
+def shown_choices(group: str, folders: Sequence[Path]) -> list[str]:
+    """Return the names to choose from: a choice that has a pattern of names as that pattern (`wrn<depth>_<width>`)."""
+    patterns = name_patterns(group, folders)
+    return [show_pattern(patterns[name]) if name in patterns else name for name in choices(group, folders)]
+
+
 def choices_with(group: str, option: str, folders: Sequence[Path]) -> list[str]:
-    """Return the choices of a group whose file sets an option of this name."""
+    """Return the choices of a group whose file sets an option of this name, as `shown_choices` names them."""
     line = re.compile(rf"^{re.escape(option)}:", re.MULTILINE)
-    files = choices(group, folders).items()
-    return [choice for choice, path in files if line.search(_text(path))]
+    files = choices(group, folders).values()
+    return [name for name, path in zip(shown_choices(group, folders), files, strict=True) if line.search(_text(path))]
 
 
 def describe(path: Path) -> str:
@@ -136,11 +142,15 @@ def _text(path: Path) -> str:
 
 def check_choice(group: str, choice: str, folders: Sequence[Path]) -> None:
     """Raise `UserError` unless the group offers the choice."""
-    names = list(choices(group, folders))
-    if choice in names:
+    if choice in choices(group, folders):
         return
     for path in (folder / group / f"{choice}.yml" for folder in folders):
         if os.path.isfile(path):  # noqa: PTH113 - pathlib's raises where a name is too long
             raise UserError(f"{group}={choice}: Hydra reads files that end in .yaml only; rename {path}")
-    offered = names + [show_pattern(pattern) for pattern in name_patterns(group, folders).values()]
-    raise UserError(f"{group}={choice}: no such choice{nearest(choice, names)} (choices: {', '.join(offered)})")
+    raise UserError(no_such_choice(group, choice, shown_choices(group, folders)))
+
+
+def no_such_choice(group: str, choice: str, offered: Sequence[str]) -> str:
+    """Return the message for a choice that a group does not offer, with what it offers, if that is known."""
+    listed = f" (choices: {', '.join(offered)})" if offered else ""
+    return f"{group}={choice}: no such choice{nearest(choice, offered)}{listed}"

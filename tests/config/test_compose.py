@@ -13,18 +13,20 @@ from attnbench.errors import UserError
 
 Refusal = Callable[..., str]
 
-ATTENTIONS = sorted(search_path.choices("attention", search_path.search_path()))
+OFFERED = [
+    "timm/<name>" if name == "timm" else name for name in search_path.choices("attention", search_path.search_path())
+]
 MISTAKES = {
     ("attention=bamm",): [
         "attention=bamm: no such choice; did you mean bam?",
-        f"choices: {', '.join(ATTENTIONS)}, timm/<name>",
+        f"(choices: {', '.join(OFFERED)})",
     ],
     ("atention=bam",): ["atention: no such key; did you mean attention?", "top level: attention, backbone"],
     ("attention=bam", "attention.reductoin=8"): ["attention=bam has no such key; did you mean reduction?", "dilation"],
     ("attention.reduction=8",): [
         "attention=none has no such key",
         "(it has no options; bam, cbam, ",
-        ", timm have reduction)",
+        ", timm/<name> have reduction)",
     ],
     ("recipe.lrr=1",): ["recipe=one_cycle has no such key; did you mean lr?"],
     ("sed=1",): ["sed: no such key; did you mean seed?"],
@@ -52,6 +54,7 @@ MISTAKES = {
     ("seed=0,1",): ["seed=0,1: to try several values add -m"],
     ("data@x=cifar10",): ["a group cannot be moved"],
     ("attention={a: 1}",): ["attention.a: attention=none has no such key"],
+    ("attention=tim",): ["attention=tim: no such choice (choices: bam"],
     ("attention=null",): ["attention=null: no such choice"],
     ("backbone=wrn28-10",): ["backbone=wrn28-10: no such choice", "wrn<depth>_<width>"],
     ("backbone=wrn28_ten",): ["backbone.width=ten: must be a whole number"],
@@ -152,6 +155,11 @@ OWN_MISTAKES = {
         "recipe.epochs=ten: must be a whole number",
     ),
     "choice": ("experiment=own", "# @package _global_\ndefaults: [{override /attention: bamm}]\n", "did you mean bam?"),
+    "offer": (
+        "experiment=own",
+        "# @package _global_\ndefaults: [{override /attention: x}]\n",
+        "simam, sk, timm/<name>, ",
+    ),
     "recipe": ("recipe=own", "defaults: [one_cycle@_here_]\nwarmpu: 0.1\n", "did you mean warmup?"),
     "recipe type": ("recipe=own", "defaults: [one_cycle@_here_]\nlr: x\n", "recipe.lr=x: must be a number"),
     "partial recipe": (
