@@ -8,7 +8,7 @@ import yaml
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import Container, OmegaConf
 
 from attnbench.errors import UserError
 
@@ -40,13 +40,9 @@ class ConfigFolder(FileConfigSource):
         text = _NamedText(path)
         header = ConfigSource._get_header_dict(text.read(512))
         text.seek(0)
-        _require_mapping(text)
-        text.seek(0)
-        try:
-            config = OmegaConf.load(text)
-        except (OSError, RecursionError):  # a mapping of another type, such as a set, is an OSError to OmegaConf
-            raise UserError(f"{path}: must be a mapping of keys to values") from None
-        return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
+        return ConfigResult(
+            config=_load(text), path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header
+        )
 
 
 def watch(repository: IConfigRepository, note: Callable[[str], None] = lambda _: None) -> None:
@@ -58,6 +54,25 @@ def watch(repository: IConfigRepository, note: Callable[[str], None] = lambda _:
         else source
         for source in sources
     ]
+
+
+def load_mapping(path: Path) -> Container:
+    """Return the content of a config file, without composing anything.
+
+    Raises:
+        UserError: it is no text, or no mapping of keys to values.
+        YAMLError, OmegaConfBaseException: what is in it cannot be read.
+    """
+    return _load(_NamedText(path))
+
+
+def _load(text: "_NamedText") -> Container:
+    _require_mapping(text)
+    text.seek(0)
+    try:
+        return OmegaConf.load(text)
+    except (OSError, RecursionError):  # a mapping of another type, such as a set, is an OSError to OmegaConf
+        raise UserError(f"{text.name}: must be a mapping of keys to values") from None
 
 
 def _require_mapping(text: "_NamedText") -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from attnbench.config import search_path
+from attnbench.config.hydra_files_compat import load_mapping
 from attnbench.config.overrides import readable_errors
 from attnbench.errors import UserError
 from attnbench.runs.files import shown
@@ -79,7 +80,7 @@ def load_space(name: str, folders: Sequence[Path]) -> list[Dimension]:
     search_path.check_choice("search", name, folders)
     path = search_path.choices("search", folders)[name]
     with readable_errors():
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        content = OmegaConf.to_container(load_mapping(path))
     if not isinstance(content, dict) or not content:
         raise UserError(f"{shown(path)}: must hold lines such as recipe.lr: {{log: [0.01, 1.0]}}")
     return [_dimension(str(key), node, path) for key, node in content.items()]

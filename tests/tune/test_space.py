@@ -55,6 +55,8 @@ def test_a_space_has_four_kinds_of_dimensions() -> None:
         ("seed: {int: [0, 9]}", "only options of recipe, attention, backbone"),
         ("data.validation: {int: [1, 9]}", "only options of recipe, attention, backbone"),
         ("{}", "must hold lines"),
+        ("- recipe.lr", "own.yaml: must be a mapping of keys to values; it is a list"),
+        ("3", "own.yaml: must be a mapping of keys to values; it is the value 3"),
         ("recipe.lr: {log: [", "YAML"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from attnbench.errors import nearest
+from attnbench.errors import nearest, spelled
 
 
 class TableFileError(Exception):
@@ -18,7 +18,9 @@ class TableFileError(Exception):
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a file's content. Raises `TableFileError` unless it is a mapping, whose keys are words."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise TableFileError("it is not text in UTF-8") from None
     except yaml.YAMLError as error:
         raise TableFileError("YAML: " + " ".join(str(error).split())) from None
     if not isinstance(content, dict):
@@ -33,7 +35,7 @@ def _require_words(node: Any, where: str = "") -> None:
     for key, child in children:
         if isinstance(node, dict) and not isinstance(key, str):
             place = where or "the table"
-            raise TableFileError(f"{place}: YAML reads a key as {key!r}, which is no word: write it in quotes")
+            raise TableFileError(f"{place}: YAML reads a key as {spelled(key)}, which is no word: write it in quotes")
         _require_words(child, f"{where}.{key}".lstrip("."))
 
 

@@ -1,5 +1,7 @@
 """Files of tables: they are read, and each mistake is one line that names the file and the place."""
 
+from pathlib import Path
+
 import pytest
 
 from attnbench.errors import UserError
@@ -57,7 +59,7 @@ MISTAKES = {
     ("unverified: [error]", "unverified: [errors]"): "rows.se.unverified: errors: not printed",
     ("label: lost,", "labl: lost,"): "rows.lost: lacks label",
     ("rows:", "rows: ["): "YAML: ",
-    ("  lost:", "  off:"): "rows: YAML reads a key as False, which is no word: write it in quotes",
+    ("  lost:", "  off:"): "rows: YAML reads a key as false, which is no word: write it in quotes",
     ("title: Tiny networks on digits", "title: Tiny\n1: 2"): "the table: YAML reads a key as 1, which is no word",
     ("overrides: [attention=none]", "overrides: attention=none"): "overrides: must be a list of strings",
 }
@@ -97,6 +99,13 @@ claims:
     assert (several.source, several.wording, several.margin) == ("section 4", "seen", 0.5)
     assert (par.margin, par.parts[0].equal) == (0.1, True)
     assert (plain.margin, plain.source, plain.wording) == (0.5, "", "inferred")
+
+
+def test_a_table_that_is_no_text_is_named() -> None:
+    Path("mine/paper/lab").mkdir(parents=True)
+    Path("mine/paper/lab/own.yaml").write_bytes(b"title: \xff\n")
+    with pytest.raises(UserError, match=r"lab/own\.yaml: it is not text in UTF-8$"):
+        load_table("lab/own", "mine")
 
 
 def test_an_unknown_table_is_an_error_with_a_hint() -> None:
