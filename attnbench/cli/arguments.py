@@ -234,12 +234,12 @@ def split_words(
     Raises:
         UserError: no run is named, although one is needed.
     """
-    from attnbench.config.overrides import parse_one
+    from attnbench.config.overrides import parse_single
 
     names = [word for word in words if is_name(word)]
     if needed and not names:
         raise UserError(f"attnbench {verb}: name a run: its folder, the start of its hash, or a pattern in quotes")
-    outputs = [parse_one(word).value() for word in words if word not in names and word.startswith("output=")]
+    outputs = [parse_single(word).value() for word in words if word not in names and word.startswith("output=")]
     overrides = [word for word in words if word not in names and not word.startswith("output=")]
     return names, overrides, Path(str(outputs[-1] if outputs else output)).expanduser()
 

@@ -11,7 +11,9 @@ from attnbench.cli.help import COST
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
 from attnbench.config.diff import differences
+from attnbench.config.overrides import require_single_values
 from attnbench.config.parametric_names import short_name
+from attnbench.config.search_path import search_path
 from attnbench.config.sweep import expand, is_sweep
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
@@ -75,6 +77,7 @@ def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
     if _is_sweep(arguments):
         configs = expand(arguments.overrides, *given).configs
     else:
+        require_single_values(arguments.overrides, search_path(arguments.config_dir))
         configs = [compose(arguments.overrides, *given)]
     return _with_plain(configs, arguments) if arguments.measure and not arguments.layers else configs
 

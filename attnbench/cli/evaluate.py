@@ -13,7 +13,7 @@ from attnbench.cli.output import print_message
 from attnbench.cli.plan_evaluations import EvaluationPlan, lines, plan_all
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
-from attnbench.config.overrides import parse
+from attnbench.config.overrides import parse, require_single_values
 from attnbench.config.sweep import single_overrides
 from attnbench.console import make_console
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     named = named_runs("evaluate", arguments)
     composer = Composer(arguments.config_dir, trusted=named.trusted)
     runs, mistakes = find(named.names, named.output)
-    combinations = _combinations(named.overrides, composer) if arguments.multirun else [named.overrides]
+    combinations = _combinations(named.overrides, composer, arguments.multirun)
     plan = EvaluationPlan()
     if not mistakes:
         plan = plan_all(runs, combinations, arguments.checkpoint, composer, arguments.responses)
@@ -58,8 +58,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(words)
 
 
-def _combinations(overrides: Sequence[str], composer: Composer) -> list[list[str]]:
-    """Return every combination of the values of overrides that have several."""
+def _combinations(overrides: Sequence[str], composer: Composer, several: bool) -> list[list[str]]:
+    """Return every combination of the values of overrides. Raises `UserError` if they may not have several, and do."""
+    if not several:
+        require_single_values(overrides, composer.folders)
+        return [list(overrides)]
     parsed = parse(overrides, composer.folders, sweep=True)
     given = (*parsed.choices, *parsed.values, *parsed.hydra)
     return [list(lines) for lines in product(*(single_overrides(override, composer) for override in given))]

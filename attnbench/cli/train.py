@@ -34,20 +34,30 @@ def main(words: Sequence[str]) -> int:
 
         return hand_over(arguments)
     from attnbench.config.compose import compose
-    from attnbench.config.sweep import is_sweep
 
     given = (arguments.overrides, arguments.config_dir, arguments.config_name)
     if arguments.cfg:
         if arguments.multirun:
             raise UserError(f"--cfg {arguments.cfg}: prints one configuration; leave out -m")
         return print_config(compose(*given), arguments.package)
-    several = arguments.multirun or is_sweep(*given)
+    several = _is_sweep(arguments)
     print_without_effect(arguments.overrides)
     if several:
         from attnbench.cli.sweep import sweep
 
         return sweep(arguments)
     return train_where_it_says(compose(*given))
+
+
+def _is_sweep(arguments: argparse.Namespace) -> bool:
+    """Return whether a sweep is asked for. Raises `UserError` for a key with several values if not."""
+    from attnbench.config.overrides import require_single_values
+    from attnbench.config.sweep import is_sweep
+
+    if arguments.multirun or is_sweep(arguments.overrides, arguments.config_dir, arguments.config_name):
+        return True
+    require_single_values(arguments.overrides, search_path(arguments.config_dir))
+    return False
 
 
 def train_where_it_says(config: RunConfig) -> int:

@@ -23,6 +23,7 @@ BEGIN_OF_MORE = "[{(\"'$"
 
 OF_HYDRA = ("hydra.searchpath", "hydra.mode", "hydra.sweeper.params")
 """The keys of Hydra's own configuration that have an effect."""
+ONE_VALUE, MULTIRUN = "takes one value here", "to try several values add -m"
 SEVERAL = ("logger", "callbacks")
 """Groups of which several choices may be made: `logger=[tensorboard,csv]`."""
 OMEGACONF_DETAILS = re.compile(r" full_key: ?(\S*)(?: object_type=.*)?$")
@@ -54,13 +55,14 @@ def parse(overrides: Sequence[str], folders: Sequence[Path], sweep: bool = False
     for text in overrides:
         override = parse_one(text, folders)
         name = override.key_or_group
+        is_hydras = name.split("/")[0].split(".")[0] == "hydra"
         if override.is_delete():
             raise UserError(f"{text}: keys cannot be removed")
-        if override.is_sweep_override() and not sweep:
-            raise UserError(f"{text}: {_several_values(name, text)}")
+        if not sweep or is_hydras:
+            _require_single(override, ONE_VALUE)
         if name == "hydra":
             raise UserError(f"{text}: name a key of Hydra's, such as hydra.searchpath=[…]")
-        if name.split("/")[0].split(".")[0] == "hydra":
+        if is_hydras:
             parsed.hydra.append(override)
         elif override.package is not None:
             raise UserError(f"{text}: a group cannot be moved; write {name}=…")
@@ -81,10 +83,27 @@ def without_effect(overrides: Sequence[str]) -> list[str]:
     ]
 
 
-def _several_values(name: str, text: str) -> str:
+def require_single_values(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Raise `UserError` for a key with several values: a command that takes `-m` was given without it."""
+    for text in overrides:
+        _require_single(parse_one(text, folders), MULTIRUN)
+
+
+def parse_single(text: str) -> Override:
+    """Parse one override as `parse_one` does. Raises `UserError` also if it has several values."""
+    override = parse_one(text)
+    _require_single(override, ONE_VALUE)
+    return override
+
+
+def _require_single(override: Override, advice: str) -> None:
+    """Raise `UserError`, with the advice, for an override with several values."""
+    if not override.is_sweep_override():
+        return
+    text, name = str(override.input_line), override.key_or_group
     as_text = quoted(name, text.partition("=")[2])
-    message = f"to try several values add -m; a list is written {name}=[…]"
-    return f"{message}, a text with a comma {as_text}" if as_text else message
+    message = f"{text}: {advice}; a list is written {name}=[…]"
+    raise UserError(f"{message}, a text with a comma {as_text}" if as_text else message)
 
 
 def parse_one(text: str, folders: Sequence[Path] = ()) -> Override:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from attnbench.config import schema
 from attnbench.config.compose import apply, compose
-from attnbench.config.overrides import parse_one
+from attnbench.config.overrides import parse_one, parse_single
 from attnbench.config.search_path import search_path, shipped
 from attnbench.config.validate import check
 from attnbench.construct import guarded
@@ -69,7 +69,7 @@ def read_request(words: Sequence[str], config_dir: str | None) -> Request:
             raise UserError(f"{key}: attnbench tune chooses it; tune.seeds and tune.final_seeds say how many seeds")
         _check_spelling(key, config_dir)
     named = [word for word, key in zip(words, keys, strict=True) if key == "search"]
-    search = str(parse_one(named[-1]).value()) if named else SEARCH
+    search = str(parse_single(named[-1]).value()) if named else SEARCH
     own = [word for word, key in zip(words, keys, strict=True) if key.partition(".")[0] == "tune"]
     overrides = [word for word in words if word not in (*named, *own)]
     return Request(overrides, search, load_space(search, folders), _options(own, folders))
@@ -85,7 +85,7 @@ def _check_spelling(key: str, config_dir: str | None) -> None:
 
 def _options(words: Sequence[str], folders: Sequence[Path]) -> TuneOptions:
     defaults: dict[str, Any] = {"tune": OmegaConf.to_container(OmegaConf.load(shipped() / FILE))}
-    values = apply(defaults, [parse_one(word) for word in words])
+    values = apply(defaults, [parse_single(word) for word in words])
     checked = check(values, defaults, schema.declarations(defaults), {}, folders)
     options: TuneOptions = guarded("tune", lambda: TuneOptions(**checked["tune"]))
     return options

@@ -173,6 +173,8 @@ MISTAKES = {
         "lab/tiny",
         "attention=none",
     ): "the rows of lab/tiny differ in attention; plain and se",
+    ("reproduce", "lab/tiny", "recipe.epochs=1,2"): "recipe.epochs=1,2: takes one value here; a list is written",
+    ("table", "lab/tiny", "recipe.epochs=1,2"): "recipe.epochs=1,2: takes one value here; a list is written",
     ("reproduce", "lab"): "lab: no such table; did you mean lab/none or lab/tiny?",
     ("reproduce", "lab/tiny", "--to", "mine", "--format", "csv"): "--to mine: cannot be written: it is a folder",
     ("reproduce",): "name a table; attnbench list paper shows all",

@@ -93,7 +93,7 @@ def test_a_key_the_run_lacks_becomes_neutral_rather_than_the_default() -> None:
         ("data.distractors=many", "data.distractors=many: must be a whole number"),
         ("trainer.precision=fp16", "must be auto, bf16 or fp32"),
         ("attention={a: 1}", "attention.a: attention=gated has no such key"),
-        ("data.distractors=1,2", "to try several values add -m"),
+        ("data.distractors=1,2", "data.distractors=1,2: takes one value here"),
         ("recipe.lr=1", "recipe.lr=1: a trained run keeps its recipe; an evaluation changes data, attention, trainer"),
         ("recipe=one_cycle", "a trained run keeps its recipe"),
         ("seed=1", "seed=1: a trained run keeps its seed"),

@@ -22,6 +22,8 @@ def test_words_are_sorted_into_methods_space_and_options() -> None:
         ("tune.pruner=hyperband", "tune.pruner=hyperband: must be median, halving or none"),
         ("tune.grace=1", "tune.grace=1.0: must be in [0, 1)"),
         ("tune.parallel=0", "tune.parallel=0: must be at least 1, or auto"),
+        ("tune.trials=1,2", "tune.trials=1,2: takes one value here"),
+        ("search=lr,lr_wd", "search=lr,lr_wd: takes one value here"),
         ("search=lrwd", "did you mean lr_wd?"),
         ("serch=lr", "serch: no such key; did you mean search?"),
         ("tunes.trials=3", "tunes.trials: no such key; did you mean tune?"),
