@@ -3,8 +3,9 @@
 Also the checks that raise them, and the hint at the name that was probably meant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, get_args
 
 
@@ -89,6 +90,19 @@ def require_literal(key: str, value: Any, literal: Any) -> None:
             require_literal("gate", gate, Gate)
     """
     require_choice(key, value, get_args(literal))
+
+
+def require_ending(to: Path | None, form: str, ending: str, others: Collection[str]) -> None:
+    """Raise `UserError` if a file has the ending of another format than the one that was named.
+
+    Args:
+        to: the value of `--to`.
+        form: the name of the format.
+        ending: of its files.
+        others: endings of all formats; any other one may be given to a file.
+    """
+    if to is not None and to.suffix != ending and to.suffix in others:
+        raise UserError(f"--to {to}: this is the ending of another format; that of {form} is {ending}")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

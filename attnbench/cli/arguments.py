@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 from glob import iglob
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
+from attnbench.cli.parser import Parser
 from attnbench.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -14,49 +15,9 @@ if TYPE_CHECKING:
     from attnbench.runs.sweeps import SweepFolder
     from attnbench.training.trained_run import TrainedRun
 
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises `UserError`, so that mistakes in flags end in one line like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
-
-    def parse_intermixed_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Parse words, some of them overrides. Raises `UserError`, with a hint for a flag that does not exist."""
-        words = args or ()
-        for place, word in enumerate(words):
-            flag, equals, value = word.partition("=")
-            if flag.startswith("--") and flag != "--" and flag not in self._option_string_actions:
-                self.error(f"{flag}: no such flag{self._hint(flag, value if equals else _value(words[place + 1 :]))}")
-        return super().parse_intermixed_args(words, namespace)
-
-    def _hint(self, flag: str, value: str) -> str:
-        """Return a hint at the flag or the key that was probably meant: `--seed 3` is written `seed=3`."""
-        name = flag.removeprefix("--").replace("-", "_")
-        key = _likely_key(name)
-        written = f"; a key is written without dashes: {key}={value}" if key else ""
-        flags = list(self._option_string_actions)
-        if key and key.rpartition(".")[2] == name and not any(known.startswith(flag) for known in flags):
-            return written
-        return nearest(flag, flags) or written
-
-
-def _value(words: Sequence[str]) -> str:
-    """Return the word after a flag if it can be its value."""
-    return words[0] if words and "=" not in words[0] and not words[0].startswith("-") else "…"
-
-
-def _likely_key(name: str) -> str | None:
-    from attnbench.config.compose import compose
-    from attnbench.config.schema import flatten
-    from attnbench.config.validate import likely_keys
-
-    config = compose()
-    known = list(flatten(config.values))
-    keys = [name] if name in known or name in config.choices else likely_keys(name, known, [*config.values])
-    return keys[0] if keys else None
+LOCATION, OUTPUT = "data.root=", "output="
+"""Beginnings of overrides that say where a run's data and the runs are."""
+OUTPUT_FOLDER = "outputs"
 
 
 def make_parser(verb: str) -> Parser:
@@ -90,13 +51,10 @@ def run_parser(verb: str, several: bool = False) -> Parser:
     else:
         parser.add_argument("run", metavar="RUN")
     parser.add_argument("--checkpoint", choices=CHECKPOINTS, default="last")
-    parser.add_argument("--output", default="outputs")
+    parser.add_argument("--output", default=None if several else OUTPUT_FOLDER)
     parser.add_argument("-cd", "--config-dir")
     parser.add_argument("--trust", action="append", default=[])
     return parser
-
-
-LOCATION = "data.root="
 
 
 def split_location(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -193,7 +151,7 @@ def target_parser(verb: str) -> Parser:
     """Return a parser for `[SWEEP|RUN ...]` and `--output`, whose words `targets` reads."""
     parser = make_parser(verb)
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--output", default="outputs")
+    parser.add_argument("--output")
     return parser
 
 
@@ -225,23 +183,39 @@ def names_alone(verb: str, arguments: argparse.Namespace) -> tuple[list[str], Pa
 
 
 def split_words(
-    verb: str, words: Sequence[str], output: str = "outputs", needed: bool = True
+    verb: str, words: Sequence[str], output: str | None = None, needed: bool = True
 ) -> tuple[list[str], list[str], Path]:
     """Split words into names of runs, overrides, and the output folder, which `output=DIR` names.
 
     A word without an equals sign is a name; so is one with an equals sign if a file or folder of that name exists.
 
-    Raises:
-        UserError: no run is named, although one is needed.
-    """
-    from attnbench.config.overrides import parse_single
+    Args:
+        verb: of attnbench.
+        words: of its command line.
+        output: the value of `--output`, if it was given.
+        needed: whether a run must be named.
 
+    Raises:
+        UserError: no run is named, although one is needed, or the output folder is named twice.
+    """
     names = [word for word in words if is_name(word)]
     if needed and not names:
         raise UserError(f"attnbench {verb}: name a run: its folder, the start of its hash, or a pattern in quotes")
-    outputs = [parse_single(word).value() for word in words if word not in names and word.startswith("output=")]
-    overrides = [word for word in words if word not in names and not word.startswith("output=")]
-    return names, overrides, Path(str(outputs[-1] if outputs else output)).expanduser()
+    keys = [word for word in words if word not in names]
+    folder = _output_folder([word for word in keys if word.startswith(OUTPUT)], output)
+    return names, [word for word in keys if not word.startswith(OUTPUT)], folder
+
+
+def _output_folder(words: Sequence[str], output: str | None) -> Path:
+    """Return the folder that `output=DIR` or `--output` names. Raises `UserError` if both do, or its name is empty."""
+    from attnbench.config.overrides import parse_single
+
+    if words and output is not None:
+        raise UserError(f"--output {output}: {words[-1]} names a folder too; leave one of them out")
+    named = str(parse_single(words[-1]).value()) if words else output or OUTPUT_FOLDER
+    if not named:
+        raise UserError(f"{OUTPUT}: names no folder; {OUTPUT}. is the current one")
+    return Path(named).expanduser()
 
 
 def is_name(word: str) -> bool:

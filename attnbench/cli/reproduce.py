@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from attnbench.cli.arguments import Parser, wants_help
+from attnbench.cli.arguments import wants_help
 from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
 from attnbench.cli.only_flag import check_only, chosen_jobs
 from attnbench.cli.output import print_message
+from attnbench.cli.parser import Parser
 from attnbench.cli.stem_notes import stem_notes
-from attnbench.cli.table import add_output, check_names, check_output, show
+from attnbench.cli.table import add_output, check_columns_shown, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
@@ -83,6 +84,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if arguments.table is None or "=" in arguments.table:
         raise UserError("attnbench reproduce: name a table; attnbench list paper shows all")
     check_output(arguments)
+    check_columns_shown(arguments)
     if arguments.columns:
         check_names(arguments.table, arguments.columns, arguments.config_dir)
     for flag in ("seeds", "jobs"):

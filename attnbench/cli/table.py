@@ -6,16 +6,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnbench.cli.arguments import Parser, is_name, split_words, wants_help
+from attnbench.cli.arguments import is_name, split_words, wants_help
 from attnbench.cli.help import TABLE
-from attnbench.cli.pooled_table import is_picture, make_pooled_report, save_picture
+from attnbench.cli.parser import Parser, refuse
+from attnbench.cli.pooled_table import PICTURES, is_picture, make_pooled_report, save_picture
 from attnbench.cli.wrap import print_help
-from attnbench.errors import UserError
+from attnbench.errors import UserError, require_ending
 from attnbench.exit_codes import DONE
 from attnbench.tables.report import Report
 
-FORMATS = ("terminal", "markdown", "latex", "csv", "claims-csv", "html")
 ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".txt": "terminal"}
+FORMATS = {
+    "terminal": ".txt",
+    "markdown": ".md",
+    "latex": ".tex",
+    "csv": ".csv",
+    "claims-csv": ".csv",
+    "html": ".html",
+}
+"""Formats of tables, with the endings of their files."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,7 +42,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--pooled", action="store_true")
     add_output(parser)
     arguments = parser.parse_intermixed_args(words)
+    check_columns_shown(arguments)
     if is_picture(arguments):
+        refuse(arguments, ("columns",), f"the forest plot alone, in {arguments.to}, has no columns")
         check_writable(arguments.to)
         save_picture(make_report(arguments), arguments.to)
         return DONE
@@ -55,7 +66,7 @@ def check_names(name: str, columns: str | None, config_dir: str | None) -> list[
 
 def add_output(parser: Parser) -> None:
     """Add the flags that choose the table's format and file."""
-    parser.add_argument("--format", choices=FORMATS, default=None)
+    parser.add_argument("--format", choices=tuple(FORMATS))
     parser.add_argument("--to", type=Path)
     parser.add_argument("-cd", "--config-dir")
 
@@ -64,6 +75,12 @@ def check_output(arguments: argparse.Namespace) -> None:
     """Check the flags of `add_output` before the work is done. Raises `UserError`."""
     chosen_format(arguments.format, arguments.to)
     check_writable(arguments.to)
+
+
+def check_columns_shown(arguments: argparse.Namespace) -> None:
+    """Raise `UserError` if `--columns` chooses columns of a format that has its own."""
+    if arguments.format == "claims-csv":
+        refuse(arguments, ("columns",), "the columns of claims-csv are always the same")
 
 
 def make_report(arguments: argparse.Namespace) -> Report:
@@ -121,10 +138,11 @@ def _method(arguments: argparse.Namespace) -> str:
 
 
 def chosen_format(name: str | None, to: Path | None) -> str:
-    """Return the named format, otherwise the one of the file's ending. Raises `UserError` for an unknown ending."""
+    """Return the named format, otherwise that of the ending. Raises `UserError` if they disagree or name none."""
     chosen = name or (ENDINGS.get(to.suffix) if to else "terminal")
     if chosen is None:
         raise UserError(f"--to {to}: no format has this ending ({', '.join(ENDINGS)}); name one with --format")
+    require_ending(to, chosen, FORMATS[chosen], (*ENDINGS, *PICTURES))
     return chosen
 
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from attnbench.errors import NotInstalledError, UserError
+from attnbench.errors import NotInstalledError, UserError, require_ending
 
 Pixels = Literal["uint8", "float"]
 PIXELS: tuple[Pixels, ...] = get_args(Pixels)
@@ -59,6 +59,5 @@ def format_of(name: str | None, to: Path | None) -> Format:
     if chosen is None:
         names = ", ".join(f"{each.name} ({each.suffix})" for each in FORMATS.values())
         raise UserError(f"attnbench export: name a format with --format, or a file with its ending: {names}")
-    if ending not in (None, chosen):
-        raise UserError(f"--to {to}: this is the ending of another format; that of {chosen.name} is {chosen.suffix}")
+    require_ending(to, chosen.name, chosen.suffix, by_ending)
     return chosen

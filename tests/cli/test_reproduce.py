@@ -421,7 +421,8 @@ def test_a_part_keeps_the_other_rows_results(say: Say) -> None:
     ("words", "message"),
     [
         (("--only", "plian"), "--only plian: lab/tiny has no such row or column; did you mean plain?"),
-        (("--only", ","), '--only ",": it names no row or column; leave --only out for the whole table'),
+        (("--only", ","), "--only: its value is empty; give it one, or leave the flag out"),
+        (("--only", ""), "--only: its value is empty; give it one, or leave the flag out"),
         (("--only", "lost"), "--only lost: nothing of lab/tiny that it names can be run"),
         (("--only", "se", "--until-decided"), "--only se: not with --until-decided"),
     ],
