@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import make_parser, wants_help
 from attnbench.cli.help import BENCH
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.errors import NotInstalledError, UserError, nearest
 from attnbench.exit_codes import DONE, FAILED
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 PARTS = ("loop", "host", "folder", "modules", "attention", "loading")
 OF_TIMM = ("folder", "modules")
 """Parts whose reference is the package timm."""
+OF_FILES = ("folder", "loading")
+"""Parts that read image files."""
 TURNS = 7
 FEWEST_TURNS, FEWEST_FILES = 3, 64
 
@@ -59,6 +62,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     for part in arguments.parts:
         if part not in PARTS:
             raise UserError(f"{part}: no such part{nearest(part, PARTS)} (parts: {', '.join(PARTS)})")
+    if arguments.parts and not set(arguments.parts) & set(OF_FILES):
+        refuse(arguments, ("files",), f"is for {' and '.join(OF_FILES)}")
     if arguments.turns < FEWEST_TURNS:
         raise UserError(f"--turns {arguments.turns}: a spread needs at least {FEWEST_TURNS}")
     if arguments.files is not None and arguments.files < FEWEST_FILES:

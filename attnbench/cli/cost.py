@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import COST
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
 from attnbench.config.diff import differences
@@ -56,9 +57,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--layers", action="store_true")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--batch", type=_count)
-    parser.add_argument("--turns", type=_count, default=TURNS)
+    parser.add_argument("--turns", type=_count)
     parser.add_argument("--pixels", type=_counts, default=[None])
-    return parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
+    if not arguments.measure:
+        refuse(arguments, ("batch", "turns"), "needs --measure")
+    return arguments
 
 
 def _count(text: str) -> int:
@@ -157,7 +161,9 @@ def _add_measurements(rows: Sequence[Row], experiments: Sequence["Experiment"], 
         groups.setdefault(f"{_beside_attention(experiment.config)} {experiment.image_size}", []).append(place)
     for places in groups.values():
         members = [experiments[place] for place in places]
-        measured = measure(members, arguments.batch or probe_batch(members[0].data.batch_size), arguments.turns)
+        measured = measure(
+            members, arguments.batch or probe_batch(members[0].data.batch_size), arguments.turns or TURNS
+        )
         plain = next((row for row, place in zip(measured, places, strict=True) if rows[place][ATTENTION] == NONE), None)
         for place, found in zip(places, measured, strict=True):
             rows[place]["measured"] = _measured_row(found, plain)

@@ -2,6 +2,7 @@
 
 import argparse
 
+from attnbench.cli.parser import refuse
 from attnbench.errors import UserError
 from attnbench.reproduce.budget import parse_budget
 
@@ -17,9 +18,8 @@ def add_decision_flags(parser: argparse.ArgumentParser) -> None:
 
 def check_decision_flags(arguments: argparse.Namespace) -> None:
     """Check the flags, and replace the budget by its seconds. Raises `UserError`."""
-    for flag, value in (("--budget", arguments.budget), ("--max-seeds", arguments.max_seeds)):
-        if value is not None and not arguments.until_decided:
-            raise UserError(f"{flag} {value}: needs --until-decided")
+    if not arguments.until_decided:
+        refuse(arguments, ("budget", "max-seeds"), "needs --until-decided")
     if arguments.budget is not None:
         arguments.budget = parse_budget(arguments.budget)
     if arguments.max_seeds is not None and arguments.max_seeds < arguments.seeds:

@@ -9,6 +9,7 @@ from attnbench.cli.arguments import run_parser, runs_alone, split_engine, wants_
 from attnbench.cli.detections import DETECTION
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError
@@ -23,6 +24,9 @@ from attnbench.runs.predictions import PICKS
 if TYPE_CHECKING:
     from attnbench.explain.session import ExplainSession
     from attnbench.training.trained_run import LoadedRun
+
+IMAGES = 8
+"""Test images that are explained by default."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -57,19 +61,21 @@ def main(words: Sequence[str]) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = run_parser("explain", several=True)
-    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--images", type=int)
     parser.add_argument("--image", action="append", default=[])
-    parser.add_argument("--pick", choices=PICKS, default="random")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pick", choices=PICKS)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--class", dest="target")
     parser.add_argument("--layers", default="")
     parser.add_argument("--method", default="gradcam")
     parser.add_argument("--faithfulness", action="store_true")
     parser.add_argument("--to")
     arguments = parser.parse_intermixed_args(words)
-    if arguments.images < 1:
+    if arguments.image:
+        refuse(arguments, ("images", "pick", "seed"), "chooses test images, and --image names files in their place")
+    if arguments.images is not None and arguments.images < 1:
         raise UserError(f"--images {arguments.images}: must be at least 1")
-    if arguments.seed < 0:
+    if arguments.seed is not None and arguments.seed < 0:
         raise UserError(f"--seed {arguments.seed}: must not be negative")
     return arguments
 
@@ -107,10 +113,10 @@ def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output:
     from attnbench.training.trained_run import TrainedRun
 
     given: dict[str, Any] = {
-        "images": arguments.images,
+        "images": arguments.images or IMAGES,
         "files": tuple(Path(name).expanduser() for name in arguments.image),
-        "pick": arguments.pick,
-        "seed": arguments.seed,
+        "pick": arguments.pick or "random",
+        "seed": arguments.seed or 0,
         "target": arguments.target,
         "layers": _listed(arguments.layers),
         "methods": _listed(arguments.method),

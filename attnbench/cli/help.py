@@ -52,9 +52,9 @@ Flags:
   --measure          time forward passes and training steps on random images, networks in turns, and take the peak
                      memory of training; networks with attention stand beside the one without; measure while nothing
                      else runs
-  --batch N          images of a measured step (default: data.batch_size; on a CPU a quarter of it); where memory does
-                     not suffice, half as many
-  --turns N          measured turns (default: 7)
+  --batch N          with --measure: images of a step (default: data.batch_size; on a CPU a quarter of it); where memory
+                     does not suffice, half as many
+  --turns N          with --measure: turns (default: 7)
   --pixels N,N       heights and widths of images, in place of the data set's
   --layers           list the layers of one network: output, parameters, multiply-adds; with --measure also their times
   --json             print JSON, with the values of every turn
@@ -252,7 +252,7 @@ classes, scores and boxes of objects, in pixels of the file.
 Flags:
   --top K                      classes, or objects in a file, to name (default: 5)
   --maps DIR                   write each image's attention maps: DIR/FILE.npz (float32) and DIR/FILE.png
-  --force                      replace maps that exist
+  --force                      with --maps: replace those that exist
   --format terminal|json|csv   format of the result
   --checkpoint last|best       weights of the last epoch (default), or of the best validation epoch
   --output DIR                 the folder that holds runs/ (default: outputs)
@@ -354,8 +354,8 @@ Flags:
   --checkpoint last|best   weights that --explain uses: of the last epoch (default), or of the best validation epoch
   --output DIR       the folder that holds runs/ (default: outputs); output=DIR says the same
   --config-dir DIR   as for attnbench train
-  --trust PACKAGE    of a run that names a class of its own, as for attnbench evaluate
-  data.root=DIR      where the run's data is today, if it was moved
+  --trust PACKAGE    with --explain: of a run that names a class of its own, as for attnbench evaluate
+  data.root=DIR      with --explain: where the run's data is today, if it was moved
 
 Examples:
   attnbench report 'outputs/runs/*' --to site

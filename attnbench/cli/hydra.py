@@ -49,6 +49,7 @@ def _words(arguments: argparse.Namespace) -> list[str]:
     """Return the command line for Hydra, with the added config folders in its search path."""
     flags = {
         "--multirun": arguments.multirun,
+        "--resolve": arguments.resolve,
         "--hydra-help": arguments.hydra_help,
         "--shell-completion": arguments.shell_completion,
     }

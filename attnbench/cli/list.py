@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from attnbench.cli.arguments import make_parser, wants_help
+from attnbench.cli.arguments import OUTPUT_FOLDER, make_parser, wants_help
 from attnbench.cli.help import group_lines, list_help
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.config import search_path
 from attnbench.console import make_console
@@ -36,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         from attnbench.cli.views.runs import show_runs
         from attnbench.config.compose import Composer
 
-        show_runs(console, Path(arguments.output).expanduser(), Composer(arguments.config_dir))
+        show_runs(console, Path(arguments.output or OUTPUT_FOLDER).expanduser(), Composer(arguments.config_dir))
     else:
         list_choices(console, arguments.what, folders)
     return DONE
@@ -46,9 +47,13 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = make_parser("list")
     parser.add_argument("what", nargs="?")
     parser.add_argument("--root")
-    parser.add_argument("--output", default="outputs")
+    parser.add_argument("--output")
     parser.add_argument("-cd", "--config-dir")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    for flag, what in (("root", "data"), ("output", "runs")):
+        if arguments.what != what:
+            refuse(arguments, (flag,), f"is for attnbench list {what}")
+    return arguments
 
 
 def list_groups(console: Console, folders: Sequence[Path]) -> None:

@@ -12,6 +12,7 @@ from attnbench.cli.arguments import run_parser, settled, split_location, wants_h
 from attnbench.cli.detections import DETECTION, show_detections
 from attnbench.cli.help import PREDICT
 from attnbench.cli.output import print_message
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, WRONG_INPUT
@@ -34,8 +35,6 @@ def main(words: Sequence[str]) -> int:
         return DONE
     others, location = split_location(words)
     arguments = _parse(others)
-    if arguments.top < 1:
-        raise UserError(f"--top {arguments.top}: must be at least 1")
     evaluation = settled(arguments, location)
 
     from attnbench.training.trained_run import task_of
@@ -63,7 +62,12 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--maps", type=Path)
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--format", choices=FORMATS, default="terminal")
-    return parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
+    if arguments.top < 1:
+        raise UserError(f"--top {arguments.top}: must be at least 1")
+    if arguments.maps is None:
+        refuse(arguments, ("force",), "replaces maps, and needs --maps")
+    return arguments
 
 
 def predict(

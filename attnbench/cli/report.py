@@ -7,6 +7,7 @@ from pathlib import Path
 from attnbench.cli.arguments import run_parser, runs_alone, wants_help
 from attnbench.cli.help import REPORT
 from attnbench.cli.output import print_message
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE, WRONG_INPUT
@@ -25,6 +26,9 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = _parse(words)
     named = runs_alone("report", arguments)
+    if not arguments.explain:
+        for word in (*named.overrides, *(f"trust={package}" for package in named.trusted)):
+            raise UserError(f"{word}: needs --explain")
     runs, mistakes = find(named.names, named.output)
     for mistake in mistakes:
         print_message(mistake)
@@ -36,7 +40,7 @@ def main(words: Sequence[str]) -> int:
         metric=arguments.metric,
         rows=arguments.rows,
         images=arguments.images or (IMAGES if arguments.explain else 0),
-        checkpoint=arguments.checkpoint,
+        checkpoint=arguments.checkpoint or "last",
         config_dir=arguments.config_dir,
         trusted=tuple(named.trusted),
         location=tuple(named.overrides),
@@ -49,14 +53,15 @@ def main(words: Sequence[str]) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = run_parser("report", several=True)
+    parser.set_defaults(checkpoint=None)
     parser.add_argument("--to")
     parser.add_argument("--metric")
     parser.add_argument("--rows")
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--images", type=int)
     arguments = parser.parse_intermixed_args(words)
-    if arguments.images is not None and not arguments.explain:
-        raise UserError(f"--images {arguments.images}: says how many images --explain shows; add --explain")
+    if not arguments.explain:
+        refuse(arguments, ("images", "checkpoint"), "needs --explain")
     if arguments.images is not None and arguments.images < 1:
         raise UserError(f"--images {arguments.images}: must be at least 1")
     return arguments

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from attnbench.cli.arguments import Targets, target_parser, targets, wants_help
 from attnbench.cli.help import STATUS
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
@@ -21,6 +22,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--watch", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_intermixed_args(words)
+    if arguments.json:
+        refuse(arguments, ("watch",), "shows a view that changes, and --json prints once")
     named = targets("status", arguments)
     found = look_at(named)
     if not found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attnbench.cli.arguments import override_parser, wants_help
 from attnbench.cli.help import train_help
 from attnbench.cli.output import print_message
+from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.config.parametric_names import short_name
 from attnbench.config.search_path import search_path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from attnbench.training.distributed import World
     from attnbench.training.experiment import Experiment
 
+HYDRAS_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 HYDRA_FLAGS = ("hydra_help", "info", "shell_completion")
 
 
@@ -28,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print_help(train_help(search_path(_given_config_dir(words))))
         return DONE
-    arguments = _parser().parse_intermixed_args(words)
+    arguments = _parse(words)
     if is_for_hydra(arguments):
         from attnbench.cli.hydra import hand_over
 
@@ -37,8 +39,6 @@ def main(words: Sequence[str]) -> int:
 
     given = (arguments.overrides, arguments.config_dir, arguments.config_name)
     if arguments.cfg:
-        if arguments.multirun:
-            raise UserError(f"--cfg {arguments.cfg}: prints one configuration; leave out -m")
         return print_config(compose(*given), arguments.package)
     several = _is_sweep(arguments)
     print_without_effect(arguments.overrides)
@@ -89,15 +89,37 @@ def is_for_hydra(arguments: argparse.Namespace) -> bool:
     return arguments.multirun and any(word.lstrip("+").startswith(others) for word in arguments.overrides)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. Raises `UserError`."""
     parser = override_parser("train")
     parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
     parser.add_argument("-p", "--package")
-    parser.add_argument("--resolve", action="store_true")  # Hydra's flag; configurations are always resolved
+    parser.add_argument("--resolve", action="store_true")  # Hydra's flag; what --cfg job prints is always resolved
     parser.add_argument("-sc", "--shell-completion", action="store_true")
     parser.add_argument("--hydra-help", action="store_true")
-    parser.add_argument("-i", "--info", nargs="?", const="all")
-    return parser
+    parser.add_argument("-i", "--info", nargs="?", const="all", choices=HYDRAS_INFO)
+    arguments = parser.parse_intermixed_args(words)
+    _check_flags(arguments)
+    return arguments
+
+
+def _check_flags(arguments: argparse.Namespace) -> None:
+    """Raise `UserError` for flags that exclude each other, and for those that have no effect without others."""
+    if arguments.cfg and arguments.multirun:
+        raise UserError(f"--cfg {arguments.cfg}: prints one configuration; leave out -m")
+    asked = {
+        "-m": arguments.multirun,
+        "--cfg": arguments.cfg,
+        "--info": arguments.info,
+        "-sc": arguments.shell_completion,
+    }
+    given = [flag for flag, value in asked.items() if value]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)}: ask for one of them")
+    if arguments.package and not arguments.cfg:
+        raise UserError(f"-p {arguments.package}: needs --cfg")
+    if not arguments.cfg:
+        refuse(arguments, ("resolve",), "needs --cfg")
 
 
 def _given_config_dir(words: Sequence[str]) -> str | None:

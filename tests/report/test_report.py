@@ -145,7 +145,7 @@ def test_runs_without_a_baseline_are_in_the_order_of_their_means(capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["outputs/runs/*", "--images", "3"], "--images 3: says how many images --explain shows; add --explain"),
+        (["outputs/runs/*", "--images", "3"], "--images 3: needs --explain"),
         (["outputs/runs/*", "--explain", "--images", "0"], "--images 0: must be at least 1"),
         (["outputs/runs/*", "--metric", "accuracy"], "--metric accuracy: no such metric"),
         (["outputs/runs/*", "--rows", "nothing"], "--rows nothing: no run has such a key"),
