@@ -55,7 +55,7 @@ def test_each_pod_of_a_kubernetes_job_takes_its_own_line(capsys: Capture) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (POD[:1], "launch.image=None: launch.format=kubernetes needs one"),
+        (POD[:1], "launch.image=null: launch.format=kubernetes needs one"),
         (("launch.format=helm",), "launch.format=helm: must be commands or kubernetes"),
         (("launch.python=' '",), "launch.python= : must name an interpreter"),
     ],

@@ -118,5 +118,5 @@ def test_channels_last_where_it_is_safe() -> None:
     assert [breaks_in_channels_last(net) for net in (wide, narrow, padded)] == [False, True, False]
     assert resolve(options(), wide).channels_last
     assert not resolve(options(), narrow).channels_last
-    with pytest.raises(UserError, match=r"trainer\.channels_last=True: oneDNN breaks"):
+    with pytest.raises(UserError, match=r"trainer\.channels_last=true: oneDNN breaks"):
         plan(compose(["backbone=preact_resnet20", "backbone.width=8", "trainer.channels_last=true"]))
