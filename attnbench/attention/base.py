@@ -106,6 +106,14 @@ class Attention(nn.Module):
         """Whether `Output.logits` are class scores, which `recipe.loss=bce` needs, and not log-probabilities."""
         return True
 
+    @property
+    def prediction_paths(self) -> tuple[str, ...]:
+        """Paths, below the attention, of its own layers that compute class scores; Muon leaves them to AdamW.
+
+        The layers of the backbone's classifier are not among them.
+        """
+        return ()
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         """Turn features and the backbone's logits into an `Output`.
 

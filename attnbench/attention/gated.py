@@ -225,6 +225,11 @@ class Gated(Attention):
         """False for a mixture of probabilities."""
         return self.combine == "logits"
 
+    @property
+    def prediction_paths(self) -> tuple[str, ...]:
+        """The class scores of every module's heads."""
+        return tuple(f"heads.{stage}.scores" for stage in self.heads)
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         hypotheses: list[Tensor] = []
         extras: Taps = {}

@@ -184,6 +184,11 @@ class GGAM(Attention):
         self.head = MLP(channels, self.head_width, classes) if mlp else nn.Linear(channels, classes)
         backbone.remove_classifier()
 
+    @property
+    def prediction_paths(self) -> tuple[str, ...]:
+        """The head's last layer."""
+        return ("head.classify" if self.head_kind == "mlp" else "head",)
+
     def classify(self, features: Features, logits: Tensor | None) -> Output:
         del logits
         with full_precision(features.final):

@@ -20,8 +20,9 @@ def make_optimizer(net: Network, recipe: Recipe) -> torch.optim.Optimizer:
       parameters of a group.
     - `lamb` (You et al., ICLR 2020), `lion` (Chen et al., NeurIPS 2023) and `muon` (Jordan et al. 2024) are timm's.
       LAMB clips no gradient by itself here, as `clip_norm` does so. Muon orthogonalises the updates of weights of two
-      and more dimensions, scaled to the size of AdamW's (Liu et al., arXiv 2502.16982); biases, normalisation and the
-      classifier take AdamW at the same rate. torch's own Muon takes matrices only, so no convolution.
+      and more dimensions, scaled to the size of AdamW's (Liu et al., arXiv 2502.16982); biases, normalisation and
+      classifiers, an attention's own included, take AdamW at the same rate. torch's own Muon takes matrices only, so no
+      convolution.
 
     Raises:
         NotInstalledError: timm is needed and not installed.
@@ -115,5 +116,7 @@ def depths_of(net: Network) -> dict[int, int]:
 
 
 def head_parameters(net: Network) -> set[int]:
-    """Return the identities of the parameters that compute logits from the final map."""
-    return {id(parameter) for path in net.head_paths for parameter in net.get_submodule(path).parameters()}
+    """Return the identities of the parameters that compute logits: of the head, and of the attention's own layers."""
+    modules = [net.get_submodule(path) for path in net.head_paths]
+    modules += [net.attention.get_submodule(path) for path in net.attention.prediction_paths]
+    return {id(parameter) for module in modules for parameter in module.parameters()}

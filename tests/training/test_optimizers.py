@@ -10,12 +10,15 @@ from timm.optim.lamb import Lamb
 from timm.optim.lion import Lion
 from timm.optim.muon import Muon
 
-from attnbench.build import build_model
+from attnbench.attention.base import Attention
+from attnbench.build import build_backbone, build_model
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
+from attnbench.construct import construct_as
 from attnbench.errors import NotInstalledError
 from attnbench.training.optimizers import make_optimizer, parameter_groups
 from attnbench.training.recipe import Recipe
+from tests.attention.pairs import ATTENTIONS, config_of
 
 
 def recipe(**options: Any) -> Recipe:
@@ -75,6 +78,24 @@ def test_muon_leaves_the_classifier_to_adamw() -> None:
     head = {id(parameter) for group in groups if group.get("use_fallback") for parameter in group["params"]}
     assert head == {id(parameter) for parameter in net.backbone.classifier.parameters()}
     assert not any(group.get("use_fallback") for group in parameter_groups(net, recipe()))
+
+
+CLASSES = 13
+"""No number of channels or hidden units of the networks below is a multiple of it."""
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_muon_orthogonalises_nothing_that_computes_class_scores(attention: str) -> None:
+    """Layers that compute class scores are known by their output channels: classes, or heads times classes."""
+    config = config_of(attention, "resnet basic")
+    backbone = build_backbone(config, num_classes=CLASSES, in_channels=3, image_size=32)
+    net = Classifier(backbone, construct_as(Attention, "attention", config["attention"]))
+    groups = parameter_groups(net, recipe(optimizer="muon"))
+    by_adamw = {id(parameter) for group in groups if group.get("use_fallback") for parameter in group["params"]}
+    matrices = {name: parameter for name, parameter in net.named_parameters() if parameter.ndim > 1}
+    of_scores = {name for name, parameter in matrices.items() if parameter.shape[0] % CLASSES == 0}
+    assert of_scores
+    assert {name for name, parameter in matrices.items() if id(parameter) in by_adamw} == of_scores
 
 
 def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
