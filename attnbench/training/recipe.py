@@ -104,7 +104,10 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         return range(first, min(first + self.accumulate, batches))
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
-        """Return the factor of `lr` for optimiser step `step`, counted from 0 over all epochs."""
+        """Return the factor of `lr` for optimiser step `step`, counted from 0 over all epochs.
+
+        With `update=epoch` it is that of the epoch's first step, so the last epoch still learns where `final` is 0.
+        """
         if self.update == "epoch":
             step -= step % steps_per_epoch
         total = self.epochs * steps_per_epoch
@@ -118,7 +121,7 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
             return float(self.gamma**passed)
         if self.schedule == "constant":
             return 1.0
-        last = total - 1 if self.schedule == "one_cycle" else total  # one_cycle ends exactly at `final`
+        last = total - 1 if self.schedule == "one_cycle" else total  # one_cycle's last step is exactly at `final`
         share = min(1.0, (step - rising) / max(1, last - rising))
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * share)) / 2
 

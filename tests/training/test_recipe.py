@@ -79,6 +79,13 @@ def test_cosine_by_epoch_is_the_one_of_ggams_scripts() -> None:
         assert found.lr * found.rate(step, STEPS) == pytest.approx(expected, abs=1e-7)
 
 
+def test_by_epoch_the_rate_is_that_of_the_epochs_first_step() -> None:
+    """So one_cycle reaches `final` in the last step only by step: a whole epoch at a rate of 0 would learn nothing."""
+    by_step, by_epoch = rates(recipe(epochs=10)), rates(recipe(epochs=10, update="epoch"))
+    assert by_epoch == [by_step[step - step % STEPS] for step in range(10 * STEPS)]
+    assert by_step[-1] == 0 < by_epoch[-1]
+
+
 def test_multi_step_is_torchs() -> None:
     found = recipe(schedule="multi_step", warmup=0.0, milestones=[2.0, 4.0], gamma=0.2, epochs=6)
     milestones = [2 * STEPS, 4 * STEPS]
