@@ -115,6 +115,13 @@ def test_made_boxes_enclose_their_digits_and_do_not_overlap() -> None:
     assert (again.load("train").images == images).all()
 
 
+def test_a_single_validation_image_is_made_of_digits_of_its_own() -> None:
+    few = ["task=detection", "data=cluttered_digits_boxes", "data.train_images=20000", "data.validation=1"]
+    data = build_data(compose(few), "detection")
+    assert len(data.load("validation")) == 1
+    assert data.fingerprint() == "cluttered digits with boxes, recipe 1, 10 digits held out"
+
+
 def test_voc_in_its_authors_layout(own_folder: Path) -> None:
     write_voc(own_folder)
     data = voc()

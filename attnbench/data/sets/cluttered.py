@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.dataset import DataSet
-from attnbench.data.sets.digits import read_digits
+from attnbench.data.sets.digits import Digits, read_digits
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.sources.cache_dir import cache_folder, read_cache, write_cache
 from attnbench.data.splits import SPLITS, Split, hold_out
@@ -24,6 +24,8 @@ from attnbench.errors import require
 
 RECIPE_VERSION = 1
 """Part of cached files' names and of the fingerprint; increase it when the same options give other images."""
+HELD_OUT = (10, 1378)
+"""Fewest and most training digits that are held out: one of each class, and all but one of the rarest class."""
 CHUNK = 4096
 """Images drawn at a time, because single-precision values take four times the memory of the result."""
 
@@ -135,18 +137,33 @@ class ClutteredDigits(Cluttered):
     def __init__(self, canvas: int, digit_size: int, distractors: int, distractor_size: int, **options: Any) -> None:
         super().__init__(Scene(canvas, digit_size, distractors, distractor_size), **options)
 
+    @property
+    def share(self) -> int:
+        """The share of the training digits that is the validation images' share of the training images."""
+        return round(Digits.train_images * self.validation / self.train_images)
+
+    @property
+    def held_out(self) -> int:
+        """The number of training digits that validation images are made of: `share`, within `HELD_OUT`."""
+        return min(max(self.share, HELD_OUT[0]), HELD_OUT[1]) if self.validation else 0
+
     def fingerprint(self) -> str:
-        return f"cluttered digits, recipe {RECIPE_VERSION}"
+        return f"cluttered digits, recipe {RECIPE_VERSION}{self.held_out_otherwise()}"
+
+    def held_out_otherwise(self) -> str:
+        """Return the part of the fingerprint of sets for which `share` itself was held out before; empty for others."""
+        return f", {self.held_out} digits held out" if self.held_out != self.share else ""
 
     def recipe(self, split: Split) -> dict[str, Any]:
-        return super().recipe(split) | {"validation": self.validation, "train_images": self.train_images}
+        recipe = super().recipe(split) | {"validation": self.validation, "train_images": self.train_images}
+        return recipe | ({"held_out": self.held_out} if self.held_out != self.share else {})
 
     def sources(self, split: Split) -> Arrays:
-        """Read the digits that a split is made of; the share held out is that of the images."""
+        """Read the digits that a split is made of."""
         if split == "test":
             return read_digits(train=False)
         digits = read_digits(train=True)
-        held_out = hold_out(digits.labels, round(len(digits) * self.validation / self.train_images))
+        held_out = hold_out(digits.labels, self.held_out)
         return digits.take(held_out if split == "validation" else ~held_out)
 
 

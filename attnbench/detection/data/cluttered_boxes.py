@@ -66,7 +66,7 @@ class ClutteredDigitsBoxes(ClutteredDigits, DetectionSet):
         self._scenes: dict[Split, Scenes] = {}
 
     def fingerprint(self) -> str:
-        return f"cluttered digits with boxes, recipe {RECIPE_VERSION}"
+        return f"cluttered digits with boxes, recipe {RECIPE_VERSION}{self.held_out_otherwise()}"
 
     def objects(self, split: Split) -> Objects:
         return self._scene(split).objects

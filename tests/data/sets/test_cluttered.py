@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
 from attnbench.data.sets.cluttered import ClutteredDigits, Scene, enlarge, generate
+from attnbench.data.sets.digits import read_digits
 from attnbench.data.sources.arrays import Arrays
-from attnbench.data.splits import SPLITS
+from attnbench.data.splits import SPLITS, hold_out
 from attnbench.errors import UserError
 
 
@@ -57,6 +58,38 @@ def test_splits_are_made_of_different_digits() -> None:
     assert not pictures["train"] & pictures["validation"]
     assert not pictures["train"] & pictures["test"]
     assert not pictures["validation"] & pictures["test"]
+
+
+@pytest.mark.parametrize(("train_images", "validation"), [(20_000, 1), (2_000, 3), (300, 290), (300, 299)])
+def test_every_split_has_every_digit_however_few_images_are_held_out_or_left(
+    train_images: int, validation: int
+) -> None:
+    data = make(f"data.train_images={train_images}", f"data.validation={validation}")
+    for split in SPLITS:
+        assert np.bincount(data.sources(split).labels, minlength=10).min() > 0
+        assert len(data.load(split)) == data.count(split)
+    assert len(np.unique(data.load("validation").labels)) == min(10, validation)
+    assert len(data.sources("train")) + len(data.sources("validation")) == 1437
+
+
+@pytest.mark.parametrize("validation", [0, 70, 800, 1918])
+def test_usual_shares_are_held_out_as_ever(validation: int) -> None:
+    data, digits = make("data.train_images=2000", f"data.validation={validation}"), read_digits(train=True)
+    held_out = hold_out(digits.labels, round(1437 * validation / 2000))
+    assert np.array_equal(data.sources("train").images, digits.images[~held_out])
+    assert np.array_equal(data.sources("validation").images, digits.images[held_out])
+    assert set(data.recipe("train")) == {
+        "canvas", "digit_size", "distractors", "distractor_size", "seed", "images", "split", "version", "validation",
+        "train_images",
+    }  # fmt: skip
+    assert data.fingerprint() == "cluttered digits, recipe 1"
+
+
+def test_runs_whose_digits_were_others_before_are_other_runs() -> None:
+    """With three images of 2,000, all of a class's validation images were made of one digit, of two classes."""
+    data = make("data.train_images=2000", "data.validation=3")
+    assert data.fingerprint() == "cluttered digits, recipe 1, 10 digits held out"
+    assert data.recipe("validation")["held_out"] == 10
 
 
 def test_without_validation_all_training_digits_train() -> None:
