@@ -99,6 +99,18 @@ def quotas_of(counts: Integers, wanted: float) -> Integers:
     return np.minimum(np.maximum(shares, int(wanted > 0)), np.maximum(counts - 1, 0))
 
 
+def emptied(counts: Integers, wanted: int) -> Integers:
+    """Return the classes of which `hold_out` chooses every sample.
+
+    Args:
+        counts: (classes,) samples of each class.
+        wanted: how many of all it chooses.
+    """
+    if wanted <= len(counts) * (counts.min() - 1):  # the last sample of the rarest class is never reached
+        return np.empty(0, np.int64)
+    return np.flatnonzero((counts > 0) & (quotas_of(counts, wanted) >= counts))
+
+
 def hold_out_by_name(
     labels: Integers, names: NDArray[np.bytes_], quotas: Integers, groups: NDArray[np.bytes_] | None = None
 ) -> NDArray[np.bool_]:

@@ -152,6 +152,14 @@ def test_coco_in_its_authors_layout(own_folder: Path) -> None:
     assert sorted(len(target["labels"]) for target in targets) == [0, 1]  # not the crowd
 
 
+def test_images_to_detect_in_may_be_held_out_whatever_their_first_object_is(own_folder: Path) -> None:
+    """The only image that begins with a toothbrush is held out: other images may hold further ones."""
+    write_coco(own_folder)
+    data = detection_set("data=coco", "data.root=.", "data.validation=1", *SMALL)
+    data.check_available()
+    assert [len(data.load(split)) for split in ("train", "validation")] == [1, 1]
+
+
 def test_flipped_boxes_stay_with_their_objects(own_folder: Path) -> None:
     write_voc(own_folder)
     data = voc()

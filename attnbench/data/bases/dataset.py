@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from attnbench.data.sources.arrays import Arrays
-from attnbench.data.splits import SPLITS, Split, hold_out
+from attnbench.data.sources.image_files import first_few
+from attnbench.data.splits import SPLITS, Integers, Split, emptied, hold_out
 from attnbench.data.transforms.augmentation import Augmentation, LabelNoise
-from attnbench.errors import require
+from attnbench.errors import UserError, require
 
 
 class DataSet(ABC):
@@ -117,7 +120,24 @@ class DataSet(ABC):
 
 
 class SplitDataSet(DataSet):
-    """A data set with a training set and a test set; validation images are held out of the training set."""
+    """A data set with a training set and a test set; validation images are held out of the training set.
+
+    Attributes:
+        class_counts: training images of each class, where they are known before images are read.
+    """
+
+    class_counts: Sequence[int] = ()
+
+    def require_validation(self, validation: int) -> None:
+        super().require_validation(validation)
+        if len(self.class_counts):
+            lost = self._lost(np.array(self.class_counts), validation)
+            require(not lost, "validation", validation, lost)
+
+    def _lost(self, counts: Integers, validation: int) -> str:
+        """Return in words which classes have no training image left; empty if every class has one."""
+        names = [self.classes[label] for label in emptied(counts, validation)]
+        return f"leaves no training image of {first_few(names)}; hold out fewer" if names else ""
 
     @abstractmethod
     def read(self, train: bool) -> Arrays:
@@ -130,7 +150,10 @@ class SplitDataSet(DataSet):
     def load(self, split: Split) -> Arrays:
         if split == "test":
             return self.read(train=False)
-        held_out = hold_out(self._train.labels, self.validation)
+        labels = self._train.labels
+        if lost := self._lost(np.bincount(labels, minlength=self.num_classes), self.validation):
+            raise UserError(f"data.validation={self.validation}: {lost}")
+        held_out = hold_out(labels, self.validation)
         return self._train.take(held_out if split == "validation" else ~held_out)
 
 

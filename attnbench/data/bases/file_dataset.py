@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnbench.data.bases.dataset import DataSet, folder_of
+from attnbench.data.bases.held_out import check_held_out
 from attnbench.data.sources.arrays import Arrays
 from attnbench.data.sources.image_files import Images, digest, first_few
 from attnbench.data.sources.left_out import LeftOut, warn_once
@@ -92,9 +93,7 @@ class FileDataSet(DataSet):
         self._listed: dict[Split, Images] = {}
 
     def require_validation(self, validation: int) -> None:
-        require(
-            validation >= 0, "validation", validation, "must not be negative"
-        )  # checked further once files are listed
+        require(validation >= 0, "validation", validation, "must not be negative")  # more once files are listed
 
     @property
     def form(self) -> "StoredFormat":
@@ -140,13 +139,30 @@ class FileDataSet(DataSet):
         if left_out := self.left_out():
             warn_once(f"data={self.name}: {self.place}: not used: {left_out}")
         self._report_untested_classes()
-        if not self.validation:
-            return
+        if self.validation:
+            self._require_validation_fits()
+        check_held_out(self)
+
+    def _require_validation_fits(self) -> None:
         key, published = f"data={self.name}: data.validation={self.validation}", len(self.listed("validation"))
         if published:
             raise UserError(f"{key}: {self.root} has its own {published} validation images; set it to 0 to use them")
         if self.validation >= self.train_images:
             raise UserError(f"{key}: must be below {self.train_images}, the training images in {self.root}")
+
+    @property
+    def amounts(self) -> dict[Split, float]:
+        """How many images are to be held out for a split, by the option `data.<split>`."""
+        return {"validation": self.validation}
+
+    @property
+    def group_name(self) -> str:
+        """For messages, what images of one group share; empty where every image is its own group."""
+        return ""
+
+    def given_labels(self) -> NDArray[np.int64]:
+        """Return the labels (N,) of the images of which some are held out; each of them is to keep one for training."""
+        return self.listed("train").labels
 
     def _report_untested_classes(self) -> None:
         """Log which classes are trained on and never tested."""

@@ -164,6 +164,10 @@ class PublishedDataSet(FileDataSet):
         """Add the boxes of sets that have one box file for each image, which are too slow to read in `read`."""
         return files
 
+    @property
+    def group_name(self) -> str:
+        return "images that belong together" if self.labelled_splits.groups is not None else ""
+
     def held_out(self) -> NDArray[np.bool_]:
         groups = self.labelled_splits.groups
         if groups is None:

@@ -3,6 +3,7 @@
 Read in torchvision's standard layout: `root` holds `cifar-10-batches-py` or `cifar-100-python`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +36,12 @@ class CIFAR(TorchvisionLayout, SplitDataSet):
         self.train_images = IMAGES if train_images == "all" else train_images
         require(1 <= self.train_images <= IMAGES, "train_images", train_images, f"must be all, or from 1 to {IMAGES}")
         super().__init__(**options)
+
+    @property
+    def class_counts(self) -> Sequence[int]:  # type: ignore[override]  # known once the options are
+        """Training images of each class: the first ones have one more where they cannot be equal."""
+        each, more = divmod(self.train_images, len(self.classes))
+        return [each + (label < more) for label in range(len(self.classes))]
 
     def fingerprint(self) -> str:
         return self.name  # torchvision checks every file against the published md5

@@ -45,6 +45,7 @@ class Digits(SplitDataSet):
     image_size = 8
     channels = 1
     train_images = TOTAL_IMAGES - TEST_IMAGES
+    class_counts = (142, 146, 141, 147, 145, 146, 145, 143, 138, 144)
     counts = (train_images, TEST_IMAGES)
     terms = "CC BY 4.0"
 

@@ -143,21 +143,17 @@ class ImageFolder(SplitFolders):
         if self.test and (own := len(self.given("test"))):
             raise self.layout_error(f"data.test={self.test}: {self.root} has its own {own} test images; set it to 0")
         super().check_available()
-        amounts: dict[Split, float] = {"test": self.test, "validation": self.validation}
-        for split, wanted in amounts.items():
-            if wanted and not len(self.members(split)[1]):
-                reason = f"every group of data.group={self.group} has more" if self.group else "there are too few"
-                raise self.layout_error(f"data.{split}={wanted}: holds out none of the images in {self.root}: {reason}")
-        self._require_trained_classes()
 
-    def _require_trained_classes(self) -> None:
-        """Raise `UserError` if a class has no training image once some are held out."""
-        source, members = self.members("train")
-        counts = np.bincount(self.listed(source).labels[members], minlength=len(self.classes))
-        if (self.test or self.validation) and not counts.all():
-            empty = [self.classes[label] for label in np.flatnonzero(counts == 0)]
-            held_out = f"data.test={self.test} data.validation={self.validation}"
-            raise self.layout_error(f"{held_out}: no training image is left of {first_few(empty)}; hold out fewer")
+    @property
+    def amounts(self) -> dict[Split, float]:
+        return {"test": self.test, "validation": self.validation}
+
+    @property
+    def group_name(self) -> str:
+        return f"data.group={self.group}" if self.group else ""
+
+    def given_labels(self) -> NDArray[np.int64]:
+        return self._pool.labels
 
     def _class_counts(self, files: ImageFiles) -> NDArray[np.int64]:
         return np.bincount(files.labels, minlength=len(self.classes))

@@ -71,6 +71,7 @@ class MNIST(MNISTFiles, SplitDataSet):
     image_size = SIDE
     channels = 1
     train_images = 60_000
+    class_counts = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
     counts = (60_000, 10_000)
 
     def fingerprint(self) -> str:

@@ -95,7 +95,6 @@ def test_flowers102(own_folder: Path) -> None:
         reference = expected_flowers(own_folder, name)
         assert list(zip(paths(files), files.labels.tolist(), strict=True)) == reference
     whole = released("flowers102", own_folder, "data.train_on=trainval", "data.validation=2")
-    whole.check_available()
     assert paths(whole.files("train")) == paths(data.files("train")) + paths(data.files("validation"))
     sizes = {split: len(whole.members(split)[1]) for split in whole.splits}
     assert sizes == {"train": 5, "validation": 2, "test": 3}

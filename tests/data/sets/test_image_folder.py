@@ -157,10 +157,10 @@ def test_the_files_are_part_of_the_identity(own_folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of ImageNet's classes, with an image or two each."""
+    """All of ImageNet's classes, with two or three training images and a test image each."""
     root = tmp_path_factory.mktemp("imagenet")
     for label in range(1000):
-        for split, images in (("train", 1 + label % 2), ("val", 1)):
+        for split, images in (("train", 2 + label % 2), ("val", 1)):
             folder = root / split / f"n{label:08d}"
             folder.mkdir(parents=True)
             for number in range(images):
@@ -174,9 +174,9 @@ def test_imagenet_in_torchvisions_layout(imagenet: Path) -> None:
     assert data.num_classes == len(data.classes) == 1000
     assert data.classes[:2] == ("n00000000", "n00000001")
     sizes = {split: len(data.members(split)[1]) for split in data.splits}
-    assert sizes == {"train": 1000, "validation": 500, "test": 1000}
+    assert sizes == {"train": 2000, "validation": 500, "test": 1000}
     assert data.files("test").path(3) == str(imagenet / "val" / "n00000003" / "n00000003_0.JPEG")
-    assert np.bincount(data.files("train").labels).tolist() == [1, 2] * 500
+    assert np.bincount(data.files("train").labels).tolist() == [2, 3] * 500
 
 
 ORDER = np.random.default_rng(4).permutation(1000)
@@ -220,7 +220,7 @@ def test_imagenets_test_images_may_be_unsorted(kind: str, own_folder: Path, imag
     assert files.path(2) == str(home / "val" / "ILSVRC2012_val_00000003.JPEG")
     assert files.labels.tolist() == [7 * number % 1000 for number in range(1, 1001)]
     assert data.classes[7] == "n00000007"
-    assert len(data.files("train")) == 1500
+    assert len(data.files("train")) == 2500
 
 
 UNSORTED: dict[str, Callable[[Path], Any]] = {
@@ -269,7 +269,7 @@ def test_imagenets_fingerprint_asks_for_few_sizes(imagenet: Path, monkeypatch: p
 
     monkeypatch.setattr("os.stat", noting)
     data.fingerprint()
-    assert sum(map(len, listed)) == 2500
+    assert sum(map(len, listed)) == 3500
     assert len(asked) == 2000
 
 
