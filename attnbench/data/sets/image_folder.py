@@ -153,7 +153,7 @@ class ImageFolder(SplitFolders):
         return f"data.group={self.group}" if self.group else ""
 
     def given_labels(self) -> NDArray[np.int64]:
-        return self._pool.labels
+        return (self._pool if self.test else self.listed("train")).labels
 
     def _class_counts(self, files: ImageFiles) -> NDArray[np.int64]:
         return np.bincount(files.labels, minlength=len(self.classes))
