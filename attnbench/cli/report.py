@@ -26,9 +26,9 @@ def main(words: Sequence[str]) -> int:
         return DONE
     arguments = _parse(words)
     named = runs_alone("report", arguments)
-    if not arguments.explain:
-        for word in (*named.overrides, *(f"trust={package}" for package in named.trusted)):
-            raise UserError(f"{word}: needs --explain")
+    unused = [*named.overrides, *(f"trust={package}" for package in named.trusted)]
+    if unused and not arguments.explain:
+        raise UserError(f"{unused[0]}: needs --explain")
     runs, mistakes = find(named.names, named.output)
     for mistake in mistakes:
         print_message(mistake)

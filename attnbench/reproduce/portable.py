@@ -1,12 +1,11 @@
 """Records without what belongs to one machine or one person: hosts, folders, keys of services, messages of errors."""
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from attnbench.runs.identity import portable_path
-from attnbench.runs.record import FinishedRecord, RunRecord
+from attnbench.runs.record import AnyRecord, FinishedRecord, RunRecord
 
-AnyRecord = TypeVar("AnyRecord", bound=RunRecord)
 LOCAL_GROUPS = ("output", "logger", "launch")
 """Parts of a record's configuration that mean nothing on another machine, hold keys of a service, or name accounts."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attnbench.runs.evaluation_entry import EvaluationEntry
 from attnbench.runs.explanation_entry import ExplanationEntry
@@ -83,6 +83,10 @@ class RunRecord(JsonObject):
     def batch_size(self) -> int:
         """Images of a mini-batch, over all devices."""
         return int(self.config["data"]["batch_size"])
+
+
+AnyRecord = TypeVar("AnyRecord", bound=RunRecord)
+"""A record in whichever state, for functions that return one in the same state."""
 
 
 @dataclass(frozen=True, kw_only=True)

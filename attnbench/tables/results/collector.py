@@ -13,19 +13,17 @@ from attnbench.runs.record import RunRecord
 from attnbench.runs.record_parts import Metrics
 from attnbench.tables.results.records import Record, Records
 from attnbench.tables.results.values import (
-    EPOCHS,
     PERCENT,
     TOP1,
     Epoch,
     Key,
     MissingValue,
     Result,
-    Values,
     accuracy,
+    collect,
     describe_states,
     score_of_map,
     why_missing,
-    without_values,
 )
 from attnbench.tables.spec.cell_configs import CellConfig
 from attnbench.tables.spec.table import EXPLAINED, PaperTable
@@ -63,18 +61,8 @@ class Collector:
 
     def _result(self, key: Key, cell: CellConfig) -> Result:
         records = self.records[key]
-        values: dict[Epoch, Values] = {}
-        reasons: dict[Epoch, str] = {}
-        for epoch in EPOCHS:
-            values[epoch], missing = {}, []
-            for seed, record in records.items():
-                try:
-                    values[epoch][seed] = self._value(cell, epoch, seed, record)
-                except MissingValue as reason:
-                    missing.append(str(reason))
-            reasons[epoch] = cell.reason or next(iter(missing), "" if records else "not run")
-        result = Result(cell, records, values, reasons, self.unfinished[key], self.diverged[key])
-        return without_values(result) if result.diverged else result
+        result = Result(cell, records, {}, {}, self.unfinished[key], self.diverged[key])
+        return collect(result, lambda epoch, seed: self._value(cell, epoch, seed, records[seed]))
 
     def _value(self, cell: CellConfig, epoch: Epoch, seed: int, record: Record) -> float:
         match cell.column.metric:

@@ -14,7 +14,7 @@ from attnbench.runs.files import damaged, parse_object, read_text, readable
 from attnbench.runs.folder import RunFolder, find_runs, shown
 from attnbench.runs.identity import identity, identity_by_path, identity_today, weights_by_path
 from attnbench.runs.metric_names import MAP50, TRAIN_TOP1, VAL, VAL_TOP1, metric_name
-from attnbench.runs.record import IDENTITY_SCHEME, FinishedRecord, RunRecord
+from attnbench.runs.record import IDENTITY_SCHEME, AnyRecord, FinishedRecord, RunRecord
 
 Record = FinishedRecord
 DIVERGED = "diverged"
@@ -22,7 +22,6 @@ DIVERGED = "diverged"
 RECORDS_FILE = "records.jsonl"
 CURVES = (VAL_TOP1, TRAIN_TOP1, metric_name(VAL, MAP50))
 """Metrics that a learning curve may show, the preferred one first."""
-AnyRecord = TypeVar("AnyRecord", bound=RunRecord)
 Value = TypeVar("Value")
 
 
@@ -92,16 +91,18 @@ class Records:
 
     def find_diverged(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, RunRecord]:
         """Return the runs of a configuration whose training diverged, as `find` does; without seeds that finished."""
-        names = self._names(config, identities)
-        finished_seeds = _of_names(self.runs, names)
-        found = _of_names(self.diverged, names)
-        return {seed: record for seed, record in found.items() if seed not in finished_seeds}
+        return self._without_finished(self.diverged, config, identities)
 
     def unfinished_states(self, config: RunConfig, identities: Collection[str] = ()) -> dict[int, str]:
         """Return the states of a configuration's unfinished runs by seed, without seeds that have a finished run."""
+        return self._without_finished(self.unfinished, config, identities)
+
+    def _without_finished(
+        self, runs: Mapping[tuple[str, int], Value], config: RunConfig, identities: Collection[str]
+    ) -> dict[int, Value]:
         names = self._names(config, identities)
         finished_seeds = _of_names(self.runs, names)
-        return {seed: s for seed, s in _of_names(self.unfinished, names).items() if seed not in finished_seeds}
+        return {seed: value for seed, value in _of_names(runs, names).items() if seed not in finished_seeds}
 
     def _names(self, config: RunConfig, identities: Collection[str]) -> list[str]:
         """Return the identities of a configuration's runs: by its data, otherwise by the path of its weights."""

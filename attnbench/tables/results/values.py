@@ -1,7 +1,7 @@
 """From records to the values of a table's cells: by seed, after the last and after the best validation epoch."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -120,18 +120,29 @@ def score_of_map(record: Record, cell: CellConfig, epoch: Epoch) -> float:
 
 def own_result(cell: CellConfig, records: Mapping[int, Record], diverged: Mapping[int, RunRecord]) -> Result:
     """Return the values of a cell as the runs' own tests or explanations gave them; none if some runs diverged."""
+    result = Result(cell, dict(sorted(records.items())), {}, {}, diverged=diverged)
+    return collect(result, lambda epoch, seed: own_value(cell, epoch, records[seed]))
+
+
+def collect(result: Result, value: Callable[[Epoch, int], float]) -> Result:
+    """Return a result with its values and why others are missing; without values if some runs diverged.
+
+    Args:
+        result: of a cell, with its records.
+        value: of an epoch and a seed. Raises `MissingValue`.
+    """
     values: dict[Epoch, Values] = {}
     reasons: dict[Epoch, str] = {}
     for epoch in EPOCHS:
         values[epoch], missing = {}, []
-        for seed, record in sorted(records.items()):
+        for seed in result.records:
             try:
-                values[epoch][seed] = own_value(cell, epoch, record)
+                values[epoch][seed] = value(epoch, seed)
             except MissingValue as reason:
                 missing.append(str(reason))
-        reasons[epoch] = next(iter(missing), "" if records else "not run")
-    result = Result(cell, dict(sorted(records.items())), values, reasons, diverged=diverged)
-    return without_values(result) if diverged else result
+        reasons[epoch] = result.cell.reason or next(iter(missing), "" if result.records else "not run")
+    result = replace(result, values=values, reasons=reasons)
+    return without_values(result) if result.diverged else result
 
 
 def own_value(cell: CellConfig, epoch: Epoch, record: Record) -> float:

@@ -1,8 +1,5 @@
 """Holm's procedure against statsmodels and by hand."""
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,15 +7,9 @@ from statsmodels.stats.multitest import multipletests
 
 from attnbench.tables.verdicts.holm import Holm
 
+pytestmark = pytest.mark.usefixtures("cheap_collection")
+
 P_VALUES = st.sampled_from([0.0, 1e-4, 0.004, 0.01, 0.0125, 0.02, 0.025, 0.04, 0.05, 0.3, 1.0])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cheap_collection() -> Iterator[None]:
-    """Keep the objects of imported modules out of the garbage collection that statsmodels runs in every call."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def test_factors_by_hand() -> None:

@@ -1,8 +1,7 @@
 """Judgements of claims: outcomes, Holm's correction, parts of a claim, and claims that are the same test."""
 
-import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -15,15 +14,9 @@ from attnbench.tables.report import Outcome
 from attnbench.tables.verdicts.anytime import Estimate, critical_t
 from attnbench.tables.verdicts.judge import Part, claim_p, combine, judge
 
+pytestmark = pytest.mark.usefixtures("cheap_collection")
+
 SIZE, FREEDOM = 5.0, 45.0  # ten seeds of five rows
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cheap_collection() -> Iterator[None]:
-    """Keep the objects of imported modules out of the garbage collection that statsmodels runs in every call."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def part(
