@@ -35,6 +35,17 @@ def override_parser(verb: str) -> Parser:
     return parser
 
 
+def wants_sweep(arguments: argparse.Namespace) -> bool:
+    """Return whether the arguments of an `override_parser` ask for a sweep, by `-m` or by an experiment that is one.
+
+    Raises:
+        UserError: they do not, and a key has several values.
+    """
+    from attnbench.config.sweep import is_sweep
+
+    return arguments.multirun or is_sweep(arguments.overrides, arguments.config_dir, arguments.config_name)
+
+
 def run_parser(verb: str, several: bool = False) -> Parser:
     """Return a parser for RUN and the flags that say where and how it is loaded.
 
@@ -209,13 +220,11 @@ def split_words(
 def _output_folder(words: Sequence[str], output: str | None) -> Path:
     """Return the folder that `output=DIR` or `--output` names. Raises `UserError` if both do, or its name is empty."""
     from attnbench.config.overrides import parse_single
+    from attnbench.runs.folder import output_folder
 
     if words and output is not None:
         raise UserError(f"--output {output}: {words[-1]} names a folder too; leave one of them out")
-    named = str(parse_single(words[-1]).value()) if words else output or OUTPUT_FOLDER
-    if not named:
-        raise UserError(f"{OUTPUT}: names no folder; {OUTPUT}. is the current one")
-    return Path(named).expanduser()
+    return output_folder(str(parse_single(words[-1]).value()) if words else output or OUTPUT_FOLDER)
 
 
 def is_name(word: str) -> bool:

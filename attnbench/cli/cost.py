@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import override_parser, wants_help
+from attnbench.cli.arguments import override_parser, wants_help, wants_sweep
 from attnbench.cli.help import COST
 from attnbench.cli.parser import refuse
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import compose
 from attnbench.config.diff import differences
-from attnbench.config.overrides import require_single_values
 from attnbench.config.parametric_names import short_name
-from attnbench.config.search_path import search_path
-from attnbench.config.sweep import expand, is_sweep
+from attnbench.config.sweep import expand
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.exit_codes import DONE
@@ -38,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     configs = configurations(arguments)
     rows, names = _rows(configs, arguments)
     if arguments.json:
-        print(json.dumps(rows if len(rows) > 1 or _is_sweep(arguments) else rows[0], indent=2))
+        print(json.dumps(rows if len(rows) > 1 or wants_sweep(arguments) else rows[0], indent=2))
         return DONE
     from attnbench.cli.views import cost as view
 
@@ -78,10 +76,9 @@ def _counts(text: str) -> list[int]:
 def configurations(arguments: argparse.Namespace) -> list[RunConfig]:
     """Compose the configurations that the arguments name; to be measured, those with attention have a plain network."""
     given = (arguments.config_dir, arguments.config_name)
-    if _is_sweep(arguments):
+    if wants_sweep(arguments):
         configs = expand(arguments.overrides, *given).configs
     else:
-        require_single_values(arguments.overrides, search_path(arguments.config_dir))
         configs = [compose(arguments.overrides, *given)]
     return _with_plain(configs, arguments) if arguments.measure and not arguments.layers else configs
 
@@ -114,11 +111,6 @@ def _is_of_attention(key: str) -> bool:
 def _beside_attention(config: RunConfig) -> str:
     """Return what tells apart configurations, without their attention."""
     return str({key: value for key, value in config.identity.items() if not _is_of_attention(key)})
-
-
-def _is_sweep(arguments: argparse.Namespace) -> bool:
-    given = (arguments.overrides, arguments.config_dir, arguments.config_name)
-    return bool(arguments.multirun or is_sweep(*given))
 
 
 def _rows(configs: Sequence[RunConfig], arguments: argparse.Namespace) -> tuple[list[Row], list[dict[str, str]]]:

@@ -15,7 +15,6 @@ from attnbench.errors import UserError, require_ending
 from attnbench.exit_codes import DONE
 from attnbench.tables.report import Report
 
-ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".txt": "terminal"}
 FORMATS = {
     "terminal": ".txt",
     "markdown": ".md",
@@ -25,6 +24,8 @@ FORMATS = {
     "html": ".html",
 }
 """Formats of tables, with the endings of their files."""
+ENDINGS = {ending: name for name, ending in reversed(FORMATS.items())}
+"""The format that an ending stands for; of two with the same one, the first."""
 
 
 def main(words: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnbench.cli.arguments import override_parser, wants_help
+from attnbench.cli.arguments import override_parser, wants_help, wants_sweep
 from attnbench.cli.help import train_help
 from attnbench.cli.output import print_message
 from attnbench.cli.parser import refuse
@@ -40,24 +40,13 @@ def main(words: Sequence[str]) -> int:
     given = (arguments.overrides, arguments.config_dir, arguments.config_name)
     if arguments.cfg:
         return print_config(compose(*given), arguments.package)
-    several = _is_sweep(arguments)
+    several = wants_sweep(arguments)
     print_without_effect(arguments.overrides)
     if several:
         from attnbench.cli.sweep import sweep
 
         return sweep(arguments)
     return train_where_it_says(compose(*given))
-
-
-def _is_sweep(arguments: argparse.Namespace) -> bool:
-    """Return whether a sweep is asked for. Raises `UserError` for a key with several values if not."""
-    from attnbench.config.overrides import require_single_values
-    from attnbench.config.sweep import is_sweep
-
-    if arguments.multirun or is_sweep(arguments.overrides, arguments.config_dir, arguments.config_name):
-        return True
-    require_single_values(arguments.overrides, search_path(arguments.config_dir))
-    return False
 
 
 def train_where_it_says(config: RunConfig) -> int:

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Glob, Override
 
 from attnbench.config import schema, search_path
 from attnbench.config.compose import Composer
-from attnbench.config.overrides import parse, parse_one
+from attnbench.config.overrides import parse, parse_one, require_single_values
 from attnbench.config.validate import OPEN_GROUPS, RunConfig, has_key, unknown_key
 from attnbench.errors import UserError
 
@@ -108,8 +108,16 @@ def _with_seed(config: RunConfig, seed: int) -> RunConfig:
 
 
 def is_sweep(overrides: Sequence[str], config_dir: str | None = None, config_name: str | None = None) -> bool:
-    """Return whether a config file or an override asks for a sweep, by `hydra.mode=MULTIRUN`. Raises `UserError`."""
-    return Composer(config_dir, config_name).own_sweep(overrides).mode == "MULTIRUN"
+    """Return whether a config file or an override asks for a sweep, by `hydra.mode=MULTIRUN`.
+
+    Raises:
+        UserError: nothing asks for one, and a key has several values; or a choice or an override is wrong.
+    """
+    composer = Composer(config_dir, config_name)
+    if composer.own_sweep(overrides).mode == "MULTIRUN":
+        return True
+    require_single_values(overrides, composer.folders)
+    return False
 
 
 def with_own_sweep(overrides: Sequence[str], composer: Composer) -> list[str]:

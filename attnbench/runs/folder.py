@@ -9,9 +9,16 @@ from attnbench.runs.job import JOB_FILE, Job
 from attnbench.runs.lock import LOCK_FILES, owner_of
 from attnbench.runs.record import FinishedRecord, RunRecord
 
-__all__ = ["Job", "RunFolder", "as_typed", "find_runs", "shown"]
+__all__ = ["Job", "RunFolder", "as_typed", "find_runs", "output_folder", "shown"]
 ARCHIVE = "aside"
 """The folder, beside those of the seeds, of runs that were trained again."""
+
+
+def output_folder(name: str) -> Path:
+    """Return the folder of all runs that `output=` or `--output` names. Raises `UserError` if the name is empty."""
+    if not name:  # an empty variable of a shell
+        raise UserError("output=: names no folder; output=. is the current one")
+    return Path(name).expanduser()
 
 
 class RunFolder:

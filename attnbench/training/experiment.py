@@ -13,7 +13,7 @@ from attnbench.construct import build_data, construct_as, guarded
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.splits import SPLITS, Split
 from attnbench.errors import UserError
-from attnbench.runs.folder import Job
+from attnbench.runs.folder import Job, output_folder
 from attnbench.runs.identity import identity, readable_name
 from attnbench.seeding import derive_seed
 from attnbench.training.task import Task
@@ -120,9 +120,7 @@ class Experiment:
     @property
     def output(self) -> Path:
         """The absolute path of the output folder. Raises `UserError` if its name is empty."""
-        if not self.config["output"]:  # an empty variable of a shell
-            raise UserError("output=: names no folder; output=. is the current one")
-        return Path(self.config["output"]).expanduser().absolute()
+        return output_folder(self.config["output"]).absolute()
 
     @property
     def job(self) -> Job:
