@@ -74,6 +74,7 @@ class InstantEngine:
     """An engine whose jobs end at once."""
 
     slots: int
+    gpus: int = 0
     detaches: bool = False
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Ended:

@@ -54,10 +54,13 @@ class Engine(Protocol):
     Attributes:
         slots: how many jobs on one device run at a time. The scheduler numbers them from 0 and gives a job as many as
             it uses devices, though never more than there are.
+        gpus: over which the slots are spread: slot k is on GPU k modulo their number, and a job gets slots on different
+            ones. With 0, each slot is a device of its own.
         detaches: whether the jobs go on when the scheduler is interrupted, as in a cluster's queue.
     """
 
     slots: int
+    gpus: int
     detaches: bool
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Process:
@@ -83,6 +86,7 @@ class NoEngine:
     """Starts nothing: for jobs that are all finished."""
 
     slots = 1
+    gpus = 0
     detaches = False
 
     def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> Process:

@@ -32,12 +32,12 @@ class Launcher(ABC):
         """
 
     def slots(self, jobs: Sequence[Job]) -> int:
-        """Return how many jobs on one device run at a time: `sweep.jobs`, or as many as there is room for."""
+        """Return how many jobs run at a time: `sweep.jobs`, or as many as there is room for."""
         return wanted_slots(jobs[0].config) or self.automatic_slots(jobs)
 
     def automatic_slots(self, jobs: Sequence[Job]) -> int:
-        """Return how many jobs on one device run at a time where the user does not say; on a cluster, all of them."""
-        return sum(int(job.config["trainer"]["devices"]) for job in jobs)
+        """Return how many jobs run at a time where the user does not say; on a cluster, all of them."""
+        return len(jobs)
 
     @abstractmethod
     def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> Engine:
@@ -45,12 +45,17 @@ class Launcher(ABC):
 
         Args:
             jobs: of the sweep.
-            slots: how many jobs on one device run at a time.
+            slots: how many jobs run at a time.
             sweep: the sweep that the jobs belong to.
 
         Raises:
             UserError: the engine cannot be reached.
         """
+
+
+def most_devices(jobs: Sequence[Job]) -> int:
+    """Return the devices of the job that uses most, which is what the engine keeps ready for each that runs."""
+    return max((int(job.config["trainer"]["devices"]) for job in jobs), default=1)
 
 
 def wanted_slots(config: RunConfig) -> int | None:

@@ -26,7 +26,7 @@ class LocalEngine:
 
     Args:
         slots: how many jobs on one device run at a time.
-        gpus: GPUs over which the slots are spread; without any, the slots share the cores.
+        gpus: over which the slots are spread; without any, the slots share the cores.
         worker: module that does a job. It has a function `work(job_file) -> exit status` and a function
             `use_threads(number)`, and can be run with `python -m`.
     """

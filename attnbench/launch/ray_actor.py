@@ -13,7 +13,6 @@ from typing import Any
 from attnbench.exit_codes import FAILED, INTERRUPTED
 from attnbench.launch.engine import GRACE_SECONDS
 from attnbench.launch.processes import start_worker
-from attnbench.runs.folder import Job
 from attnbench.runs.owner import OwnerWatch
 
 LOOK_SECONDS = 0.5
@@ -39,8 +38,6 @@ class RunActor:
         self.stopped = threading.Event()
         self.end = threading.Event()
         context = ray.get_runtime_context()
-        if context.was_current_actor_reconstructed:  # on another process or node, the earlier one being dead
-            Job.load(self.job_file).resumed().save(self.job_file)
         threading.Thread(target=self._work, args=(context.current_actor,), name="work", daemon=True).start()
 
     def _work(self, myself: Any) -> None:
@@ -52,7 +49,6 @@ class RunActor:
                 self.status = self._attempt()
                 if self.status >= 0 or self.stopped.is_set():
                     break
-                Job.load(self.job_file).resumed().save(self.job_file)
         finally:
             self.end.set()
             time.sleep(FAREWELL_SECONDS)

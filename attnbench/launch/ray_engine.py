@@ -10,7 +10,7 @@ from typing import Any
 from attnbench.errors import NotInstalledError, OptionError, UserError, require
 from attnbench.exit_codes import DONE, FAILED
 from attnbench.launch.engine import GRACE_SECONDS
-from attnbench.launch.launcher import Launcher
+from attnbench.launch.launcher import Launcher, most_devices
 from attnbench.launch.ray_actor import RunActor
 from attnbench.runs.files import readable
 from attnbench.runs.folder import Job, RunFolder
@@ -55,7 +55,7 @@ class RayLauncher(Launcher):
     def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> "RayEngine":
         """Connect to the cluster, or start one. Raises `UserError` if none answers at the address."""
         connect(self.address)
-        return RayEngine(self, slots, sweep)
+        return RayEngine(self, slots * most_devices(jobs), sweep)
 
     def needs(self, devices: int) -> dict[str, Any]:
         """Return what a run reserves, as options of an actor."""
@@ -151,9 +151,11 @@ class RayEngine:
 
     Args:
         launcher: with the options.
-        slots: how many jobs on one device run at a time.
+        slots: devices of the jobs that run at a time.
         sweep: that notes the actors' names.
     """
+
+    gpus = 0
 
     def __init__(self, launcher: RayLauncher, slots: int, sweep: SweepFolder) -> None:
         self.launcher, self.slots, self.sweep = launcher, slots, sweep

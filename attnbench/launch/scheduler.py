@@ -147,11 +147,11 @@ class Scheduler:
         return owner
 
     def _start(self, task: Task, run: RunFolder) -> None:
-        wanted = min(int(task.job.config["trainer"]["devices"]), self.engine.slots)
-        if len(self.free) < wanted:
+        task.slots = self._places(int(task.job.config["trainer"]["devices"]))
+        if not task.slots:
             task.state = "waiting"
             return
-        task.slots = [self.free.pop(0) for _ in range(wanted)]
+        self.free = [slot for slot in self.free if slot not in task.slots]
         try:
             make_folder(run.path)
             check_log(run.log_file)
@@ -162,6 +162,13 @@ class Scheduler:
             self._fail(task, f"cannot be started: {error}")
         else:
             task.state, task.started, task.waits_for = "running", time.monotonic(), task.process.waits_for
+
+    def _places(self, devices: int) -> list[int]:
+        """Return free slots on as many devices, though never more than there are; none until there are enough."""
+        known = self.engine.gpus or self.engine.slots
+        first = {slot % known: slot for slot in reversed(self.free)}  # the lowest one on each device
+        wanted = min(devices, known, self.engine.slots)
+        return sorted(first.values())[:wanted] if len(first) >= wanted else []
 
     def _find(self, task: Task, record: FinishedRecord) -> None:
         task.state, task.reason, task.found = "found", "", record

@@ -12,7 +12,7 @@ from typing import Any
 
 from attnbench.errors import NotInstalledError, UserError, require
 from attnbench.exit_codes import DONE, FAILED, INTERRUPTED
-from attnbench.launch.launcher import Launcher
+from attnbench.launch.launcher import Launcher, most_devices
 from attnbench.launch.slurm_queue import ITS_TURN, SlurmJob, SlurmQueue, ask, last_error
 from attnbench.launch.slurm_task import SlurmTask
 from attnbench.runs.files import make_folder, readable
@@ -95,7 +95,7 @@ class SlurmLauncher(Launcher):
 
     def engine(self, jobs: Sequence[Job], slots: int, sweep: SweepFolder) -> "SlurmEngine":
         """Make the engine for a sweep's jobs."""
-        return SlurmEngine(self, self.automatic_slots(jobs), slots, sweep)
+        return SlurmEngine(self, len(jobs) * most_devices(jobs), slots, sweep)
 
 
 def _parsed(options: Sequence[str]) -> dict[str, Any]:
@@ -178,12 +178,13 @@ class SlurmEngine:
 
     Args:
         launcher: with the options.
-        slots: devices of all jobs, as the queue takes them all at once.
+        slots: for all jobs, as the queue takes them all at once.
         at_a_time: how many jobs run at a time.
         sweep: that notes which job of the queue does which run.
     """
 
     detaches = True
+    gpus = 0
 
     def __init__(self, launcher: SlurmLauncher, slots: int, at_a_time: int, sweep: SweepFolder) -> None:
         self.launcher, self.slots, self.at_a_time, self.sweep = launcher, slots, at_a_time, sweep

@@ -40,7 +40,7 @@ class SlurmTask:
 
     def __call__(self) -> None:
         """Do the jobs, side by side. Exits with a status other than 0 unless all runs are finished."""
-        jobs = [self._load(Path(file)) for file in self.job_files]
+        jobs = [Job.load(Path(file)) for file in self.job_files]
         self.epochs = _epochs(jobs)
         self.scheduler = Scheduler(jobs, _engine(jobs))
         signal.signal(signal.SIGUSR1, signal.getsignal(signal.SIGUSR2))
@@ -54,11 +54,6 @@ class SlurmTask:
         for task in failed:
             print(f"{task.job.folder}: {task.state}: {task.reason}", flush=True)
         sys.exit(FAILED if failed else DONE)
-
-    def _load(self, file: Path) -> Job:
-        """Return a job; one that was begun by an earlier start of this task is resumed, not begun again."""
-        begun = self.fruitless or os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
-        return Job.load(file).resumed() if begun else Job.load(file)
 
     def checkpoint(self) -> Any:
         """Stop the runs, and return what is queued again; None if that was in vain too often."""

@@ -1,5 +1,6 @@
 """A run's folder: the paths of its files, and the state of the run."""
 
+import shutil
 from pathlib import Path
 
 from attnbench.errors import UserError
@@ -88,7 +89,10 @@ class RunFolder:
         write_rows(self.metrics_file, rows)
 
     def archive(self) -> Path:
-        """Move the folder's content to `aside/seed<k>-<n>` beside it, and return that folder; nothing is lost."""
+        """Move the folder's content to `aside/seed<k>-<n>` beside it, and return that folder; nothing is lost.
+
+        The lock and the job's file stay, and of the log, which the worker writes, a copy is moved.
+        """
         parent = self.path.parent / ARCHIVE
         parent.mkdir(exist_ok=True)
         number = 1
@@ -97,7 +101,9 @@ class RunFolder:
         target = parent / f"{self.path.name}-{number}"
         target.mkdir()
         for entry in self.path.iterdir():
-            if entry.name not in LOCK_FILES:  # the lock stays with its owner
+            if entry == self.log_file:
+                shutil.copy2(entry, target)
+            elif entry.name not in (*LOCK_FILES, JOB_FILE):
                 entry.rename(target / entry.name)
         return target
 

@@ -72,11 +72,19 @@ def train(
         if not job.again and isinstance(record := run.record(), FinishedRecord):
             return record
         require_processes(options.devices, options.nodes, world)
-        if job.again and (run.record_file.exists() or run.last_checkpoint.is_file()):
-            run.archive()
+        if job.again:
+            begin_again(job, run)
         recorder = RecordWriter(job, run)
         with outcome_recorded(recorder), stopped_by_termination(), event_errors_raised_once():
             return _train(job, experiment, world, lock, recorder, console)
+
+
+def begin_again(job: Job, run: RunFolder) -> None:
+    """Archive an earlier training. Whoever starts the job's file from now on resumes the new one."""
+    if run.record_file.exists() or run.last_checkpoint.is_file():
+        run.archive()
+    if run.job_file.is_file():
+        job.resumed().save(run.job_file)
 
 
 def _train(

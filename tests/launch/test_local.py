@@ -22,8 +22,8 @@ from tests.runs.samples import RESOLVED, make_record
 GIB = 1024**3
 
 
-def jobs(count: int, wanted: str | int = "auto", accelerator: str = "auto") -> list[Job]:
-    values = {"sweep": {"jobs": wanted}, "trainer": {"accelerator": accelerator}}
+def jobs(count: int, wanted: str | int = "auto", accelerator: str = "auto", devices: int = 1) -> list[Job]:
+    values = {"sweep": {"jobs": wanted}, "trainer": {"accelerator": accelerator, "devices": devices}}
     return [Job(RunConfig(values, {}, {}), "x", Path(f"runs/kind{number}/seed0")) for number in range(count)]
 
 
@@ -74,6 +74,17 @@ def test_a_gpu_has_as_many_jobs_as_the_largest_leaves_room_for() -> None:
     assert LocalLauncher().automatic_slots(several * 9) == 2 * 3  # 9 GiB for jobs of 3
     assert LocalLauncher().automatic_slots([small] * 99) == 2 * 8  # of the cores
     assert LocalLauncher().automatic_slots(several) == 2
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(("wanted", "at_a_time"), [("auto", 1), (1, 1), (3, 3)])
+def test_jobs_on_two_gpus_get_both(wanted: str | int, at_a_time: int) -> None:
+    both = jobs(4, wanted, devices=2)
+    assert LocalLauncher().slots(both) == at_a_time
+    engine = LocalLauncher().engine(both, at_a_time, SweepFolder(Path("outputs/sweeps/s0")))
+    assert engine.slots == 2 * at_a_time
+    assert engine.environment(range(2))["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert LocalLauncher(2).automatic_slots(both) == 2
 
 
 @pytest.mark.usefixtures("two_gpus")

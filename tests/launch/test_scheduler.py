@@ -56,6 +56,18 @@ class LightEngine(LocalEngine):
         return LocalProcess(process.poll, process.pid)
 
 
+class RecordingEngine(LightEngine):
+    """Keeps which slots it was given."""
+
+    def __init__(self, slots: int, gpus: int = 0) -> None:
+        super().__init__(slots, gpus)
+        self.given: list[list[int]] = []
+
+    def start(self, job_file: Path, log_file: Path, slots: Sequence[int]) -> LocalProcess:
+        self.given.append(list(slots))
+        return super().start(job_file, log_file, slots)
+
+
 @pytest.fixture
 def jobs(own_folder: Path) -> Callable[..., list[Job]]:
     def make(*seeds: int, devices: int = 1, again: bool = False) -> list[Job]:
@@ -94,6 +106,19 @@ def test_jobs_run_in_slots(slots: int, jobs: Callable[..., list[Job]], own_folde
 def test_a_job_on_two_devices_takes_two_slots(jobs: Callable[..., list[Job]], own_folder: Path) -> None:
     Scheduler(jobs(0, 1, devices=2), LightEngine(3)).run()
     assert overlap(own_folder) == 1
+
+
+def test_slots_of_a_job_are_on_different_gpus(jobs: Callable[..., list[Job]]) -> None:
+    """Slots 0 and 2 are on the same one of two GPUs, as are 1 and 3."""
+    scheduler = Scheduler([*jobs(0), *jobs(1, 2, devices=2)], engine := RecordingEngine(4, gpus=2))
+    assert states(scheduler.run()) == ["finished"] * 3
+    assert engine.given[:2] == [[0], [1, 2]]
+    assert {slot % 2 for slot in engine.given[2]} == {0, 1}
+
+
+def test_a_job_on_more_gpus_than_there_are_takes_all(jobs: Callable[..., list[Job]]) -> None:
+    Scheduler(jobs(0, devices=5), engine := RecordingEngine(4, gpus=2)).run()
+    assert engine.given == [[0, 1]]
 
 
 def test_a_job_on_more_devices_than_there_are_takes_all(jobs: Callable[..., list[Job]]) -> None:

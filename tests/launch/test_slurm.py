@@ -17,7 +17,7 @@ from attnbench.launch import slurm_queue, slurm_task
 from attnbench.launch.slurm import SlurmLauncher
 from attnbench.launch.slurm_queue import SlurmQueue, last_error
 from attnbench.launch.slurm_task import MOST_FRUITLESS, SlurmTask
-from attnbench.runs.folder import Job, RunFolder, find_runs
+from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.runs.sweeps import find_sweeps
 from tests.conftest import TINY
 from tests.docs.pages import ROOT
@@ -314,15 +314,3 @@ def test_what_slurm_rejects_is_one_line(attnbench: Attnbench) -> None:
     assert "launch=slurm: sbatch: " in rejected.stderr
     assert "nosuch" in rejected.stderr or "invalid partition" in rejected.stderr
     assert "Traceback" not in rejected.stderr
-
-
-def test_a_job_that_was_begun_is_not_begun_again(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
-    from attnbench.config.compose import compose
-
-    file = own_folder / "job.json"
-    Job(compose([*TINY, "run.again=true"]), "0123456789", own_folder).save(file)
-    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
-    assert SlurmTask([])._load(file).again
-    assert not SlurmTask([], fruitless=1)._load(file).again
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    assert not SlurmTask([])._load(file).again

@@ -294,6 +294,23 @@ def test_run_again_archives_the_old_run(tiny: Tiny) -> None:
     assert (aside / "checkpoints" / "last.ckpt").is_file()
 
 
+def test_a_job_that_was_begun_again_is_resumed_from_its_file(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a queue or a pod that restarts it does; the worker's log, which is open, stays in its place."""
+    job = plan(tiny(*FEW_IMAGES, "trainer.block_length=4", "recipe.epochs=2", "run.again=true"))
+    run = RunFolder(job.folder)
+    trained(job)
+    job.save(run.job_file)
+    run.log_file.write_text("both trainings\n")
+    stop_after(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(Job.load(run.job_file))
+    assert run.log_file.read_text() == "both trainings\n"
+    finished = trained(Job.load(run.job_file))
+    assert trained(Job.load(run.job_file)) == finished
+    (aside,) = (job.folder.parent / "aside").iterdir()
+    assert (aside / "log.txt").read_text() == "both trainings\n"
+
+
 def test_a_damaged_checkpoint_is_reported_and_can_be_set_aside(tiny: Tiny) -> None:
     config = (*FEW_IMAGES, "recipe.epochs=1")
     job = plan(tiny(*config))
