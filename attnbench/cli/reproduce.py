@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from attnbench.cli.arguments import wants_help
 from attnbench.cli.decision_flags import add_decision_flags, check_decision_flags, most_seeds
 from attnbench.cli.help import REPRODUCE
+from attnbench.cli.notes import notes_on
 from attnbench.cli.only_flag import check_only, chosen_jobs
 from attnbench.cli.output import print_message
 from attnbench.cli.parser import Parser
-from attnbench.cli.stem_notes import stem_notes
 from attnbench.cli.table import add_output, check_columns_shown, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
@@ -141,7 +141,7 @@ def print_states(reproduction: "TableReproduction", jobs: Mapping[Key, list[Job]
         console.print(f"left out: {others} runs kept in {shown(reproduction.folder)}, which started from another file"
                       " of weights; what is kept there will be replaced", soft_wrap=True)  # fmt: skip
     missing = [job for job in unique_jobs if not states.has_result(job)]
-    for note in stem_notes(missing):
+    for note in notes_on(missing):
         console.print(note, soft_wrap=True)
     return missing
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from attnbench.cli.notes import notes_on
 from attnbench.cli.output import print_message
-from attnbench.cli.stem_notes import stem_notes
 from attnbench.cli.sweep_curves import are_grouped, group_curves
 from attnbench.config.compose import Composer
 from attnbench.config.sweep import expand
@@ -107,7 +107,7 @@ def run_all(jobs: Sequence[Job], finished: bool = False) -> int:
     from attnbench.cli.views.summary import comparison
     from attnbench.console import make_console
 
-    launcher, notes = launcher_of([job.config for job in jobs]), stem_notes(jobs)
+    launcher, notes = launcher_of([job.config for job in jobs]), notes_on(jobs)
     if isinstance(launcher, DryLauncher):
         for note in notes:
             print_message(note)

@@ -158,14 +158,12 @@ def _try_out(experiment: "Experiment", console: "Console") -> int:
     from attnbench.training.plan import check
 
     check(experiment)
-    _print_stem(experiment, console)
+    _print_notes(experiment, console)
     return DONE if debug(experiment, print) else FAILED
 
 
-def _print_stem(experiment: "Experiment", console: "Console") -> None:
-    from attnbench.build import stem_note
-
-    if note := stem_note(experiment.config, experiment.data.image_size):
+def _print_notes(experiment: "Experiment", console: "Console") -> None:
+    for note in experiment.notes:
         console.print(f"  {note}", soft_wrap=True)
 
 
@@ -179,7 +177,7 @@ def _check_and_train(experiment: "Experiment", console: "Console", world: "World
     job = check(experiment).job
     found = not job.again and RunFolder(job.folder).state() == "finished"
     if world.rank == 0 and not found:
-        _print_stem(experiment, console)
+        _print_notes(experiment, console)
     if experiment.options.nodes == 1 and experiment.options.devices > world.size and not found:
         from attnbench.launch.ranks import train_on_devices
 

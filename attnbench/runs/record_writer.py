@@ -61,11 +61,14 @@ class RecordWriter:
         costs: CostRecord,
         scaled_lr: float | None = None,
         weights: str | None = None,
+        rows: Sequence[EpochRow] = (),
     ) -> None:
         """Record that the run is training, on what, what its network costs, and the learning rate if it was scaled.
 
-        `weights` is the hash of those that it starts with, None where it resumes or starts with none.
+        `weights` is the hash of those that it starts with, None where it resumes or starts with none. `rows` are the
+        epochs that it has done: their time counts although a process that was killed recorded none.
         """
+        self.earlier_seconds = max(self.earlier_seconds, sum(row.seconds for row in rows))
         known = self.record.weights if weights is None else weights
         self._write(resolved=resolved, data=data, costs=costs, scaled_lr=scaled_lr, weights=known)
 

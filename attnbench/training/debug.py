@@ -9,6 +9,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -106,9 +107,10 @@ def overfit_steps(recipe: Recipe, optimizer: torch.optim.Optimizer) -> Iterator[
 
 def _one_batch(module: TrainingModule) -> Iterator[str]:
     """Take one step and evaluate one batch of each other split; yield what came out."""
-    epoch = module.loaders["train"].epoch(0)
-    _, step = module.step(module.configure_optimizers(), epoch, 0)
-    yield f"train: {epoch.size(0)} images, loss {total(step.losses):.3f}"
+    epoch, optimizer = module.loaders["train"].epoch(0), module.configure_optimizers()
+    joined = module.recipe.joined(0, module.batches)
+    losses = [total(module.step(optimizer, epoch, number)[1].losses).item() for number in joined]
+    yield f"train: {sum(map(epoch.size, joined))} images, loss {fmean(losses):.3f}"
     module.eval()
     for split in (name for name in module.loaders if name != "train"):
         block = Block(module.loaders[split].epoch(), 0, 1)

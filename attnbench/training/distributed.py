@@ -111,6 +111,17 @@ class World:
                 " machines, output must be a folder that all of them see"
             )
 
+    def total(self, subject: str, own: float | None, seconds: float = MEETING_SECONDS) -> float | None:
+        """Return the sum of what all processes of the run measured; None if one measured nothing.
+
+        Raises:
+            MeetingError: a process did not say it in time.
+        """
+        if self.size == 1:
+            return own
+        texts = self._exchange(subject, "" if own is None else repr(own), time.monotonic() + seconds)
+        return None if "" in texts else sum(map(float, texts))
+
     def _exchange(self, subject: str, text: str, deadline: float) -> list[str]:
         """Tell the others something about a subject, and return what everyone says."""
         store = self._connected(deadline - time.monotonic())

@@ -66,8 +66,9 @@ class DivergenceWatch:
             return
         step = first_bad_step(self.module.meter.losses, block.numbers)
         if step is not None:
-            losses = [values[step].item() for values in self.module.meter.losses.values()]
-            self._end(f"the loss is {sum(losses):g}", lambda: self._layer_of(block, step, optimizer), step)
+            loss = sum(values[step].item() for values in self.module.meter.losses.values())
+            what = f"the loss is {loss:g}" if not math.isfinite(loss) else "the loss of another process is not finite"
+            self._end(what, lambda: self._layer_of(block, step, optimizer), step)
 
     def after_epoch(self) -> None:
         """Check the weights after an epoch's last step. Raises `DivergedError` if one is not finite."""

@@ -61,11 +61,14 @@ class Experiment:
 
     @cached_property
     def recipe(self) -> "Recipe":
-        """How the network is trained, with the learning rate for the run's batches."""
+        """How the network is trained, with the learning rate for the run's steps."""
         from attnbench.training.recipe import Recipe
 
         recipe: Recipe = guarded("recipe", lambda: Recipe(**self.config["recipe"]))
-        return recipe.for_batches_of(int(self.config["data"]["batch_size"]))
+        if not recipe.lr_batch_size:
+            return recipe
+        images = int(self.config["data"]["batch_size"]) * recipe.accumulate
+        return recipe.for_steps_of(min(images, self.data.train_images - self.data.validation))
 
     @cached_property
     def options(self) -> "TrainerOptions":
@@ -85,6 +88,13 @@ class Experiment:
         """The splits that training reads: with `test=false`, not the test set."""
         tested = self.config.values.get("test", True)  # a primary config of the user's own may lack it
         return tuple(split for split in SPLITS if split != "test" or tested)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the configuration leaves open or without effect, in words: the stem, and the recipe's milestones."""
+        from attnbench.build import stem_note
+
+        return [note for note in (stem_note(self.config, self.data.image_size), self.recipe.note) if note]
 
     @cached_property
     def blueprint(self) -> "Network":

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from attnbench.config.validate import RunConfig
 from attnbench.construct import guarded
-from attnbench.errors import UserError
+from attnbench.errors import UserError, nearest
 from attnbench.plain_text import plain
 from attnbench.runs.folder import Job
+from attnbench.runs.metric_names import VAL, metric_name
 from attnbench.training.addons import check_addons
 from attnbench.training.experiment import Experiment
 from attnbench.training.freezing import freeze
@@ -51,7 +52,9 @@ def check(experiment: Experiment) -> Experiment:
     if recipe.optimizer in FROM_TIMM:
         timm_optim()
     check_addons(experiment.config)
+    check_shares(experiment)
     experiment.data.check_available()
+    check_monitors(experiment)
     check_writable(experiment.output)
     return experiment
 
@@ -60,6 +63,27 @@ def check_seed(seed: int) -> None:
     """Check that every generator takes the seed. Raises `UserError`."""
     if not 0 <= seed <= LARGEST_SEED:
         raise UserError(f"seed={seed}: must be from 0 to {LARGEST_SEED}")
+
+
+def check_shares(experiment: Experiment) -> None:
+    """Check that each device has an image of every batch. Raises `UserError`."""
+    devices = experiment.options.devices * experiment.options.nodes
+    if (images := int(experiment.config["data"]["batch_size"])) < devices:
+        raise UserError(f"data.batch_size={images}: must be at least {devices}, an image for each device of the run")
+
+
+def check_monitors(experiment: Experiment) -> None:
+    """Check that callbacks wait for validation metrics that there will be. Raises `UserError`."""
+    measured = [metric_name(VAL, name) for name in experiment.task.test_metrics]
+    for name, node in experiment.config["callbacks"].items():
+        monitor = str(node.get("monitor", ""))
+        if not monitor.startswith(f"{VAL}/"):
+            continue
+        key = f"callbacks.{name}.monitor={monitor}"
+        if "validation" not in experiment.data.splits:
+            raise UserError(f"{key}: needs images that are held out, as with data.validation=500")
+        if monitor not in measured:
+            raise UserError(f"{key}: is not measured (measured: {', '.join(measured)}){nearest(monitor, measured)}")
 
 
 def check_writable(output: Path) -> None:

@@ -89,14 +89,22 @@ class Recipe(MixingOptions, ErasingOptions, PolicyOptions):
         if self.schedule == "multi_step":
             require(bool(self.milestones), "milestones", self.milestones, "must name at least one epoch")
 
-    def for_batches_of(self, images: int) -> "Recipe":
-        """Return the recipe with `lr` for batches of this many images, by the linear rule (Goyal et al. 2017).
+    def for_steps_of(self, images: int) -> "Recipe":
+        """Return the recipe with `lr` for steps of this many images, by the linear rule (Goyal et al. 2017).
 
-        The images of accumulated batches count together. With `lr_batch_size=0` nothing changes.
+        With `lr_batch_size=0` nothing changes.
         """
-        if not self.lr_batch_size:
-            return self
-        return replace(self, lr=self.lr * images * self.accumulate / self.lr_batch_size)
+        return replace(self, lr=self.lr * images / self.lr_batch_size) if self.lr_batch_size else self
+
+    @property
+    def note(self) -> str:
+        """What of the recipe has no effect, in words; empty if everything has one."""
+        late = [f"{milestone:g}" for milestone in self.milestones if milestone >= self.epochs]
+        if self.schedule != "multi_step" or not late:
+            return ""
+        epochs = "the only epoch" if self.epochs == 1 else f"the last of {self.epochs} epochs"
+        come = "comes" if len(late) == 1 else "come"
+        return f"recipe.milestones: {', '.join(late)} {come} after {epochs}; lr does not fall there"
 
     def joined(self, number: int, batches: int) -> range:
         """Return the batches, of those of an epoch, that form one optimiser step together with batch `number`."""

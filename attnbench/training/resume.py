@@ -42,20 +42,25 @@ class OwnState(JsonObject):
     """The run's own state in a checkpoint; `SaveCheckpoints` writes it.
 
     identity, seed: of the run. rows: the metrics of the epochs before the checkpoint. optimised: parameters for which
-    the optimiser has a state.
+    the optimiser has a state. stopped: whether training ended early, so that no epoch is left.
     """
 
     identity: str
     seed: int
     rows: list[EpochRow]
     optimised: int
+    stopped: bool = False
 
 
 class Resumption(NamedTuple):
-    """Where training begins. checkpoint: the file, None for a new run. rows: of the epochs before it."""
+    """Where training begins.
+
+    checkpoint: the file, None for a new run. rows: of the epochs before it. stopped: whether training ended early.
+    """
 
     checkpoint: str | None
     rows: Rows
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Resumable:
             if own is not None:
                 compare_metrics(self.run, rows)
             self.check_best(last, rows)
-        return Resumption(str(path), rows)
+        return Resumption(str(path), rows, own is not None and own.stopped)
 
     def problem(self, last: Mapping[str, Any], own: OwnState | None) -> str:
         """Return why a checkpoint cannot be resumed from; empty if it can."""

@@ -20,7 +20,7 @@ from attnbench.runs.record_parts import CostRecord, DataRecord, HardwareRecord, 
 from attnbench.runs.record_writer import Outcome, RecordWriter, TrainingSummary, training_summary
 from attnbench.termination import stopped_by_termination
 from attnbench.training.callbacks import busy_cores
-from attnbench.training.callbacks.energy import EnergyCallback, EnergyMeter, counters_of
+from attnbench.training.callbacks.energy import EnergyCallback, meter_of
 from attnbench.training.callbacks.epoch_log import EpochLog
 from attnbench.training.callbacks.progress import ProgressBar
 from attnbench.training.callbacks.save_checkpoints import SaveCheckpoints
@@ -102,7 +102,7 @@ def _train(
     choices = _recorded_choices(run, recorder) or choices_of(experiment, world)
     hardware = resolve(experiment.options, experiment.blueprint, choices)
     set_up(hardware)
-    meter = EnergyMeter(counters_of(hardware.device_type))
+    meter = meter_of(hardware.device_type, world.local_rank)
     with memory_for(experiment.blueprint):
         net = on_device_layout(experiment.build_network(), hardware)
         if experiment.options.sync_batchnorm and world.size > 1:
@@ -111,7 +111,7 @@ def _train(
     with closing(experiment.open_data(hardware, experiment.splits, world, recipe)) as data:
         module = experiment.make_module(net, hardware, data.loaders, job.on_divergence)
         resumable = Resumable(job, net, recipe, finite=job.on_divergence == "stop")
-        checkpoint, rows = resumable.resumption(owner=recorder is not None)
+        checkpoint, rows, stopped = resumable.resumption(owner=recorder is not None)
         world.check_start(len(rows))
         left_out = weights.load(experiment.config, net.backbone) if checkpoint is None else []
         if recorder:
@@ -121,7 +121,7 @@ def _train(
             run.write_rows(rows)
             scaled_lr = recipe.lr if recipe.lr_batch_size else None
             start = weights.content_of(experiment.config, net.backbone) if checkpoint is None else None
-            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr, start)
+            recorder.describe(HardwareRecord(**hardware.as_dict()), *describe(experiment, data), scaled_lr, start, rows)
         loggers = make_loggers(experiment.config, run, rows[-1].images if rows else 0) if recorder else []
         callbacks = [
             *make_callbacks(experiment.config),
@@ -132,13 +132,14 @@ def _train(
         ]
         if experiment.options.progress and console is not None:
             callbacks.append(ProgressBar(console))
-        trainer = make_trainer(hardware, run, recipe.epochs, "validation" in data.loaders, loggers, callbacks, world)
+        epochs = len(rows) if stopped else recipe.epochs
+        trainer = make_trainer(hardware, run, epochs, "validation" in data.loaders, loggers, callbacks, world)
         with interrupts_raised(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             summary = training_summary(rows, experiment.task.main_metric)
             memory = peak_memory_bytes(hardware.device_type)
             # energy of an earlier, interrupted part was not counted
-            joules = meter.joules() if checkpoint is None else None
+            joules = world.total("energy", meter.joules() if checkpoint is None else None)
             metrics = test(trainer, module, data, resumable, summary, experiment.task.test_metrics)
     if recorder is None:
         return None

@@ -7,7 +7,7 @@ import pytest
 from attnbench.build import on_meta
 from attnbench.classifier import Network
 from attnbench.cli.main import main
-from attnbench.cli.stem_notes import stem_notes
+from attnbench.cli.notes import notes_on
 from attnbench.cli.sweep import plan_all
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
@@ -45,12 +45,12 @@ def test_what_an_automatic_stem_stands_for_is_said_once_for_runs_that_are_not_fi
     words = [[*TINY, f"attention={name}", f"seed={seed}"] for name in ("none", "se") for seed in (0, 1)]
     configs = [compose(each) for each in (*words, [*TINY, "backbone.stem=imagenet"])]
     jobs = [Experiment(config).job for config in configs]
-    assert [note.partition(" (")[0] for note in stem_notes(jobs)] == ["stem=auto: cifar for images of 8 pixels"]
+    assert [note.partition(" (")[0] for note in notes_on(jobs)] == ["stem=auto: cifar for images of 8 pixels"]
     for config in configs[:4]:
         finish(config)
-    assert stem_notes(jobs) == []
+    assert notes_on(jobs) == []
     again = [Experiment(compose([*words[0], "run.again=true"])).job]
-    assert len(stem_notes([*jobs, *again])) == 1
+    assert len(notes_on([*jobs, *again])) == 1
 
 
 @pytest.mark.parametrize("words", [["-m", "seed=0,1"], ["launch=dry"], ["debug=one_batch"]])

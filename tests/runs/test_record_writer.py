@@ -1,12 +1,14 @@
 """The record is written while a run goes on, and keeps what an earlier part of the run recorded."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
+from attnbench.runs.epoch_rows import EpochRow
 from attnbench.runs.folder import Job, RunFolder
 from attnbench.runs.record_parts import Metrics
 from attnbench.runs.record_writer import RecordWriter, training_summary
@@ -23,9 +25,9 @@ def job(own_folder: Path) -> Job:
     return Job(compose(TINY), "0123456789", folder)
 
 
-def describe(writer: RecordWriter) -> None:
+def describe(writer: RecordWriter, rows: Sequence[EpochRow] = ()) -> None:
     sample = make_finished()
-    writer.describe(sample.resolved, sample.data, sample.costs)
+    writer.describe(sample.resolved, sample.data, sample.costs, rows=rows)
 
 
 def test_a_run_is_recorded_from_start_to_end(job: Job) -> None:
@@ -58,6 +60,15 @@ def test_a_failure_is_recorded_and_a_resumed_run_forgets_it(job: Job) -> None:
     assert resumed.record.error == ""
     resumed.stop("interrupted")
     assert "error" not in json.loads(run.record_file.read_text())
+
+
+def test_time_of_a_part_that_was_killed_counts(job: Job) -> None:
+    """It recorded none at its end, but its epochs did."""
+    run = RunFolder(job.folder)
+    describe(RecordWriter(job, run))
+    rows = [make_row(number, 0.5) for number in (1, 2, 3)]
+    describe(resumed := RecordWriter(job, run), rows)
+    assert resumed.record.wall_seconds > sum(row.seconds for row in rows) > 0
 
 
 def test_a_part_that_ends_early_keeps_what_was_recorded_before(job: Job) -> None:

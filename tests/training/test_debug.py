@@ -11,6 +11,7 @@ from attnbench.cli.main import main
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
 from attnbench.training import debug
+from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from tests.conftest import TINY
 
@@ -54,6 +55,16 @@ def test_a_batch_of_each_split_is_tried(capsys: Capture) -> None:
     assert lines[2].startswith("train: 50 images, loss ")
     assert [line.split(":")[0] for line in lines[2:]] == ["train", "validation", "test"]
     assert all("top-1 accuracy" in line for line in lines[3:])
+
+
+def test_accumulated_batches_take_one_step(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[None] = []
+    optimize = TrainingModule.optimize
+    monkeypatch.setattr(TrainingModule, "optimize", lambda *args: taken.append(optimize(*args)))
+    status, lines = tried(capsys, "debug=one_batch", "data.batch_size=50", "recipe.accumulate=3")
+    assert status == 0
+    assert lines[2].startswith("train: 150 images, loss ")
+    assert len(taken) == 1
 
 
 def test_a_batch_is_changed_as_the_recipe_says(capsys: Capture) -> None:

@@ -263,6 +263,17 @@ def test_processes_that_see_other_checkpoints_are_stopped(epochs: tuple[int, int
         assert errors == [None, None]
 
 
+@pytest.mark.parametrize(("measured", "total"), [((1.5, 2.25), 3.75), ((1.5, None), None)])
+def test_what_all_processes_measured_is_added_up(measured: tuple[float, float | None], total: float | None) -> None:
+    with socket.create_server((LOCALHOST, 0)) as server:
+        port = server.getsockname()[1]
+    worlds = [World(rank, 2, port, serves=not rank) for rank in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        sums = list(pool.map(lambda world: world.total("energy", measured[world.rank], 20.0), worlds))
+    assert sums == [total, total]
+    assert World().total("energy", measured[1]) == measured[1]
+
+
 def test_a_test_over_half_of_the_images_is_no_result(
     tiny: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:

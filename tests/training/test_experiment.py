@@ -73,3 +73,45 @@ def test_a_value_out_of_range_is_named_with_its_whole_key(tiny: Tiny, override: 
     experiment = Experiment(tiny(override))
     with pytest.raises(UserError, match=message):
         getattr(experiment, part)
+
+
+MONITOR = "callbacks.early_stopping.monitor"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.validation=0"], f"{MONITOR}=val/top1_accuracy: needs images that are held out"),
+        ([f"{MONITOR}=val/los"], rf"{MONITOR}=val/los: is not measured \(measured: .*did you mean val/loss"),
+    ],
+)
+def test_a_callback_does_not_wait_for_what_is_never_measured(tiny: Tiny, overrides: list[str], message: str) -> None:
+    check(Experiment(tiny("callbacks=early_stopping")))
+    check(Experiment(tiny("callbacks=early_stopping", f"{MONITOR}=train/loss", "data.validation=0")))
+    with pytest.raises(UserError, match=message):
+        check(Experiment(tiny("callbacks=early_stopping", *overrides)))
+
+
+def test_each_device_has_an_image_of_every_batch(tiny: Tiny) -> None:
+    check(Experiment(tiny("trainer.devices=2", "data.batch_size=2")))
+    with pytest.raises(UserError, match=r"data\.batch_size=2: must be at least 3, an image for each device"):
+        check(Experiment(tiny("trainer.devices=3", "data.batch_size=2")))
+
+
+def test_the_rate_is_scaled_by_the_images_that_a_step_has(tiny: Tiny) -> None:
+    """There are no more than those of an epoch, however large batches are said to be."""
+    scaled = ("recipe.lr=0.1", "recipe.lr_batch_size=100", "data.batch_size=50")
+    data = Experiment(tiny()).data
+    images = data.train_images - data.validation
+    for accumulate, expected in ((1, 50), (4, 200), (10**6, images)):
+        lr = Experiment(tiny(*scaled, f"recipe.accumulate={accumulate}")).recipe.lr
+        assert lr == pytest.approx(0.1 * expected / 100)
+    assert images > 200
+
+
+def test_what_is_left_open_or_has_no_effect_is_noted(tiny: Tiny) -> None:
+    multi_step = ("recipe.schedule=multi_step", "recipe.epochs=20")
+    assert [note.partition(":")[0] for note in Experiment(tiny()).notes] == ["stem=auto"]
+    late = Experiment(tiny(*multi_step, "recipe.milestones=[150,225]", "backbone.stem=cifar")).notes
+    assert [note.partition(":")[0] for note in late] == ["recipe.milestones"]
+    assert Experiment(tiny(*multi_step, "recipe.milestones=[10]", "backbone.stem=cifar")).notes == []

@@ -93,6 +93,21 @@ def test_multi_step_is_torchs() -> None:
     assert rates(found) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("milestones", "epochs", "note"),
+    [
+        ([2.0, 4.0], 6, ""),
+        ([2.0, 6.0], 6, "recipe.milestones: 6 comes after the last of 6 epochs; lr does not fall there"),
+        ([150.0, 225.0], 1, "recipe.milestones: 150, 225 come after the only epoch; lr does not fall there"),
+    ],
+)
+def test_milestones_that_are_never_reached_are_named(milestones: list[float], epochs: int, note: str) -> None:
+    found = recipe(schedule="multi_step", warmup=0.0, milestones=milestones, epochs=epochs)
+    assert found.note == note
+    assert (min(rates(found)) == 1) == (min(milestones) >= epochs)
+    assert recipe(schedule="cosine", milestones=milestones, epochs=epochs).note == ""
+
+
 def test_warm_up_is_torchs() -> None:
     found = recipe(schedule="constant", warmup=0.5, warmup_from=0.1, epochs=4)
     expected = torch_rates(

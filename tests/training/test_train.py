@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -402,6 +403,21 @@ def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
     options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
     record = trained(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5")))
     assert record["epochs"] == 2
+
+
+def test_a_run_that_stopped_early_and_was_killed_before_its_test_is_only_tested(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
+    job = plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5"))
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "test", stop := Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(job)
+    assert stop.called
+    stopped = weights(job)
+    assert trained(job)["epochs"] == len(rows(job)) == 2
+    assert same(weights(job), stopped)
 
 
 def test_options_of_speed_and_display_train(tiny: Tiny) -> None:

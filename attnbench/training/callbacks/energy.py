@@ -38,8 +38,14 @@ class EnergyCallback(Callback):
         self.meter.joules()
 
 
+def meter_of(device_type: str, local_rank: int = 0) -> EnergyMeter:
+    """Return a process's meter. Its run's energy is the sum over all: the first of a machine counts all of its CPUs."""
+    shared = device_type == "cpu" and local_rank > 0
+    return EnergyMeter([lambda: 0.0] if shared else counters_of(device_type))
+
+
 def counters_of(device_type: str, rapl: Path = RAPL) -> list[Joules]:
-    """Return counters of the devices that a process computes on: its visible GPUs, or the machine's CPUs."""
+    """Return counters of the devices that a process computes on: its GPU, or the machine's CPUs."""
     if device_type == "cuda":
         return gpu_counters()
     return cpu_counters(rapl) if device_type == "cpu" else []

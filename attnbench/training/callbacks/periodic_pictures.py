@@ -39,9 +39,11 @@ class PeriodicPictures(Callback):
             self.chosen = self.choose(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        last = epoch == trainer.max_epochs or trainer.should_stop
-        if self.chosen is not None and (last or epoch % self.every == 0):
+        if self.chosen is not None and (trainer.current_epoch + 1) % self.every == 0:
+            self.draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.chosen is not None and trainer.current_epoch % self.every:  # by now it counts the epochs that were done
             self.draw(trainer, pl_module)
 
 

@@ -26,10 +26,11 @@ class SaveCheckpoints(Checkpoint):
 
     def __init__(self, job: Job, rows: Sequence[EpochRow]) -> None:
         self.job, self.run, self.rows = job, RunFolder(job.folder), rows
-        self.optimised = 0
+        self.optimised, self.stopped = 0, False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.optimised = len(trainer.optimizers[0].state)
+        self.stopped = trainer.should_stop  # by early stopping, which Lightning calls before
         trainer.save_checkpoint(self.run.last_checkpoint, weights_only=False)
         if best_row(self.rows) is self.rows[-1]:
             trainer.save_checkpoint(self.run.best_checkpoint, weights_only=True)
@@ -40,4 +41,5 @@ class SaveCheckpoints(Checkpoint):
             "seed": self.job.seed,
             "rows": [row.to_json() for row in self.rows],
             "optimised": self.optimised,
+            "stopped": self.stopped,
         }

@@ -61,6 +61,13 @@ def test_every_map_is_drawn_against_images_seen_and_after_the_last_epoch(drawn: 
     assert all([step for step, _ in several] == [2 * AN_EPOCH, 3 * AN_EPOCH] for several in found.values())
 
 
+def test_the_last_epoch_of_an_early_stop_is_drawn(tmp_path: Path) -> None:
+    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
+    both = ("callbacks=[early_stopping,attention_images]", "callbacks.attention_images.every=5", *options)
+    train(stopped := job(tmp_path, *BAM, *both))
+    assert all([step for step, _ in several] == [2 * AN_EPOCH] for several in pictures(stopped).values())
+
+
 def test_the_images_are_the_same_each_time_and_their_maps_change(drawn: Job) -> None:
     (_, first), (_, second) = pictures(drawn)["attention/stage1.out"]
     side = 8 * 24  # an image of 24 pixels is enlarged

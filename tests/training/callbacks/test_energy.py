@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.training.callbacks.energy import EnergyMeter, counters_of, cpu_counters
+from attnbench.training.callbacks import energy
+from attnbench.training.callbacks.energy import EnergyMeter, counters_of, cpu_counters, meter_of
 
 
 @pytest.fixture
@@ -24,6 +25,14 @@ def test_packages_are_added_up(rapl: Path) -> None:
     (rapl / "intel-rapl:0" / "energy_uj").write_text("7500000\n")
     (rapl / "intel-rapl:1" / "energy_uj").write_text("500900\n")
     assert meter.joules() == pytest.approx(3.0)
+
+
+def test_cpus_that_processes_share_are_counted_by_the_first(rapl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "counters_of", lambda device_type: counters_of(device_type, rapl))
+    meters = [meter_of("cpu", local_rank) for local_rank in (0, 1)]
+    (rapl / "intel-rapl:0" / "energy_uj").write_text("7500000\n")
+    assert [meter.joules() for meter in meters] == [pytest.approx(2.5), 0]
+    assert [len(meter_of("mps", local_rank).counters) for local_rank in (0, 1)] == [0, 0]
 
 
 def test_a_counter_that_starts_again_goes_on(rapl: Path) -> None:
