@@ -12,7 +12,7 @@ from attnbench.cli.help import REPRODUCE
 from attnbench.cli.notes import notes_on
 from attnbench.cli.only_flag import check_only, chosen_jobs
 from attnbench.cli.output import print_message
-from attnbench.cli.parser import Parser
+from attnbench.cli.parser import Parser, refuse
 from attnbench.cli.table import add_output, check_columns_shown, check_names, check_output, show
 from attnbench.cli.wrap import print_help
 from attnbench.errors import UserError
@@ -83,6 +83,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_intermixed_args(words)
     if arguments.table is None or "=" in arguments.table:
         raise UserError("attnbench reproduce: name a table; attnbench list paper shows all")
+    if arguments.dry_run:
+        refuse(arguments, ("format", "to", "columns"), "--dry-run prints no results")
     check_output(arguments)
     check_columns_shown(arguments)
     if arguments.columns:

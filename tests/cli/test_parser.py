@@ -84,6 +84,7 @@ WITHOUT_EFFECT = {
     ("status", "--watch", "--json"): "--watch: shows a view that changes, and --json prints once",
     ("bench", "loop", "--files", "64"): "--files 64: is for folder and loading",
     ("reproduce", "bam/1b", "--max-seeds", "9"): "--max-seeds 9: needs --until-decided",
+    ("reproduce", "bam/1b", "--dry-run", "--to", "a.md"): "--to a.md: --dry-run prints no results",
     ("reproduce", "bam/1b", "--format", "claims-csv", "--columns", "last"): "--columns last: the columns of claims-csv",
     ("table", "bam/1b", "--format", "claims-csv", "--columns", "last"): "--columns last: the columns of claims-csv are",
     (
