@@ -15,7 +15,7 @@ def average(x: Tensor, *axes: int) -> Tensor:
     if not x.is_contiguous(memory_format=torch.channels_last):
         return x.mean(axes, keepdim=True)
     total = x.sum(axes, keepdim=True, dtype=x.dtype)  # without a dtype, autocast on a GPU would copy x to fp32
-    return total / math.prod(x.shape[axis] for axis in axes)
+    return total / math.prod([x.shape[axis] for axis in axes])  # torch.compile cannot trace a generator here
 
 
 def global_average(x: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def blocks_per_stage(
         return tuple(blocks)
     require_choice("blocks", blocks, ("auto",))
     if depth in named:
+        fits = layers * sum(named[depth]) + 2 == depth
+        require(fits, "block", block, f"is not the kind of block that gives {depth} layers in four stages")
         return named[depth]
     examples = ", ".join(str(3 * layers * n + 2) for n in (3, 5, 7, 9))
     others = f", or one of {', '.join(map(str, named))}" if named else ""

@@ -232,8 +232,9 @@ FEW_LAYERS = {"residual": ("attention.mask_depth=[1,1,1]", "attention.t=1")}
     [pytest.param(name, marks=[] if name in COMPILED else pytest.mark.slow) for name in (*SHIPPED, *TOYS)],
 )
 def test_features_compile_in_place_as_one_graph(attention: str) -> None:
-    net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval()
-    images = torch.randn(2, 3, 16, 16)
+    """In the memory format that networks train in."""
+    net = build(attention, "resnext", *FEW_LAYERS.get(attention, ())).eval().to(memory_format=torch.channels_last)
+    images = torch.randn(2, 3, 16, 16).to(memory_format=torch.channels_last)
     expected, names = net(images), set(net.state_dict())
     net.backbone.compile(fullgraph=True, backend="aot_eager")
     assert torch.allclose(net(images), expected, atol=1e-5 * expected.abs().max().item())

@@ -163,11 +163,13 @@ def test_a_removed_classifier_leaves_no_parameters(backbone: Backbone) -> None:
 
 
 @pytest.mark.slow
-def test_features_compile_in_place_as_one_graph(backbone: Backbone) -> None:
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_features_compile_in_place_as_one_graph(backbone: Backbone, memory_format: torch.memory_format) -> None:
     """With modules at every point."""
     for point in backbone.points:
         backbone.insert(point, Double(), "twice")
-    images = torch.randn(2, 3, 32, 32)
+    images = torch.randn(2, 3, 32, 32).to(memory_format=memory_format)
+    backbone.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
     expected = backbone.eval().features(images)
     backbone.compile(fullgraph=True, backend="aot_eager")
     found = backbone.features(images)
@@ -204,6 +206,8 @@ def test_one_and_three_channels_and_any_size() -> None:
     ("family", "sizes", "options", "key"),
     [
         (ResNet, [21, 10], {}, "depth"),
+        (ResNet, [50, 10], {"block": "basic"}, "block"),
+        (ResNet, [34, 10], {"block": "bottleneck"}, "block"),
         (ResNet, [20, 10], {"width": 0}, "width"),
         (ResNet, [20, 10], {"stride_in": "1x1"}, "stride_in"),
         (ResNet, [20, 10], {"block": "wide"}, "block"),
