@@ -20,6 +20,9 @@ ENTRY_POINTS = "attnbench.configs"
 OF_OTHERS = ("hydra", "paper", "search")
 """Folders of configs that no run is composed of."""
 
+MERGED = ("hydra", "paper")
+"""Folders of which all files of a name count."""
+
 TARGET = re.compile(r"^_target_:\s*(\S+)", re.MULTILINE)
 NAME_PATTERN = re.compile(r"^_name_:\s*(\S+)", re.MULTILINE)
 
@@ -56,14 +59,27 @@ def _entry_point_folder(name: str, value: str) -> Path:
 
 
 def search_path(config_dir: str | None = None) -> list[Path]:
-    """Return all config folders in order of precedence: attnbench's, those of other packages, `--config-dir`."""
+    """Return all config folders in order of precedence: attnbench's, those of other packages, `--config-dir`.
+
+    Raises:
+        UserError: there is no such folder, or a file in it has the name of another one, which would be taken.
+    """
     folders = [shipped(), *installed()]
     if config_dir is not None:
         users_own = Path(config_dir).resolve()
         if not users_own.is_dir():
             raise UserError(f"--config-dir {config_dir}: no such folder")
+        for path in sorted(users_own.glob("*/*.yaml")):
+            name = path.relative_to(users_own)
+            if name.parts[0] not in MERGED and any(_differs(folder / name, path) for folder in folders):
+                raise UserError(f"--config-dir {config_dir}: {name.as_posix()}: the name is taken; rename the file")
         folders.append(users_own)
     return folders
+
+
+def _differs(known: Path, own: Path) -> bool:
+    """Return whether there is a known file, with other content than the user's own of the same name."""
+    return known.is_file() and own.is_file() and known.read_bytes() != own.read_bytes()
 
 
 def groups(folders: Sequence[Path]) -> list[str]:

@@ -21,6 +21,8 @@ from attnbench.training.plan import plan
 from attnbench.tune.options import TuneOptions
 from attnbench.tune.space import Dimension
 
+EPOCHS = "recipe.epochs"
+
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
@@ -44,8 +46,10 @@ class Method:
 
     @property
     def epochs(self) -> int:
-        """Epochs of a run."""
-        return int(self.job.config["recipe"]["epochs"])
+        """Epochs of a run; the most of one, where they are searched."""
+        corners = [corner for dimension in self.space if dimension.key == EPOCHS for corner in dimension.corners()]
+        given = int(self.job.config["recipe"]["epochs"])
+        return max((int(corner.partition("=")[2]) for corner in corners), default=given)
 
     def jobs(self, composer: Composer, chosen: Sequence[str], seeds: Sequence[int]) -> list[Job]:
         """Return its runs under further overrides. Raises `UserError`."""
@@ -79,6 +83,11 @@ class Trial:
     def name(self) -> str:
         """The method, and the trial's number, from 1 on."""
         return f"{self.method.name} trial {self.handle.number + 1}"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of each of its runs."""
+        return int(self.jobs[0].config["recipe"]["epochs"])
 
     def outcome(self) -> str:
         """Return how the trial ended, in words."""

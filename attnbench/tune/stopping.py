@@ -32,7 +32,7 @@ class TrialWatch:
     def _is_given_up(self, trial: Trial) -> bool:
         """Return whether the study gives a trial up; after its last epoch there is nothing to be saved."""
         new = trial.report()
-        may_end = trial.handle.number >= self.startup and new and new[-1] < trial.method.epochs
+        may_end = trial.handle.number >= self.startup and new and new[-1] < trial.epochs
         return bool(may_end and trial.handle.should_prune())
 
     def _end(self, tasks: Sequence[Task]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attnbench.config.compose import Composer
 from attnbench.config.diff import differences, label
+from attnbench.config.overrides import parse_one
 from attnbench.config.schema import flatten
 from attnbench.config.sweep import Sweep
 from attnbench.config.validate import RunConfig
@@ -22,6 +23,8 @@ from attnbench.tune.space import Dimension
 
 FOLDER = "tuned"
 STUDY_FILE = "study.db"
+CLASSIFICATION = "classification"
+"""The task whose runs can be compared by what a trial reports."""
 NOT_NAMED = ("trials", "final_seeds", "parallel", "storage")
 """Options that may change while a tuning goes on: they do not name its folder."""
 
@@ -77,13 +80,17 @@ def make_methods(space: Sequence[Dimension], sweep: Sweep, composer: Composer) -
     """Return the methods of a sweep, each checked at the ends of its search space.
 
     Raises:
-        UserError: a method cannot be run or has no validation images, or no method has an option of the space.
+        UserError: a method cannot be run or has no validation images, no method has an option of the space, or the
+            command line sets one.
     """
+    _require_free(space, sweep)
     names = [label(difference) for difference in differences(sweep.configs)]
     ordered, methods = shared_first(space, sweep.configs), []
     for name, config, overrides in zip(names, sweep.configs, sweep.overrides, strict=True):
         if not config["data"].get("validation"):
             raise UserError(f"data={config.choices['data']}: tuning needs validation images; set data.validation")
+        if config.choices.get("task", CLASSIFICATION) != CLASSIFICATION:
+            raise UserError(f"task={config.choices['task']}: attnbench tune takes task={CLASSIFICATION} alone")
         own = tuple(dimension for dimension in ordered if _has(config, dimension.key))
         methods.append(Method(name or readable_name(config), plan(config), overrides, own))
     for dimension in space:
@@ -92,6 +99,14 @@ def make_methods(space: Sequence[Dimension], sweep: Sweep, composer: Composer) -
     for method in methods:
         check_corners(method, composer)
     return methods
+
+
+def _require_free(space: Sequence[Dimension], sweep: Sweep) -> None:
+    """Raise `UserError` for an override whose key is searched: each trial would replace its value."""
+    searched = {dimension.key for dimension in space}
+    for line in (line for lines in sweep.overrides for line in lines):
+        if (key := parse_one(line).key_or_group) in searched:
+            raise UserError(f"{line}: the search space has {key}; leave it out here, or take another search=…")
 
 
 def shared_first(space: Sequence[Dimension], configs: Sequence[RunConfig]) -> list[Dimension]:

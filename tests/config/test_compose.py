@@ -9,6 +9,7 @@ import pytest
 
 from attnbench.config import search_path
 from attnbench.config.compose import compose
+from attnbench.config.search_path import shipped
 from attnbench.errors import UserError
 
 Refusal = Callable[..., str]
@@ -186,6 +187,16 @@ def test_a_users_own_file_is_checked_like_the_command_line(
 
 def test_a_config_dir_that_does_not_exist_is_named(refusal: Refusal) -> None:
     assert "--config-dir nowhere: no such folder" in refusal(config_dir="nowhere")
+
+
+def test_a_users_own_file_does_not_have_the_name_of_another(own_folder: Path, refusal: Refusal) -> None:
+    """The other one would be taken. A copy that was not changed does no harm."""
+    text = (shipped() / "attention" / "bam.yaml").read_text()
+    write(own_folder / "mine", "attention/bam.yaml", text)
+    assert compose(["attention=bam"], "mine")["attention"]["reduction"] == 16
+    write(own_folder / "mine", "attention/bam.yaml", text.replace("reduction: 16", "reduction: 2"))
+    message = "--config-dir mine: attention/bam.yaml: the name is taken; rename the file"
+    assert message in refusal("attention=bam", config_dir="mine")
 
 
 def test_a_users_own_primary_config_is_composed_and_checked(own_folder: Path) -> None:

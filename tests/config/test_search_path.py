@@ -41,7 +41,7 @@ def test_the_first_folder_with_a_name_wins(own_folder: Path) -> None:
         path = own_folder / "attention" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    files = search_path.choices("attention", search_path.search_path(str(own_folder)))
+    files = search_path.choices("attention", [*search_path.search_path(), own_folder])  # as of another package
     assert files["bam"] == search_path.shipped() / "attention" / "bam.yaml"
     assert search_path.describe(files["own"]) == "My own"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,33 @@ def test_all_methods_begin_with_the_same_values(start: Start) -> None:
     first = [[trial.chosen for trial in search.next_trials(2, Composer())] for search in (none, ggam)]
     assert first[0] == first[1]
     assert first[0][0] != first[0][1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["recipe.lr=0.1"], r"recipe\.lr=0\.1: the search space has recipe\.lr; leave it out here"),
+        (["recipe.lr=0.1,0.2"], r"recipe\.lr=0\.1: the search space has recipe\.lr"),
+        (["task=detection", "data=cluttered_digits_boxes", "backbone=resnet18"], "takes task=classification alone"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(words: list[str], message: str) -> None:
+    request = read_request(["search=lr"], None)
+    with pytest.raises(UserError, match=message):
+        make_methods(request.space, expand(words), Composer())
+
+
+def test_epochs_may_be_searched(own_folder: Path) -> None:
+    (own_folder / "search").mkdir()
+    (own_folder / "search" / "long.yaml").write_text("recipe.epochs: {int: [2, 9]}\n")
+    request = read_request(["tune.trials=4", "search=long"], str(own_folder))
+    words = [word for word in TINY if not word.startswith("recipe.epochs")]
+    (method,) = make_methods(request.space, expand(words), Composer(str(own_folder)))
+    assert method.epochs == 9
+    search = Search(method, request.options, optuna.storages.InMemoryStorage(), "long")
+    trials = search.next_trials(4, Composer(str(own_folder)))
+    assert [f"recipe.epochs={trial.epochs}" for trial in trials] == [trial.chosen[0] for trial in trials]
+    assert len({trial.epochs for trial in trials}) > 1
 
 
 def test_trials_leave_the_test_set_alone(start: Start) -> None:
