@@ -5,6 +5,7 @@ stage ends that the detector reads. A detector has no class for an image as a wh
 nor their faithfulness is measured.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnbench.attention.base import Tap
@@ -171,12 +173,22 @@ def layers_of(net: Detector, names: Sequence[str]) -> list[str]:
 def cam_panel(net: Detector, pixels: Tensor, target: int | None, layer: str, method: str) -> Panel:
     """Return the panel of a class activation map of one image (C, H, W); 0 everywhere without a class to explain."""
     stride = net.backbone.points[layer].stride
-    values = torch.zeros(1, *(-(-side // stride) for side in pixels.shape[1:]))
+    height, width = (-(-side // stride) for side in pixels.shape[1:])
+    values = torch.zeros(1, height, width)
     if target is not None:
         with undisturbed(net), probed(net, layer) as (network, probe):
-            values = cam_at(network, probe, pixels[None], [target], method)
+            whole = cam_at(network, probe, pixels[None], [target], method)
+        values = F.interpolate(of_image(net, whole, pixels)[None], (height, width), mode="bilinear")[0]
     caption = "" if values.any() else NOTHING
     return Panel(f"cam/{method}/{layer}", f"{METHODS[method][1]}\n{layer}", array(values), "evidence", (caption,))
+
+
+def of_image(net: Detector, whole: Tensor, pixels: Tensor) -> Tensor:
+    """Return the part of a map (1, h, w) that is of the image: detectors resize it, and pad it right and below."""
+    images, _ = net.model.transform([pixels])
+    ((height, width),), (_, _, padded_height, padded_width) = images.image_sizes, images.tensors.shape
+    rows, columns = whole.shape[1] * height / padded_height, whole.shape[2] * width / padded_width
+    return whole[:, : math.ceil(rows), : math.ceil(columns)]
 
 
 class ClassScores(nn.Module):

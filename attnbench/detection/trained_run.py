@@ -13,6 +13,7 @@ from attnbench.data.loaders.pixels import read_whole
 from attnbench.detection.data.objects import ImageObjects
 from attnbench.detection.detector import Detector
 from attnbench.detection.loaders import FileLoader, MemoryLoader
+from attnbench.errors import UserError
 from attnbench.training.trained_run import LoadedRun
 
 
@@ -76,6 +77,10 @@ class DetectorRun(LoadedRun):
         """Read an image file as test images are read. Raises `UserError`, which names the file."""
         stored = read_whole(path, self.data)
         height, width = stored.pixels.shape[:2]
+        most, stretched = self.model.model.transform.max_size, self.model.model.transform.fixed_size
+        if not stretched and min(height, width) * most < max(height, width):  # its shorter side would vanish
+            size = f"{stored.width}x{stored.height}"
+            raise UserError(f"{path}: {size} pixels are too narrow where the longer side is reduced to {most}")
         pixels = torch.tensor(stored.pixels).permute(2, 0, 1).float() / 255
         return ReadImage(path.name, pixels.contiguous(), (stored.width / width, stored.height / height))
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnbench.data.loaders.chosen import ChosenImages, choose_images, split_size
+from attnbench.errors import UserError
 from attnbench.explain.archive import Scores, mean_of, summarised
 from attnbench.explain.cams import METHODS
 from attnbench.explain.draw import ROWS
@@ -33,8 +34,8 @@ class Found(NamedTuple):
 
 
 def explain_run(run: TrainedRun, request: Request, chosen: ChosenImages, name: str) -> Explanation:
-    """Explain what a run sees in images."""
-    return explain(
+    """Explain what a run sees in images. Raises `UserError` as `require_finite` does."""
+    found = explain(
         run,
         chosen.images,
         labels=chosen.labels,
@@ -46,6 +47,15 @@ def explain_run(run: TrainedRun, request: Request, chosen: ChosenImages, name: s
         name=name,
         keep=ROWS,
     )
+    require_finite(found)
+    return found
+
+
+def require_finite(found: Explanation) -> None:
+    """Raise `UserError` if a map holds values that are not finite, as those of a network that diverged do."""
+    for panel in found.panels:
+        if not np.isfinite(panel.values).all():
+            raise UserError(f"{found.name}: {panel.name} holds values that are not finite, so nothing can be shown")
 
 
 def score_maps_of(run: TrainedRun, request: Request, found: Explanation) -> Scores:

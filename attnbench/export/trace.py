@@ -55,9 +55,11 @@ def trace(network: PixelClassifier, size: int, free_size: bool = True) -> Trace:
         free_size: try first whether any other size does.
 
     Raises:
-        UserError: the network cannot be traced, or only for a fixed batch.
+        UserError: the network cannot be traced, or only for a fixed batch, or its outputs are not finite.
     """
     example = network.draw(EXAMPLE_BATCH, size, size)
+    if not all(output.isfinite().all() for output in network(example).values()):
+        raise UserError("the network's outputs are not finite, so an export cannot be compared with it")
     program = _export(network, example, free_size)
     if isinstance(program, Exception):
         if free_size:

@@ -23,6 +23,8 @@ LITTER = re.compile(r"\.(?P<kind>new|old)\.(?P<pid>\d+)")
 
 def check_place(folder: Path) -> None:
     """Raise `UserError` unless a report may be written: there is nothing, or an earlier report and nothing else."""
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise UserError(f"--to {shown(folder)}: a report replaces its folder, and this is the current one or above it")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--to {shown(folder)}: it is a file; name a folder")
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -51,6 +53,7 @@ def write_report(folder: Path, files: Mapping[str, str], about: Mapping[str, Any
         WriteError: the system refuses to write.
     """
     check_place(folder)
+    folder = folder.resolve()  # behind a link
     make_folder(folder.parent)
     clear_litter(folder)
     new, old = (folder.with_name(f".{folder.name}.{word}.{os.getpid()}") for word in ("new", "old"))

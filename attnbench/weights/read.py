@@ -22,8 +22,8 @@ WRAPPED = ("module.", "_orig_mod.")
 """Prefixes of data parallelism and of compiled modules."""
 ALONE = 'torch.save(torch.load(FILE, weights_only=False)["state_dict"], "weights.pt"), or under whatever key it is'
 """How to save the state dict of a file that holds more."""
-OURS = ("net.backbone.", "backbone.")
-"""Prefixes of the backbone in checkpoints of runs, and in a `Classifier`'s state dict."""
+OURS = ("net.model.backbone.body.", "net.backbone.", "backbone.")
+"""Prefixes of the backbone in checkpoints of runs, of detectors first, and in a `Classifier`'s state dict."""
 
 
 def read(source: str, backbone: Backbone) -> dict[str, Tensor]:

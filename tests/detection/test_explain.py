@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,17 @@ from PIL import Image
 from attnbench.cli.main import main
 from attnbench.cli.worker import work
 from attnbench.config.compose import compose
-from attnbench.detection.explain import FOUND, ClassScores, DetectorSession, _alike, _stacked, marks, probed
+from attnbench.detection.explain import (
+    FOUND,
+    ClassScores,
+    DetectorSession,
+    _alike,
+    _stacked,
+    cam_panel,
+    marks,
+    of_image,
+    probed,
+)
 from attnbench.detection.trained_run import DetectorRun, FoundObjects, ReadImage
 from attnbench.errors import UserError
 from attnbench.explain.jobs import found_by, jobs_of
@@ -134,6 +145,23 @@ def test_images_of_several_sizes_share_a_canvas() -> None:
     assert _stacked([np.ones((1, 32, 48), np.float32), np.ones((1, 64, 32), np.float32)]).shape == (2, 1, 64, 48)
 
 
+@pytest.mark.parametrize("fixed_size", [(64, 64), None])
+def test_maps_end_where_the_image_ends(
+    run: DetectorRun, fixed_size: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSDLite stretches images; other detectors pad them to multiples of 32 pixels, here from 40 x 80 to 64 x 96."""
+    for name, value in {"fixed_size": fixed_size, "min_size": (40,), "max_size": 80, "size_divisible": 32}.items():
+        monkeypatch.setattr(run.model.model.transform, name, value)
+    pixels, stride = torch.rand(1, 40, 80), run.model.backbone.points["stage3.out"].stride
+    shape = (1, math.ceil(40 / stride), math.ceil(80 / stride))
+    for target in (None, 0):
+        assert cam_panel(run.model, pixels, target, "stage3.out", "gradcam").values.shape == shape
+    size = (64, 64) if fixed_size else (64, 96)
+    rows = torch.arange(size[0] // stride).float()[None, :, None].expand(1, -1, size[1] // stride)
+    seen = 64 if fixed_size else 40
+    assert of_image(run.model, rows, pixels).max() == math.ceil(seen / stride) - 1
+
+
 def test_detections_in_files_are_in_pixels_of_the_file(
     run: DetectorRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +184,17 @@ def test_detections_in_files_are_in_pixels_of_the_file(
     assert "missing.png" in err
     assert main(["predict", str(run.folder), files[0]]) == 0
     assert "same.png" in capsys.readouterr().out
+
+
+def test_an_image_of_which_nothing_would_be_left_is_named(
+    run: DetectorRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (300, 1)).save(tmp_path / "thin.png")
+    run.read(tmp_path / "thin.png")  # SSDLite stretches images to a square
+    monkeypatch.setattr(run.model.model.transform, "fixed_size", None)
+    monkeypatch.setattr(run.model.model.transform, "max_size", 64)
+    with pytest.raises(UserError, match=r"thin\.png: 300x1 pixels are too narrow where .* reduced to 64"):
+        run.read(tmp_path / "thin.png")
 
 
 MISTAKES = {

@@ -74,6 +74,13 @@ def write_coco(root: Path, **changes: Any) -> None:
         (root / f"annotations/instances_{split}.json").write_text(json.dumps(content))
 
 
+def change_coco(split: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    path = Path(f"annotations/instances_{split}.json")
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
 def detection_set(*overrides: str) -> DetectionSet:
     data = build_data(compose(list(overrides)), "detection")
     assert isinstance(data, DetectionSet)
@@ -195,6 +202,8 @@ COCO_MISTAKES = {
     "no such image": ({"image_id": 8}, "annotation 1: there is no image 8"),
     "no such category": ({"category_id": 5}, "annotation 1: there is no category 5"),
     "reversed": ({"bbox": [7, 3, -2, 10]}, "annotation 1: the box 7, 3, 5, 13"),
+    "no list": ({"bbox": None}, "entry 1 of annotations: bbox must be four numbers"),
+    "no number of an image": ({"image_id": [7]}, "entry 1 of annotations: image_id must be a whole number"),
 }
 
 
@@ -204,6 +213,41 @@ def test_a_mistake_in_coco_names_file_and_object(own_folder: Path, changes: dict
     with pytest.raises(UserError) as caught:
         coco().check_available()
     assert f"instances_train2017.json: {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "message"),
+    [
+        ("images", {"width": None}, "entry 1 of images: width must be a number"),
+        ("images", {"file_name": 5}, "entry 1 of images: file_name must be text"),
+        ("images", {"id": 7}, "several images have the same id"),
+        ("categories", {"id": "x"}, "entry 1 of categories: id must be a whole number"),
+        ("categories", {"name": "dog"}, "several categories have the same name"),
+    ],
+)
+def test_entries_of_the_wrong_kind_are_named(own_folder: Path, key: str, changes: dict[str, Any], message: str) -> None:
+    write_coco(own_folder)
+    change_coco("train2017", lambda content: content[key][0].update(changes))
+    with pytest.raises(UserError, match=f"instances_train2017.json: {message}"):
+        coco().check_available()
+
+
+def test_each_files_categories_have_its_own_numbers(own_folder: Path) -> None:
+    write_coco(own_folder)
+    expected = coco().objects("test")[0].labels.tolist()
+
+    def renumber(content: dict[str, Any]) -> None:
+        for each in content["categories"]:
+            each["id"] = {90: 18, 18: 90}[each["id"]]
+        for each in content["annotations"]:
+            each["category_id"] = {90: 18, 18: 90}[each["category_id"]]
+
+    change_coco("val2017", renumber)
+    assert coco().objects("test")[0].labels.tolist() == expected
+    assert len(set(expected)) == 2
+    change_coco("val2017", lambda content: content["categories"][0].update(name="cat"))
+    with pytest.raises(UserError, match="there is no category 18 in the training file"):
+        coco().check_available()
 
 
 def test_empty_boxes_are_left_out_and_named(own_folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,6 @@
 """Explanations in files: what is read again is what was written."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from attnbench.explain.explanation import Explanation
 from attnbench.explain.kept import Images, read_found, write_found
 from attnbench.explain.measure import faithfulness
 from attnbench.explain.panels import array
-from attnbench.explain.scored_run import Found
+from attnbench.explain.scored_run import Found, require_finite
 from attnbench.training.experiment import Experiment
 from tests.explain.networks import images, network
 
@@ -70,3 +70,11 @@ def test_a_damaged_file_is_one_line(content: bytes | None, own_folder: Path) -> 
         file.write_bytes(content)
     with pytest.raises(UserError, match="job: damaged: it holds no explanation"):
         read_found(file, CHOSEN, "net")
+
+
+def test_maps_that_are_not_finite_are_named() -> None:
+    whole = found("attention=none").explanation
+    require_finite(whole)
+    first = replace(whole.panels[0], values=np.full_like(whole.panels[0].values, np.nan))
+    with pytest.raises(UserError, match=f"net: {first.name} holds values that are not finite"):
+        require_finite(replace(whole, panels=(first, *whole.panels[1:])))

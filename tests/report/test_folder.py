@@ -35,6 +35,24 @@ def test_an_empty_folder_and_new_parents_are_fine() -> None:
     assert content() == content(Path("new/one")) == FILES
 
 
+def test_a_link_stays_and_the_folder_behind_it_is_replaced() -> None:
+    Path("real").mkdir()
+    SITE.symlink_to("real")
+    for text in ("first", "second"):
+        write_report(SITE, {"index.html": text}, {})
+    assert SITE.is_symlink()
+    assert content(Path("real")) == {"index.html": "second"}
+    assert sorted(path.name for path in Path().iterdir()) == ["real", "site"]
+
+
+def test_the_current_folder_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    (SITE / "below").mkdir(parents=True)
+    monkeypatch.chdir(SITE / "below")
+    for place in (".", ".."):
+        with pytest.raises(UserError, match=f"--to {place}: a report replaces its folder, and this is the current"):
+            check_place(Path(place))
+
+
 @pytest.mark.parametrize("step", ["write_all", "_put_in_place"])
 def test_what_goes_wrong_leaves_the_earlier_report(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(SITE, FILES, {})

@@ -34,6 +34,15 @@ def test_prefixes_are_left_out_and_that_is_said(prefix: str) -> None:
     assert same(net.state_dict(), other.state_dict())
 
 
+def test_checkpoints_of_detectors_hold_a_backbone_without_its_classifier() -> None:
+    net, other = resnet20(), resnet20()
+    body = {name: value for name, value in net.backbone.state_dict().items() if "classifier" not in name}
+    rest = {"net.model.backbone.fpn.weight": torch.zeros(3), "net.model.rpn.weight": torch.zeros(3)}
+    torch.save({"state_dict": prefixed("net.model.backbone.body.", body) | rest}, "weights.pt")
+    assert loaded("weights.pt", other) == ["the classifier, which they lack"]
+    assert same({name: other.backbone.state_dict()[name] for name in body}, body)
+
+
 def test_names_of_other_libraries_may_have_them_too() -> None:
     theirs = torchvision.models.resnet18(num_classes=10).eval()
     torch.save(prefixed("model.", theirs.state_dict()), "weights.pt")

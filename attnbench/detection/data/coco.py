@@ -18,12 +18,14 @@ from attnbench.detection.data.base import AnnotatedImages, DetectionFiles
 from attnbench.detection.data.box_check import Annotation
 from attnbench.errors import UserError
 
+WHOLE, NUMBER, TEXT, FOUR = "a whole number", "a number", "text", "four numbers"
 NEEDED = {
-    "images": {"id", "file_name", "width", "height"},
-    "annotations": {"image_id", "category_id", "bbox"},
-    "categories": {"id", "name"},
+    "images": {"id": WHOLE, "file_name": TEXT, "width": NUMBER, "height": NUMBER},
+    "annotations": {"image_id": WHOLE, "category_id": WHOLE, "bbox": FOUR},
+    "categories": {"id": WHOLE, "name": TEXT},
 }
-"""The keys of each entry of a file's lists."""
+"""The keys of each entry of a file's lists, and what their values must be."""
+TYPES: dict[str, tuple[type, ...]] = {WHOLE: (int,), NUMBER: (int, float), TEXT: (str,), FOUR: (list,)}
 
 
 class COCOFormat(DetectionFiles):
@@ -79,12 +81,12 @@ class COCOFormat(DetectionFiles):
     @cached_property
     def categories(self) -> dict[int, str]:
         """Names of the categories by number, of the training file, in the order of the numbers. Raises `UserError`."""
-        content = self.content("train") or {}
-        return dict(sorted((int(each["id"]), str(each["name"])) for each in content["categories"]))
+        return dict(sorted(categories_of(self.content("train") or {}).items()))
 
-    @cached_property
-    def _labels(self) -> dict[int, int]:
-        return {number: label for label, number in enumerate(self.categories)}
+    def _labels(self, content: Mapping[str, Any]) -> dict[int, int]:
+        """Return the labels of a file's own categories, whose numbers may differ from the training file's."""
+        labels = {name: label for label, name in enumerate(self.categories.values())}
+        return {number: labels[name] for number, name in categories_of(content).items() if name in labels}
 
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]  # known once files are read
@@ -101,29 +103,27 @@ class COCOFormat(DetectionFiles):
             return found
         name, folder = self.sources[split]
         path = self.root / str(name)
-        images = {image["id"]: image for image in content["images"]}
-        if len(images) != len(content["images"]):
-            raise LabelFileError(path, "several images have the same id")
+        images, labels = {image["id"]: image for image in content["images"]}, self._labels(content)
         by_image: dict[int, list[Annotation]] = {number: [] for number in images}
         for place, node in enumerate(content["annotations"]):
             where = f"annotation {node.get('id', f'number {place + 1}')}"
             if node.get("image_id") not in images:
                 raise LabelFileError(path, f"{where}: there is no image {node.get('image_id')}")
-            by_image[node["image_id"]].append(self._annotation(path, where, node))
+            by_image[node["image_id"]].append(self._annotation(path, where, node, labels))
         for number, image in sorted(images.items()):
             relative = (Path(folder) / image["file_name"]).as_posix()
             found.add(path, relative, by_image[number], image["width"], image["height"])
             found.ids.append(number)
         return found
 
-    def _annotation(self, path: Path, where: str, node: Mapping[str, Any]) -> Annotation:
+    def _annotation(self, path: Path, where: str, node: Mapping[str, Any], labels: Mapping[int, int]) -> Annotation:
         try:
             left, top, width, height = map(float, node["bbox"])
         except (KeyError, TypeError, ValueError):
             raise LabelFileError(path, f"{where}: bbox must be four numbers, and is {node.get('bbox')}") from None
-        label = self._labels.get(node["category_id"])
+        label = labels.get(node["category_id"])
         if label is None:
-            raise LabelFileError(path, f"{where}: there is no category {node.get('category_id')}")
+            raise LabelFileError(path, f"{where}: there is no category {node['category_id']} in the training file")
         return Annotation(where, (left, top, left + width, top + height), label, crowd=bool(node.get("iscrowd", 0)))
 
 
@@ -146,7 +146,7 @@ class COCO2017(COCOFormat):
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read a JSON file in COCO's format. Raises `LabelFileError` if it has not got its lists."""
+    """Read a JSON file in COCO's format. Raises `LabelFileError` if its lists are not as they must be."""
     try:
         content = json.loads(read_regular(path))
     except (OSError, ValueError) as error:
@@ -156,6 +156,17 @@ def read_content(path: Path) -> dict[str, Any]:
         if not isinstance(entries, list):
             raise LabelFileError(path, f"{key} is missing, or is no list")
         for place, entry in enumerate(entries, start=1):
-            if not isinstance(entry, dict) or not needed <= entry.keys():
+            if not isinstance(entry, dict) or not needed.keys() <= entry.keys():
                 raise LabelFileError(path, f"entry {place} of {key} must have {', '.join(sorted(needed))}")
+            for name, kind in needed.items():
+                if type(entry[name]) not in TYPES[kind]:
+                    raise LabelFileError(path, f"entry {place} of {key}: {name} must be {kind}")
+    for key, name in (("images", "id"), ("categories", "id"), ("categories", "name")):
+        if len({entry[name] for entry in content[key]}) < len(content[key]):
+            raise LabelFileError(path, f"several {key} have the same {name}")
     return dict(content)
+
+
+def categories_of(content: Mapping[str, Any]) -> dict[int, str]:
+    """Return the names of a file's categories by number."""
+    return {each["id"]: each["name"] for each in content["categories"]}
