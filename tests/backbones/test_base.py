@@ -169,7 +169,7 @@ def test_features_compile_in_place_as_one_graph(backbone: Backbone, memory_forma
     for point in backbone.points:
         backbone.insert(point, Double(), "twice")
     images = torch.randn(2, 3, 32, 32).to(memory_format=memory_format)
-    backbone.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs lack it
+    backbone.to(memory_format=memory_format)
     expected = backbone.eval().features(images)
     backbone.compile(fullgraph=True, backend="aot_eager")
     found = backbone.features(images)
