@@ -21,11 +21,12 @@ from attnbench.training.plan import plan
 from attnbench.tune.options import TuneOptions
 from attnbench.tune.space import Dimension
 
-EPOCHS = "recipe.epochs"
-
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
+
+EPOCHS = "recipe.epochs"
+"""The key of a run's epochs, which may be searched."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ class Method:
     @property
     def epochs(self) -> int:
         """Epochs of a run; the most of one, where they are searched."""
-        corners = [corner for dimension in self.space if dimension.key == EPOCHS for corner in dimension.corners()]
-        given = int(self.job.config["recipe"]["epochs"])
-        return max((int(corner.partition("=")[2]) for corner in corners), default=given)
+        searched = (dimension.values for dimension in self.space if dimension.key == EPOCHS)
+        return max(map(int, next(searched, [self.job.config["recipe"]["epochs"]])))
 
     def jobs(self, composer: Composer, chosen: Sequence[str], seeds: Sequence[int]) -> list[Job]:
         """Return its runs under further overrides. Raises `UserError`."""

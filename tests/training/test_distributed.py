@@ -236,6 +236,13 @@ def test_a_process_that_does_not_come_is_named() -> None:
         World(1, 2, nobody).meet("plan", "gloo", seconds=0.3)
 
 
+def two_worlds() -> list[World]:
+    """Return the places of two processes of one run, of which the first keeps the store."""
+    with socket.create_server((LOCALHOST, 0)) as server:
+        port = server.getsockname()[1]
+    return [World(rank, 2, port, serves=not rank) for rank in range(2)]
+
+
 def test_processes_with_different_plans_are_not_connected() -> None:
     with socket.create_server((LOCALHOST, 0)) as listener:
         port = listener.getsockname()[1]
@@ -250,9 +257,7 @@ def test_processes_with_different_plans_are_not_connected() -> None:
 
 @pytest.mark.parametrize(("epochs", "differ"), [((3, 3), False), ((0, 3), True)])
 def test_processes_that_see_other_checkpoints_are_stopped(epochs: tuple[int, int], differ: bool) -> None:
-    with socket.create_server((LOCALHOST, 0)) as server:
-        port = server.getsockname()[1]
-    worlds = [World(rank, 2, port, serves=not rank) for rank in range(2)]
+    worlds = two_worlds()
     with ThreadPoolExecutor(2) as pool:
         starts = [pool.submit(world.check_start, number, 20.0) for world, number in zip(worlds, epochs, strict=True)]
     errors = [start.exception() for start in starts]
@@ -265,9 +270,7 @@ def test_processes_that_see_other_checkpoints_are_stopped(epochs: tuple[int, int
 
 @pytest.mark.parametrize(("measured", "total"), [((1.5, 2.25), 3.75), ((1.5, None), None)])
 def test_what_all_processes_measured_is_added_up(measured: tuple[float, float | None], total: float | None) -> None:
-    with socket.create_server((LOCALHOST, 0)) as server:
-        port = server.getsockname()[1]
-    worlds = [World(rank, 2, port, serves=not rank) for rank in range(2)]
+    worlds = two_worlds()
     with ThreadPoolExecutor(2) as pool:
         sums = list(pool.map(lambda world: world.total("energy", measured[world.rank], 20.0), worlds))
     assert sums == [total, total]

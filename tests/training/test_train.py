@@ -399,17 +399,19 @@ def test_validation_does_not_shift_training(tiny: Tiny, monkeypatch: pytest.Monk
     assert same(weights(plain), weights(drawn))
 
 
+AFTER_TWO_EPOCHS = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
+"""Options under which early stopping stops after the second epoch, as no accuracy rises by 1."""
+
+
 def test_early_stopping_from_the_configuration(tiny: Tiny) -> None:
-    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
-    record = trained(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5")))
+    record = trained(plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *AFTER_TWO_EPOCHS, "recipe.epochs=5")))
     assert record["epochs"] == 2
 
 
 def test_a_run_that_stopped_early_and_was_killed_before_its_test_is_only_tested(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
-    job = plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *options, "recipe.epochs=5"))
+    job = plan(tiny(*FEW_IMAGES, "callbacks=early_stopping", *AFTER_TWO_EPOCHS, "recipe.epochs=5"))
     with monkeypatch.context() as patched:
         patched.setattr(training, "test", stop := Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

@@ -107,8 +107,8 @@ class COCOFormat(DetectionFiles):
         by_image: dict[int, list[Annotation]] = {number: [] for number in images}
         for place, node in enumerate(content["annotations"]):
             where = f"annotation {node.get('id', f'number {place + 1}')}"
-            if node.get("image_id") not in images:
-                raise LabelFileError(path, f"{where}: there is no image {node.get('image_id')}")
+            if node["image_id"] not in images:
+                raise LabelFileError(path, f"{where}: there is no image {node['image_id']}")
             by_image[node["image_id"]].append(self._annotation(path, where, node, labels))
         for number, image in sorted(images.items()):
             relative = (Path(folder) / image["file_name"]).as_posix()
@@ -119,8 +119,8 @@ class COCOFormat(DetectionFiles):
     def _annotation(self, path: Path, where: str, node: Mapping[str, Any], labels: Mapping[int, int]) -> Annotation:
         try:
             left, top, width, height = map(float, node["bbox"])
-        except (KeyError, TypeError, ValueError):
-            raise LabelFileError(path, f"{where}: bbox must be four numbers, and is {node.get('bbox')}") from None
+        except (TypeError, ValueError):
+            raise LabelFileError(path, f"{where}: bbox must be four numbers, and is {node['bbox']}") from None
         label = labels.get(node["category_id"])
         if label is None:
             raise LabelFileError(path, f"{where}: there is no category {node['category_id']} in the training file")

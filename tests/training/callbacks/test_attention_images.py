@@ -18,7 +18,7 @@ from attnbench.training.lightning_module import TrainingModule
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from tests.conftest import TINY
-from tests.training.test_train import FEW_IMAGES, event_files_in_order, rows, same, weights
+from tests.training.test_train import AFTER_TWO_EPOCHS, FEW_IMAGES, event_files_in_order, rows, same, weights
 
 __all__ = ["event_files_in_order"]
 SMALL = (*TINY, *FEW_IMAGES, "backbone.depth=8", "recipe.epochs=3")
@@ -62,8 +62,7 @@ def test_every_map_is_drawn_against_images_seen_and_after_the_last_epoch(drawn: 
 
 
 def test_the_last_epoch_of_an_early_stop_is_drawn(tmp_path: Path) -> None:
-    options = ("callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0")
-    both = ("callbacks=[early_stopping,attention_images]", "callbacks.attention_images.every=5", *options)
+    both = ("callbacks=[early_stopping,attention_images]", "callbacks.attention_images.every=5", *AFTER_TWO_EPOCHS)
     train(stopped := job(tmp_path, *BAM, *both))
     assert all([step for step, _ in several] == [2 * AN_EPOCH] for several in pictures(stopped).values())
 
