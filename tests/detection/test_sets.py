@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from attnbench.config.compose import compose
 from attnbench.construct import build_data
 from attnbench.data.bases.dataset import DataSet
 from attnbench.data.loaders.base import Placement
+from attnbench.data.sources.image_files import ImageFiles
 from attnbench.detection.data.base import DetectionSet
+from attnbench.detection.data.size_check import size_problem
 from attnbench.detection.explain import DetectorSession
 from attnbench.detection.loaders import DetectionLoaders
 from attnbench.detection.trained_run import DetectorRun
@@ -230,6 +232,30 @@ def test_entries_of_the_wrong_kind_are_named(own_folder: Path, key: str, changes
     change_coco("train2017", lambda content: content[key][0].update(changes))
     with pytest.raises(UserError, match=f"instances_train2017.json: {message}"):
         coco().check_available()
+
+
+def test_images_of_other_sizes_than_their_annotations_state_are_refused(own_folder: Path) -> None:
+    write_coco(own_folder)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6  # a phone's: stored on its side, and decoded upright
+    Image.new("RGB", (40, 60)).save("val2017/9.jpg", exif=turned)
+    coco().check_available()
+    picture(Path("val2017/9.jpg"), 30, 20)
+    with pytest.raises(UserError) as caught:
+        coco().check_available()
+    assert "1 of 1 images looked at have other sizes" in str(caught.value)
+    assert "val2017/9.jpg: 30x20, not 60x40; boxes must be in pixels of the images" in str(caught.value)
+
+
+def test_one_odd_size_in_many_images_and_files_that_are_no_images_are_left_alone(tmp_path: Path) -> None:
+    for number in range(100):
+        picture(tmp_path / f"{number}.png", 4, 3)
+    (tmp_path / "1.png").write_text("no image")
+    picture(tmp_path / "2.png", 5, 3)
+    images = ImageFiles.from_lists(tmp_path, [f"{number}.png" for number in range(100)], [0] * 100)
+    assert size_problem(images, [(4, 3)] * 100) == ""
+    picture(tmp_path / "3.png", 5, 3)
+    assert size_problem(images, [(4, 3)] * 100).startswith("2 of 100 images looked at have other sizes")
 
 
 def test_each_files_categories_have_its_own_numbers(own_folder: Path) -> None:

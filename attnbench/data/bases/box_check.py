@@ -21,24 +21,29 @@ def report_boxes_beyond(images: ImageFiles, what: str) -> None:
     if (what, len(images)) in _checked or not len(images):
         return
     _checked.add((what, len(images)))
-    chosen = np.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).astype(np.int64)
-    beyond = [int(index) for index in chosen if _is_beyond(images, int(index))]
+    chosen = looked_at(len(images))
+    beyond = [index for index in chosen if _is_beyond(images, index)]
     if len(beyond) > USUAL_SHARE * len(chosen):
         count = f"{len(beyond):,} of {len(chosen):,} images{' looked at' if len(chosen) < len(images) else ''}"
         example = images.path(beyond[0])
         warn_once(f"{what}: the boxes of {count} reach beyond the image, such as that of {example}; are these cropped?")
 
 
+def looked_at(count: int) -> list[int]:
+    """Return the places of all of `count` images, or of `MOST_IMAGES` that are evenly distributed."""
+    return np.linspace(0, count - 1, min(count, MOST_IMAGES)).astype(np.int64).tolist()
+
+
 def _is_beyond(images: ImageFiles, index: int) -> bool:
     if images.boxes is None or np.isnan(images.boxes[index]).any():
         return False
-    size = _upright_size(images, index)
+    size = upright_size(images, index)
     left, top, right, bottom = images.boxes[index].tolist()
     return size is not None and (left < 0 or top < 0 or right > size[0] or bottom > size[1])
 
 
-def _upright_size(images: ImageFiles, index: int) -> tuple[int, int] | None:
-    """Return width and height in pixels, or None for an image that cannot be opened: decoding reports it."""
+def upright_size(images: ImageFiles, index: int) -> tuple[int, int] | None:
+    """Return width and height of an image in pixels as decoded, or None if it cannot be opened: decoding tells."""
     try:
         with images.open(index) as stream, open_image(stream) as image:
             width, height = image.size

@@ -15,6 +15,7 @@ from attnbench.data.sources.left_out import LeftOut
 from attnbench.data.splits import SPLITS, Integers, Split
 from attnbench.detection.data.box_check import Annotation, within
 from attnbench.detection.data.objects import ImageObjects, Objects, first_labels
+from attnbench.detection.data.size_check import size_problem
 from attnbench.errors import UserError, require
 
 
@@ -51,12 +52,14 @@ class AnnotatedImages:
         objects: of each image.
         ids: the number of each image in its files; empty where they have none.
         empty: where the boxes without area are, which are left out.
+        sizes: width and height of each image in pixels.
     """
 
     paths: list[str] = field(default_factory=list)
     objects: list[ImageObjects] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    sizes: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, file: Path, path: str, annotations: Iterable[Annotation], width: int, height: int) -> None:
         """Add an image of a file. Raises `LabelFileError` for a box that cannot be of an object in it."""
@@ -67,6 +70,7 @@ class AnnotatedImages:
             else:
                 self.empty.append(f"{file.name}, {each.where}")
         self.paths.append(path)
+        self.sizes.append((width, height))
         parts = ([each.box for each in kept], [each.label for each in kept])
         self.objects.append(ImageObjects.of(*parts, [each.crowd for each in kept], [each.difficult for each in kept]))
 
@@ -120,7 +124,9 @@ class DetectionFiles(FileDataSet, DetectionSet):
         if not self.root.is_dir():
             raise self.layout_error(f"no folder {self.root}")
         for split in SPLITS:
-            self.images_of(split)
+            sizes = self.images_of(split).sizes
+            if problem := size_problem(self.files(split), sizes):
+                raise UserError(f"data={self.name}: {problem}")
 
     def files(self, split: Split) -> ImageFiles:
         found = self.images_of(split)
