@@ -18,8 +18,8 @@ from attnbench.version import __version__
 Card = dict[str, Any]
 """Plain values, lists and dictionaries, as JSON has them."""
 LEVEL = 0.95
-PLACES = ("root", "output")
-"""Options that say where something is on the machine that trained the network."""
+ROOT, WEIGHTS = ("data", "root"), ("backbone", "weights")
+"""Options that say where something is on the machine that trained the network: group and key."""
 NOTHING = "default"
 """A value of `backbone.weights` that names no file."""
 
@@ -107,27 +107,29 @@ def config_of(run: TrainedRun) -> Card:
     """Return the configuration that the network was trained with, without places on this machine."""
     recorded = {group: run.record.config[group] for group in ("recipe", "trainer")}
     today = {group: run.config[group] for group in ("backbone", "attention", "data")}
-    return {group: without_places(options) for group, options in {**today, **recorded}.items()}
+    return {group: without_places(group, options) for group, options in {**today, **recorded}.items()}
 
 
-def without_places(options: Mapping[str, Any]) -> Card:
-    """Return options without paths: `root` is left out, and a file of weights is only called a file."""
+def without_places(group: str, options: Mapping[str, Any]) -> Card:
+    """Return a group's options without paths: `data.root` is left out, and `backbone.weights` is only called a file.
+
+    An attention's own options may have any name, and texts that are no paths: `rule: 1/16`.
+    """
     kept: Card = {}
     for key, value in options.items():
-        if key in PLACES:
-            continue
-        if key == "weights" and value is not None and value != NOTHING:
+        if isinstance(value, Mapping):
+            kept[key] = without_places(group, value)
+        elif (group, key) == WEIGHTS and value not in (None, NOTHING):
             kept[key] = "file"
-        elif isinstance(value, Mapping):
-            kept[key] = without_places(value)
-        elif not (isinstance(value, str) and is_place(key, value)):
+        elif (group, key) != ROOT and not (isinstance(value, str) and is_place(group, key, value)):
             kept[key] = value
     return kept
 
 
-def is_place(key: str, text: str) -> bool:
-    """Return whether an option is a path; only names of a library's networks (`name`) may hold slashes too."""
-    return text.startswith(("/", "~")) or (key != "name" and ("/" in text or "\\" in text))
+def is_place(group: str, key: str, text: str) -> bool:
+    """Return whether an option is a path. A relative one is told by its slash, which a library's names have, too."""
+    relative = group == "data" and key != "name" and "/" in text
+    return relative or "\\" in text or text.startswith(("/", "~", "./", "../"))
 
 
 def code_of(record: FinishedRecord) -> Card:

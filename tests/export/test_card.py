@@ -40,13 +40,21 @@ def test_a_card_names_no_path_and_no_host(card: dict[str, object], bam_folder: P
 
 
 def test_places_are_left_out_of_options() -> None:
-    options = {
-        "root": "data", "weights": "nets/a.pt", "depth": 20, "name": "hub:org/net", "sub": {"file": "/tmp/x"},
-        "image": "~/x.png", "folder": "C:\\x", "labels": "mine/labels.csv", "rest": "hub:org/net",
+    data = {
+        "root": "data", "size": 20, "name": "hub:org/net", "sub": {"file": "/tmp/x"}, "image": "~/x.png",
+        "folder": "C:\\x", "labels": "mine/labels.csv", "rest": "hub:org/net",
     }  # fmt: skip
-    assert without_places(options) == {"weights": "file", "depth": 20, "name": "hub:org/net", "sub": {}}
-    assert without_places({"weights": "default"}) == {"weights": "default"}
-    assert without_places({"weights": None}) == {"weights": None}
+    assert without_places("data", data) == {"size": 20, "name": "hub:org/net", "sub": {}}
+    assert without_places("backbone", {"weights": "nets/a.pt", "depth": 20}) == {"weights": "file", "depth": 20}
+    for weights in ("default", None):
+        assert without_places("backbone", {"weights": weights}) == {"weights": weights}
+
+
+def test_an_attentions_own_options_are_kept_whatever_their_names() -> None:
+    own = {"root": 2, "output": "sum", "weights": "softmax", "rule": "1/16", "sub": {"weights": [0.5, 1.0]}}
+    assert without_places("attention", own) == own
+    places = {"file": "/tmp/x", "list": "../x", "home": "~/x"}
+    assert without_places("attention", places) == {}
 
 
 def test_markdown_says_what_a_reader_asks(card: dict[str, object], bam_run: TrainedRun) -> None:
