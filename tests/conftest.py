@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +14,7 @@ from hypothesis import settings
 from attnbench.config.compose import compose
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
+from attnbench.termination import REQUESTS
 
 torch.set_num_threads(1)  # the tests run in as many processes as there are cores
 settings.register_profile("untimed", deadline=None)  # speed is for benchmarks
@@ -35,6 +36,15 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run each test in an empty folder, so that no run meets another one's."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Undo what a command that runs in this process has set: processes that later tests fork would inherit it."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *REQUESTS)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,7 @@ def test_processes_do_not_disturb_each_other(images: ShardImages) -> None:
     with multiprocessing.get_context("fork").Pool(3) as pool:
         assert pool.starmap(read_all, [(images, seed) for seed in range(6)], chunksize=2) == [True] * 6
         pool.close()
-        pool.join()  # they end by themselves: a handler for SIGTERM, which an earlier test left, would be inherited
+        pool.join()  # they end by themselves; leaving the context sends them SIGTERM
     assert read_all(pickle.loads(pickle.dumps(images)), 1)
 
 
