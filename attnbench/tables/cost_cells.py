@@ -20,7 +20,7 @@ MEASUREMENTS = {
     "energy_joules": ("kJ", 1e-3),
 }
 """Title of a measured quantity, and the factor to the unit that it is shown in."""
-CLOSE = "within one unit of the last printed place, as happens with sums of rounded numbers"
+CLOSE = "within one unit of the last printed place, which rounding or a sum of rounded numbers makes up"
 
 
 def cost_cell(inputs: ReportInputs, notes: Notes, row: Row, key: str, part: str) -> Cell:
