@@ -32,7 +32,7 @@ class SlotCall:
         self.slot, self.current, self.channels_last = slot, current, channels_last
 
     def __call__(self, x: Tensor) -> Tensor:
-        if not len(self.slot):
+        if not len(self.slot) and not self.slot.drop_path:
             return x
         if self.channels_last:
             return to_last(self.slot(to_first(x), self.current.taps))
@@ -82,6 +82,13 @@ def prepend_slot(module: nn.Module, call: SlotCall) -> None:
     """Let the input of `module`, its first argument, pass through a slot, else as `append_slot`."""
     slotted = _with_slots(module)
     slotted.calls_before = (*slotted.calls_before, call)
+
+
+def move_slots(old: nn.Module, new: nn.Module) -> None:
+    """Let a module that takes another one's place pass its input and output through the slots of that one."""
+    if isinstance(old, WithSlots):
+        slotted = _with_slots(new)
+        slotted.calls_before, slotted.slot_calls = old.calls_before, old.slot_calls
 
 
 def _with_slots(module: nn.Module) -> WithSlots:

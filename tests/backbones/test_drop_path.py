@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+from torchvision.ops import StochasticDepth
 
 from attnbench.backbones.base import Slot
-from attnbench.build import build_model
+from attnbench.build import build_model, build_model_on_meta
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.errors import UserError
@@ -44,6 +46,40 @@ def test_evaluation_and_names_of_weights_are_those_without() -> None:
     images = torch.randn(3, 1, 8, 8)
     assert torch.equal(plain.eval()(images), dropped.eval()(images))
     assert not torch.equal(plain.train()(images), dropped.train()(images))
+
+
+@pytest.mark.parametrize("attention", ["none", "bam", "se"])
+@pytest.mark.parametrize("name", ["resnet20", "torchvision/resnet18", "torchvision/swin_t", "timm/resnet18"])
+def test_branches_are_dropped_whether_or_not_modules_stand_there(name: str, attention: str) -> None:
+    net = build(f"backbone={name}", f"attention={attention}", "backbone.drop_path=0.9", "data=cifar10").train()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.eval().weight)  # timm starts branches at zero
+    images = torch.randn(2, 3, 32, 32)
+    assert len({tuple(net(images).flatten().tolist()) for _ in range(4)}) > 1
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_v2_s", "convnext_tiny", "swin_t"])
+def test_torchvisions_own_rates_are_replaced(name: str) -> None:
+    for rate in (0.0, 0.5):
+        net = build_model_on_meta(
+            compose(["data=cifar10", f"backbone=torchvision/{name}", f"backbone.drop_path={rate}"])
+        )
+        own = [module.p for module in net.modules() if isinstance(module, StochasticDepth)]
+        slots = [module.drop_path for module in net.modules() if isinstance(module, Slot)]
+        assert max(own + slots) == rate
+        assert not any(own) or not any(slots)  # once a branch
+
+
+def test_a_dropped_branch_adds_nothing_after_an_attention_that_adds_a_map() -> None:
+    net = build("data=cifar10", "backbone=torchvision/efficientnet_b0", "attention=gc").train()
+    block = next(module for module in net.modules() if getattr(module, "use_res_connect", False))
+    for module in net.modules():
+        if isinstance(module, Slot) and module.point.endswith(".residual"):
+            module.drop_path = 1.0
+    first = next(module for module in block.modules() if isinstance(module, nn.Conv2d))
+    x = torch.randn(2, first.in_channels, 4, 4)
+    assert torch.equal(block(x), x)
 
 
 def test_a_network_without_residual_blocks_is_rejected() -> None:

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from attnbench.build import build_model
+from attnbench.config.compose import compose
+from attnbench.errors import UserError
 from attnbench.runs.folder import RunFolder, find_runs
 from attnbench.training.distributed import LOCALHOST
 from attnbench.training.sync_batchnorm import SyncBatchNorm, synchronise_batch_norms
@@ -62,6 +66,43 @@ def test_a_network_keeps_its_names_parameters_and_shared_layers() -> None:
     assert {name: value.data_ptr() for name, value in net.state_dict(keep_vars=True).items()} == before
     assert net["a"][1] is net["b"][0]  # type: ignore[index]
     assert not net["b"][0].training  # type: ignore[index]
+
+
+@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    "words", ["torchvision/resnet18 attention=se", "timm/regnetx_002", "timm/mobilenetv3_small_050"]
+)
+def test_activations_and_what_an_attention_inserted_behind_norms_stay(words: str, device_type: str) -> None:
+    net = build_model(compose(["data=cifar10", *f"backbone={words}".split()])).eval()
+    names, called = set(net.state_dict()), set()
+    for path in net.inserted_paths:
+        net.get_submodule(path).register_forward_hook(lambda *_, path=path: called.add(path))
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        before = net(images)
+        called.clear()
+        synchronise_batch_norms(net, device_type)
+        after = net(images)
+    torch.testing.assert_close(after, before)
+    assert called == set(net.inserted_paths)
+    assert set(net.state_dict()) == names
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
+    assert norms
+    assert all(isinstance(norm, nn.SyncBatchNorm if device_type == "cuda" else SyncBatchNorm) for norm in norms)
+
+
+class Scaled(nn.BatchNorm2d):
+    """Does more than normalise."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(input)
+
+
+def test_a_normalisation_that_does_more_is_refused() -> None:
+    net = nn.Sequential(Scaled(2))
+    with pytest.raises(UserError, match=r"^trainer\.sync_batchnorm=true: .*\.Scaled cannot be synchronised$"):
+        synchronise_batch_norms(net, "cpu")
+    assert type(net[0]) is Scaled
 
 
 def attnbench(*words: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:

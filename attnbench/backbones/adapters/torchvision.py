@@ -1,7 +1,8 @@
 """Classifiers of torchvision, by torchvision's names.
 
 Their forward passes are chains of modules; the table `FAMILIES` repeats them by class, up to the final map, and from
-there to logits. Auxiliary heads (googlenet, inception_v3) are switched off: a backbone has one prediction.
+there to logits. Auxiliary heads (googlenet, inception_v3) are switched off: a backbone has one prediction. So is the
+stochastic depth that EfficientNet, ConvNeXt and Swin are built with; `drop_paths` sets it for every network alike.
 """
 
 import re
@@ -13,11 +14,12 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3, regnet, resnet
+from torchvision.ops import StochasticDepth
 
 from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
 from attnbench.backbones.convolutions import Role
 from attnbench.backbones.slot_calls import to_first
-from attnbench.errors import OptionError, nearest
+from attnbench.errors import OptionError, nearest, require
 
 Step = str | Callable[[Tensor], Tensor]
 
@@ -104,6 +106,8 @@ class TorchvisionBackbone(LibraryBackbone):
             raise OptionError("name", self.name, f"cannot be a backbone: {UNKNOWN.get(kind, OTHER)}")
         if self.in_channels != 3:
             replace_first_convolution(net, self.in_channels)
+        for drop in own_drops(net):
+            drop.p = 0.0
         self.channels_last = kind == "SwinTransformer"
         return net
 
@@ -134,6 +138,15 @@ class TorchvisionBackbone(LibraryBackbone):
             return {"spatial": "conv.1.0", "projection": "conv.2"} if expands else {"spatial": "conv.0.0"}
         return {}
 
+    def drop_paths(self, rate: float) -> None:
+        drops = own_drops(self.net)
+        if drops and not self.match("stage*.block*.residual"):  # Swin has no points before its sums
+            require(0 <= rate < 1, "drop_path", rate, "must be in [0, 1)")
+            for number, drop in enumerate(drops, 1):
+                drop.p = rate * number / len(drops)
+        else:
+            super().drop_paths(rate)
+
     def check_weights_source(self, source: str | None) -> None:
         if source == "default" and hasattr(self.net, "transform_input"):
             # as torchvision does: these weights were trained on images in [-1, 1]
@@ -148,6 +161,11 @@ class TorchvisionBackbone(LibraryBackbone):
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         renamed = {OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in state.items()}
         return super().own_names(renamed)
+
+
+def own_drops(net: nn.Module) -> list[StochasticDepth]:
+    """Return the modules of a network that drop residual branches, in forward order."""
+    return [module for module in net.modules() if isinstance(module, StochasticDepth)]
 
 
 def _kind(net: nn.Module) -> str:
