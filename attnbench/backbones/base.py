@@ -238,6 +238,9 @@ class Backbone(WithConvolutionPoints):
     def own_modules(self, until: str) -> Iterator[nn.Module]:
         """Yield, once each, the modules that run up to the end of a part, without those that an attention inserted.
 
+        A layer between two parts, such as DenseNet's transitions, belongs to the later one. Children are registered in
+        the order in which they run.
+
         Args:
             until: `stem`, where there is one, or the name of a stage. Raises `KeyError` for any other.
         """
@@ -246,8 +249,20 @@ class Backbone(WithConvolutionPoints):
             raise KeyError(until)
         foreign = (*self.slot_paths, *self.replaced_paths)
         inserted = {id(m) for path in foreign for m in self.get_submodule(path).modules()}
+        children = self._children_by_part()
         for part in parts[: parts.index(until) + 1]:
-            yield from (m for m in self.get_submodule(part).modules() if id(m) not in inserted)
+            layers = (m for path in children.get(part, [part]) for m in self.get_submodule(path).modules())
+            yield from (m for m in layers if id(m) not in inserted)
+
+    def _children_by_part(self) -> dict[str, list[str]]:
+        """Return the names of the children of each part: all from the part before it to its own."""
+        found: dict[str, list[str]] = {}
+        between: list[str] = []
+        for name, _ in self.named_children():
+            between.append(name)
+            if name in self.parts:
+                found[name], between = between, []
+        return found
 
     # weights
 

@@ -107,7 +107,12 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPa
 LAYERS = {
     "backbone=resnet20": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
     "backbone=preact_resnet20": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
-    "backbone=densenet_bc backbone.depth=22 backbone.growth=4": {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1},
+    "backbone=densenet_bc backbone.depth=22 backbone.growth=4": {
+        **{"stem": 4, "stage1": 3, "transition1": 2, "stage2": 2, "transition2": 1, "stage3": 1}
+    },
+    "backbone=mobilenet_v1 data=cifar10": {
+        **{"stem": 5, "stem_block": 4, "stage1": 4, "stage2": 3, "stage3": 2, "stage4": 1}
+    },
 }
 """Exponents of the decay, as BEiT counts layers: the head has 0, the layer before it 1."""
 
@@ -119,7 +124,7 @@ def test_rates_fall_by_a_factor_from_part_to_part(overrides: str, depths: dict[s
     groups = parameter_groups(net, recipe(lr=0.8, layer_decay=0.5, decay_norm_and_bias=True))
     rates = {id(parameter): group["initial_lr"] for group in groups for parameter in group["params"]}
     names = {name: rates[id(parameter)] for name, parameter in net.named_parameters()}
-    assert len(groups) == len(depths) + 1
+    assert len(groups) == len(set(depths.values())) + 1
     for name, rate in names.items():
         part = name.split(".")[1]
         depth = 0 if ".bam." in name else depths.get(part, 0)
