@@ -113,6 +113,11 @@ class WithConvolutionPoints(nn.Module):
         self.points[name], self._slots[name] = place, f"{path}.{child}"
 
 
+def stride_of(side: int, height: int) -> int:
+    """Return the stride of a map of this height for images of `side` pixels: a power of two."""
+    return int(2 ** round(math.log2(side / height)))
+
+
 def record_convolutions(net: nn.Module, run: Callable[[], object], side: int) -> dict[str, Convolution]:
     """Run a network and return its convolutions by path, in forward order.
 
@@ -125,7 +130,7 @@ def record_convolutions(net: nn.Module, run: Callable[[], object], side: int) ->
 
     def note(path: str) -> Callable[..., None]:
         def hook(layer: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            taken = Point(layer.in_channels, 2 ** round(math.log2(side / inputs[0].shape[-2])))
+            taken = Point(layer.in_channels, stride_of(side, inputs[0].shape[-2]))
             returned = Point(layer.out_channels, taken.stride * int(layer.stride[0]))
             found.setdefault(path, Convolution(path, taken, returned))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attnbench.backbones.adapters.find_stages import FIRST_STRIDE, STEM, NetworkLayout, Place, find_stages, paths_of
 from attnbench.backbones.base import Backbone, Features, Slot, Taps
-from attnbench.backbones.convolutions import Convolution, Role, record_convolutions
+from attnbench.backbones.convolutions import Convolution, Role, record_convolutions, stride_of
 from attnbench.backbones.slot_calls import CurrentTaps, SlotCall, append_slot, to_first, to_last
 from attnbench.errors import OptionError
 
@@ -160,7 +160,7 @@ class LibraryBackbone(Backbone):
         blueprint, side = on_meta(self.build).eval(), self.probe_size
         image = torch.empty(1, self.in_channels, side, side, device="meta")
         found = record_convolutions(blueprint, lambda: self.trunk_of(blueprint, image), side)
-        maps = [convolution for convolution in found.values() if convolution.taken.stride < side]
+        maps = [convolution for convolution in found.values() if convolution.taken.stride < stride_of(side, 1)]
         return {self._name_of(c.path): c._replace(path=f"net.{c.path}") for c in maps}
 
     def convolutions_with_role(self, role: Role) -> list[str]:

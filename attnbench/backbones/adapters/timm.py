@@ -73,7 +73,8 @@ class TimmBackbone(LibraryBackbone):
             _efficientnet_blocks.InvertedResidual,
             _efficientnet_blocks.EdgeResidual,
         )
-        return dict.fromkeys(classes)
+        later = (getattr(_efficientnet_blocks, name, None) for name in ("UniversalInvertedResidual", "MobileAttention"))
+        return dict.fromkeys([*classes, *filter(None, later)])  # MobileNetV4's came after timm 1.0
 
     def residual_of(self, block: nn.Module) -> nn.Module | None:
         from timm.models.regnet import Bottleneck

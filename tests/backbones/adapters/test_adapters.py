@@ -204,6 +204,22 @@ def test_attention_in_every_block() -> None:
     assert without_blocks.inserted_paths == [f"backbone.{stage}.out.se" for stage in without_blocks.backbone.stages]
 
 
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_small", "mobilenetv4_conv_medium", "mobilenetv4_hybrid_medium"])
+def test_every_residual_block_of_mobilenet_v4_has_points(name: str) -> None:
+    with torch.device("meta"):
+        net = ours(f"timm/{name}")
+    skips = [module for module in net.net.modules() if getattr(module, "has_skip", False)]
+    assert len(net.match("stage*.block*.residual")) == len(skips) > 5
+
+
+def test_convolutions_of_pooled_vectors_have_no_points() -> None:
+    with torch.device("meta"):
+        net = ours("timm/resnetrs50")
+    assert net.probe_size == 160  # no power of two
+    assert "stage1.block0.conv2" in net.convolutions
+    assert not [name for name in net.convolutions if ".se." in name]
+
+
 @pytest.mark.parametrize(
     "name",
     ["torchvision/resnet18", "torchvision/mobilenet_v3_small", "timm/mobilenetv3_small_100", "timm/vgg11_bn"],
