@@ -11,6 +11,7 @@ system. So does what `data.validation` holds out, where `data.test`, `data.label
 share.
 """
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -129,6 +130,13 @@ class ImageFolder(SplitFolders):
     def _tested(self) -> NDArray[np.bool_]:
         quotas = quotas_of(self._class_counts(self._pool), self.test)
         return hold_out_by_name(self._pool.labels, self._pool.paths, quotas, self._groups(self._pool))
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Names and sizes of the files, and the groups of a table where they alone decide what is held out."""
+        files, grouped = super()._fingerprint, self.validation and self.labels is not None and self._table.groups
+        groups = self._groups(self.listed("train")) if grouped else None
+        return files if groups is None else f"{files} {hashlib.sha256(repr(groups.tolist()).encode()).hexdigest()[:16]}"
 
     def held_out(self) -> NDArray[np.bool_]:
         if not (self.test or self.labels or self.group or self.validation < 1):
