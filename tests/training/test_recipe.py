@@ -164,6 +164,7 @@ def test_rates_stay_between_nothing_and_lr(
         ({"policy": "augmix"}, "policy"),
         ({"policy_operations": 0}, "policy_operations"),
         ({"policy_magnitude": 31}, "policy_magnitude"),
+        ({"policy_probability": 1.1}, "policy_probability"),
         ({"erasing": 1.5}, "erasing"),
         ({"erasing_area": [0.3, 0.1]}, "erasing_area"),
         ({"erasing_area": [0.3]}, "erasing_area"),

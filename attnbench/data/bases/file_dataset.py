@@ -134,6 +134,11 @@ class FileDataSet(DataSet):
         """Count the files of the set's folder that are not used, by reason."""
         return LeftOut()
 
+    @property
+    def read_from(self) -> str:
+        """What decides which images a cache holds and is not in the fingerprint, such as the column of a table."""
+        return ""
+
     def check_available(self) -> None:
         self.check_layout()
         if left_out := self.left_out():

@@ -31,7 +31,7 @@ def cache_file(data: FileDataSet, source: Split, kind: str, stamps: Integers | N
     # "Form" was the class's first name; caches made then are still valid
     stored_as = f"Form(resize={form.resize!r}, stretch={form.stretch!r}, trim={form.trim!r})"
     key = f"({data.fingerprint()!r}, {source!r}, {stored_as}, {STORED_FORMAT_VERSION!r})"
-    digest = hashlib.sha256(key.encode())
+    digest = hashlib.sha256((key + data.read_from).encode())
     if stamps is not None:
         digest.update(stamps.tobytes())
     return cache_folder() / f"{data.name}-{source}-{digest.hexdigest()[:16]}.{kind}"

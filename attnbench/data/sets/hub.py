@@ -53,6 +53,10 @@ class Hub(ShardedDataSet):
         self.image_column, self.label = image_column, label
         super().__init__(**options)
 
+    @property
+    def read_from(self) -> str:
+        return self.image_column
+
     @cached_property
     def shards(self) -> dict[Split, list[Path]]:
         """Files of each split. Raises `UserError` if there are none."""

@@ -11,8 +11,10 @@ system. So does what `data.validation` holds out, where `data.test`, `data.label
 share.
 """
 
+import hashlib
 import os
 import re
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,8 +28,8 @@ from attnbench.data.sources.folders import folders_in
 from attnbench.data.sources.image_files import ImageFiles, first_few, read_classes
 from attnbench.data.sources.label_files import LabelFileError
 from attnbench.data.sources.label_table import LabelledFiles, read_labelled_files
-from attnbench.data.sources.left_out import LeftOut
-from attnbench.data.splits import Split, hold_out_by_name, quotas_of
+from attnbench.data.sources.left_out import LeftOut, warn_once
+from attnbench.data.splits import SPLITS, Split, hold_out_by_name, quotas_of
 from attnbench.errors import OptionError, require
 
 
@@ -129,6 +131,13 @@ class ImageFolder(SplitFolders):
         quotas = quotas_of(self._class_counts(self._pool), self.test)
         return hold_out_by_name(self._pool.labels, self._pool.paths, quotas, self._groups(self._pool))
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Names and sizes of the files, and the groups of a table where they alone decide what is held out."""
+        files, grouped = super()._fingerprint, self.validation and self.labels is not None and self._table.groups
+        groups = self._groups(self.listed("train")) if grouped else None
+        return files if groups is None else f"{files} {hashlib.sha256(repr(groups.tolist()).encode()).hexdigest()[:16]}"
+
     def held_out(self) -> NDArray[np.bool_]:
         if not (self.test or self.labels or self.group or self.validation < 1):
             return super().held_out()
@@ -143,6 +152,17 @@ class ImageFolder(SplitFolders):
         if self.test and (own := len(self.given("test"))):
             raise self.layout_error(f"data.test={self.test}: {self.root} has its own {own} test images; set it to 0")
         super().check_available()
+        self._report_shared_groups()
+
+    def _report_shared_groups(self) -> None:
+        """Log which groups are in several splits on disk. Raises `UserError` for an image without a group."""
+        groups = [self._groups(self.listed(split)) for split in SPLITS]
+        names = Counter(name for found in groups if found is not None for name in set(found.tolist()))
+        several = sorted(os.fsdecode(name).replace("\0", " ") for name, splits in names.items() if splits > 1)
+        if several:
+            warn_once(
+                f"data={self.name}: splits in {self.root} share groups of {self.group_name}: {first_few(several)}"
+            )
 
     @property
     def amounts(self) -> dict[Split, float]:

@@ -64,10 +64,14 @@ class ImageNet(SplitFolders):
             folder = self.root / name
             if not folder.is_dir():
                 raise UserError(f"data={self.name}: no {name} folder in {self.root}; {self.instructions}")
-            classes = sum(WNID.fullmatch(entry) is not None for entry in folders_in(folder))
+            found = folders_in(folder)
+            others = [entry for entry in found if not WNID.fullmatch(entry)]
+            classes = len(found) - len(others)
             if classes != CLASSES and not self._is_flat(folder):
                 problem = f"{folder} holds {classes} class folders, not {CLASSES}"
                 raise UserError(f"data={self.name}: {problem}; use data=image_folder for a part of ImageNet")
+            if others:
+                raise self.layout_error(f"{folder} has folders that are no WordNet ids; remove {first_few(others)}")
         super().check_layout()
 
     def _require_classes(self, folder: Path, classes: Sequence[str]) -> None:

@@ -96,12 +96,22 @@ def _read(path: Path, images: Sequence[str], group: str | None) -> _Table:
     places = _columns(path, head, known, set(images))
     if places.pop("first", None) is not None:
         rows.insert(0, head)
-    short = [",".join(row) for row in rows if len(row) <= max(places.values()) or not row[places["label"]].strip()]
-    if short:
-        raise LabelFileError(path, f"has lines without a file or a label: {first_few(short)}")
+    if group and group.lower() in known:
+        places["group"] = known[group.lower()]
+    _require_cells(path, rows, places)
     cells = {what: [row[place].strip() for row in rows] for what, place in places.items()}
-    named = [row[known[group.lower()]].strip() for row in rows] if group and group.lower() in known else []
-    return _Table(_found(path, cells["file"], images), cells["label"], _splits(path, cells.get("split", ())), named)
+    splits, groups = _splits(path, cells.get("split", ())), cells.get("group", ())
+    return _Table(_found(path, cells["file"], images), cells["label"], splits, groups)
+
+
+def _require_cells(path: Path, rows: Sequence[Sequence[str]], places: Mapping[str, int]) -> None:
+    """Raise `LabelFileError` for lines that end too early, or whose label or group is empty."""
+    filled = [places[what] for what in ("label", "group") if what in places]
+    last = max(places.values())
+    short = [",".join(row) for row in rows if len(row) <= last or not all(row[place].strip() for place in filled)]
+    if short:
+        what = "a file, a label or a group" if "group" in places else "a file or a label"
+        raise LabelFileError(path, f"has lines without {what}: {first_few(short)}")
 
 
 def _rows(path: Path) -> list[list[str]]:

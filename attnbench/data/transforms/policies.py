@@ -41,11 +41,13 @@ class PolicyOptions:
         policy: one of `POLICIES`.
         policy_operations: how many operations RandAugment applies to an image.
         policy_magnitude: of RandAugment's operations, from 0 to 30.
+        policy_probability: of each of RandAugment's operations; the paper applies every one.
     """
 
     policy: str
     policy_operations: int
     policy_magnitude: int
+    policy_probability: float
 
     def check_policy(self) -> None:
         """Raise `OptionError` for a value out of range."""
@@ -53,6 +55,7 @@ class PolicyOptions:
         require(self.policy_operations >= 1, "policy_operations", self.policy_operations, "must be at least 1")
         in_range = 0 <= self.policy_magnitude < BINS
         require(in_range, "policy_magnitude", self.policy_magnitude, f"must be from 0 to {BINS - 1}")
+        require(0 <= self.policy_probability <= 1, "policy_probability", self.policy_probability, "must be in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def draw_operations(options: PolicyOptions, count: int, height: int, width: int,
         table = _magnitudes(BINS, height, width)
     signed = np.isin(OPERATIONS, SIGNED)[kinds]
     signs = np.where(signed & (generator.random(kinds.shape) < 0.5), -1.0, 1.0)
+    if options.policy == "randaugment":  # drawn last: the other draws do not depend on the probability
+        kinds = np.where(generator.random(kinds.shape) < options.policy_probability, kinds, 0)
     return Operations(kinds, table[kinds, bins] * signs)
 
 

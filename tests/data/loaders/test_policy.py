@@ -17,7 +17,7 @@ from attnbench.seeding import derive_seed
 from tests.data.loaders.conftest import same
 from tests.data.pictures import CPU, folder_set
 
-POLICY = PolicyOptions("randaugment", 2, 20)
+POLICY = PolicyOptions("randaugment", 2, 20, 1.0)
 
 
 def pixels_of(images: torch.Tensor, mean: Any, std: Any) -> torch.Tensor:

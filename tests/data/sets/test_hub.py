@@ -356,6 +356,40 @@ def test_bad_images_are_skipped(root: Path, caplog: pytest.LogCaptureFixture) ->
     assert caplog.messages[-1].endswith(f"{root / 'data' / 'train-00001-of-00002.parquet'}: row 6")
 
 
+@pytest.fixture(params=["parquet", "arrow"])
+def columns(request: pytest.FixtureRequest, folder: Path, own_folder: Path) -> Path:
+    """A training set of two columns of images; `mask` has other images than `image`, and one that is damaged."""
+    images, labels = zip(*listed(folder, "train"), strict=True)
+    content = [path.read_bytes() for path in images]
+    made = pa.table({"image": content, "mask": [*content[:0:-1], b"of no format"], "label": labels})
+    root = own_folder / "columns"
+    if request.param == "arrow":
+        saved(made).save_to_disk(root)
+    else:
+        root.mkdir()
+        pq.write_table(made, root / "train.parquet")
+    return root
+
+
+def test_each_column_of_images_has_its_own_cache(columns: Path) -> None:
+    def first_images(*overrides: str) -> torch.Tensor:
+        images: torch.Tensor = make_loader(packed_set("hub", columns, *overrides), "train").epoch().batch(0)[0]
+        return images
+
+    for column in ("image", "mask"):
+        chosen = (f"data.image_column={column}", "data.on_bad_image=skip")
+        assert torch.equal(first_images(*chosen, "data.cache=disk"), first_images(*chosen))
+
+
+def test_each_column_of_images_has_its_own_bad_ones(columns: Path) -> None:
+    def skipped(column: str) -> int:
+        data = packed_set("hub", columns, f"data.image_column={column}", "data.on_bad_image=skip")
+        count: int = make_loader(data, "train").skipped
+        return count
+
+    assert [skipped(column) for column in ("image", "mask", "image")] == [0, 1, 0]
+
+
 def test_the_files_are_part_of_the_identity(root: Path, folder: Path, own_folder: Path) -> None:
     def identity(where: Path) -> str:
         return plan(compose(["data=hub", f"data.root={where}", *SMALL, "backbone.width=4"])).identity

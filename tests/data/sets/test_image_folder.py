@@ -155,6 +155,24 @@ def test_the_files_are_part_of_the_identity(own_folder: Path) -> None:
     assert identity() != start
 
 
+def test_the_groups_of_a_table_are_part_of_the_fingerprint_where_validation_images_are_held_out(
+    own_folder: Path,
+) -> None:
+    root = write_folder(own_folder / "set", splits=("train",))
+    images = sorted(path.relative_to(root).as_posix() for path in root.rglob("image*"))
+
+    def fingerprint(size: int, *overrides: str) -> str:
+        rows = [f"{image},{image.split('/')[1]},p{number // size}" for number, image in enumerate(images)]
+        (own_folder / "labels.csv").write_text("\n".join(["file,label,patient", *rows]))
+        return folder_set(root, "data.labels=labels.csv", *overrides).fingerprint()
+
+    plain, held_out = fingerprint(2), ("data.group=patient", "data.validation=6")
+    assert fingerprint(2, *held_out) == fingerprint(2, *held_out)
+    assert len({plain, fingerprint(2, *held_out), fingerprint(3, *held_out)}) == 3
+    for overrides in (("data.group=patient",), ("data.validation=6",), ("data.group=image", "data.validation=6")):
+        assert fingerprint(2, *overrides) == fingerprint(3, *overrides) == plain
+
+
 @pytest.fixture(scope="session")
 def imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All of ImageNet's classes, with two or three training images and a test image each."""

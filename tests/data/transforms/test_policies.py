@@ -40,7 +40,7 @@ def theirs(policy: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str
 
 @pytest.mark.parametrize("policy", REFERENCES)
 def test_draws_have_torchvisions_distribution(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = draw_operations(PolicyOptions(policy, 3, 12), COUNT, HEIGHT, WIDTH, seed=2)
+    drawn = draw_operations(PolicyOptions(policy, 3, 12, 1.0), COUNT, HEIGHT, WIDTH, seed=2)
     names, values = np.array(OPERATIONS)[drawn.kinds], np.where(drawn.kinds == 0, 0.0, drawn.magnitudes.round(3))
     ours = Counter(zip(names.flat, values.flat, strict=True))
     others = Counter((name, round(value, 3)) for image in theirs(policy, monkeypatch) for name, value in image)
@@ -54,12 +54,26 @@ def test_draws_have_torchvisions_distribution(policy: str, monkeypatch: pytest.M
 
 def test_trivialaugment_draws_one_operation_and_randaugment_as_many_as_asked() -> None:
     for policy, layers in (("trivialaugment", 1), ("randaugment", 4), ("autoaugment_svhn", 2)):
-        assert draw_operations(PolicyOptions(policy, 4, 12), 7, HEIGHT, WIDTH, 0).kinds.shape == (layers, 7)
+        assert draw_operations(PolicyOptions(policy, 4, 12, 1.0), 7, HEIGHT, WIDTH, 0).kinds.shape == (layers, 7)
 
 
 def test_draws_depend_on_the_seed_only() -> None:
     first, again, other = (
-        draw_operations(PolicyOptions("randaugment", 2, 9), 50, HEIGHT, WIDTH, seed) for seed in (0, 0, 1)
+        draw_operations(PolicyOptions("randaugment", 2, 9, 1.0), 50, HEIGHT, WIDTH, seed) for seed in (0, 0, 1)
     )
     assert np.array_equal(first.magnitudes, again.magnitudes)
     assert not np.array_equal(first.kinds, other.kinds)
+
+
+def test_randaugment_leaves_operations_out_and_changes_no_others() -> None:
+    whole, half, none = (
+        draw_operations(PolicyOptions("randaugment", 2, 9, probability), COUNT, HEIGHT, WIDTH, seed=3)
+        for probability in (1.0, 0.5, 0.0)
+    )
+    kept = half.kinds == whole.kinds
+    assert np.array_equal(half.magnitudes[kept], whole.magnitudes[kept])
+    assert not half.kinds[~kept].any()
+    assert not half.magnitudes[~kept].any()
+    assert not none.kinds.any()
+    share = kept[whole.kinds > 0].reshape(-1).mean()
+    assert abs(share - 0.5) < 0.03

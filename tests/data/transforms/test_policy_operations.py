@@ -59,9 +59,9 @@ def test_an_operation_is_torchvisions(name: str, channels: int, height: int, wid
 
 @pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "none"])
 def test_every_image_of_a_batch_gets_its_own(policy: str) -> None:
-    drawn = draw_operations(PolicyOptions(policy, 2, 9), 60, 40, 40, seed=1)
+    drawn = draw_operations(PolicyOptions(policy, 2, 9, 1.0), 60, 40, 40, seed=1)
     images = pictures(30)
-    found = Policy(PolicyOptions(policy, 2, 9), 60, 40, 40, seed=1)(images, slice(0, 60, 2))
+    found = Policy(PolicyOptions(policy, 2, 9, 1.0), 60, 40, 40, seed=1)(images, slice(0, 60, 2))
     for place, number in enumerate(range(0, 60, 2)):
         expected = images[place]
         for kind, magnitude in zip(drawn.kinds[:, number], drawn.magnitudes[:, number], strict=True):
