@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Tap
 from attnbench.data.loaders.chosen import split_size
 from attnbench.detection.detector import Detector
 from attnbench.detection.images import SHOWN_FROM
@@ -29,7 +28,7 @@ from attnbench.explain.explanation import NOTHING, Explanation, attention_panels
 from attnbench.explain.kept import Images
 from attnbench.explain.panels import Floats, Mark, Panel, array, joined
 from attnbench.explain.pick import draw_numbers
-from attnbench.explain.probes import ATTENTION, FINAL, NAME, Probe, attention_point, named_layers, slot_at
+from attnbench.explain.probes import ATTENTION, FINAL, Probe, attention_point, inserted_probe, named_layers, slot_at
 from attnbench.explain.scored_run import Found
 from attnbench.explain.scores import resize_maps
 from attnbench.explain.session import ExplainSession
@@ -207,13 +206,8 @@ class ClassScores(nn.Module):
 @contextmanager
 def probed(net: Detector, point: str) -> Iterator[tuple[ClassScores, Probe]]:
     """Put a probe at a point, before the detector reads its map; yield the network to call, and the probe."""
-    slot, probe = slot_at(net, point), Probe()
-    taps = {name: slot.pop(name) for name in list(slot) if isinstance(slot[name], Tap)}
-    slot.update({NAME: probe, **taps})
-    try:
+    with inserted_probe(slot_at(net, point)) as probe:
         yield ClassScores(net), probe
-    finally:
-        del slot[NAME]
 
 
 def marks(image: ReadImage, found: FoundObjects, classes: Sequence[str]) -> tuple[Mark, ...]:
