@@ -22,6 +22,7 @@ from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
+from attnbench.version import __version__
 from tests.conftest import TINY
 from tests.data.pictures import picture
 
@@ -108,6 +109,21 @@ def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> No
     assert mean["n"] == 4
     hits = second["maps"]["cam/hirescam/final"]["pointing_game"]
     assert 0 <= hits["low"] < hits["high"] <= 1
+
+
+def test_measures_that_are_not_taken_again_stay_unless_they_are_of_another_version(say: Say) -> None:
+    words, file = (folder("none"), "--images", "1"), Path(folder("none")) / "explanations.json"
+    insertion = {"value": 0.5, "low": None, "high": None, "n": 1, "by_class": 0.5}
+    for version, expected in ((__version__, insertion), ("0", None)):
+        assert say(*words)[0] == 0
+        ((key, entry),) = (read_json(file) or {}).items()
+        entry["maps"]["cam/gradcam/final"]["insertion"] = insertion
+        entry["maps"]["uniform"]["energy_in_box"]["value"] = -1.0
+        write_json(file, {key: {**entry, "version": version}})
+        assert say(*words)[0] == 0
+        ((_, again),) = (read_json(file) or {}).items()
+        assert again["maps"]["cam/gradcam/final"].get("insertion") == expected
+        assert again["maps"]["uniform"]["energy_in_box"]["value"] > 0
 
 
 def test_the_same_seed_gives_the_same_images(runs: Runs) -> None:
