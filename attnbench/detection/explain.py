@@ -55,6 +55,8 @@ class DetectorSession(ExplainSession):
         if request.target == TRUE:
             raise UserError(f"--class {TRUE}: an image has several objects; {PREDICTED}, or the name of a class")
         super().__init__(runs, request, place)
+        nothing = np.zeros(0, np.int64)
+        choose_targets(request.target or PREDICTED, nothing, nothing, (*runs[0].classes, NO_DETECTION))
         self.chosen = self._choose()
 
     def _choose(self) -> list[ReadImage]:
@@ -68,9 +70,8 @@ class DetectorSession(ExplainSession):
     def images(self) -> Images:
         return images_of(self.chosen)
 
-    def explanations(self) -> list[Explanation]:
-        pairs = zip(self.runs, self.names, strict=True)
-        return [explain_detections(run, self.request, self.chosen, name) for run, name in pairs]
+    def explain(self, number: int) -> Explanation:
+        return explain_detections(self.runs[number], self.request, self.chosen, self.names[number])
 
     def lines(self, found: Sequence[Found]) -> Iterator[str]:
         if self.request.faithfulness:

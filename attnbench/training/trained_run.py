@@ -52,6 +52,11 @@ class LoadedRun:
         return f"{type(self).__name__}({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
 
     @property
+    def evaluation(self) -> Evaluation:
+        """The run and the checkpoint, as they were named."""
+        return self._evaluation
+
+    @property
     def folder(self) -> Path:
         """The run's folder."""
         return self._evaluation.run.path

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import attnbench
@@ -184,6 +185,39 @@ def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_is_not_finished_is_left_out(say: Say) -> None:
+    path = Path(folder("bam")) / "record.json"
+    write_json(path, {**(read_json(path) or {}), "status": "interrupted"})
+    status, out, err = say("outputs/runs/*", "--images", "1")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"attnbench: left out: {folder('bam')}: the run is interrupted after 1")
+    assert out.startswith("none seed0 · 1 images") and "bam" not in out
+    assert say(folder("bam"), "--images", "1") == (2, "", err.replace("left out: ", ""))
+
+
+def test_a_run_that_cannot_be_explained_leaves_the_others_as_they_are(say: Say) -> None:
+    path = Path(folder("bam")) / "checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    for values in checkpoint["state_dict"].values():
+        if values.is_floating_point():
+            values.fill_(float("nan"))
+    torch.save(checkpoint, path)
+    status, out, err = say("outputs/runs/*", "--images", "1")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"attnbench: {folder('bam')}: failed: bam seed0: cam/gradcam/final holds values that are not")
+    assert out.startswith("none seed0 · 1 images") and "bam" not in out
+    assert len(kept_means("none")) == 1
+    status, out, err = say(folder("bam"), "--images", "1")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("words", [("--layers", "attention"), ("--class", "eleven"), ("--method", "gradcan")])
+def test_a_mistake_in_what_is_asked_for_stops_every_run(say: Say, words: tuple[str, str]) -> None:
+    status, out, err = say("outputs/runs/*", "--images", "1", *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert not list(Path("outputs").rglob("explanations*"))
 
 
 def commanded(out: str) -> list[Path]:
