@@ -15,7 +15,7 @@ from attnbench.explain.explanation import Explanation, choose_targets
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.kept import Images
 from attnbench.explain.panels import array
-from attnbench.explain.pick import names_of, read_test_images, require_same_images
+from attnbench.explain.pick import names_of, numbered, read_test_images, require_same_images
 from attnbench.explain.probes import named_layers
 from attnbench.explain.scored_run import Found, describe, energy_of, explain_run, score_and_keep
 from attnbench.runs.evaluations import Evaluation
@@ -45,6 +45,7 @@ class ExplainSession(ABC):
             named_layers(run.model, request.layers)
         self.runs, self.request, self.place = runs, request, place
         self.names = names_of(runs)
+        self.stems = numbered([f"{run.folder.parent.name}-{run.folder.name}" for run in runs], "{}-{}")
 
     @property
     @abstractmethod
@@ -95,8 +96,7 @@ class ExplainSession(ABC):
 
     def _stem(self, explanation: Explanation) -> Path:
         """Return the path of a run's files, without an ending."""
-        run = self.runs[self.names.index(explanation.name)]
-        return self.place / f"{run.folder.parent.name}-{run.folder.name}"
+        return self.place / self.stems[self.names.index(explanation.name)]
 
 
 class Session(ExplainSession):

@@ -18,6 +18,8 @@ from attnbench.cli.worker import work
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
 from attnbench.explain.pick import names_of, pick_images
+from attnbench.explain.session import Session
+from attnbench.runs.explanations import Request
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
@@ -150,6 +152,16 @@ def test_images_are_picked_by_predictions(runs: Runs, pick: Pick) -> None:
 
 def test_runs_have_short_names_that_differ(runs: Runs) -> None:
     assert names_of(runs) == ["none seed0", "bam seed0"]
+
+
+def test_runs_of_two_output_folders_have_names_and_files_of_their_own(runs: Runs, output: Path) -> None:
+    same = [runs[0], attnbench.load_run(folder("none"))]
+    session = Session(same, Request(images=1), Path("pictures"))
+    first, second = session.names
+    assert second == f"{first} (2)"
+    assert session.stems == [f"{runs[0].folder.parent.name}-seed0", f"{runs[0].folder.parent.name}-seed0-2"]
+    list(session.lines(session.find()))
+    assert {f"{stem}.png" for stem in session.stems} <= {path.name for path in Path("pictures").iterdir()}
 
 
 def test_image_files_are_explained_without_scores(say: Say) -> None:
