@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from torch import Tensor, nn
 
 from attnbench.attention.base import Tap
@@ -102,6 +103,19 @@ def test_every_method_gives_maps_at_the_layers_resolution(method: str) -> None:
     assert found.shape == (2, 12, 12)
     assert found.min() >= 0
     assert found.isfinite().all()
+
+
+def test_score_cam_keeps_the_maps_of_the_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    release = ActivationsAndGradients.release
+
+    def count(taken: ActivationsAndGradients) -> None:
+        kept.append(len(taken.activations))
+        release(taken)
+
+    monkeypatch.setattr(ActivationsAndGradients, "release", count)
+    cam(network("attention=none"), images(2), [0, 1], "stage1.out", "scorecam")
+    assert max(kept) == 1
 
 
 def test_the_network_is_left_as_it_was() -> None:
