@@ -161,4 +161,4 @@ def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

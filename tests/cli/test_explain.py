@@ -323,6 +323,12 @@ def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(s
     assert list(Path("elsewhere/explanations").glob("*-none-*.png"))
 
 
+def test_a_method_that_is_named_twice_is_shown_once(say: Say) -> None:
+    assert say(folder("none"), "--images", "1", "--method", "eigencam,eigencam", "--layers", "final,final")[0] == 0
+    (entry,) = (read_json(Path(folder("none")) / "explanations.json") or {}).values()
+    assert (entry["methods"], entry["layers"]) == (["eigencam"], ["cam/eigencam/final"])
+
+
 def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
     status, _, err = say(folder("bam"))
