@@ -323,6 +323,15 @@ def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(s
     assert list(Path("elsewhere/explanations").glob("*-none-*.png"))
 
 
+def test_thresholds_that_validation_images_do_not_give_are_of_the_test_images(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnbench.explain.scored_run.cuts_for", lambda *_: {})  # as where those have no boxes
+    assert say(folder("none"), "--images", "1")[0] == 0
+    (entry,) = (read_json(Path(folder("none")) / "explanations.json") or {}).values()
+    assert entry["thresholds"] == "test"
+
+
 def test_a_method_that_is_named_twice_is_shown_once(say: Say) -> None:
     assert say(folder("none"), "--images", "1", "--method", "eigencam,eigencam", "--layers", "final,final")[0] == 0
     (entry,) = (read_json(Path(folder("none")) / "explanations.json") or {}).values()
