@@ -1,7 +1,6 @@
 """attnbench evaluate: test trained runs again, also under other settings."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -18,6 +17,7 @@ from attnbench.config.sweep import single_overrides
 from attnbench.console import make_console
 from attnbench.exit_codes import DONE, FAILED, WRONG_INPUT
 from attnbench.runs.evaluations import Evaluation, EvaluationEntry, keep
+from attnbench.runs.files import to_text
 from attnbench.runs.folder import shown
 from attnbench.runs.lookup import find
 from attnbench.training.distributed import take_world
@@ -88,7 +88,7 @@ def evaluate_all(evaluations: Sequence[Evaluation]) -> tuple[list[tuple[Evaluati
 
 def _show(results: Sequence[tuple[Evaluation, EvaluationEntry]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps([_json_entry(*result) for result in results], indent=2))
+        print(to_text([_json_entry(*result) for result in results], indent=2))
     elif results:
         from attnbench.cli.views.evaluation_table import evaluation_table
 

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from attnbench.cli.arguments import run_parser, runs_alone, split_engine, wants_help
 from attnbench.cli.detections import DETECTION
+from attnbench.cli.for_each import for_each
 from attnbench.cli.help import EXPLAIN
 from attnbench.cli.output import print_message
 from attnbench.cli.parser import refuse
+from attnbench.cli.plan_evaluations import EvaluationPlan, lines
 from attnbench.cli.wrap import print_help
 from attnbench.config.compose import Composer
 from attnbench.errors import UserError
-from attnbench.exit_codes import DONE, WRONG_INPUT
+from attnbench.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 from attnbench.plain_text import plain
-from attnbench.runs.evaluations import PLAIN_SETTINGS, settle
+from attnbench.runs.evaluations import PLAIN_SETTINGS, Evaluation, settle
 from attnbench.runs.explanations import Request
-from attnbench.runs.folder import RunFolder, shown
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.lookup import find
 from attnbench.runs.predictions import PICKS
 
 if TYPE_CHECKING:
+    from attnbench.explain.scored_run import Found
     from attnbench.explain.session import ExplainSession
     from attnbench.training.trained_run import LoadedRun
 
@@ -37,26 +40,53 @@ def main(words: Sequence[str]) -> int:
     arguments = _parse(words)
     named = runs_alone("explain", arguments, engines=True)
     location, where = split_engine(named.overrides)
-    folders, mistakes = find(named.names, named.output)
+    folders, unknown = find(named.names, named.output)
     composer = Composer(arguments.config_dir, trusted=named.trusted)
     elsewhere = composer.compose(where) if where else None
     runs: list[LoadedRun] = []
-    if not mistakes:
-        runs, mistakes = load_all(folders, arguments.checkpoint, composer, location)
-    if mistakes:
-        for mistake in mistakes:
+    plan = EvaluationPlan()
+    if not unknown:
+        runs, plan = load_all(folders, arguments.checkpoint, composer, location)
+    mistakes, left_out = [*unknown, *lines(plan.mistakes)], lines(plan.left_out)
+    if mistakes or not runs:
+        for mistake in [*mistakes, *left_out]:
             print_message(mistake)
         return WRONG_INPUT
+    for reason in left_out:
+        print_message(f"left out: {reason}")
     session = _session(runs, arguments, named.output)
     if elsewhere is None:
-        found, status = session.find(), DONE
+        found, status = find_here(session)
     else:
         from attnbench.cli.explain_jobs import find_elsewhere
 
         found, status = find_elsewhere(session, elsewhere, named.output)
     for line in session.lines(found) if found else ():
         print(plain(line, keep=""), flush=True)
-    return status
+    return max(status, FAILED) if left_out else status
+
+
+def find_here(session: "ExplainSession") -> "tuple[list[Found], int]":
+    """Explain the runs of a session one after the other; of several, one that fails does not stop the others.
+
+    Returns:
+        What was found, without runs that failed and empty if it was interrupted; and the exit status.
+
+    Raises:
+        UserError: the only run cannot be explained.
+    """
+    if len(session.runs) == 1:
+        return session.find(), DONE
+    numbers = {run.folder: number for number, run in enumerate(session.runs)}
+    found: list[Found] = []
+
+    def find_one(evaluation: Evaluation) -> None:
+        found.append(session.find_one(numbers[evaluation.run.path]))
+
+    status = for_each([run.evaluation for run in session.runs], find_one, "explaining", "explanations")
+    if status == INTERRUPTED:
+        return [], status
+    return found, status if found else WRONG_INPUT
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -82,16 +112,16 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 def load_all(
     folders: Sequence[RunFolder], checkpoint: str, composer: Composer, overrides: Sequence[str]
-) -> tuple[list["LoadedRun"], list[str]]:
-    """Load runs, of detectors or of classifiers. Return them, and a message for each that cannot be loaded."""
-    evaluations, mistakes = [], []
+) -> tuple[list["LoadedRun"], EvaluationPlan]:
+    """Load runs, of detectors or of classifiers. Return them, and what is wrong with those that cannot be loaded."""
+    evaluations, plan = [], EvaluationPlan()
     for folder in folders:
         try:
             evaluations.append(settle(folder, checkpoint, composer, [*PLAIN_SETTINGS, *overrides]))
         except UserError as error:
-            mistakes.append(f"{shown(folder.path)}: {error}")
-    if mistakes:
-        return [], mistakes
+            plan.note(folder, error)
+    if plan.mistakes or not evaluations:
+        return [], plan
     from attnbench.detection.trained_run import DetectorRun
     from attnbench.training.trained_run import LoadedRun, TrainedRun, task_of
 
@@ -102,8 +132,8 @@ def load_all(
         try:
             runs.append(kind(evaluation))
         except UserError as error:
-            mistakes.append(f"{shown(evaluation.run.path)}: {error}")
-    return runs, mistakes
+            plan.note(evaluation.run, error)
+    return runs, plan
 
 
 def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output: Path) -> "ExplainSession":
@@ -131,4 +161,4 @@ def _session(runs: Sequence["LoadedRun"], arguments: argparse.Namespace, output:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

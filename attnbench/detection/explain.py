@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnbench.attention.base import Tap
 from attnbench.data.loaders.chosen import split_size
 from attnbench.detection.detector import Detector
 from attnbench.detection.images import SHOWN_FROM
@@ -29,7 +28,7 @@ from attnbench.explain.explanation import NOTHING, Explanation, attention_panels
 from attnbench.explain.kept import Images
 from attnbench.explain.panels import Floats, Mark, Panel, array, joined
 from attnbench.explain.pick import draw_numbers
-from attnbench.explain.probes import ATTENTION, FINAL, NAME, Probe, attention_point, named_layers, slot_at
+from attnbench.explain.probes import ATTENTION, FINAL, Probe, attention_point, inserted_probe, named_layers, slot_at
 from attnbench.explain.scored_run import Found
 from attnbench.explain.scores import resize_maps
 from attnbench.explain.session import ExplainSession
@@ -56,6 +55,8 @@ class DetectorSession(ExplainSession):
         if request.target == TRUE:
             raise UserError(f"--class {TRUE}: an image has several objects; {PREDICTED}, or the name of a class")
         super().__init__(runs, request, place)
+        nothing = np.zeros(0, np.int64)
+        choose_targets(request.target or PREDICTED, nothing, nothing, (*runs[0].classes, NO_DETECTION))
         self.chosen = self._choose()
 
     def _choose(self) -> list[ReadImage]:
@@ -69,9 +70,8 @@ class DetectorSession(ExplainSession):
     def images(self) -> Images:
         return images_of(self.chosen)
 
-    def explanations(self) -> list[Explanation]:
-        pairs = zip(self.runs, self.names, strict=True)
-        return [explain_detections(run, self.request, self.chosen, name) for run, name in pairs]
+    def explain(self, number: int) -> Explanation:
+        return explain_detections(self.runs[number], self.request, self.chosen, self.names[number])
 
     def lines(self, found: Sequence[Found]) -> Iterator[str]:
         if self.request.faithfulness:
@@ -207,13 +207,8 @@ class ClassScores(nn.Module):
 @contextmanager
 def probed(net: Detector, point: str) -> Iterator[tuple[ClassScores, Probe]]:
     """Put a probe at a point, before the detector reads its map; yield the network to call, and the probe."""
-    slot, probe = slot_at(net, point), Probe()
-    taps = {name: slot.pop(name) for name in list(slot) if isinstance(slot[name], Tap)}
-    slot.update({NAME: probe, **taps})
-    try:
+    with inserted_probe(slot_at(net, point)) as probe:
         yield ClassScores(net), probe
-    finally:
-        del slot[NAME]
 
 
 def marks(image: ReadImage, found: FoundObjects, classes: Sequence[str]) -> tuple[Mark, ...]:

@@ -101,6 +101,7 @@ def _unscaled(method: str) -> type[Any]:
             raise _independent()
         (activations,), gradients = taken.activations[:1], taken.gradients[:1] or [None]
         arrays = (None if tensor is None else tensor.float().numpy() for tensor in (activations, gradients[0]))
+        taken.release()  # or Score-CAM, which calls the network for each channel, would keep every map
         result = self.get_cam_image(images, self.target_layers[0], targets, *arrays, eigen_smooth)
         return np.maximum(result, 0)
 

@@ -131,12 +131,13 @@ def explain(
     places = resolve_layers(net, layers, images) if methods else []
     explained: list[list[Panel]] = []
     raw: list[dict[str, Floats]] = []
+    whole = len(images) if keep is None else keep
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
         activation = [cam_panel(net, images[part], targets[part], at, how) for how in methods for at in places]
         shown, maps = attention_panels(net, images[part], targets[part], known)
         explained.append([*activation, *shown])
-        raw.append({key: values[: max(0, (keep or len(images)) - start)] for key, values in maps.items()})
+        raw.append({key: values[: max(0, whole - start)] for key, values in maps.items()})
     return Explanation(
         name=name or type(net.attention).__name__,
         images=images.cpu(),

@@ -84,4 +84,10 @@ def names_of(runs: Sequence[LoadedRun]) -> list[str]:
             names[number] = f"{name} {label(dict(list(found.items())[:SHOWN_DIFFERENCES]))}".strip()
     if len(set(names)) < len(names):
         names = [f"{name} {run.folder.parent.name[-6:]}" for name, run in zip(names, runs, strict=True)]
-    return names
+    return numbered(names, "{} ({})")
+
+
+def numbered(names: Sequence[str], pattern: str) -> list[str]:
+    """Return names of which those that stand there before have a number, from 2, as the pattern says."""
+    counts = [names[:place].count(name) + 1 for place, name in enumerate(names)]
+    return [pattern.format(name, count) if count > 1 else name for name, count in zip(names, counts, strict=True)]

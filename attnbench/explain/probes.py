@@ -76,12 +76,26 @@ def probed(net: Classifier, layer: str) -> Iterator[tuple[ProbedClassifier, Prob
             attention.attended = kept
         return
     slot = slot_at(net, attention_point(net) or layer if layer == ATTENTION else layer)
-    probe = Probe()
-    slot.add_module(NAME, probe)
-    try:
+    with inserted_probe(slot) as probe:
         yield network, probe
+
+
+@contextmanager
+def inserted_probe(slot: Slot) -> Iterator[Probe]:
+    """Put a probe into a slot: behind the last module that changes features, before the taps that read its output.
+
+    A tap before the probe would hand on a map that is not the probe's, and gradients along that path would be missed.
+    """
+    modules, probe = list(slot.items()), Probe()
+    changing = [number for number, (_, module) in enumerate(modules, 1) if not isinstance(module, Tap)]
+    place = max(changing, default=0)
+    slot.clear()
+    slot.update(dict([*modules[:place], (NAME, probe), *modules[place:]]))
+    try:
+        yield probe
     finally:
-        del slot[NAME]
+        slot.clear()
+        slot.update(dict(modules))
 
 
 def slot_at(net: Network, point: str) -> Slot:

@@ -58,10 +58,15 @@ def require_finite(found: Explanation) -> None:
             raise UserError(f"{found.name}: {panel.name} holds values that are not finite, so nothing can be shown")
 
 
-def score_maps_of(run: TrainedRun, request: Request, found: Explanation) -> Scores:
-    """Return the scores of an explanation's maps; none of localisation where no image has a box."""
-    measured = localisation(found, cuts_for(run, request)) if found.boxes is not None else {}
-    return merged(measured, faithfulness(run.model, found)) if request.faithfulness else measured
+def score_maps_of(run: TrainedRun, request: Request, found: Explanation) -> tuple[Scores, str]:
+    """Return the scores of an explanation's maps, and the images on which thresholds were chosen.
+
+    There are none of localisation where no image has a box.
+    """
+    cuts = cuts_for(run, request) if found.boxes is not None else {}
+    measured = localisation(found, cuts)
+    scores = merged(measured, faithfulness(run.model, found)) if request.faithfulness else measured
+    return scores, "validation" if cuts else "test"
 
 
 def cuts_for(run: TrainedRun, request: Request) -> dict[str, Cuts]:
@@ -75,8 +80,19 @@ def cuts_for(run: TrainedRun, request: Request) -> dict[str, Cuts]:
     return {} if chosen.boxes is None else cuts_of(explain_run(run, request, chosen, "validation"))
 
 
-def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: Scores) -> None:
-    """Keep the means of scores beside the run's record. Raises `UserError` if that cannot be done."""
+def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: Scores, thresholds: str) -> None:
+    """Keep the means of scores beside the run's record.
+
+    Args:
+        run: that was explained.
+        request: what was asked for.
+        found: the explanation.
+        measured: the scores of its maps.
+        thresholds: the images on which those of box accuracy were chosen.
+
+    Raises:
+        UserError: that cannot be done.
+    """
     entry = ExplanationEntry(
         checkpoint=request.checkpoint,
         images=len(found),
@@ -85,7 +101,7 @@ def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: 
         explained_class=request.explained_class,
         methods=list(request.methods),
         layers=[panel.name for panel in found.cams],
-        thresholds="validation" if "validation" in run.data.splits else "test",
+        thresholds=thresholds,
         maps=summarised(measured, found.labels.tolist()),
         version=__version__,
         written=now(),
@@ -95,9 +111,9 @@ def keep_scores(run: LoadedRun, request: Request, found: Explanation, measured: 
 
 def score_and_keep(run: TrainedRun, request: Request, explanation: Explanation) -> Found:
     """Score the maps of an explanation, and keep the means of test images. Raises `UserError` as `keep_scores` does."""
-    scores = score_maps_of(run, request, explanation)
+    scores, thresholds = score_maps_of(run, request, explanation)
     if scores and not request.files:
-        keep_scores(run, request, explanation, scores)
+        keep_scores(run, request, explanation, scores, thresholds)
     return Found(explanation, scores)
 
 
@@ -110,8 +126,8 @@ def score_run(run: TrainedRun, request: Request, name: str) -> str:
         UserError: the run's test images cannot be explained, or the scores cannot be kept.
     """
     found = explain_run(run, request, read_test_images([run], request), name)
-    measured = score_maps_of(run, request, found)
-    keep_scores(run, request, found, measured)
+    measured, thresholds = score_maps_of(run, request, found)
+    keep_scores(run, request, found, measured, thresholds)
     return describe(found, measured, {})
 
 

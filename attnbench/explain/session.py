@@ -11,11 +11,12 @@ from attnbench.data.loaders.chosen import ChosenImages, choose_images, denormali
 from attnbench.explain.archive import write_maps, write_scores
 from attnbench.explain.cams import check_method
 from attnbench.explain.draw import DPI, draw_comparison, draw_sheet, scales_of
-from attnbench.explain.explanation import Explanation
+from attnbench.explain.explanation import Explanation, choose_targets
 from attnbench.explain.gallery import MOST_IMAGES, write_gallery
 from attnbench.explain.kept import Images
 from attnbench.explain.panels import array
-from attnbench.explain.pick import names_of, read_test_images, require_same_images
+from attnbench.explain.pick import names_of, numbered, read_test_images, require_same_images
+from attnbench.explain.probes import named_layers
 from attnbench.explain.scored_run import Found, describe, energy_of, explain_run, score_and_keep
 from attnbench.runs.evaluations import Evaluation
 from attnbench.runs.explanations import Request
@@ -40,8 +41,11 @@ class ExplainSession(ABC):
         for method in request.methods:
             check_method(method)
         require_same_images(runs)
+        for run in runs:  # before one of them is explained
+            named_layers(run.model, request.layers)
         self.runs, self.request, self.place = runs, request, place
         self.names = names_of(runs)
+        self.stems = numbered([f"{run.folder.parent.name}-{run.folder.name}" for run in runs], "{}-{}")
 
     @property
     @abstractmethod
@@ -49,12 +53,20 @@ class ExplainSession(ABC):
         """The images that are explained."""
 
     @abstractmethod
+    def explain(self, number: int) -> Explanation:
+        """Explain the images by the run of this number. Raises `UserError` if that cannot be done."""
+
+    def find_one(self, number: int) -> Found:
+        """Explain the images by one run, and score the maps if they can be scored; here they cannot."""
+        return Found(self.explain(number), {})
+
     def explanations(self) -> list[Explanation]:
         """Explain the images by each run."""
+        return [self.explain(number) for number in range(len(self.runs))]
 
     def find(self) -> list[Found]:
-        """Explain the images by each run, and score the maps if they can be scored; here they cannot."""
-        return [Found(explanation, {}) for explanation in self.explanations()]
+        """Explain the images by each run, and score the maps."""
+        return [self.find_one(number) for number in range(len(self.runs))]
 
     def lines(self, found: Sequence[Found]) -> Iterator[str]:
         """Write all files, and yield the lines that say what was found and where the files are.
@@ -84,8 +96,7 @@ class ExplainSession(ABC):
 
     def _stem(self, explanation: Explanation) -> Path:
         """Return the path of a run's files, without an ending."""
-        run = self.runs[self.names.index(explanation.name)]
-        return self.place / f"{run.folder.parent.name}-{run.folder.name}"
+        return self.place / self.stems[self.names.index(explanation.name)]
 
 
 class Session(ExplainSession):
@@ -96,6 +107,8 @@ class Session(ExplainSession):
     def __init__(self, runs: Sequence[TrainedRun], request: Request, place: Path) -> None:
         super().__init__(runs, request, place)
         self.chosen = self._choose()
+        labels = self.chosen.labels
+        choose_targets(request.explained_class, labels, labels, runs[0].classes)
 
     def _choose(self) -> ChosenImages:
         files = self.request.files
@@ -106,14 +119,12 @@ class Session(ExplainSession):
         chosen, pictures = self.chosen, denormalised(self.chosen.images, self.runs[0].data)
         return Images(chosen.images, array(pictures), chosen.names, chosen.labels, chosen.boxes)
 
-    def explanations(self) -> list[Explanation]:
-        pairs = zip(self.runs, self.names, strict=True)
-        return [explain_run(run, self.request, self.chosen, name) for run, name in pairs]
+    def explain(self, number: int) -> Explanation:
+        return explain_run(self.runs[number], self.request, self.chosen, self.names[number])
 
-    def find(self) -> list[Found]:
-        """Explain the images by each run, score the maps, and keep the scores."""
-        found = zip(self.runs, self.explanations(), strict=True)
-        return [score_and_keep(run, self.request, explanation) for run, explanation in found]
+    def find_one(self, number: int) -> Found:
+        """Explain the images by one run, score the maps, and keep the scores."""
+        return score_and_keep(self.runs[number], self.request, self.explain(number))
 
 
 def explain_one(evaluation: Evaluation, request: Request, numbers: Sequence[int]) -> Found:

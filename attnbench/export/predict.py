@@ -48,6 +48,9 @@ def predict_files(
         paths: image files.
         top: number of classes to name; no more than there are.
         maps: whether attention maps are computed too.
+
+    Raises:
+        UserError: the network's outputs are not finite, as those of one that diverged.
     """
     network = PixelClassifier(run.model, run.data.mean, run.data.std, maps=maps).eval()
     for start in range(0, len(paths), BATCH):
@@ -75,6 +78,10 @@ def _predict(
     pixels = torch.from_numpy(np.stack(list(images.values()))).permute(0, 3, 1, 2)
     with torch.set_grad_enabled(network.maps):  # a map may be made of the gradient of a class score
         outputs = {name: values.detach().numpy() for name, values in network(pixels.contiguous()).items()}
+    finite = np.isfinite(outputs[PROBABILITIES]).all(1)
+    if not finite.all():
+        first = list(images)[finite.argmin()]
+        raise UserError(f"{first}: the network's outputs are not finite, so nothing can be said")
     order = np.argsort(-outputs[PROBABILITIES], axis=1, kind="stable")[:, :top]
     maps = {name.removeprefix(MAPS): values for name, values in outputs.items() if name.startswith(MAPS)}
     return [

@@ -1,6 +1,6 @@
 """Explanations of a finished run: what to explain, and the file beside the record that keeps the scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnbench.runs.explanation_entry import ExplanationEntry
@@ -65,12 +65,24 @@ def read_explanations(run: RunFolder) -> dict[str, ExplanationEntry]:
 
 
 def keep_explanation(run: RunFolder, key: str, entry: ExplanationEntry) -> None:
-    """Keep an entry in the run's `explanations.json`; an earlier one of the same key is replaced.
+    """Keep an entry in the run's `explanations.json`, in place of an earlier one of the same key.
+
+    Measures that only the earlier one has stay, if it is of the same version and of as many images.
 
     Raises:
         UserError: the file is damaged, or the folder cannot be locked.
         WriteError: the file cannot be written.
     """
     with Lock(run.path).guard:  # one process at a time adds its entry
-        entries = {**read_explanations(run), key: entry}
+        entries = read_explanations(run)
+        entries[key] = _completed(entry, entries.get(key))
         write_json(run.explanations_file, {name: kept.to_json() for name, kept in entries.items()})
+
+
+def _completed(entry: ExplanationEntry, earlier: ExplanationEntry | None) -> ExplanationEntry:
+    """Return an entry with the measures that only the earlier one of the same key has."""
+    if earlier is None or (earlier.version, earlier.images) != (entry.version, entry.images):
+        return entry
+    names = dict.fromkeys([*entry.maps, *earlier.maps])
+    maps = {name: {**earlier.maps.get(name, {}), **entry.maps.get(name, {})} for name in names}
+    return replace(entry, maps=maps)

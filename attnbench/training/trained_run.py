@@ -52,6 +52,11 @@ class LoadedRun:
         return f"{type(self).__name__}({shown(self.folder)}, {self._evaluation.checkpoint} checkpoint)"
 
     @property
+    def evaluation(self) -> Evaluation:
+        """The run and the checkpoint, as they were named."""
+        return self._evaluation
+
+    @property
     def folder(self) -> Path:
         """The run's folder."""
         return self._evaluation.run.path
@@ -106,7 +111,8 @@ class TrainedRun(LoadedRun):
         path = self._evaluation.own_predictions
         found = read_predictions(path)
         if found is None:
-            raise UserError(f"{shown(path)} is not there; attnbench evaluate {shown(self.folder)} writes it")
+            best = " --checkpoint best" if path == self._evaluation.run.best_predictions else ""
+            raise UserError(f"{shown(path)} is not there; attnbench evaluate {shown(self.folder)}{best} writes it")
         return found
 
     def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:

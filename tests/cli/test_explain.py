@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import attnbench
@@ -17,11 +18,14 @@ from attnbench.cli.worker import work
 from attnbench.config.compose import compose
 from attnbench.explain import draw, explain
 from attnbench.explain.pick import names_of, pick_images
+from attnbench.explain.session import Session
+from attnbench.runs.explanations import Request
 from attnbench.runs.files import read_json, write_json
 from attnbench.runs.predictions import Pick
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
+from attnbench.version import __version__
 from tests.conftest import TINY
 from tests.data.pictures import picture
 
@@ -43,7 +47,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def output(trained: Path, own_folder: Path) -> Path:
-    return shutil.copytree(trained, own_folder / "outputs")
+    left = shutil.ignore_patterns("explanations.json")  # of tests that explain `runs`
+    return shutil.copytree(trained, own_folder / "outputs", ignore=left)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +115,21 @@ def test_means_are_kept_beside_the_record_and_other_entries_stay(say: Say) -> No
     assert 0 <= hits["low"] < hits["high"] <= 1
 
 
+def test_measures_that_are_not_taken_again_stay_unless_they_are_of_another_version(say: Say) -> None:
+    words, file = (folder("none"), "--images", "1"), Path(folder("none")) / "explanations.json"
+    insertion = {"value": 0.5, "low": None, "high": None, "n": 1, "by_class": 0.5}
+    for version, expected in ((__version__, insertion), ("0", None)):
+        assert say(*words)[0] == 0
+        ((key, entry),) = (read_json(file) or {}).items()
+        entry["maps"]["cam/gradcam/final"]["insertion"] = insertion
+        entry["maps"]["uniform"]["energy_in_box"]["value"] = -1.0
+        write_json(file, {key: {**entry, "version": version}})
+        assert say(*words)[0] == 0
+        ((_, again),) = (read_json(file) or {}).items()
+        assert again["maps"]["cam/gradcam/final"].get("insertion") == expected
+        assert again["maps"]["uniform"]["energy_in_box"]["value"] > 0
+
+
 def test_the_same_seed_gives_the_same_images(runs: Runs) -> None:
     first, again, other = (pick_images(runs, 6, seed=seed).tolist() for seed in (1, 1, 2))
     assert first == again == sorted(first)
@@ -133,6 +153,16 @@ def test_images_are_picked_by_predictions(runs: Runs, pick: Pick) -> None:
 
 def test_runs_have_short_names_that_differ(runs: Runs) -> None:
     assert names_of(runs) == ["none seed0", "bam seed0"]
+
+
+def test_runs_of_two_output_folders_have_names_and_files_of_their_own(runs: Runs, output: Path) -> None:
+    same = [runs[0], attnbench.load_run(folder("none"))]
+    session = Session(same, Request(images=1), Path("pictures"))
+    first, second = session.names
+    assert second == f"{first} (2)"
+    assert session.stems == [f"{runs[0].folder.parent.name}-seed0", f"{runs[0].folder.parent.name}-seed0-2"]
+    list(session.lines(session.find()))
+    assert {f"{stem}.png" for stem in session.stems} <= {path.name for path in Path("pictures").iterdir()}
 
 
 def test_image_files_are_explained_without_scores(say: Say) -> None:
@@ -168,6 +198,39 @@ def test_mistakes_are_one_line(say: Say, words: list[str], message: str) -> None
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_is_not_finished_is_left_out(say: Say) -> None:
+    path = Path(folder("bam")) / "record.json"
+    write_json(path, {**(read_json(path) or {}), "status": "interrupted"})
+    status, out, err = say("outputs/runs/*", "--images", "1")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"attnbench: left out: {folder('bam')}: the run is interrupted after 1")
+    assert out.startswith("none seed0 · 1 images") and "bam" not in out
+    assert say(folder("bam"), "--images", "1") == (2, "", err.replace("left out: ", ""))
+
+
+def test_a_run_that_cannot_be_explained_leaves_the_others_as_they_are(say: Say) -> None:
+    path = Path(folder("bam")) / "checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    for values in checkpoint["state_dict"].values():
+        if values.is_floating_point():
+            values.fill_(float("nan"))
+    torch.save(checkpoint, path)
+    status, out, err = say("outputs/runs/*", "--images", "1")
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"attnbench: {folder('bam')}: failed: bam seed0: cam/gradcam/final holds values that are not")
+    assert out.startswith("none seed0 · 1 images") and "bam" not in out
+    assert len(kept_means("none")) == 1
+    status, out, err = say(folder("bam"), "--images", "1")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("words", [("--layers", "attention"), ("--class", "eleven"), ("--method", "gradcan")])
+def test_a_mistake_in_what_is_asked_for_stops_every_run(say: Say, words: tuple[str, str]) -> None:
+    status, out, err = say("outputs/runs/*", "--images", "1", *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert not list(Path("outputs").rglob("explanations*"))
 
 
 def commanded(out: str) -> list[Path]:
@@ -259,6 +322,21 @@ def test_a_run_that_names_another_class_is_explained_if_its_package_is_trusted(s
     assert "add --trust stranger" in err
     assert say(str(run), "--images", "1", "--output", "elsewhere", "--trust", "stranger")[0] == 0
     assert list(Path("elsewhere/explanations").glob("*-none-*.png"))
+
+
+def test_thresholds_that_validation_images_do_not_give_are_of_the_test_images(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnbench.explain.scored_run.cuts_for", lambda *_: {})  # as where those have no boxes
+    assert say(folder("none"), "--images", "1")[0] == 0
+    (entry,) = (read_json(Path(folder("none")) / "explanations.json") or {}).values()
+    assert entry["thresholds"] == "test"
+
+
+def test_a_method_that_is_named_twice_is_shown_once(say: Say) -> None:
+    assert say(folder("none"), "--images", "1", "--method", "eigencam,eigencam", "--layers", "final,final")[0] == 0
+    (entry,) = (read_json(Path(folder("none")) / "explanations.json") or {}).values()
+    assert (entry["methods"], entry["layers"]) == (["eigencam"], ["cam/eigencam/final"])
 
 
 def test_a_missing_library_is_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:

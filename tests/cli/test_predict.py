@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 
+from attnbench.backbones.base import Backbone, Features
 from attnbench.cli.main import main
 from attnbench.training.trained_run import TrainedRun
 
@@ -62,6 +64,20 @@ def test_a_bad_file_does_not_stop_the_others(bam_run: TrainedRun, files: list[st
         "attnbench: bad.png: cannot be decoded: not an image of a known format",
         "attnbench: none.png: there is no such file",
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "terminal"])
+def test_outputs_that_are_not_finite_are_refused(
+    bam_run: TrainedRun, files: list[str], form: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def diverged(backbone: Backbone, features: Features) -> Tensor:
+        return features.final.new_full((len(features.final), 10), float("nan"))
+
+    monkeypatch.setattr(Backbone, "classify", diverged)
+    assert main(["predict", str(bam_run.folder), files[0], "--format", form]) == 2
+    assert capsys.readouterr() == (
+        "", f"attnbench: {files[0]}: the network's outputs are not finite, so nothing can be said\n",
+    )  # fmt: skip
 
 
 def test_maps_are_numbers_and_a_picture(bam_run: TrainedRun, files: list[str], capsys: Capture) -> None:

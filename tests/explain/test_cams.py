@@ -2,18 +2,22 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
+from torch import Tensor, nn
 
+from attnbench.attention.base import Tap
+from attnbench.backbones.base import Slot
 from attnbench.backbones.resnet import ResNet
 from attnbench.build import build_model
 from attnbench.classifier import Classifier
 from attnbench.config.compose import compose
 from attnbench.errors import NotInstalledError, UserError
 from attnbench.explain.cams import METHODS, cam
-from attnbench.explain.probes import resolve_layers
+from attnbench.explain.probes import inserted_probe, resolve_layers, slot_at
 from tests.explain.networks import OwnAttention, images, network
 
 
@@ -36,6 +40,44 @@ def test_grad_cam_is_the_equation(attention: str) -> None:
     expected = grad_cam(net, x, targets)
     assert expected.max() > 0
     torch.testing.assert_close(cam(net, x, targets, "final"), expected, rtol=1e-4, atol=1e-7)
+
+
+def grad_cam_at(net: Classifier, x: Tensor, targets: Sequence[int], point: str) -> Tensor:
+    """The same at a point, before all that is inserted there."""
+    leaves: list[Tensor] = []
+
+    def cut(slot: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        leaves.append(inputs[0].detach().requires_grad_())
+        return leaves[0].clone(), *inputs[1:]
+
+    handle = slot_at(net, point).register_forward_pre_hook(cut)
+    scores = net(x)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(scores.gather(1, torch.tensor(targets)[:, None]).sum(), leaves)
+    return (gradient.mean((2, 3), keepdim=True) * leaves[0]).sum(1).clamp(min=0).detach()
+
+
+@pytest.mark.parametrize(("backbone", "point"), [("resnet20", "stage2.out"), ("wrn10_1", "stage3.pre")])
+def test_grad_cam_at_a_tapped_stage_is_the_equation(backbone: str, point: str) -> None:
+    depth = ["backbone.depth=8", "backbone.width=4"] if backbone == "resnet20" else []
+    torch.manual_seed(0)
+    net = build_model(compose(["data=digits", f"backbone={backbone}", *depth, "attention=gated"])).eval()
+    assert list(slot_at(net, point)) == ["gated"]
+    x, targets = images(height=8, width=8), [0, 3, 9]
+    expected = grad_cam_at(net, x, targets, point)
+    assert expected.max() > 0
+    torch.testing.assert_close(cam(net, x, targets, point), expected, rtol=1e-4, atol=1e-9)
+    assert list(slot_at(net, point)) == ["gated"]
+
+
+def test_a_probe_stands_between_what_changes_a_map_and_the_taps_that_read_it() -> None:
+    slot = Slot(4, stride=1)
+    slot.update({"before": Tap(), "module": nn.ReLU(), "first": Tap(), "second": Tap()})
+    modules = list(slot.items())
+    with inserted_probe(slot) as probe:
+        assert list(slot) == ["before", "module", "explained", "first", "second"]
+        assert slot["explained"] is probe
+    assert list(slot.items()) == modules
 
 
 def test_ggams_output_is_d() -> None:
@@ -61,6 +103,19 @@ def test_every_method_gives_maps_at_the_layers_resolution(method: str) -> None:
     assert found.shape == (2, 12, 12)
     assert found.min() >= 0
     assert found.isfinite().all()
+
+
+def test_score_cam_keeps_the_maps_of_the_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    release = ActivationsAndGradients.release
+
+    def count(taken: ActivationsAndGradients) -> None:
+        kept.append(len(taken.activations))
+        release(taken)
+
+    monkeypatch.setattr(ActivationsAndGradients, "release", count)
+    cam(network("attention=none"), images(2), [0, 1], "stage1.out", "scorecam")
+    assert max(kept) == 1
 
 
 def test_the_network_is_left_as_it_was() -> None:

@@ -138,3 +138,10 @@ def test_classes_are_checked() -> None:
     found = explain(net, images(), labels=[1, 2, 3], target="true", methods=())
     assert found.targets.tolist() == [1, 2, 3]
     assert not found.panels
+
+
+def test_as_many_whole_maps_are_kept_as_are_asked_for() -> None:
+    net = network("attention=bam", "attention.reduction=2")
+    for keep, count in ((0, 0), (1, 1), (None, 2)):
+        found = explain(net, images(2), methods=(), keep=keep)
+        assert found.raw["stage1.out"].shape == (count, 4, 24, 24)

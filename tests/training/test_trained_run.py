@@ -11,6 +11,7 @@ import torch
 import attnbench
 from attnbench.config.validate import RunConfig
 from attnbench.errors import UserError
+from attnbench.runs.files import read_json, write_json
 from attnbench.training.plan import plan
 from attnbench.training.train import train
 from attnbench.training.trained_run import TrainedRun
@@ -46,6 +47,16 @@ def test_predictions_are_those_of_the_runs_own_test(trained: Any, own_folder: Pa
     shutil.rmtree(own_folder / "copy" / "predictions")
     with pytest.raises(UserError, match=r"predictions/last.npz is not there; attnbench evaluate copy writes it"):
         _ = run.test_predictions
+
+
+def test_predictions_that_are_not_there_name_the_command_that_writes_them(trained: Any, own_folder: Path) -> None:
+    path = shutil.copytree(trained.folder, own_folder / "copy")
+    record = read_json(path / "record.json") or {}
+    write_json(path / "record.json", {**record, "epochs": record["epochs"] + 1, "best_epoch": record["epochs"]})
+    shutil.copy(path / "checkpoints/last.ckpt", path / "checkpoints/best.ckpt")
+    message = r"predictions/best.npz is not there; attnbench evaluate copy --checkpoint best writes it"
+    with pytest.raises(UserError, match=message):
+        _ = attnbench.load_run(path, "best").test_predictions
 
 
 def test_images_are_the_whole_test_set_in_order(trained: Any) -> None:
