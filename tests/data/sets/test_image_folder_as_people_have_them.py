@@ -241,7 +241,7 @@ def test_a_table_gives_what_folders_give(own_folder: Path) -> None:
         by_folder = [word.replace("owner", r"'p\d+'") for word in words]
         table, folders = folder_set(root, "data.labels=labels.csv", *words), folder_set(root, *by_folder)
         assert table.classes == folders.classes
-        assert table.fingerprint() == folders.fingerprint()
+        assert table.fingerprint().startswith(folders.fingerprint())  # groups that a table lists are added
         for split in ("train", "validation", "test"):
             assert paths(table, split) == paths(folders, split)
 
