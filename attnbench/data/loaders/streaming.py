@@ -22,6 +22,7 @@ from attnbench.data.loaders.cache_space import cache_file, require_memory, requi
 from attnbench.data.loaders.decoded_cache import FileStore, MemoryStore, Store, open_or_write, read_through
 from attnbench.data.loaders.passing import Decoded
 from attnbench.data.loaders.workers import CHUNK, DecodeWorkers, Request
+from attnbench.data.sources.cache_dir import cache_folder
 from attnbench.data.splits import Split
 from attnbench.data.transforms.crop_params import DRAWS, CropParams, center_crops, draw_crops, stored_boxes
 from attnbench.data.transforms.crop_resize import Normaliser
@@ -125,8 +126,6 @@ class StreamingLoader(Loader):
         """Open the cache file; None, with a warning, where it cannot be written: images are decoded each time then."""
         path = cache_file(self.data, self.source, "images", self.files.stamps())
         try:
-            if not path.is_file():
-                require_space(self.data, path.parent, len(self.files))
             return open_or_write(path, len(self.files), self._all_files)
         except OSError as error:
             log.warning(
@@ -136,6 +135,8 @@ class StreamingLoader(Loader):
             return None
 
     def _all_files(self) -> Iterator[Decoded]:
+        """Decode all files for the cache. Raises `OSError` if they do not fit, no other process writing them now."""
+        require_space(self.data, cache_folder(), len(self.files))
         requests = chunked_requests(self.source, np.arange(len(self.files)))
         skip_damaged = self.data.on_bad_image == "skip"
         return raise_failures(self.data, self.source, self.workers.stream(requests), skip_damaged)

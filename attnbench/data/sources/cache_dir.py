@@ -1,9 +1,10 @@
 """The cache folder, and generated images kept there between runs: one file for each split."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -26,18 +27,29 @@ def cache_lock(path: Path, blocking: bool = True) -> Iterator[None]:
     Args:
         path: the file; until it is complete, it is written as `<stem>.part` or `<stem>.part.npz`.
         blocking: whether to wait for another process. If not, `Timeout` is raised.
+
+    Raises:
+        OSError: the folder cannot be written, or files in it cannot be locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for part in path.parent.glob("*.part*"):
         _remove_abandoned(part)
-    with FileLock(path.with_suffix(".lock"), blocking=blocking):
+    with _locked(path.with_suffix(".lock"), blocking):
         yield
+
+
+def _locked(path: Path, blocking: bool) -> AbstractContextManager[object]:
+    """Acquire a lock. Raises `Timeout`, and `OSError` also where filelock says that files cannot be locked."""
+    try:
+        return FileLock(path).acquire(blocking=blocking)
+    except NotImplementedError as error:
+        raise OSError(errno.ENOSYS, str(error)) from error
 
 
 def _remove_abandoned(part: Path) -> None:
     """Remove an incomplete file unless a process holds its lock: it may have hundreds of gigabytes."""
     lock = part.with_name(part.name.rpartition(".part")[0] + ".lock")
-    with suppress(Timeout, OSError, NotImplementedError), FileLock(lock, blocking=False):
+    with suppress(Timeout, OSError), _locked(lock, blocking=False):
         part.unlink(missing_ok=True)
 
 
@@ -63,7 +75,7 @@ def write_cache(path: Path, arrays: Arrays) -> None:
             _write(path, arrays)
     except Timeout:
         return
-    except (OSError, NotImplementedError) as error:  # the latter where files cannot be locked
+    except OSError as error:
         warnings.warn(f"cannot cache generated images in {path.parent}: {error}", stacklevel=2)
 
 

@@ -58,6 +58,8 @@ def read_index(shards: Shards, label: str, split: str) -> Index:
     """Load the index of a split from the cache, or make it. Raises `UserError` for a damaged shard."""
     path = cache_folder() / f"shards-{split}-{_state(shards, label)}.index.npz"
     try:
+        if (kept := _load(path)) is not None:  # the folder may be read-only
+            return kept
         with cache_lock(path):
             index = _load(path)
             if index is None:

@@ -5,7 +5,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnbench.data.loaders import cache_space
+from attnbench.data.loaders import cache_space, decoded_cache
 from attnbench.data.loaders.decoded_cache import FileStore, MemoryStore
+from attnbench.data.sources.cache_dir import cache_folder
 from attnbench.data.transforms.decode import Stored, StoredFormat, decode
 from attnbench.errors import UserError
 from tests.data.loaders.conftest import same
@@ -138,6 +140,23 @@ def test_a_cache_that_does_not_fit_into_memory_is_rejected(loader: Any, monkeypa
 def too_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     usage = type("Usage", (), {"free": 10_000})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+
+
+def test_a_cache_that_another_process_has_just_written_needs_no_room(
+    loader: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader("data.cache=disk")
+    (written,) = cache_folder().glob("*.images")
+    away = written.rename(written.with_suffix(".away"))
+
+    @contextmanager
+    def wait_for_the_other(path: Path) -> Iterator[None]:
+        away.rename(path)
+        yield
+
+    monkeypatch.setattr(decoded_cache, "cache_lock", wait_for_the_other)
+    too_small(monkeypatch, root)
+    assert isinstance(loader("data.cache=disk").store, FileStore)
 
 
 def a_file(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

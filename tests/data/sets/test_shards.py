@@ -282,6 +282,17 @@ def test_without_a_cache_folder_it_takes_longer(root: Path, own_folder: Path, mo
         assert len(packed_set("shards", root).listed("train")) == 21
 
 
+def test_an_index_in_a_read_only_cache_folder_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed_set("shards", root).check_available()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(tar_index, "cache_lock", refuse)
+    monkeypatch.setattr(tar_index, "scan", refuse)
+    assert len(packed_set("shards", root).listed("train")) == 21
+
+
 def spoil(root: Path) -> None:
     """Overwrite the content of sample 0010 of `train`, which is the third of the second tar file."""
     path = root / "train-000001.tar"
