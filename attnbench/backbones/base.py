@@ -190,11 +190,9 @@ class Backbone(WithConvolutionPoints):
         Raises:
             OptionError: `rate` is not in [0, 1), or no residual block has a point before its sum.
         """
-        require(0 <= rate < 1, "drop_path", rate, "must be in [0, 1)")
         points = self.match("stage*.block*.residual")
-        require(bool(points), "drop_path", rate, "must be 0: this backbone has no residual blocks to drop")
-        for number, point in enumerate(points, 1):
-            self._slot(point).drop_path = rate * number / len(points)
+        for point, own in zip(points, rising_rates(rate, len(points)), strict=True):
+            self._slot(point).drop_path = own
 
     def _slot(self, point: str) -> Slot:
         slot = self.get_submodule(self._slots[point])
@@ -285,3 +283,10 @@ class Backbone(WithConvolutionPoints):
     def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a state dict of this network under the backbone's names; files may use a library's."""
         return dict(state)
+
+
+def rising_rates(rate: float, count: int) -> list[float]:
+    """Return the rates of `count` branches, rate * l / L; raises `OptionError` as `Backbone.drop_paths` does."""
+    require(0 <= rate < 1, "drop_path", rate, "must be in [0, 1)")
+    require(count > 0, "drop_path", rate, "must be 0: this backbone has no residual blocks to drop")
+    return [rate * number / count for number in range(1, count + 1)]

@@ -17,9 +17,10 @@ from torchvision.models import convnext, efficientnet, mobilenetv2, mobilenetv3,
 from torchvision.ops import StochasticDepth
 
 from attnbench.backbones.adapters.base import LibraryBackbone, replace_first_convolution
+from attnbench.backbones.base import rising_rates
 from attnbench.backbones.convolutions import Role
 from attnbench.backbones.slot_calls import to_first
-from attnbench.errors import OptionError, nearest, require
+from attnbench.errors import OptionError, nearest
 
 Step = str | Callable[[Tensor], Tensor]
 
@@ -140,12 +141,11 @@ class TorchvisionBackbone(LibraryBackbone):
 
     def drop_paths(self, rate: float) -> None:
         drops = own_drops(self.net)
-        if drops and not self.match("stage*.block*.residual"):  # Swin has no points before its sums
-            require(0 <= rate < 1, "drop_path", rate, "must be in [0, 1)")
-            for number, drop in enumerate(drops, 1):
-                drop.p = rate * number / len(drops)
-        else:
+        if not drops or self.match("stage*.block*.residual"):
             super().drop_paths(rate)
+            return
+        for drop, own in zip(drops, rising_rates(rate, len(drops)), strict=True):  # of Swin
+            drop.p = own
 
     def check_weights_source(self, source: str | None) -> None:
         if source == "default" and hasattr(self.net, "transform_input"):

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from attnbench.data.bases.file_dataset import FileDataSet
 from attnbench.data.sources.find_layout import where_classes_are
@@ -76,6 +76,9 @@ class SplitFolders(FileDataSet):
         if split not in self.folders:
             return ImageFiles.empty(self.root)
         return read_classes(self.root, self.folders[split], self.classes)
+
+    def listed(self, split: Split) -> ImageFiles:
+        return cast(ImageFiles, super().listed(split))
 
     def left_out(self) -> LeftOut:
         left_out = LeftOut()

@@ -135,13 +135,13 @@ class ImageFolder(SplitFolders):
     def _fingerprint(self) -> str:
         """Names and sizes of the files, and the groups of a table where they alone decide what is held out."""
         files, grouped = super()._fingerprint, self.validation and self.labels is not None and self._table.groups
-        groups = self._groups(self.files("train")) if grouped else None
+        groups = self._groups(self.listed("train")) if grouped else None
         return files if groups is None else f"{files} {hashlib.sha256(repr(groups.tolist()).encode()).hexdigest()[:16]}"
 
     def held_out(self) -> NDArray[np.bool_]:
         if not (self.test or self.labels or self.group or self.validation < 1):
             return super().held_out()
-        train = self.files("train")
+        train = self.listed("train")
         counts = self._class_counts(train)
         quotas = quotas_of(counts, self.validation)
         if self.validation < 1:  # a share of all images, tested ones included
@@ -156,7 +156,7 @@ class ImageFolder(SplitFolders):
 
     def _report_shared_groups(self) -> None:
         """Log which groups are in several splits on disk. Raises `UserError` for an image without a group."""
-        groups = [self._groups(self.files(split)) for split in SPLITS] if self.group else []
+        groups = [self._groups(self.listed(split)) for split in SPLITS]
         names = Counter(name for found in groups if found is not None for name in set(found.tolist()))
         several = sorted(os.fsdecode(name).replace("\0", " ") for name, splits in names.items() if splits > 1)
         if several:

@@ -1,9 +1,11 @@
 """Check that images have the sizes that their annotations state: boxes count the pixels of those."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from attnbench.data.bases.box_check import USUAL_SHARE, looked_at, upright_size
 from attnbench.data.sources.image_files import ImageFiles
+from attnbench.data.sources.label_files import cached_until_changed
 
 
 def size_problem(images: ImageFiles, sizes: Sequence[tuple[float, float]]) -> str:
@@ -15,9 +17,11 @@ def size_problem(images: ImageFiles, sizes: Sequence[tuple[float, float]]) -> st
         images: of a split.
         sizes: stated width and height of each.
     """
-    looked = looked_at(len(images))
-    found = ((index, upright_size(images, index)) for index in looked)
-    wrong = [(index, size) for index, size in found if size not in (None, sizes[index])]
+    if not (looked := looked_at(len(images))):
+        return ""
+    files = [Path(images.path(index)) for index in looked]
+    found = cached_until_changed((size_problem, *files), files, lambda: [upright_size(images, n) for n in looked])
+    wrong = [(index, size) for index, size in zip(looked, found, strict=True) if size not in (None, sizes[index])]
     if len(wrong) <= USUAL_SHARE * len(looked):
         return ""
     index, size = wrong[0]
